@@ -1,0 +1,59 @@
+"""The one place that turns a measured quantity into text."""
+
+from __future__ import annotations
+
+import math
+
+_BYTES = ("B", "kB", "MB", "GB", "TB")
+_TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+
+
+def _three_digits(value: float) -> str:
+    """`value` to three significant digits, never in exponent form."""
+    if value == 0:
+        return "0"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(decimals, 3)}f}"
+
+
+def duration(ns: float) -> str:
+    """Nanoseconds as text, e.g. `1.23 ms`."""
+    for scale, unit in _TIMES:
+        if abs(ns) >= scale:
+            return f"{_three_digits(ns / scale)} {unit}"
+    return f"{_three_digits(ns)} ns"
+
+
+def size(count: float) -> str:
+    """Bytes as text in powers of 1000, e.g. `124 MB`; exact below 10 kB."""
+    if abs(count) < 10_000:
+        return f"{count:,.0f} B"
+    power = min(int(math.log10(abs(count)) // 3), len(_BYTES) - 1)
+    return f"{_three_digits(count / 1000**power)} {_BYTES[power]}"
+
+
+def ratio(value: float) -> str:
+    """A ratio as text, e.g. `4.02×` or `5,130×`."""
+    return f"{value:,.0f}×" if abs(value) >= 1000 else f"{_three_digits(value)}×"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage with two decimals, e.g. `97.20 %`."""
+    return f"{100 * fraction:.2f} %"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value in one of the units that measurements carry: `ns`, `B`, `fraction`, `ratio`, `count`, `1`."""
+    match unit:
+        case "ns":
+            return duration(value)
+        case "B":
+            return size(value)
+        case "fraction":
+            return percent(value)
+        case "ratio":
+            return ratio(value)
+        case "count":
+            return f"{value:,.0f}"
+        case _:
+            return f"{value:.3g}"
