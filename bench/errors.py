@@ -20,7 +20,8 @@
     └── Transient                     the caller may try again
         ├── DeviceOffline         13
         ├── TransportBroken       16  the connection dropped in the middle of a command
-        └── DeadlineExceeded      17
+        ├── DeadlineExceeded      17
+        └── DeviceBusy            18  another bench measures on it
 
 Typer's own usage errors leave with 2, an interrupt with 130.
 `bench` never shows a traceback for one of these; `cli.py` prints `what` and `fix` and exits with `exit_status`.
@@ -105,6 +106,10 @@ class TransportBroken(Transient):
 
 class DeadlineExceeded(Transient):
     exit_status = 17
+
+
+class DeviceBusy(Transient):
+    exit_status = 18
 
 
 class ToolMissing(Stable):

@@ -6,7 +6,7 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,19 +16,6 @@ from bench.records import Precision, Runtime
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Variant(_Strict):
-    """One form of a network: what is deployed, and how the device executes it."""
-
-    name: Literal["baseline", "fr-dense", "fr-factored"]
-
-
-class Setting(_Strict):
-    """How the runtime is asked to run: CPU threads and arithmetic."""
-
-    threads: int = Field(1, ge=1, le=64)
-    precision: Precision = "fp32"
 
 
 class Protocol(_Strict):
@@ -41,6 +28,8 @@ class Protocol(_Strict):
     launches: int = Field(5, ge=1, le=1000)
     reference_launches: int = Field(3, ge=1, le=1000)
     """Launches of the desktop torch reference, whose process start alone takes seconds."""
+    memory_launches: int = Field(3, ge=1, le=1000)
+    """Launches of the memory pass, which is apart from the timed one."""
     warmup_iterations: int = Field(10, ge=0)
     warmup_seconds: float = Field(0.5, ge=0)
     min_iterations: int = Field(50, ge=1)
@@ -63,6 +52,8 @@ class Case(_Strict):
     """Height and width in pixels, for networks that take any."""
     coefficients: int | None = Field(None, ge=1)
     """How many FR coefficients to keep in the whole network; the model's own default when absent."""
+    cores: Literal["any", "big", "little"] = "any"
+    """Which cores a launch may use: the cluster with the highest, or the lowest, top frequency."""
     protocol: Protocol | None = None
     """Instead of the plan's, for this network."""
 
@@ -77,3 +68,75 @@ class Plan(_Strict):
     desktop: tuple[Runtime, ...] = ("torch", "native")
     """Runtimes measured on this host beside the phone."""
     protocol: Protocol = Protocol()
+
+
+def load(path: Path) -> Plan:
+    """The plan in a TOML file. Raises PlanError with the line and the key that is not understood."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"cannot read the plan {path}: {error}", "`bench plan --suite demo` prints one to start from.") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Plan:
+    """The plan in TOML text; `source` names it in errors."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{source}: not TOML: {error}", "See docs/plans.md for the form of a plan.") from error
+    try:
+        return Plan.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        inner = [problem for problem in found if problem["type"] != "too_short"] or found
+        problems = [_problem(problem, text, source) for problem in inner]
+        raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
+
+
+def suites() -> tuple[str, ...]:
+    """Names of the plans that come with bench."""
+    folder = resources.files("bench") / "suites"
+    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def suite(name: str) -> Plan:
+    """A plan that comes with bench. Raises UnknownName."""
+    if name not in suites():
+        raise UnknownName.of("suite", name, suites())
+    return parse(suite_text(name), f"suite {name}")
+
+
+def suite_text(name: str) -> str:
+    """The TOML text of a plan that comes with bench."""
+    return (resources.files("bench") / "suites" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _problem(problem: Any, text: str, source: str) -> str:
+    """`file:line: key: what is wrong`."""
+    key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in problem["loc"])
+    message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {message}"
+
+
+def _line_of(location: tuple[int | str, ...], text: str) -> int:
+    """The line where a key stands, or the table that lacks it.
+
+    tomllib keeps no positions; this walks the headers ([table], [[array]]) down to the key.
+    """
+    lines = text.splitlines()
+    line, table, seen = 0, "", 0
+    for part in location:
+        if isinstance(part, int):
+            headers = [i for i, t in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]", t)]
+            line = headers[part] if part < len(headers) else line
+            continue
+        seen = line
+        table = f"{table}.{part}" if table else part
+        for i in range(seen, len(lines)):
+            if i > seen and re.match(r"\s*\[\[", lines[i]) and seen:
+                break
+            if re.match(rf"\s*(\[+\s*{re.escape(table)}\s*\]+|[\"']?{re.escape(part)}[\"']?\s*=)", lines[i]):
+                line = i
+                break
+    return line + 1

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 Progress = Callable[[float, str], None]
 """How a long piece of work tells how far it is: a fraction in 0..1 and a few words."""
 
-Pass = Literal["latency", "memory", "accuracy"]
+Pass = Literal["size", "accuracy", "memory", "latency"]
 Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 Execution = Literal["stock", "dense", "factored"]
@@ -28,26 +28,28 @@ Status = Literal["ok", "tagged", "failed"]
 
 
 class Metric(NamedTuple):
-    """One kind of figure: its unit (see `bench.units.quantity`), what it is, and which way is better."""
+    """One kind of figure: its unit (see `bench.units.quantity`), what it is, which way is better, and the pass that
+    measures it (a launch of another pass may report it too; those figures are not kept)."""
 
     unit: str
     text: str
     better: Literal["lower", "higher", "equal"]
+    pass_: Pass
 
 
 METRICS: dict[str, Metric] = {
-    "latency": Metric("ns", "one inference, after warm-up", "lower"),
-    "load": Metric("ns", "graph and weights read, decoded and made ready", "lower"),
-    "decode": Metric("ns", "the part of load that turns coefficients into weights", "lower"),
-    "first_inference": Metric("ns", "the first inference of a fresh process", "lower"),
-    "vm_hwm": Metric("B", "peak resident memory of the process (VmHWM)", "lower"),
-    "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower"),
-    "anonymous": Metric("B", "anonymous memory after inference (smaps_rollup)", "lower"),
-    "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower"),
-    "accuracy": Metric("fraction", "top-1 over the test samples", "higher"),
-    "agreement": Metric("fraction", "same answer as the desktop torch reference", "equal"),
-    "max_abs_delta": Metric("1", "largest |output - reference output|", "lower"),
-    "max_abs_reference": Metric("1", "largest |reference output|", "equal"),
+    "latency": Metric("ns", "one inference, after warm-up", "lower", "latency"),
+    "load": Metric("ns", "graph and weights read, decoded and made ready", "lower", "latency"),
+    "decode": Metric("ns", "the part of load that turns coefficients into weights", "lower", "latency"),
+    "first_inference": Metric("ns", "the first inference of a fresh process", "lower", "latency"),
+    "vm_hwm": Metric("B", "peak resident memory of the process (VmHWM)", "lower", "memory"),
+    "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower", "memory"),
+    "anonymous": Metric("B", "anonymous memory after inference (smaps_rollup)", "lower", "memory"),
+    "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
+    "accuracy": Metric("fraction", "top-1 over the test samples", "higher", "accuracy"),
+    "agreement": Metric("fraction", "same answer as the desktop torch reference", "equal", "accuracy"),
+    "max_abs_delta": Metric("1", "largest |output - reference output|", "lower", "accuracy"),
+    "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),
 }
 
 
@@ -184,6 +186,8 @@ class RunRecord(Record):
     bench_version: str
     plan: dict[str, Any]
     versions: dict[str, str]
+    samples: dict[str, str] = {}
+    """Per model: where its input comes from."""
     toolchain: dict[str, dict[str, Any]]
     """Per ABI: how the native runner was built."""
     devices: tuple[Device, ...]

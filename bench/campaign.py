@@ -1,0 +1,136 @@
+"""The whole story of a run: plan, prepare, deploy, measure, collect, analyse, report."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+import bench
+from bench.cache import Cache
+from bench.devices.transport import Transport
+from bench.errors import DeviceBusy, NothingMeasured
+from bench.measure import order
+from bench.plan import Plan
+from bench.prepare import prepare
+from bench.records import Measurement, Progress, RunRecord
+from bench.station import Station, bring, desktop_station, measure, native_outputs, phone_station
+from bench.store import RunFolder, now
+
+LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes. Nothing below the command line prints."""
+
+    def stage(self, title: str) -> Progress:
+        """A new stage begins; the result takes its progress."""
+        ...
+
+    def trial(self, done: int, total: int, measurement: Measurement) -> None:
+        """A trial has ended and is stored."""
+        ...
+
+
+def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, watcher: Watcher) -> RunFolder:
+    """Do the plan on these phones and on this host; returns the run's folder, report included.
+
+    What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
+    NothingMeasured when that happened to all of them. An interrupted run keeps, and reports, every trial that had ended.
+    """
+    begun, started = time.monotonic(), datetime.now().astimezone()
+    with _reserved(cache, phones):
+        desktop = desktop_station(cache, watcher.stage("build the native runner for this host"))
+        stations = [desktop] + [
+            phone_station(phone, cache, watcher.stage(f"build the native runner for {phone.serial}")) for phone in phones
+        ]
+        verify = partial(native_outputs, desktop)
+        prepared = {
+            case.model: prepare(case, cache, verify, watcher.stage(f"prepare {case.model}")) for case in plan.cases
+        }
+        preparation_s = time.monotonic() - begun
+        watcher.stage("deploy")
+        transferred = {s.device.serial: bring(s, prepared.values()) for s in stations}
+
+        folder = RunFolder.create(results, plan.name, started)
+        record = RunRecord(
+            id=f"{started:%Y%m%dT%H%M%S}-{plan.name}",
+            name=plan.name,
+            started=started.isoformat(timespec="seconds"),
+            bench_version=bench.__version__,
+            plan=plan.model_dump(mode="json"),
+            versions={name: metadata.version(name) for name in LIBRARIES},
+            samples={model: one.source for model, one in prepared.items()},
+            toolchain={s.binary.abi: s.binary.record() for s in stations},
+            devices=tuple(s.device for s in stations),
+            artifacts=tuple(a for one in prepared.values() for a in one.artifacts),
+            transferred_bytes={serial: count for serial, count in transferred.items() if serial != desktop.device.serial},
+            preparation_s=preparation_s,
+        )
+        folder.write_record(record)
+        log = folder.log()
+        cases = {case.model: case for case in plan.cases}
+        by_serial = {s.device.serial: s for s in stations}
+        trials = order.trials(plan, places(plan, stations))
+        watcher.stage("measure")
+        failures, runner_s, done = [], 0.0, 0
+        try:
+            for done, trial in enumerate(trials, 1):
+                station, case = by_serial[trial.device], cases[trial.model]
+                measurement = measure(trial, station, case, order.protocol_of(plan, case), prepared[trial.model])
+                folder.append(measurement, station.device)
+                log.info("trial", trial=trial.id, status=measurement.status, reason=measurement.reason)
+                watcher.trial(done, len(trials), measurement)
+                runner_s += measurement.runner_s
+                if measurement.status == "failed":
+                    failures.append(measurement.reason)
+        finally:
+            finished = now() if done == len(trials) else None
+            update = {"finished": finished, "wall_s": time.monotonic() - begun, "runner_s": runner_s}
+            folder.write_record(record.model_copy(update=update))
+            watcher.stage("report")
+            report(folder)
+    if len(failures) == len(trials):
+        raise NothingMeasured(
+            f"all {len(failures)} trials failed; the first: {failures[0]}",
+            f"Every reason is in {folder.path / 'report.html'} and trials.jsonl.",
+        )
+    return folder
+
+
+def places(plan: Plan, stations: Sequence[Station]) -> tuple[order.Place, ...]:
+    """Where the plan's trials run: the native runner on every phone, and the plan's runtimes on this host."""
+    phones = [order.Place(s.device.serial, "native") for s in stations if s.is_phone]
+    host = [order.Place(s.device.serial, runtime) for s in stations if not s.is_phone for runtime in plan.desktop]
+    return (*phones, *host)
+
+
+def report(folder: RunFolder) -> Path:
+    """Tables, plots and the page, made from what is stored alone: needs no phone. Returns the page's path."""
+    from bench.report import html  # matplotlib takes a second to import, and is wanted only here
+
+    return html.write(folder.path, folder.record(), folder.measurements(), folder.consolidate())
+
+
+@contextlib.contextmanager
+def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
+    """One bench at a time on each device. Raises DeviceBusy."""
+    (cache.root / "locks").mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        for phone in phones:
+            name = "".join(c if c.isalnum() else "_" for c in phone.serial)
+            lock = FileLock(cache.root / "locks" / f"{name}.lock")
+            try:
+                held.enter_context(lock.acquire(timeout=0))
+            except Timeout:
+                raise DeviceBusy(
+                    f"another bench is measuring on {phone.serial}", "Wait for its end; two at once would disturb each other."
+                ) from None
+        yield

@@ -1,0 +1,94 @@
+"""This host as a machine that runs trials."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.devices.transport import Completed
+from bench.errors import DeadlineExceeded, DiskFull, TransportBroken
+
+DESKTOP = "desktop"
+
+
+class HostTransport:
+    """Runs commands as child processes. `root` is the folder that stands for the phone's bench folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def serial(self) -> str:
+        return DESKTOP
+
+    @property
+    def folder(self) -> str:
+        return str(self._root)
+
+    def run(
+        self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None
+    ) -> Completed:
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Completed(126 if isinstance(error, PermissionError) else 127, "", f"{argv[0]}: {error.strerror}\n")
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        watchdog = threading.Timer(deadline_s, end)
+        watchdog.start()
+        stderr: list[str] = []
+        assert process.stdout and process.stderr
+        reader = threading.Thread(target=lambda stream: stderr.append(stream.read()), args=(process.stderr,))
+        reader.start()
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if on_line:
+                    on_line(line.rstrip("\n"))
+            status = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        finally:
+            watchdog.cancel()
+            reader.join()
+            process.stdout.close()
+            process.stderr.close()
+        if late.is_set():
+            raise DeadlineExceeded(
+                f"{Path(argv[0]).name} did not end within {deadline_s:g} s on this host and was killed",
+                "Raise protocol.deadline_seconds in the plan, or choose a smaller input.",
+            )
+        return Completed(status if status >= 0 else 128 - status, "".join(lines), "".join(stderr))
+
+    def push(self, local: Path, remote: str, *, deadline_s: float) -> None:
+        try:
+            shutil.copyfile(local, remote)
+        except OSError as error:
+            raise DiskFull(f"cannot copy {local.name} to {remote}: {error.strerror}", "Free some space.") from error
+
+    def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
+        try:
+            shutil.copyfile(remote, local)
+        except OSError as error:
+            raise TransportBroken(f"cannot copy {remote} to {local}: {error.strerror}") from error

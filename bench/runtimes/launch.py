@@ -1,0 +1,34 @@
+"""One launch: a fresh process on some machine that is given a job file and prints JSON lines."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.devices.transport import Completed, Transport
+
+TORCH_PROGRAM = (sys.executable, "-m", "bench.runtimes.torch_worker")
+"""The desktop reference, which obeys the same contract as the native runner."""
+
+
+def work_path(transport: Transport, name: str) -> str:
+    """Where a launch may write a file of that name on its machine."""
+    return f"{transport.folder}/work/{name}"
+
+
+def launch(transport: Transport, program: Sequence[str], job: str, *, name: str, deadline_s: float) -> Completed:
+    """Give `program` the job and wait for its end. The job file is removed afterwards.
+
+    Raises DeadlineExceeded, DeviceOffline, TransportBroken, DiskFull.
+    """
+    remote = work_path(transport, f"{name}.job")
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "job"
+        local.write_text(job, encoding="utf-8")
+        transport.push(local, remote, deadline_s=60)
+    try:
+        return transport.run([*program, remote], deadline_s=deadline_s)
+    finally:
+        transport.run(["rm", "-f", remote], deadline_s=30)

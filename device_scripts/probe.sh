@@ -1,0 +1,20 @@
+# What a phone says of itself, one section per source; read by bench/devices/facts.py. Needs no root; every
+# source may be missing, empty or refused.
+section() { printf '\n@@ %s\n' "$1"; }
+section getprop; getprop 2>/dev/null
+section uname; uname -sr 2>/dev/null
+section meminfo; cat /proc/meminfo 2>/dev/null
+section cpuinfo; cat /proc/cpuinfo 2>/dev/null
+section cpus
+for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
+  printf 'cpu %s' "${cpu##*/cpu}"
+  for fact in online cpufreq/cpuinfo_max_freq cpufreq/cpuinfo_min_freq cpufreq/related_cpus; do
+    value=$(cat "$cpu/$fact" 2>/dev/null)
+    printf '|%s' "$value"
+  done
+  printf '\n'
+done
+section online; cat /sys/devices/system/cpu/online 2>/dev/null
+section battery; dumpsys battery 2>/dev/null
+section thermal; dumpsys thermalservice 2>/dev/null
+section power; dumpsys power 2>/dev/null | grep -m1 mWakefulness=
