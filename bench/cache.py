@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -58,7 +57,13 @@ class Cache:
             try:
                 make(draft)
                 draft.chmod(0o755)
-                os.rename(draft, final)
+                draft.rename(final)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
         return final
+
+    def clear(self) -> None:
+        """Remove every finished thing. The storage of virtual phones is theirs and stays."""
+        for kind in self.root.iterdir() if self.root.is_dir() else ():
+            if kind.is_dir() and kind.name not in ("phones", "locks"):
+                shutil.rmtree(kind)

@@ -43,13 +43,14 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
     """Do the plan on these phones and on this host; returns the run's folder, report included.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
-    NothingMeasured when that happened to all of them. An interrupted run keeps, and reports, every trial that had ended.
+    NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
     with _reserved(cache, phones):
         desktop = desktop_station(cache, watcher.stage("build the native runner for this host"))
         stations = [desktop] + [
-            phone_station(phone, cache, watcher.stage(f"build the native runner for {phone.serial}")) for phone in phones
+            phone_station(phone, cache, watcher.stage(f"build the native runner for {phone.serial}"))
+            for phone in phones
         ]
         verify = partial(native_outputs, desktop)
         prepared = {
@@ -71,7 +72,9 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
             toolchain={s.binary.abi: s.binary.record() for s in stations},
             devices=tuple(s.device for s in stations),
             artifacts=tuple(a for one in prepared.values() for a in one.artifacts),
-            transferred_bytes={serial: count for serial, count in transferred.items() if serial != desktop.device.serial},
+            transferred_bytes={
+                serial: count for serial, count in transferred.items() if serial != desktop.device.serial
+            },
             preparation_s=preparation_s,
         )
         folder.write_record(record)
@@ -131,6 +134,7 @@ def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
                 held.enter_context(lock.acquire(timeout=0))
             except Timeout:
                 raise DeviceBusy(
-                    f"another bench is measuring on {phone.serial}", "Wait for its end; two at once would disturb each other."
+                    f"another bench is measuring on {phone.serial}",
+                    "Wait for its end; two at once would disturb each other.",
                 ) from None
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +76,9 @@ def load(path: Path) -> Plan:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"cannot read the plan {path}: {error}", "`bench plan --suite demo` prints one to start from.") from error
+        raise PlanError(
+            f"cannot read the plan {path}: {error}", "`bench plan --suite demo` prints one to start from."
+        ) from error
     return parse(text, str(path))
 
 
@@ -92,6 +95,41 @@ def parse(text: str, source: str) -> Plan:
         inner = [problem for problem in found if problem["type"] != "too_short"] or found
         problems = [_problem(problem, text, source) for problem in inner]
         raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
+
+
+def narrowed(
+    plan: Plan,
+    models: Sequence[str] | None = None,
+    variants: Sequence[str] | None = None,
+    threads: Sequence[int] | None = None,
+    launches: int | None = None,
+) -> Plan:
+    """The plan with only these models and variants, and these threads and launches instead of its own.
+
+    A model that the plan does not have is added with its defaults. Raises UnknownName for a variant that no case has.
+    """
+    cases = list(plan.cases)
+    if models:
+        known = {case.model: case for case in cases}
+        cases = [known.get(model, Case(model=model)) for model in dict.fromkeys(models)]
+    if variants:
+        offered = {variant for case in cases for variant in case.variants}
+        for variant in variants:
+            if variant not in offered:
+                raise UnknownName.of("variant", variant, offered)
+        cases = [case.model_copy(update={"variants": tuple(dict.fromkeys(variants))}) for case in cases]
+    if threads:
+        cases = [case.model_copy(update={"threads": tuple(dict.fromkeys(threads))}) for case in cases]
+    protocol = plan.protocol
+    if launches:
+        protocol = protocol.model_copy(update={"launches": launches})
+        cases = [
+            case.model_copy(update={"protocol": case.protocol.model_copy(update={"launches": launches})})
+            if case.protocol
+            else case
+            for case in cases
+        ]
+    return plan.model_copy(update={"cases": tuple(cases), "protocol": protocol})
 
 
 def suites() -> tuple[str, ...]:

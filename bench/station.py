@@ -43,7 +43,7 @@ class Station:
     device: Device
     binary: NativeBinary
     where: dict[str, str] = field(default_factory=dict)
-    conditions: facts.Conditions = facts.Conditions()
+    conditions: facts.Conditions = field(default_factory=facts.Conditions)
     checked: float = float("-inf")
     lost: int = 0
 
@@ -84,7 +84,9 @@ def bring(station: Station, prepared: Iterable[Prepared]) -> int:
     for one in prepared:
         samples = one.samples
         payloads.append(Payload(samples, sha256_file(samples), samples.stat().st_size))
-        payloads += [Payload(f.path, f.sha256, f.bytes) for a in one.artifacts for f in a.files if f.role != "torchscript"]
+        payloads += [
+            Payload(f.path, f.sha256, f.bytes) for a in one.artifacts for f in a.files if f.role != "torchscript"
+        ]
     if not station.is_phone:
         station.where |= {p.sha256: str(p.path) for p in payloads}
         return 0

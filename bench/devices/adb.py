@@ -187,9 +187,7 @@ class AdbTransport:
     def serial(self) -> str:
         return self._serial
 
-    def run(
-        self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
         # An end marker of our own carries the status: before Android 7 adb has none, and a dropped
         # connection looks like an ordinary end. The process id comes first, to kill it at the deadline.
         mark = f"@{secrets.token_hex(8)}"
@@ -259,7 +257,9 @@ class AdbTransport:
                         raise TransportBroken(f"{self._serial} sent a malformed sync message")
                     data = _exactly(conn, length, end)
                     if kind != b"DATA":
-                        raise TransportBroken(f"cannot read {remote} on {self._serial}: {data.decode(errors='replace')}")
+                        raise TransportBroken(
+                            f"cannot read {remote} on {self._serial}: {data.decode(errors='replace')}"
+                        )
                     target.write(data)
         except TimeoutError:
             raise DeadlineExceeded(f"pulling {remote} from {self._serial} took over {deadline_s:g} s") from None
@@ -288,7 +288,9 @@ class AdbTransport:
             link.conn.settimeout(_left(end))
             yield link.conn
 
-    @retry(retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(3), wait=wait_fixed(0.3), reraise=True)
+    @retry(
+        retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(3), wait=wait_fixed(0.3), reraise=True
+    )
     def _open(self, service: str) -> adbutils.AdbConnection:
         link = self._device.open_transport(timeout=30)
         try:

@@ -1,7 +1,7 @@
 """What machines say of themselves, in their own words, and the parsers that make facts of it.
 
-Phones disagree on almost everything: empty values, values over several lines, sensors that read 0.0 or -99.9 for "none",
-offline cores, missing files. A parser here never raises on what a phone says; what it cannot read is None.
+Phones disagree on almost everything: empty values, values over several lines, sensors that read 0.0 or -99.9 for
+"none", offline cores, missing files. A parser here never raises on what a phone says; what it cannot read is None.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def probe_script() -> str:
 def phone(serial: str, sections: dict[str, str]) -> Device:
     """A phone or emulator from what it said."""
     props = properties(sections.get("getprop", ""))
-    abis = tuple(a for a in (props.get("ro.product.cpu.abilist") or props.get("ro.product.cpu.abi", "")).split(",") if a)
+    abis = tuple(
+        a for a in (props.get("ro.product.cpu.abilist") or props.get("ro.product.cpu.abi", "")).split(",") if a
+    )
     virtual = bool(props.get("ro.bench.virtual")) or "1" in (props.get("ro.kernel.qemu"), props.get("ro.boot.qemu"))
     names = ("ro.product.manufacturer", "ro.product.model")
     keep = (

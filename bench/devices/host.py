@@ -31,9 +31,7 @@ class HostTransport:
     def folder(self) -> str:
         return str(self._root)
 
-    def run(
-        self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -55,7 +53,8 @@ class HostTransport:
         watchdog = threading.Timer(deadline_s, end)
         watchdog.start()
         stderr: list[str] = []
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         reader = threading.Thread(target=lambda stream: stderr.append(stream.read()), args=(process.stderr,))
         reader.start()
         try:

@@ -34,9 +34,7 @@ class Transport(Protocol):
         """The folder on the machine that belongs to bench."""
         ...
 
-    def run(
-        self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
         """Run a command to its end; each line of stdout is handed to `on_line` when it comes. When the deadline passes
         the command is killed on the machine."""
         ...

@@ -1,7 +1,7 @@
 """What must hold before a phone is measured, and what makes a sample doubtful.
 
-Thresholds follow Android's own: thermal status 2 (MODERATE) is where it begins to throttle, 15 % battery is where its saver
-starts.
+Thresholds follow Android's own: thermal status 2 (MODERATE) is where it begins to throttle, 15 % battery is where its
+saver starts.
 """
 
 from __future__ import annotations

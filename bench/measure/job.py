@@ -21,7 +21,12 @@ class Files:
 
 
 def job_text(
-    trial: Trial, weights_format: WeightsFormat, execution: Execution, protocol: Protocol, files: Files, affinity: int = 0
+    trial: Trial,
+    weights_format: WeightsFormat,
+    execution: Execution,
+    protocol: Protocol,
+    files: Files,
+    affinity: int = 0,
 ) -> str:
     """The job file of one launch. `affinity` is a CPU mask, 0 to leave the scheduler alone."""
     keys: dict[str, object] = {

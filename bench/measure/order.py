@@ -1,8 +1,8 @@
 """Which launches a plan asks for, in what order.
 
-Variants are never measured one after the other as blocks: what drifts on a phone (heat, background work) would then be taken
-for a difference between them. Each round holds one launch of every variant in every place, shuffled by the plan's seed
-(random blocks; e.g. Georges, Buytaert, Eeckhout, OOPSLA 2007, on why launches and not iterations are the unit).
+Variants are never measured one after the other as blocks: what drifts on a phone (heat, background work) would then be
+taken for a difference between them. Each round holds one launch of every variant in every place, shuffled by the plan's
+seed (random blocks; e.g. Georges, Buytaert, Eeckhout, OOPSLA 2007, on why launches and not iterations are the unit).
 """
 
 from __future__ import annotations

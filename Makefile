@@ -1,0 +1,41 @@
+# `make demo` and `make test` do all the set-up they need; see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint clean system
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "bench needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Installing the packages of constraints.txt into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+system: ## Install qemu-user, which virtual ARM phones on a PC need
+	@device_scripts/toolchain/system_packages.sh
+
+demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this computer and a (virtual) phone
+	@$(BIN)/bench run --suite demo
+
+test: $(READY) system lint ## All tests, end to end included
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Style, types and the rules of the house
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## Performance of bench itself: transport, decode, overhead
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and caches in this folder; results stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
