@@ -1,0 +1,111 @@
+"""The phone's processes: started for shells, reaped whoever started them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+class Processes:
+    """Starts programs, each in a session of its own, and tells how they ended.
+
+    Inside a sandbox this process is the first one of its PID namespace, so orphans become its children: every child
+    is reaped here, not only those that were started here.
+    """
+
+    def __init__(self, shell: bytes, environment: Mapping[str, str], folder: str, first: bool) -> None:
+        self._shell = shell
+        self._environment = environment
+        self._folder = folder
+        self._first = first
+        """First of its PID namespace: every other process in sight is the phone's."""
+        self._running: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
+        self._sessions: set[int] = set()
+
+    def attach(self) -> None:
+        """Begin to reap. Call inside the running event loop."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def start(
+        self, arguments: list[bytes], descriptors: tuple[int, int, int], terminal: str | None
+    ) -> tuple[int, asyncio.Future[int]]:
+        """Run the shell with `arguments`; returns its PID and, later, its exit status (128 + signal when killed).
+
+        `terminal` is the value of TERM when the descriptors are a PTY, which then becomes the controlling one.
+        Raises OSError.
+        """
+        environment = {**self._environment, "TERM": terminal or "dumb"}
+        stdin, stdout, stderr = descriptors
+        process = subprocess.Popen(
+            [self._shell, *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            cwd=self._folder,
+            start_new_session=True,
+            preexec_fn=_take_terminal if terminal else None,
+        )
+        # When the phone runs out of memory its programs die, never the daemon that would have to tell of it.
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._running[process.pid] = process, ended
+        self._sessions.add(process.pid)
+        return process.pid, ended
+
+    def hang_up(self, pid: int) -> None:
+        """SIGHUP to a shell alone, as Android's daemon does: what it started may live on."""
+        if pid in self._running:
+            os.kill(pid, signal.SIGHUP)
+
+    def pids(self) -> Iterator[int]:
+        """Every process of the phone that the kernel lets us see."""
+        try:
+            seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        except OSError:
+            seen = list(self._running)
+        for pid in seen:
+            if self._first:
+                if pid != 1:
+                    yield pid
+            else:
+                with contextlib.suppress(OSError):
+                    if os.getsid(pid) in self._sessions:
+                        yield pid
+
+    def kill_all(self) -> None:
+        """End every process of the phone at once."""
+        for pid in list(self.pids()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            known = self._running.pop(pid, None)
+            if known:
+                process, ended = known
+                code = os.waitstatus_to_exitcode(status)
+                process.returncode = code
+                if not ended.done():
+                    ended.set_result(code if code >= 0 else 128 - code)
+                if not self._first and not any(os.getsid(other) == pid for other in self.pids()):
+                    # A session that is empty gives its number back to the host.
+                    self._sessions.discard(pid)
