@@ -9,15 +9,17 @@ from datetime import datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from filelock import FileLock, Timeout
 
 import bench
 from bench.cache import Cache
+from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
 from bench.errors import DeviceBusy, NothingMeasured
 from bench.measure import order
+from bench.models import model
 from bench.plan import Plan
 from bench.prepare import prepare
 from bench.records import Measurement, Progress, RunRecord
@@ -25,6 +27,18 @@ from bench.station import Station, bring, desktop_station, measure, native_outpu
 from bench.store import RunFolder, now
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
+
+
+MACS_PER_SECOND = 20e9
+"""For estimates alone: float32 multiply-adds of one mid-range phone core (two 128-bit FMA pipes at 2.5 GHz)."""
+
+
+class Outline(NamedTuple):
+    """A plan in a few figures: a row per network, the number of trials, an estimate of their time in seconds."""
+
+    rows: tuple[tuple[str, ...], ...]
+    trials: int
+    estimate_s: float
 
 
 class Watcher(Protocol):
@@ -113,6 +127,25 @@ def places(plan: Plan, stations: Sequence[Station]) -> tuple[order.Place, ...]:
     phones = [order.Place(s.device.serial, "native") for s in stations if s.is_phone]
     host = [order.Place(s.device.serial, runtime) for s in stations if not s.is_phone for runtime in plan.desktop]
     return (*phones, *host)
+
+
+def outline(plan: Plan) -> Outline:
+    """What the plan asks for, on one phone and this host. Raises UnknownName, UsageError."""
+    where = (order.Place("phone", "native"), *(order.Place(DESKTOP, runtime) for runtime in plan.desktop))
+    seconds, rows = {}, []
+    for case in plan.cases:
+        spec = model(case.model)
+        shape = spec.shape(case.input_size)
+        seconds[case.model] = spec.macs(shape) / MACS_PER_SECOND
+        p = order.protocol_of(plan, case)
+        count = sum(trial.model == case.model for trial in order.trials(plan, where))
+        rows.append(
+            (
+                case.model, ", ".join(case.variants), "×".join(map(str, shape)), ", ".join(map(str, case.threads)),
+                ", ".join(case.precision), str(p.launches), f"≥ {p.min_iterations}", str(count),
+            )
+        )  # fmt: skip
+    return Outline(tuple(rows), len(order.trials(plan, where)), order.estimate_s(plan, where, seconds))
 
 
 def report(folder: RunFolder) -> Path:

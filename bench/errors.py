@@ -71,7 +71,7 @@ class UnknownName(Stable):
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
         """The error for `name`, which is none of `known`, with the nearest of them."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         return cls(f"unknown {kind} {name!r}", f"{hint}Known: {', '.join(names)}.")
 
