@@ -1,0 +1,1 @@
+"""Ways to make a network small. Frequency Regularization is the first."""

@@ -1,0 +1,79 @@
+"""The Tucker form of an FR network in torch: every layer is 1×1 → small core → 1×1, the same function exactly."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bench.compress.frequency import layers
+from bench.compress.frequency.package import Factors, Package, Tensor, factors
+from bench.errors import UsageError
+
+
+def package(name: str, network: nn.Module) -> Package:
+    """What is shipped of a compressed network: float16 coefficients, and its other parameters raw in float16.
+
+    Tensors are in the network's own order; whoever writes them for a graph puts them in that graph's load order.
+    """
+    tensors: list[Tensor] = []
+    compressed = layers.weighted(network)
+    for path, module in network.named_modules():
+        if path in compressed:
+            weight = layers.frequency(module)
+            kept = layers.coefficients(module).detach()[: weight.kept]
+            transposed = isinstance(module, nn.ConvTranspose2d)
+            tensors.append(Tensor(weight.shape, kept.numpy().astype(np.float16), "prefix", transposed=transposed))
+        if "parametrizations" not in path:
+            for parameter in module.parameters(recurse=False):
+                values = parameter.detach().flatten().numpy().astype(np.float16)
+                tensors.append(Tensor(tuple(parameter.shape), values, "raw", vector=True))
+    return Package(name, tuple(tensors))
+
+
+def factored(network: nn.Module) -> nn.Module:
+    """A copy of a compressed network whose layers are the three factors of each. Raises UsageError for grouped layers."""
+    plain = layers.decoded(network)
+    for name, layer in layers.weighted(network).items():
+        weight, bias = layers.frequency(layer), cast(nn.Parameter | None, layer.bias)
+        kept = layers.coefficients(layer).detach()[: weight.kept].numpy()
+        parts = factors(Tensor(weight.shape, kept, "prefix", transposed=isinstance(layer, nn.ConvTranspose2d)))
+        plain.set_submodule(name, _chain(name, layer, parts, None if bias is None else bias.detach()))
+    return plain
+
+
+def _chain(name: str, layer: nn.Module, parts: Factors, bias: torch.Tensor | None) -> nn.Sequential:
+    (r_in, n_in), (n_out, r_out) = parts.inner.shape, parts.outer.shape
+    inner: nn.Module
+    core: nn.Module
+    outer: nn.Module
+    values = parts.core
+    if isinstance(layer, nn.Linear):
+        inner, core = nn.Linear(n_in, r_in, bias=False), nn.Linear(r_in, r_out, bias=False)
+        outer = nn.Linear(r_out, n_out, bias=bias is not None)
+        return nn.Sequential(_fill(inner, parts.inner), _fill(core, values), _fill(outer, parts.outer, bias))
+    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) or layer.groups != 1 or layer.padding_mode != "zeros":
+        raise UsageError(f"{name} cannot be factored: it is grouped or padded with something else than zeros")
+    inner, outer = nn.Conv2d(n_in, r_in, 1, bias=False), nn.Conv2d(r_out, n_out, 1, bias=bias is not None)
+    size, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
+    if isinstance(layer, nn.ConvTranspose2d):
+        padding = cast(tuple[int, int], layer.padding)
+        more = cast(tuple[int, int], layer.output_padding)
+        core = nn.ConvTranspose2d(
+            r_in, r_out, size, stride, padding, more, bias=False, dilation=dilation  # type: ignore[arg-type]
+        )
+        values = values.swapaxes(0, 1)
+    else:
+        core = nn.Conv2d(r_in, r_out, size, stride, layer.padding, dilation, bias=False)  # type: ignore[arg-type]
+    return nn.Sequential(
+        _fill(inner, parts.inner[:, :, None, None]), _fill(core, values), _fill(outer, parts.outer[:, :, None, None], bias)
+    )
+
+
+def _fill(layer: nn.Module, weight: NDArray[np.float32], bias: torch.Tensor | None = None) -> nn.Module:
+    state = {"weight": torch.tensor(weight)}
+    layer.load_state_dict(state if bias is None else state | {"bias": bias})
+    return layer

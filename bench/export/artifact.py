@@ -1,0 +1,133 @@
+"""The files of one variant, and the two proofs that they are right: blob by blob, and output by output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bench.errors import ExportRefused
+from bench.export import graph, pnnx
+from bench.records import Execution, WeightsFormat
+
+Array = NDArray[np.float32]
+
+RunNative = Callable[[Mapping[str, Path], WeightsFormat, Execution, Array], Array]
+"""Runs the native runner on this host: files by role ("graph", "weights"), inputs (N, C, H, W) → outputs, flat or (N, …)."""
+
+INPUT, OUTPUT = "in0", "out0"
+TOLERANCE = 1e-3
+"""Of the largest |output|: how far the native runner may be from torch in float32."""
+BLOB_TOLERANCE = 1e-5
+"""Of the largest |value| in a blob: how far a decoded weight may be from torch's, both computed in floating point."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a runtime will make of one tensor of a package: these blobs, one after the other. `typed` as in ncnn."""
+
+    blobs: tuple[Array, ...]
+    typed: bool
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Largest |native - torch| and largest |torch| over all outputs, and what the first was allowed to be."""
+
+    max_abs_delta: float
+    max_abs_reference: float
+    tolerance: float
+
+
+def export_ordinary(network: nn.Module, shape: tuple[int, int, int], folder: Path) -> None:
+    """Write graph.param, weights.bin and network.pt. Raises ToolMissing and ExportRefused (a norm is left, for one)."""
+    converted, parsed = _convert(network, shape, folder)
+    graph.split(converted.weights, parsed.blobs())
+    (folder / "weights.bin").write_bytes(converted.weights)
+
+
+def export_recipes(
+    network: nn.Module, shape: tuple[int, int, int], recipes: Sequence[Recipe], folder: Path
+) -> tuple[int, ...]:
+    """Write graph.param and network.pt, and return the order in which the graph loads `recipes`.
+
+    Raises ToolMissing, and ExportRefused unless the recipes, in that order, make exactly the weights of `network`.
+    """
+    converted, parsed = _convert(network, shape, folder)
+    blobs = parsed.blobs()
+    return load_order(recipes, blobs, graph.split(converted.weights, blobs))
+
+
+def _convert(network: nn.Module, shape: tuple[int, int, int], folder: Path) -> tuple[pnnx.Converted, graph.Graph]:
+    pnnx.trace(network, shape, folder / "network.pt")
+    converted = pnnx.convert(folder / "network.pt", shape)
+    parsed = graph.parse(converted.param)
+    names = {name for layer in parsed.layers for name in layer.outputs}
+    if not {INPUT, OUTPUT} <= names or f"{OUTPUT[:-1]}1" in names:
+        raise ExportRefused("the converted network does not have one input and one output")
+    (folder / "graph.param").write_text(str(parsed.small((INPUT, OUTPUT))), encoding="ascii", newline="\n")
+    return converted, parsed
+
+
+def load_order(recipes: Sequence[Recipe], blobs: Sequence[graph.Blob], values: Sequence[Array]) -> tuple[int, ...]:
+    """Which recipe makes the next blobs, again and again to the end. Raises ExportRefused for a blob that none makes,
+    and for a recipe that is left over."""
+    order: list[int] = []
+    at = 0
+    while at < len(blobs):
+        for index, recipe in enumerate(recipes):
+            if index not in order and _makes(recipe, blobs[at:], values[at:]):
+                order.append(index)
+                at += len(recipe.blobs)
+                break
+        else:
+            raise ExportRefused(
+                f"no tensor of the package makes the {blobs[at].count} weights that {blobs[at].layer} loads",
+                "The converter changed them; this network cannot be shipped as coefficients.",
+            )
+    if len(order) != len(recipes):
+        raise ExportRefused(f"{len(recipes) - len(order)} tensors of the package are loaded by no layer")
+    return tuple(order)
+
+
+def _makes(recipe: Recipe, blobs: Sequence[graph.Blob], values: Sequence[Array]) -> bool:
+    if len(recipe.blobs) > len(blobs):
+        return False
+    return all(
+        blob.typed == recipe.typed
+        and made.size == value.size
+        and np.abs(made.reshape(-1) - value).max() <= BLOB_TOLERANCE * np.abs(value).max()
+        for made, blob, value in zip(recipe.blobs, blobs, values, strict=False)
+    )
+
+
+def reference(torchscript: Path, inputs: Array) -> Array:
+    """What the traced network computes in float32 for inputs (N, C, H, W), one by one: (N, …)."""
+    network = torch.jit.load(str(torchscript))
+    with torch.no_grad():
+        outputs = [network(torch.from_numpy(inputs[i : i + 1])) for i in range(len(inputs))]
+    return np.ascontiguousarray(torch.cat(outputs).numpy())
+
+
+def verify(
+    run_native: RunNative, folder: Path, weights: str, form: tuple[WeightsFormat, Execution], inputs: Array, expected: Array
+) -> Verified:
+    """Compare the native runner with torch on `inputs`. Raises ExportRefused when they differ more than TOLERANCE."""
+    outputs = run_native({"graph": folder / "graph.param", "weights": folder / weights}, *form, inputs)
+    if outputs.size != expected.size:
+        raise ExportRefused(f"the native runner gave {outputs.size} values where torch gives {expected.size}")
+    delta = float(np.abs(outputs.reshape(expected.shape) - expected).max())
+    largest = float(np.abs(expected).max())
+    # Written so that not-a-number is refused too.
+    if not delta <= TOLERANCE * largest:
+        raise ExportRefused(
+            f"the exported network's outputs differ from torch's by up to {delta:.3g}, where {TOLERANCE * largest:.3g} "
+            f"({TOLERANCE:g} of the largest) is allowed",
+            "The exported files do not compute what the network does; they are not used.",
+        )
+    return Verified(delta, largest, TOLERANCE * largest)
