@@ -23,7 +23,7 @@ from bench.models import model
 from bench.plan import Plan
 from bench.prepare import prepare
 from bench.records import Measurement, Progress, RunRecord
-from bench.station import Station, bring, desktop_station, measure, native_outputs, phone_station
+from bench.station import Station, bring, desktop_station, leave, measure, native_outputs, phone_station
 from bench.store import RunFolder, now
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
@@ -112,6 +112,8 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
             finished = now() if done == len(trials) else None
             update = {"finished": finished, "wall_s": time.monotonic() - begun, "runner_s": runner_s}
             folder.write_record(record.model_copy(update=update))
+            for station in stations:
+                leave(station)
             watcher.stage("report")
             report(folder)
     if len(failures) == len(trials):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -92,6 +93,12 @@ def bring(station: Station, prepared: Iterable[Prepared]) -> int:
         return 0
     station.where |= {p.sha256: p.remote(station.transport.folder) for p in payloads}
     return deploy(station.transport, payloads)
+
+
+def leave(station: Station) -> None:
+    """Remove what launches left on the machine; what was deployed stays for the next run."""
+    with contextlib.suppress(BenchError):  # A phone that is gone is no reason to lose the run.
+        station.transport.run(["rm", "-rf", f"{station.transport.folder}/work"], deadline_s=30)
 
 
 def native_outputs(
@@ -188,7 +195,6 @@ def _judged(transport: Transport, remote: str, artifact: Artifact, prepared: Pre
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, "outputs")
         transport.pull(remote, local, deadline_s=300)
-        transport.run(["rm", "-f", remote], deadline_s=30)
         flat = np.fromfile(local, "<f4")
     if flat.size != reference.size:
         raise RunnerFailed(f"{flat.size} output values came back, {reference.size} were expected")

@@ -281,25 +281,28 @@ class AdbTransport:
     @contextmanager
     def _connection(self, service: str, end: float) -> Iterator[socket.socket]:
         try:
-            link = self._open(service)
+            conn = self._open(service)
         except (AdbError, OSError) as error:
             raise _translated(self._serial, error) from error
-        with link:
-            link.conn.settimeout(_left(end))
-            yield link.conn
+        with conn:
+            conn.settimeout(_left(end))
+            yield conn
 
     @retry(
         retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(3), wait=wait_fixed(0.3), reraise=True
     )
-    def _open(self, service: str) -> adbutils.AdbConnection:
-        link = self._device.open_transport(timeout=30)
+    def _open(self, service: str) -> socket.socket:
+        # adbutils' open_transport asks the server's version each time and its close sleeps: 30 ms a command.
+        link = self._client.make_connection(timeout=30)
+        conn: socket.socket = link.conn
         try:
-            link.send_command(service)
-            link.check_okay()
+            for request in (f"host:transport:{self._serial}", service):
+                link.send_command(request)
+                link.check_okay()
         except BaseException:
-            link.close()
+            conn.close()
             raise
-        return link
+        return conn
 
 
 class _Marked:

@@ -19,7 +19,7 @@ def work_path(transport: Transport, name: str) -> str:
 
 
 def launch(transport: Transport, program: Sequence[str], job: str, *, name: str, deadline_s: float) -> Completed:
-    """Give `program` the job and wait for its end. The job file is removed afterwards.
+    """Give `program` the job and wait for its end. What it leaves in the work folder stays until the run is over.
 
     Raises DeadlineExceeded, DeviceOffline, TransportBroken, DiskFull.
     """
@@ -28,7 +28,4 @@ def launch(transport: Transport, program: Sequence[str], job: str, *, name: str,
         local = Path(folder) / "job"
         local.write_text(job, encoding="utf-8")
         transport.push(local, remote, deadline_s=60)
-    try:
-        return transport.run([*program, remote], deadline_s=deadline_s)
-    finally:
-        transport.run(["rm", "-f", remote], deadline_s=30)
+    return transport.run([*program, remote], deadline_s=deadline_s)
