@@ -17,18 +17,18 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.errors import ToolMissing
 from bench.virtual import cores
 from bench.virtual.profile import Profile
+from bench.virtual.translation import Translation
 
 # fmt: off
 TOOLS = (
-    "sh", "ls", "cat", "cp", "mv", "rm", "mkdir", "rmdir", "chmod", "stat", "sha256sum", "md5sum", "df", "ps",
+    "ls", "cat", "cp", "mv", "rm", "mkdir", "rmdir", "chmod", "stat", "sha256sum", "md5sum", "df", "ps",
     "kill", "id", "uname", "taskset", "sleep", "head", "tail", "grep", "find", "date", "echo", "printf", "test",
     "[", "true", "false", "dd", "nproc", "wc", "du", "touch", "ln", "readlink", "realpath", "mktemp", "timeout",
     "xargs", "sed", "cut", "tr", "sort", "uniq", "tee", "env", "nice", "nohup", "setsid", "basename", "dirname",
     "expr", "seq", "sync", "cmp", "od", "uptime", "free", "top", "pidof", "pgrep", "pkill", "getconf", "gzip",
-    "gunzip", "zcat", "tar", "which", "whoami",
+    "gunzip", "zcat", "tar", "which", "whoami", "tty", "stty",
 )
 # fmt: on
 """Names in /system/bin that are programs of the host, where the host has them."""
@@ -99,17 +99,6 @@ case "$1" in
        else echo "Can't find service: $1" >&2; fi;;
 esac
 """
-_TRANSLATING_SH = """\
-#!/system/bin/sh
-# Shells and execvp() hand a file that the kernel cannot execute to /bin/sh. That is this file: a program
-# of the phone's processor goes to the emulator, everything else to the shell it expected.
-case "$(/system/bin/od -An -v -tx1 -N20 "$1" 2>/dev/null | /system/bin/tr -d ' \\n')" in
-    7f454c46{elf_class}01*{machine}) exec {translator} "$@";;
-esac
-exec /system/bin/sh "$@"
-"""
-# ELF class and e_machine (little-endian), System V ABI and its processor supplements.
-_ELF = {"arm64-v8a": ("02", "b700"), "armeabi-v7a": ("01", "2800")}
 
 
 @dataclass(frozen=True)
@@ -121,7 +110,7 @@ class Root:
     shell: Path
     """The host's shell that is the phone's."""
     cores: tuple[cores.Core, ...]
-    translator: str | None
+    translation: Translation | None
     missing: tuple[str, ...] = ()
     """Tools a phone has and this host has not."""
     covers: dict[str, Path] = field(default_factory=dict)
@@ -184,7 +173,7 @@ def properties(profile: Profile) -> dict[str, str]:
         "ro.kernel.qemu": "1",
         "ro.bench.virtual": profile.name,
     }
-    if profile.translator():
+    if profile.translation():
         made["ro.bench.translation"] = "qemu-user"
     return {**profile.properties, **made}
 
@@ -243,12 +232,8 @@ def _sensors(profile: Profile) -> dict[str, str]:
     return files
 
 
-def _shell(translated: bool) -> Path:
-    found = shutil.which("dash", path=_HOST_FOLDERS)
-    if translated and found is None:
-        # bash looks into a file that the kernel refuses and never gets as far as /bin/sh.
-        raise ToolMissing("a phone whose programs are translated needs dash as its shell", "apt-get install dash")
-    return Path(os.path.realpath(found or "/bin/sh"))
+def _shell() -> Path:
+    return Path(os.path.realpath(shutil.which("dash", path=_HOST_FOLDERS) or "/bin/sh"))
 
 
 def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
@@ -256,11 +241,12 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
 
     Scripts name the phone's shell when it is `sandboxed`, else the host's. Raises ToolMissing.
     """
-    translator = profile.translator()
-    shell = _shell(translator is not None)
+    translation = profile.translation()
+    shell = _shell()
     shutil.rmtree(folder, ignore_errors=True)
     binaries = folder / "system" / "bin"
     binaries.mkdir(parents=True)
+    (binaries / "sh").symlink_to(shell)
     missing = []
     busybox = shutil.which("busybox", path=_HOST_FOLDERS)
     for tool in TOOLS:
@@ -268,9 +254,6 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
             (binaries / tool).symlink_to(found)
         else:
             missing.append(tool)
-    # A copy, because in a translated phone something else is where the host's shell was.
-    (binaries / "sh").unlink()
-    shutil.copy(shell, binaries / "sh")
 
     texts = {
         "system/build.prop": "".join(f"{name}={value}\n" for name, value in sorted(properties(profile).items())),
@@ -295,21 +278,15 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
         _write_script(binaries / name, script.format(sh=sh, meminfo=meminfo))
 
     covers = {f"/{name}": folder / name for name in ("proc/cpuinfo", "proc/meminfo", "sys")}
-    if translator:
-        elf_class, machine = _ELF[profile.machine_abi]
-        inside = f"/system/bin/{Path(translator).name}"
-        _write_script(
-            folder / "translating-sh",
-            _TRANSLATING_SH.format(elf_class=elf_class, machine=machine, translator=inside),
-        )
-        (binaries / Path(inside).name).touch()
-        covers |= {inside: Path(translator), os.path.realpath("/bin/sh"): folder / "translating-sh"}
+    if translation:
+        (folder / translation.inside.lstrip("/")).touch()
+        covers[translation.inside] = translation.program
     for name in ("local/tmp", "media/0", "property"):
         (data / name).mkdir(parents=True, exist_ok=True)
     for made in (data / "property").iterdir():
         if not made.name.startswith("persist."):
             made.unlink()
-    return Root(folder, data, shell, shown, translator, tuple(missing), covers)
+    return Root(folder, data, shell, shown, translation, tuple(missing), covers)
 
 
 def _write_script(path: Path, text: str) -> None:

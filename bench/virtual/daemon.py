@@ -187,11 +187,11 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
         reason = str(error)
         if group:
             group.remove()
-        if facts.translator():
+        if root.translation and not root.translation.on_host():
             raise VirtualPhoneError(
-                f"profile {facts.name} needs a sandbox, and there is none here: {reason}",
-                "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
-                "kernel.apparmor_restrict_unprivileged_userns=0), or use a profile that is not translated.",
+                f"profile {facts.name} is of another processor, and this kernel cannot be told how: {reason}",
+                "It takes Linux 6.7 with user namespaces, or qemu-user registered with the host "
+                "(apt-get install binfmt-support qemu-user-static), or a profile that is not translated.",
             ) from error
         log.warning("no sandbox, a plain directory instead: %s", reason)
         root = android.build(facts, folder / "root", options.data, sandboxed=False)

@@ -110,7 +110,7 @@ def start(
     """
     tell = progress or (lambda fraction, text: None)
     chosen = profiles.load(profile)
-    chosen.translator()
+    chosen.translation()
     if ram_bytes is not None and (ram_bytes < 16 << 20 or sys.platform != "linux"):
         raise VirtualPhoneError(
             f"a phone with {ram_bytes} bytes of memory cannot be made here",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import CorruptData, ToolMissing, UnknownName
+from bench.virtual.translation import Translation
 
 Abi = Literal["x86_64", "x86", "arm64-v8a", "armeabi-v7a"]
 
@@ -110,8 +111,8 @@ class Profile(_Strict):
             )
         return _HOST_ABIS[machine]
 
-    def translator(self) -> str | None:
-        """Path of the qemu that runs this phone's programs, None when the host runs them itself.
+    def translation(self) -> Translation | None:
+        """What runs this phone's programs, None when the host does so itself.
 
         Raises ToolMissing when it is needed and not installed.
         """
@@ -124,7 +125,7 @@ class Profile(_Strict):
                 f"profile {self.name} runs {self.abi} programs, and {name} is not on the PATH",
                 "Install it: apt-get install qemu-user-static",
             )
-        return os.path.realpath(path)
+        return Translation(self.abi, Path(path).resolve())
 
 
 def profile_names() -> tuple[str, ...]:

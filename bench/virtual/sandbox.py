@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench.virtual.android import Root
+from bench.virtual.translation import Translation
 
 SHELL_UID = 2000
 _HOST_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -30,7 +31,7 @@ _NEW_NS, _NEW_UTS, _NEW_IPC, _NEW_USER, _NEW_PID = 0x20000, 0x4000000, 0x8000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _NOATIME, _BIND, _REC, _PRIVATE, _RELATIME = 32, 1024, 4096, 16384, 1 << 18, 1 << 21
 _DETACH = 2
-_SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_NO_NEW_PRIVS = 1, 4, 38
 
 
 class Refused(Exception):
@@ -79,9 +80,14 @@ def _enter_namespaces(as_root: bool) -> None:
     flags = _NEW_NS | _NEW_PID | _NEW_IPC | _NEW_UTS | (0 if as_root else _NEW_USER)
     _call("namespaces (unshare)", "unshare", flags)
     if not as_root:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{SHELL_UID} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{SHELL_UID} {group} 1")
+        _map_ids(SHELL_UID, user, group)
+
+
+def _map_ids(inside: int, user: int, group: int) -> None:
+    """Name the one user and group of a new user namespace."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{inside} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{inside} {group} 1")
 
 
 def _host_view(new: Path) -> None:
@@ -122,6 +128,7 @@ def _build_view(root: Root) -> None:
     _bind(root.data, new / "data", read_only=False)
     _bind(root.folder / "system", new / "system", read_only=True)
     (new / "sdcard").symlink_to("/data/media/0")
+    (new / "mnt").mkdir()
     (new / "proc").mkdir()
     _mount("proc", new / "proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     for place, real in root.covers.items():
@@ -146,6 +153,25 @@ def _drop_rights() -> None:
     os.setgroups([])
     os.setresgid(SHELL_UID, SHELL_UID, SHELL_UID)
     os.setresuid(SHELL_UID, SHELL_UID, SHELL_UID)
+
+
+def _control(option: int, value: int) -> None:
+    _call("prctl", "prctl", *(ctypes.c_ulong(number) for number in (option, value, 0, 0, 0)))
+
+
+def _translate(translation: Translation) -> None:
+    """Teach the kernel the phone's programs. A table of binary formats belongs to user 0 of a user namespace: be that
+    for a moment, and the shell's user again in a namespace below it."""
+    table = Path("/mnt")
+    _control(_SET_DUMPABLE, 1)  # else /proc/self belongs to root since the change of user
+    _call("namespaces for translation (unshare)", "unshare", _NEW_USER | _NEW_NS)
+    _map_ids(0, SHELL_UID, SHELL_UID)
+    _mount("binfmt_misc", table, "binfmt_misc", _NOSUID | _NODEV | _NOEXEC)
+    translation.register(table)
+    # The table lives while it is mounted; out of sight, because its files belong to the shell's user as well.
+    _mount("tmpfs", table, "tmpfs", _NOSUID | _NODEV | _RDONLY, "mode=755,size=4k")
+    _call("namespaces for translation (unshare)", "unshare", _NEW_USER)
+    _map_ids(SHELL_UID, 0, 0)
 
 
 def enter(root: Root, before: Callable[[], None], serve: Callable[[], NoReturn], after: Callable[[], None]) -> int:
@@ -200,17 +226,21 @@ def _become_phone(
     root: Root, as_root: bool, verdict: int, before: Callable[[], None], serve: Callable[[], NoReturn]
 ) -> NoReturn:
     try:
-        _call("prctl", "prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _control(_SET_PDEATHSIG, signal.SIGKILL)
         before()
+        translation = root.translation if root.translation and not root.translation.on_host() else None
         if as_root:
             _own(root.data)
         _build_view(root)
         if as_root:
             _drop_rights()
+        if translation:
+            _translate(translation)
         # Again: a change of user forgets it.
-        _call("prctl", "prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _call("prctl", "prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _control(_SET_PDEATHSIG, signal.SIGKILL)
+        _control(_SET_NO_NEW_PRIVS, 1)
         # From inside nothing reaches the first process but what it listens to.
+        _control(_SET_DUMPABLE, 0)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     except OSError as error:
         os.write(verdict, str(error).encode())
