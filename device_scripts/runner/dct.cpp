@@ -1,0 +1,189 @@
+#include "dct.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+namespace bench {
+namespace {
+
+// D(n)[j, k] for j < n and k < columns, as `columns` rows of n: the transpose, so that a row is contiguous.
+std::vector<float> dct_columns(int n, int columns) {
+    std::vector<float> rows(static_cast<size_t>(n) * static_cast<size_t>(columns));
+    for (int k = 0; k < columns; k++) {
+        const double scale = std::sqrt((k == 0 ? 1.0 : 2.0) / n);
+        for (int j = 0; j < n; j++) {
+            // The angle is a multiple of π/2n; reducing it as an integer keeps large k exact.
+            const int64_t steps = (2 * static_cast<int64_t>(j) + 1) * k % (4 * static_cast<int64_t>(n));
+            rows[static_cast<size_t>(k) * n + j] = static_cast<float>(scale * std::cos(M_PI * static_cast<double>(steps) / (2.0 * n)));
+        }
+    }
+    return rows;
+}
+
+// to = Σ from[k] · factors[k], in one pass over `count` contiguous values: every result is written once.
+template <int terms>
+void combine(float* __restrict to, const float* __restrict from, size_t from_step, const float* factors, size_t count) {
+    float f[terms];
+    std::copy(factors, factors + terms, f);
+    for (size_t i = 0; i < count; i++) {
+        float sum = f[0] * from[i];
+        for (int k = 1; k < terms; k++) sum += f[k] * from[i + k * from_step];
+        to[i] = sum;
+    }
+}
+
+template <int terms>
+void accumulate(float* __restrict to, const float* __restrict from, size_t from_step, const float* factors, size_t count) {
+    float f[terms];
+    std::copy(factors, factors + terms, f);
+    for (size_t i = 0; i < count; i++) {
+        float sum = to[i];
+        for (int k = 0; k < terms; k++) sum += f[k] * from[i + k * from_step];
+        to[i] = sum;
+    }
+}
+
+// to[i] = Σ_k factors[k] · from[k · from_step + i] for i < count and k < terms ≥ 1. Long sums go in blocks that stay in
+// the first-level cache.
+void combine(float* to, const float* from, size_t from_step, const float* factors, int terms, size_t count) {
+    constexpr size_t kBlock = 1024;
+    for (size_t start = 0; start < count; start += kBlock) {
+        const size_t n = std::min(kBlock, count - start);
+        float* const t = to + start;
+        const float* f = from + start;
+        int k = 0;
+        switch (terms % 4) {
+            case 0: combine<4>(t, f, from_step, factors, n); k = 4; break;
+            case 1: combine<1>(t, f, from_step, factors, n); k = 1; break;
+            case 2: combine<2>(t, f, from_step, factors, n); k = 2; break;
+            case 3: combine<3>(t, f, from_step, factors, n); k = 3; break;
+        }
+        for (; k < terms; k += 4) accumulate<4>(t, f + k * from_step, from_step, factors + k, n);
+    }
+}
+
+// One axis of length `columns` becomes one of length n, with `outer` slices before it and `inner` values behind.
+void expand_axis(const float* from, float* to, size_t outer, int columns, int n, size_t inner) {
+    constexpr size_t kLongRow = 8;
+    const std::vector<float> basis = dct_columns(n, columns);
+    std::vector<float> factors(static_cast<size_t>(columns));
+    const size_t from_slice = static_cast<size_t>(columns) * inner, to_slice = static_cast<size_t>(n) * inner;
+    for (size_t o = 0; o < outer; o++, from += from_slice, to += to_slice) {
+        if (inner >= kLongRow) {
+            for (int j = 0; j < n; j++) {
+                for (int k = 0; k < columns; k++) factors[k] = basis[static_cast<size_t>(k) * n + j];
+                combine(to + static_cast<size_t>(j) * inner, from, inner, factors.data(), columns, inner);
+            }
+        } else if (inner == 1) {
+            combine(to, basis.data(), static_cast<size_t>(n), from, columns, static_cast<size_t>(n));
+        } else {
+            for (size_t i = 0; i < inner; i++) {
+                for (int j = 0; j < n; j++) {
+                    float sum = 0;
+                    for (int k = 0; k < columns; k++) sum += basis[static_cast<size_t>(k) * n + j] * from[k * inner + i];
+                    to[static_cast<size_t>(j) * inner + i] = sum;
+                }
+            }
+        }
+    }
+}
+
+size_t product(const Axes& extents, int first, int last) {
+    size_t result = 1;
+    for (int a = first; a < last; a++) result *= static_cast<size_t>(extents[a]);
+    return result;
+}
+
+// Multiply-adds of expanding `axes` of `from` to `to` in that order. Rows of a few values cannot use vector registers.
+double cost(const std::vector<int>& axes, Axes from, const Axes& to, int rank) {
+    double total = 0;
+    for (const int axis : axes) {
+        const double terms = from[axis];
+        from[axis] = to[axis];
+        const size_t inner = product(from, axis + 1, rank);
+        total += terms * static_cast<double>(product(from, 0, rank)) * (inner > 1 && inner < 8 ? 4 : 1);
+    }
+    return total;
+}
+
+}  // namespace
+
+Core::Core(const FrqTensor& tensor) : rank_(tensor.rank), shape_(tensor.shape) {
+    std::vector<Coefficient> kept = tensor.coefficients();
+    if (tensor.transposed) {
+        std::swap(shape_[0], shape_[1]);
+        for (Coefficient& c : kept) std::swap(c.index[0], c.index[1]);
+    }
+    box_.fill(1);
+    for (const Coefficient& c : kept) {
+        for (int a = 0; a < rank_; a++) box_[a] = std::max(box_[a], c.index[a] + 1);
+    }
+    values_.assign(product(box_, 0, rank_), 0.0f);
+    for (const Coefficient& c : kept) {
+        size_t place = 0;
+        for (int a = 0; a < rank_; a++) place = place * static_cast<size_t>(box_[a]) + static_cast<size_t>(c.index[a]);
+        values_[place] = c.value;
+    }
+}
+
+size_t Core::dense_size() const { return product(shape_, 0, rank_); }
+size_t Core::factor_size(int axis) const { return static_cast<size_t>(shape_[axis]) * static_cast<size_t>(box_[axis]); }
+size_t Core::spatial_core_size() const { return product(box_, 0, 2) * product(shape_, 2, rank_); }
+
+void Core::decode_dense(float* weight) const {
+    std::vector<int> axes(static_cast<size_t>(rank_));
+    for (int a = 0; a < rank_; a++) axes[a] = a;
+    expand(axes, weight);
+}
+
+void Core::decode_spatial_core(float* weight) const {
+    std::vector<int> axes;
+    for (int a = 2; a < rank_; a++) axes.push_back(a);
+    expand(axes, weight);
+}
+
+void Core::write_in_factor(float* weight) const {
+    const std::vector<float> rows = dct_columns(shape_[1], box_[1]);
+    std::copy(rows.begin(), rows.end(), weight);
+}
+
+void Core::write_out_factor(float* weight) const {
+    const std::vector<float> rows = dct_columns(shape_[0], box_[0]);
+    const size_t n = static_cast<size_t>(shape_[0]), columns = static_cast<size_t>(box_[0]);
+    for (size_t j = 0; j < n; j++) {
+        for (size_t k = 0; k < columns; k++) weight[j * columns + k] = rows[k * n + j];
+    }
+}
+
+// Expands the given axes, cheapest order first found by trying all (at most 120); only the last step writes `result`.
+void Core::expand(const std::vector<int>& given, float* result) const {
+    std::vector<int> axes = given, best = given;
+    double least = std::numeric_limits<double>::infinity();
+    do {
+        const double this_cost = cost(axes, box_, shape_, rank_);
+        if (this_cost < least) {
+            least = this_cost;
+            best = axes;
+        }
+    } while (std::next_permutation(axes.begin(), axes.end()));
+
+    if (best.empty()) {
+        std::copy(values_.begin(), values_.end(), result);
+        return;
+    }
+    Axes now = box_;
+    std::vector<float> current = values_, next;
+    for (const int axis : best) {
+        const int columns = now[axis];
+        now[axis] = shape_[axis];
+        const bool last = axis == best.back();
+        if (!last) next.resize(product(now, 0, rank_));
+        expand_axis(current.data(), last ? result : next.data(), product(now, 0, axis), columns, now[axis], product(now, axis + 1, rank_));
+        std::swap(current, next);
+    }
+}
+
+}  // namespace bench

@@ -1,0 +1,45 @@
+// Truncated DCT coefficients to weights: docs/formats/frq.md, "Meaning".
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "frq.h"
+
+namespace bench {
+
+// The small box of kept coefficients of one tensor, with its axes in ncnn's order: out, in, kernel…
+class Core {
+public:
+    explicit Core(const FrqTensor& tensor);
+
+    int rank() const { return rank_; }
+    const Axes& shape() const { return shape_; }
+    const Axes& box() const { return box_; }
+
+    size_t dense_size() const;
+
+    // The whole weight, shape() row-major.
+    void decode_dense(float* weight) const;
+
+    size_t factor_size(int axis) const;
+    size_t spatial_core_size() const;
+
+    // Axis 1, as the kernel of the first 1×1 layer: box × extent, row k = column k of D(extent).
+    void write_in_factor(float* weight) const;
+
+    // box[0] × box[1] × kernel, spatial along the kernel axes only.
+    void decode_spatial_core(float* weight) const;
+
+    // Axis 0, as the kernel of the last 1×1 layer: extent × box, D(extent)'s first columns.
+    void write_out_factor(float* weight) const;
+
+private:
+    void expand(const std::vector<int>& axes, float* result) const;
+
+    int rank_;
+    Axes shape_, box_;
+    std::vector<float> values_;  // of the box, row-major
+};
+
+}  // namespace bench

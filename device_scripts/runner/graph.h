@@ -1,0 +1,26 @@
+// The ncnn param file, looked at before ncnn does: ncnn says little about what is wrong with one.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace bench {
+
+class Graph {
+public:
+    // Throws Failure(missing_file), or Failure(bad_graph) for anything but a param file whose layers this build has, whose
+    // blobs are made before they are used, and that has the two blobs `input` (of an Input layer) and `output`.
+    Graph(const std::string& path, const std::string& input, const std::string& output);
+
+    // Null-terminated, as ncnn wants it.
+    const char* text() const { return text_.c_str(); }
+    size_t size() const { return text_.size(); }
+
+    // What the Input layer says about the shape, 0 where it leaves it open.
+    int width = 0, height = 0, channels = 0;
+
+private:
+    std::string text_;
+};
+
+}  // namespace bench
