@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 SOURCE = "4 crops of scikit-learn's sample photographs (china.jpg, flower.jpg); no labels"
 
 _CROPS = ((1.0, 0.5, 0.5), (0.6, 0.2, 0.8))
-"""Of each photograph: size as a part of the largest crop of that shape, and where it lies (0 = top or left, 1 = other end)."""
+"""Of each photograph: size as a part of the largest crop of that shape, and how far down and across it lies."""
 
 
 def load(height: int, width: int) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from bench.records import Execution, WeightsFormat
 Array = NDArray[np.float32]
 
 RunNative = Callable[[Mapping[str, Path], WeightsFormat, Execution, Array], Array]
-"""Runs the native runner on this host: files by role ("graph", "weights"), inputs (N, C, H, W) → outputs, flat or (N, …)."""
+"""Runs the native runner here: files by role ("graph", "weights"), inputs (N, C, H, W) → outputs, flat or (N, …)."""
 
 INPUT, OUTPUT = "in0", "out0"
 TOLERANCE = 1e-3
@@ -108,17 +108,21 @@ def _makes(recipe: Recipe, blobs: Sequence[graph.Blob], values: Sequence[Array])
 
 def reference(torchscript: Path, inputs: Array) -> Array:
     """What the traced network computes in float32 for inputs (N, C, H, W), one by one: (N, …)."""
-    network = torch.jit.load(str(torchscript))
+    network = torch.jit.load(str(torchscript))  # type: ignore[no-untyped-call]
     with torch.no_grad():
         outputs = [network(torch.from_numpy(inputs[i : i + 1])) for i in range(len(inputs))]
     return np.ascontiguousarray(torch.cat(outputs).numpy())
 
 
 def verify(
-    run_native: RunNative, folder: Path, weights: str, form: tuple[WeightsFormat, Execution], inputs: Array, expected: Array
+    run_native: RunNative,
+    files: Mapping[str, Path],
+    form: tuple[WeightsFormat, Execution],
+    inputs: Array,
+    expected: Array,
 ) -> Verified:
     """Compare the native runner with torch on `inputs`. Raises ExportRefused when they differ more than TOLERANCE."""
-    outputs = run_native({"graph": folder / "graph.param", "weights": folder / weights}, *form, inputs)
+    outputs = run_native(files, *form, inputs)
     if outputs.size != expected.size:
         raise ExportRefused(f"the native runner gave {outputs.size} values where torch gives {expected.size}")
     delta = float(np.abs(outputs.reshape(expected.shape) - expected).max())

@@ -78,19 +78,13 @@ class Layer:
         """The same layer without the parameters that say what is the default anyway."""
         defaults = _DEFAULTS.get(self.type, {})
 
-        def value(key: str) -> str | None:
+        def default(key: str) -> str | None:
             fallback = defaults.get(key)
-            written = self.parameters.get(key)
-            return written if written is not None else value(fallback[1:]) if (fallback or "")[:1] == "=" else fallback
+            if fallback is None or fallback[0] != "=":
+                return fallback
+            return self.parameters.get(fallback[1:], default(fallback[1:]))
 
-        def is_default(key: str) -> bool:
-            fallback = defaults.get(key)
-            if fallback is None:
-                return False
-            return self.parameters[key] == (value(fallback[1:]) if fallback[0] == "=" else fallback)
-
-        kept = {key: text for key, text in self.parameters.items() if not is_default(key)}
-        return replace(self, parameters=kept)
+        return replace(self, parameters={k: text for k, text in self.parameters.items() if text != default(k)})
 
     def __str__(self) -> str:
         counts = (str(len(self.inputs)), str(len(self.outputs)))

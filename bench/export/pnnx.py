@@ -35,14 +35,13 @@ def program() -> Path:
     raise ToolMissing("the program pnnx is not installed", "pip install pnnx")
 
 
-def trace(network: nn.Module, shape: tuple[int, ...], path: Path) -> torch.jit.ScriptModule:
+def trace(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
     """Record `network` for one input of `shape` (C, H, W), and write the TorchScript file."""
     with warnings.catch_warnings(), torch.no_grad():
         # The size is fixed on purpose: sizes that the network computes become constants.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        traced = torch.jit.trace(network.eval(), torch.zeros(1, *shape), check_trace=False)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        traced = torch.jit.trace(network.eval(), torch.zeros(1, *shape), check_trace=False)  # type: ignore[no-untyped-call]
     traced.save(str(path))
-    return traced
 
 
 def convert(torchscript: Path, shape: tuple[int, ...], deadline_s: float = DEADLINE_S) -> Converted:

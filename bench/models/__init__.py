@@ -25,7 +25,7 @@ class ModelSpec:
     `input_shape` is the default (C, H, W) of one sample. `smallest` is the least height and width that the network
     takes, or None when its size is fixed. `parameters` counts the ordinary form, as published.
     `coefficients` is how many FR coefficients the whole network keeps unless a plan says otherwise.
-    `trained` tells whether `bench` has data to train it; where not, its weights are seeded and its answers mean nothing.
+    `trained` tells whether `bench` has data to train it; if not, its weights are seeded and its answers mean nothing.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""LeNet-5 as Caffe defines it and the FR paper compresses it: 431,080 parameters, no activation after the convolutions."""
+"""LeNet-5 as Caffe defines it and the FR paper compresses it: 431,080 parameters, no ReLU after the convolutions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Frequency Regularization: weights as a few low-frequency DCT coefficients. `docs/frequency.md` explains it on a page."""
+"""Frequency Regularization: weights as a few DCT coefficients. `docs/frequency.md` explains it on a page."""

@@ -16,7 +16,7 @@ def basis(n: int, columns: int) -> NDArray[np.float64]:
     `docs/formats/frq.md` gives D. The angle is reduced in integers first, so that large n costs no digits.
     """
     j, k = np.arange(n)[:, None], np.arange(columns)[None, :]
-    matrix = np.cos(np.pi / (2 * n) * ((2 * j + 1) * k % (4 * n))) * np.sqrt(2 / n)
+    matrix: NDArray[np.float64] = np.cos(np.pi / (2 * n) * ((2 * j + 1) * k % (4 * n))) * np.sqrt(2 / n)
     matrix[:, 0] = np.sqrt(1 / n)
     matrix.flags.writeable = False
     return matrix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ def package(name: str, network: nn.Module) -> Package:
 
 
 def factored(network: nn.Module) -> nn.Module:
-    """A copy of a compressed network whose layers are the three factors of each. Raises UsageError for grouped layers."""
+    """A copy of a compressed network with each layer as its three factors. Raises UsageError for grouped layers."""
     plain = layers.decoded(network)
     for name, layer in layers.weighted(network).items():
         weight, bias = layers.frequency(layer), cast(nn.Parameter | None, layer.bias)
@@ -58,19 +58,16 @@ def _chain(name: str, layer: nn.Module, parts: Factors, bias: torch.Tensor | Non
     if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) or layer.groups != 1 or layer.padding_mode != "zeros":
         raise UsageError(f"{name} cannot be factored: it is grouped or padded with something else than zeros")
     inner, outer = nn.Conv2d(n_in, r_in, 1, bias=False), nn.Conv2d(r_out, n_out, 1, bias=bias is not None)
-    size, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
+    size: Any = layer.kernel_size
+    options: dict[str, Any] = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
     if isinstance(layer, nn.ConvTranspose2d):
-        padding = cast(tuple[int, int], layer.padding)
-        more = cast(tuple[int, int], layer.output_padding)
-        core = nn.ConvTranspose2d(
-            r_in, r_out, size, stride, padding, more, bias=False, dilation=dilation  # type: ignore[arg-type]
-        )
+        options["output_padding"] = layer.output_padding
+        core = nn.ConvTranspose2d(r_in, r_out, size, bias=False, **options)
         values = values.swapaxes(0, 1)
     else:
-        core = nn.Conv2d(r_in, r_out, size, stride, layer.padding, dilation, bias=False)  # type: ignore[arg-type]
-    return nn.Sequential(
-        _fill(inner, parts.inner[:, :, None, None]), _fill(core, values), _fill(outer, parts.outer[:, :, None, None], bias)
-    )
+        core = nn.Conv2d(r_in, r_out, size, bias=False, **options)
+    pixelwise = parts.inner[:, :, None, None], parts.outer[:, :, None, None]
+    return nn.Sequential(_fill(inner, pixelwise[0]), _fill(core, values), _fill(outer, pixelwise[1], bias))
 
 
 def _fill(layer: nn.Module, weight: NDArray[np.float32], bias: torch.Tensor | None = None) -> nn.Module:

@@ -20,7 +20,7 @@ WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 class Frequency(nn.Module):
-    """From coefficients in the order of `bench.compress.frequency.order` to a weight of `shape`, through fixed matrices.
+    """From coefficients, in the order that `order` defines, to a weight of `shape`, through fixed matrices.
 
     Takes a vector of at least `kept` coefficients; those beyond `kept` have no influence.
     """
@@ -47,7 +47,8 @@ class Frequency(nn.Module):
         index = cast(Tensor, self.index)
         core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, index, coefficients[: self.kept])
         core = core.view(self.box)
-        for matrix in reversed(self._bases()):  # always the last axis, whose result comes first: N turns restore the order
+        # Always the last axis is expanded and comes out first: after N turns the axes are in order again.
+        for matrix in reversed(self._bases()):
             core = torch.tensordot(matrix.to(core.dtype), core, dims=([1], [core.dim() - 1]))
         return core
 
@@ -69,7 +70,7 @@ def weighted(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
-    """Make every weighted layer of `network` an FR layer, in place, with `kept[name]` coefficients nearest to its weight."""
+    """Make every weighted layer of `network` an FR layer, in place: `kept[name]` coefficients nearest its weight."""
     for name, layer in weighted(network).items():
         weight = cast(Tensor, layer.weight)
         parametrize.register_parametrization(layer, "weight", Frequency(tuple(weight.shape), kept[name]))

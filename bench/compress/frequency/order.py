@@ -55,11 +55,11 @@ def positions(shape: Sequence[int], coords: Integers) -> Integers:
     """Where the coefficients at `coords` (M, N) stand in the order: the inverse of `coordinates`."""
     counts = _counts(tuple(shape))
     left = coords.sum(axis=1)
-    result = counts[0][left].copy()
+    result: Integers = counts[0][left]
     for axis in range(len(shape) - 1):
         below, index = counts[axis + 1], coords[:, axis]
         last = len(below) - 1
-        result += below[np.minimum(left + 1, last)] - below[np.minimum(left + 1 - index, last)]
+        result = result + below[np.minimum(left + 1, last)] - below[np.minimum(left + 1 - index, last)]
         left = left - index
     return result
 

@@ -95,7 +95,7 @@ def factors(tensor: Tensor) -> Factors:
 
 
 def blobs(tensor: Tensor, execution: Literal["dense", "factored"]) -> tuple[NDArray[np.float32], ...]:
-    """The weight blobs a runtime loads for one tensor, in load order, each in the order of a convolution: (out, in, …)."""
+    """The weight blobs a runtime loads for one tensor, in load order, each with its axes as (out, in, …)."""
     if execution == "factored" and tensor.kind != "raw" and len(tensor.shape) >= 2:
         parts = factors(tensor)
         return parts.inner, parts.core, parts.outer
@@ -122,7 +122,7 @@ def _tensor_bytes(tensor: Tensor) -> bytes:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
     if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
-    if tensor.vector and tensor.kind != "raw" or tensor.transposed and rank < 2:
+    if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
         raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
     kind = ("raw", "prefix", "explicit").index(tensor.kind)
     tag = kind | rank << 5 | _VECTOR * tensor.vector | _TRANSPOSED * tensor.transposed
@@ -206,7 +206,7 @@ def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
         tag = reader.byte(f"{what} tag")
         rank, kind = tag >> 5, tag & 3
         vector, transposed = bool(tag & _VECTOR), bool(tag & _TRANSPOSED)
-        if not 1 <= rank <= 5 or kind == 3 or vector and kind != 0 or transposed and rank < 2:
+        if not 1 <= rank <= 5 or kind == 3 or (vector and kind != 0) or (transposed and rank < 2):
             raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
         shape = tuple(reader.varint(f"{what} shape") for _ in range(rank))
         elements = math.prod(shape)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from bench.compress.frequency.layers import frequency, weighted
+from bench.compress.frequency.layers import coefficients, frequency, weighted
 from bench.errors import UsageError
 
 GAMMA = 0.01  # as published
@@ -38,6 +38,7 @@ class TailTruncation:
 
     def __init__(self, network: nn.Module, targets: Mapping[str, int], gamma: float = GAMMA) -> None:
         self._layers = {name: frequency(layer) for name, layer in weighted(network).items()}
+        self._coefficients = {name: coefficients(layer) for name, layer in weighted(network).items()}
         self._keep = {name: float(layer.kept) for name, layer in self._layers.items()}
         self._targets = dict(targets)
         self._gamma = gamma
@@ -52,3 +53,13 @@ class TailTruncation:
                 layer.truncate(kept)
 
     @property
+    def finished(self) -> bool:
+        return all(layer.kept <= self._targets[name] for name, layer in self._layers.items())
+
+    def finish(self) -> None:
+        """Cut what is still above the target, and drop the coefficients that were cut."""
+        for name, layer in self._layers.items():
+            if layer.kept > self._targets[name]:
+                layer.truncate(self._targets[name])
+            vector = self._coefficients[name]
+            vector.grad, vector.data = None, vector.data[: layer.kept].clone()

@@ -22,6 +22,11 @@ ENERGY = 0.4
 its full size starts far too steep."""
 
 
+def recipe(seed: int) -> Recipe:
+    """What suits a small FR network and a few thousand digits."""
+    return Recipe(epochs=60, batch=100, rate=0.1, distortion=0.7, seed=seed)
+
+
 def targets(network: nn.Module, total: int) -> dict[str, int]:
     """How many coefficients each layer of an uncompressed network keeps of `total`. Raises UsageError."""
     return uniform(_sizes(network), total)
@@ -60,9 +65,9 @@ def train(
 ) -> None:
     """Compress `network` in place to `total` coefficients, trained on images (N, C, H, W) from seeded coefficients.
 
-    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values. The recipe's rate
-    is of a layer's weight as a whole: coefficients take steps of rate · `unit`, so that one rate suits any number of them.
-    Raises UsageError for a total that the network cannot have.
+    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values. The recipe's
+    rate is of a layer's weight as a whole: coefficients take steps of rate · `unit`, so that one rate suits any number
+    of them. Raises UsageError for a total that the network cannot have.
     """
     sizes, kept = _sizes(network), targets(network, total)
     compress(network, {name: min(sizes[name], HEADROOM * kept[name]) for name in kept})

@@ -1,0 +1,268 @@
+"""From the name of a network to files that a phone can run: samples, training, export and its proof, all cached.
+
+The only importer of models, data, compress and export together. torch and they are imported only when something has
+to be made: a second run reads a few files and is instant.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Cache, content_key, sha256_file
+from bench.errors import UnknownName
+from bench.models import ModelSpec, model
+from bench.plan import Case
+from bench.records import Artifact, ArtifactFile, Execution, Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.export.artifact import RunNative
+
+VARIANTS: Mapping[str, Execution] = {"baseline": "stock", "fr-dense": "dense", "fr-factored": "factored"}
+UNTRAINED = "untrained: speed and fidelity only"
+SEED = 1
+THREADS = 2
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One network, ready to be measured.
+
+    `artifacts` in the order of the case's variants; `samples` the packed test inputs; `labels` (N,) their classes,
+    where there are any; `references` what torch computes for them, (N, …) float32 per variant; `source` where they come
+    from.
+    """
+
+    artifacts: tuple[Artifact, ...]
+    samples: Path
+    labels: NDArray[np.int64] | None
+    references: Mapping[str, NDArray[np.float32]]
+    source: str
+
+
+def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress) -> Prepared:
+    """Everything that `case` needs, made or found in the cache.
+
+    Raises UnknownName (model, variant), UsageError (size, coefficients), ExportRefused, ToolMissing, and what
+    `run_native` raises.
+    """
+    spec = model(case.model)
+    for variant in case.variants:
+        if variant not in VARIANTS:
+            raise UnknownName.of("variant", variant, VARIANTS)
+    shape = spec.shape(case.input_size)
+    total = case.coefficients or spec.coefficients
+    samples = _samples(spec, shape, cache)
+    folders: dict[str, Path] = {}
+    for number, variant in enumerate(case.variants):
+
+        def part(done: float, words: str, number: int = number, variant: str = variant) -> None:
+            progress((number + done) / len(case.variants), f"{variant}: {words}")
+
+        folders[variant] = _variant(_Job(spec, variant, shape, total, samples), cache, run_native, part)
+    progress(1.0, "ready")
+    labels = samples / "labels.npy"
+    return Prepared(
+        tuple(_artifact(folder) for folder in folders.values()),
+        samples / "samples.bin",
+        np.load(labels) if labels.is_file() else None,
+        {variant: np.load(folder / "reference.npy") for variant, folder in folders.items()},
+        (samples / "source.txt").read_text(encoding="utf-8"),
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One variant to make. `total` counts FR coefficients; `samples` is the folder of the test samples."""
+
+    spec: ModelSpec
+    variant: str
+    shape: tuple[int, int, int]
+    total: int
+    samples: Path
+
+    @property
+    def is_fr(self) -> bool:
+        return self.variant != "baseline"
+
+    @property
+    def network_key(self) -> str:
+        """Of everything that determines the network's weights."""
+        kept = str(self.total) if self.is_fr else ""
+        sources = _sources(f"models/{self.spec.name}.py", "models/settle.py", "data", "compress", "prepare.py")
+        return content_key(self.spec.name, kept, str(SEED), metadata.version("torch"), *sources)
+
+    @property
+    def key(self) -> str:
+        """Of everything that determines the variant's files."""
+        versions = (metadata.version("pnnx"), repr(self.spec), repr(self.shape))
+        return content_key(
+            self.network_key, self.variant, self.samples.name, *versions, *_sources("export", "records.py")
+        )
+
+
+def _sources(*names: str) -> list[Path]:
+    """The program's own files of these names, folders whole."""
+    found = ([path] if path.is_file() else sorted(path.rglob("*.py")) for path in (_HERE / name for name in names))
+    return [path for group in found for path in group]
+
+
+def _samples(spec: ModelSpec, shape: tuple[int, int, int], cache: Cache) -> Path:
+    """The folder with the network's test samples: samples.bin, labels.npy where there are labels, source.txt."""
+
+    def make(folder: Path) -> None:
+        from bench import data
+        from bench.data import packed
+
+        chosen = data.samples(spec.data, shape)
+        packed.write(folder / "samples.bin", chosen.inputs)
+        if chosen.labels is not None:
+            np.save(folder / "labels.npy", chosen.labels)
+        (folder / "source.txt").write_text(chosen.source, encoding="utf-8")
+
+    return cache.build("samples", content_key(spec.data, repr(shape), *_sources("data")), make)
+
+
+def _artifact(folder: Path) -> Artifact:
+    stored = Artifact.model_validate_json((folder / "artifact.json").read_bytes())
+    files = tuple(file.model_copy(update={"path": folder / file.path}) for file in stored.files)
+    return stored.model_copy(update={"files": files})
+
+
+def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress) -> Path:
+    """The folder of a variant: its files, reference.npy and artifact.json (paths within the folder)."""
+
+    def make(folder: Path) -> None:
+        from bench.data import packed
+        from bench.export import artifact
+
+        with _few_threads():
+            inputs = packed.read(job.samples / "samples.bin")
+            network = _network(job, inputs, cache, progress)
+            progress(0.8, "export")
+            if job.is_fr:
+                weights, coefficients = _export_fr(job, network, folder)
+            else:
+                artifact.export_ordinary(network, job.shape, folder)
+                weights, coefficients = "weights.bin", None
+            progress(0.9, "compare with torch")
+            reference = artifact.reference(folder / "network.pt", inputs)
+            weights_format: Literal["ncnn", "frq"] = "frq" if job.is_fr else "ncnn"
+            execution = VARIANTS[job.variant]
+            files = {"graph": folder / "graph.param", "weights": folder / weights}
+            verified = artifact.verify(run_native, files, (weights_format, execution), inputs, reference)
+        np.save(folder / "reference.npy", reference)
+        record = Artifact(
+            model=job.spec.name,
+            variant=job.variant,
+            files=(
+                _file(folder / "graph.param", "graph"),
+                _file(folder / weights, "weights"),
+                _file(folder / "network.pt", "torchscript"),
+            ),
+            weights_format=weights_format,
+            execution=execution,
+            input_shape=job.shape,
+            output_shape=reference.shape[1:],
+            task=job.spec.task,
+            parameters=job.spec.parameters,
+            coefficients=coefficients,
+            trained=job.spec.trained,
+            notes=() if job.spec.trained else (UNTRAINED,),
+            verified_max_abs_delta=verified.max_abs_delta,
+            verified_max_abs_reference=verified.max_abs_reference,
+            tolerance=verified.tolerance,
+        )
+        (folder / "artifact.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
+
+    return cache.build("artifacts", job.key, make)
+
+
+def _file(path: Path, role: Literal["graph", "weights", "torchscript"]) -> ArtifactFile:
+    return ArtifactFile(role=role, path=Path(path.name), sha256=sha256_file(path), bytes=path.stat().st_size)
+
+
+def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
+    """Graph, TorchScript and weights.frq of a compressed network; returns the latter's name and its coefficients."""
+    from bench.compress.frequency import factor, layers, package
+    from bench.export import artifact
+
+    shipped = factor.package(job.spec.name, network)
+    if job.variant == "fr-factored":
+        plain = factor.factored(network)
+        made = [package.blobs(tensor, "factored") for tensor in shipped.tensors]
+    else:
+        plain = layers.decoded(network)
+        made = [package.blobs(tensor, "dense") for tensor in shipped.tensors]
+    recipes = [artifact.Recipe(blobs, not t.vector) for blobs, t in zip(made, shipped.tensors, strict=True)]
+    order = artifact.export_recipes(plain, job.shape, recipes, folder)
+    in_order = package.Package(shipped.name, tuple(shipped.tensors[index] for index in order))
+    (folder / "weights.frq").write_bytes(package.write(in_order))
+    return "weights.frq", in_order.coefficients
+
+
+def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Progress) -> nn.Module:
+    """The network of a variant, trained where it can be, else seeded; FR layers still compressed."""
+    import torch
+
+    from bench.compress.frequency import layers, train
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = job.spec.build("frequency" if job.is_fr else "ordinary")
+    if not job.spec.trained:
+        if job.is_fr:
+            layers.compress(network, train.targets(network, job.total))
+            train.seed_coefficients(network, SEED, energy=1.0)
+            layers.round_to_half(network)
+        else:
+            from bench.models.settle import settle
+
+            settle(network, torch.from_numpy(inputs[:1]))
+        return network.eval()
+
+    def make(folder: Path) -> None:
+        from bench.compress import training
+        from bench.data import digits
+
+        def share(done: float, words: str) -> None:
+            progress(0.8 * done, words)
+
+        data = digits.load()
+        images, answers = data.train_inputs, data.train_labels
+        learner = copy.deepcopy(network)
+        if job.is_fr:
+            train.train(learner, images, answers, job.total, train.recipe(SEED), share)
+        else:
+            training.fit(learner, images, answers, training.recipe(SEED), share)
+        torch.save(learner.state_dict(), folder / "state.pt")
+
+    folder = cache.build("networks", job.network_key, make)
+    if job.is_fr:
+        layers.compress(network, train.targets(network, job.total))
+    network.load_state_dict(torch.load(folder / "state.pt", weights_only=True))
+    return network.eval()
+
+
+@contextmanager
+def _few_threads() -> Iterator[None]:
+    """Torch on few threads: on more, small layers only wait for each other, and results depend on the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
