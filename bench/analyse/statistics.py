@@ -1,0 +1,115 @@
+"""Statistics over launches. Iterations inside one launch depend on each other, so the launch is the unit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from bench.findings import Interval, Launch, Statistics
+
+LEVEL = 0.95
+RESAMPLES = 9_999
+SEED = 20_230_417
+MIN_LAUNCHES = 3
+"""Fewer launches than this give no interval."""
+
+Vector = NDArray[np.float64]
+
+
+class Ratio(NamedTuple):
+    """Median ÷ median. `paired` tells that launches were resampled together."""
+
+    value: float
+    interval: Interval | None
+    paired: bool
+
+
+def statistics(values: ArrayLike, launches: ArrayLike, *, exact: bool = False) -> Statistics:
+    """The statistics of samples (N) with the launch (N) of each. N ≥ 1. `exact` figures get no interval.
+
+    Raises ValueError for no samples or lengths that differ.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    ids = np.asarray(launches)
+    if data.ndim != 1 or data.size == 0 or ids.shape != data.shape:
+        raise ValueError(f"need as many launches {ids.shape} as samples {data.shape}, at least one")
+    per_launch = tuple(_launch(int(i), data[ids == i]) for i in np.unique(ids))
+    medians = np.array([launch.median for launch in per_launch])
+    p90, p95 = np.quantile(data, (0.90, 0.95))
+    return Statistics(
+        median=float(np.median(medians)),
+        p90=float(p90),
+        p95=float(p95),
+        minimum=float(np.min(data)),
+        mad=float(np.median(np.abs(data - np.median(data)))),
+        cv=_cv(data),
+        launch_cv=_cv(medians),
+        samples=data.size,
+        launches=per_launch,
+        interval=None if exact else median_interval(medians),
+    )
+
+
+def median_interval(medians: ArrayLike) -> Interval | None:
+    """The interval of the median of per-launch medians (L); None for fewer than three launches."""
+    data = np.asarray(medians, dtype=np.float64)
+    if data.size < MIN_LAUNCHES:
+        return None
+    return _bootstrap((data,), lambda a, axis=-1: np.median(a, axis=axis), paired=False)
+
+
+def ratio(left: Mapping[int, float], right: Mapping[int, float], *, same_machine: bool = True) -> Ratio:
+    """Median of `left` ÷ median of `right`, both per-launch medians by launch number, none of `right` zero.
+
+    Launch k of one variant ran next to launch k of the other on the same machine, so both are resampled together
+    when they have the same launches; otherwise each by itself. No interval for fewer than three launches of either.
+    """
+    paired = same_machine and left.keys() == right.keys()
+    a = np.array([left[k] for k in sorted(left)])
+    b = np.array([right[k] for k in sorted(right)])
+    value = float(np.median(a) / np.median(b))
+    if min(a.size, b.size) < MIN_LAUNCHES:
+        return Ratio(value, None, paired)
+
+    def of_medians(x: Vector, y: Vector, axis: int = -1) -> Any:
+        return np.median(x, axis=axis) / np.median(y, axis=axis)
+
+    return Ratio(value, _bootstrap((a, b), of_medians, paired=paired), paired)
+
+
+def _launch(number: int, samples: Vector) -> Launch:
+    return Launch(number, samples.size, float(np.median(samples)), float(np.sum(samples)))
+
+
+def _cv(data: Vector) -> float | None:
+    mean = float(np.mean(data))
+    return float(np.std(data, ddof=1)) / mean if data.size > 1 and mean != 0 else None
+
+
+def _bootstrap(data: Sequence[Vector], statistic: Callable[..., Any], *, paired: bool) -> Interval:
+    """BCa; percentile where BCa is undefined (identical values) or leaves its own estimate outside."""
+    estimate = float(statistic(*data))
+    methods: tuple[Literal["BCa", "percentile"], ...] = ("BCa", "percentile")
+    for method in methods:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scipy warns of degenerate data, which the check below handles
+            found = stats.bootstrap(
+                data,
+                statistic,
+                n_resamples=RESAMPLES,
+                batch=1_000,
+                vectorized=True,
+                paired=paired,
+                confidence_level=LEVEL,
+                method=method,
+                rng=np.random.default_rng(SEED),
+            ).confidence_interval
+        low, high = float(found.low), float(found.high)
+        if np.isfinite(low) and np.isfinite(high) and low <= estimate <= high:
+            return Interval(low, high, method)
+    return Interval(min(low, estimate), max(high, estimate), "percentile")

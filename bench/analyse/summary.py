@@ -1,0 +1,149 @@
+"""One `Summary` per subject and metric, with a verdict on whether the figure can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, cast
+
+import pandas as pd
+from pydantic import ValidationError
+
+from bench.analyse.statistics import MIN_LAUNCHES, statistics
+from bench.errors import CorruptData
+from bench.findings import Caveat, Statistics, Subject, Summary
+from bench.plan import Plan, Protocol
+from bench.records import METRICS, RunRecord
+from bench.units import duration, percent, quantity
+
+EXACT = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ in ("size", "accuracy"))
+"""Metrics that are the same in every launch of a deterministic network, so that an interval has no meaning."""
+NOISY_CV = 0.05
+ASKED = Protocol(
+    launches=5,
+    memory_launches=MIN_LAUNCHES,
+    warmup_iterations=10,
+    warmup_seconds=0.5,
+    min_iterations=50,
+    min_seconds=1.0,
+    max_iterations=10_000,
+)
+"""What docs/measurement.md asks for. So many as `max_iterations` are enough even where they take under a second."""
+
+
+def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
+    """The summaries of all subjects and metrics, in the order of the plan.
+
+    `frame` has one row per sample, with the columns of `results/README.md`; a failed trial has one row with an
+    empty metric. Raises CorruptData for an unknown metric or a plan that is not understood.
+    """
+    unknown = sorted(set(frame["metric"]) - {"", *METRICS})
+    if unknown:
+        raise CorruptData(
+            f"run {run.id} has metrics that this version does not know: {', '.join(unknown)}",
+            f"Read it with the bench that wrote it, {run.bench_version}.",
+        )
+    try:
+        plan = Plan.model_validate(run.plan)
+    except ValidationError as error:
+        raise CorruptData(
+            f"run.json of {run.id} holds a plan that this version does not understand: {error.errors()[0]['msg']}",
+            f"Read it with the bench that wrote it, {run.bench_version}.",
+        ) from None
+    protocols = {case.model: case.protocol or plan.protocol for case in plan.cases}
+    found: list[Summary] = []
+    for key, group in frame.groupby([*(f.name for f in fields(Subject)), "pass"], sort=False, observed=True):
+        model, variant, device, runtime, threads, precision, kind = cast(tuple[Any, ...], key)
+        subject = Subject(model, variant, device, runtime, int(threads), precision)
+        found.extend(_of_pass(subject, kind, group, protocols.get(subject.model)))
+    models = [case.model for case in plan.cases]
+    variants = {case.model: list(case.variants) for case in plan.cases}
+    devices = [d.serial for d in sorted(run.devices, key=lambda d: d.kind != "desktop")]
+    metrics = list(METRICS)
+
+    def place(summary: Summary) -> tuple[object, ...]:
+        s = summary.subject
+        return (
+            _position(models, s.model), _position(variants.get(s.model, []), s.variant), _position(devices, s.device),
+            s.runtime != "torch", s.threads, s.precision, metrics.index(summary.metric),
+        )  # fmt: skip
+
+    return tuple(sorted(found, key=place))
+
+
+def _position(known: list[str], name: str) -> tuple[int, str]:
+    return (known.index(name) if name in known else len(known), name)
+
+
+def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol | None) -> Iterator[Summary]:
+    """The summaries of one subject in one pass: one per metric, or a failure when no launch succeeded."""
+    virtual, translated = bool(group["virtual"].any()), bool(group["translated"].any())
+    failed = group[group["status"] == "failed"].drop_duplicates("trial")
+    launches = group["trial"].nunique()
+    samples = group[
+        (group["status"] != "failed") & group["metric"].isin([m for m in METRICS if METRICS[m].pass_ == kind])
+    ]
+    if samples.empty:
+        if failed.empty:
+            return
+        first = next(m for m in METRICS if METRICS[m].pass_ == kind)
+        caveat = Caveat("failed", f"failed: {_reasons(failed)}")
+        yield Summary(subject, first, METRICS[first].unit, None, virtual, translated, (caveat,))
+        return
+    shared = []
+    if virtual:
+        shared.append(Caveat("virtual", "virtual"))
+    if len(failed):
+        text = f"{len(failed)} of {launches} launches failed: {_reasons(failed)}"
+        shared.append(Caveat("launches-failed", text))
+    tagged = samples[samples["status"] == "tagged"].drop_duplicates("trial")
+    if len(tagged):
+        text = f"{len(tagged)} of {launches} launches tagged: {_reasons(tagged)}"
+        shared.append(Caveat("tagged", text))
+    for metric in dict.fromkeys(samples["metric"]):
+        rows = samples[samples["metric"] == metric]
+        figures = statistics(rows["value"].to_numpy(), rows["launch"].to_numpy(), exact=metric in EXACT)
+        own = [*shared, *_caveats(metric, figures, translated, protocol)]
+        yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, tuple(own))
+
+
+def _reasons(trials: pd.DataFrame) -> str:
+    return "; ".join(dict.fromkeys(str(r) for r in trials["reason"])) or "no reason given"
+
+
+def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Protocol | None) -> Iterator[Caveat]:
+    unit, n = METRICS[metric].unit, len(figures.launches)
+    if metric in EXACT:
+        medians = [launch.median for launch in figures.launches]
+        if min(medians) != max(medians):
+            text = f"launches gave from {quantity(min(medians), unit)} to {quantity(max(medians), unit)}"
+            yield Caveat("answers-vary", text)
+        return
+    if translated:
+        text = "timings meaningless (translated)" if unit == "ns" else "memory includes the translator"
+        yield Caveat("translated", text)
+    asked = ASKED.launches if unit == "ns" else ASKED.memory_launches
+    launches = f"{n} launch{'es' * (n > 1)} of the {asked} asked for"
+    if n < MIN_LAUNCHES and unit == "ns":
+        yield Caveat("no-interval", f"{launches}, so no interval")
+    elif n < asked:
+        yield Caveat("few-launches", launches)
+    if metric == "latency":
+        yield from _short(figures, protocol)
+    if figures.launch_cv is not None and figures.launch_cv > NOISY_CV:
+        yield Caveat("noisy", f"launches differ: CV {percent(figures.launch_cv)}")
+
+
+def _short(figures: Statistics, protocol: Protocol | None) -> Iterator[Caveat]:
+    """Whether the shortest launch and the warm-up were as long as the protocol asks."""
+    count = min(launch.samples for launch in figures.launches)
+    ns = min(launch.total for launch in figures.launches)
+    if count < ASKED.min_iterations or (ns < 1e9 * ASKED.min_seconds and count < ASKED.max_iterations):
+        asked = f"{ASKED.min_iterations} and {duration(1e9 * ASKED.min_seconds)}"
+        yield Caveat("few-iterations", f"a launch of {count:,} iterations in {duration(ns)}, asked for {asked}")
+    if protocol is not None and (
+        protocol.warmup_iterations < ASKED.warmup_iterations or protocol.warmup_seconds < ASKED.warmup_seconds
+    ):
+        had = f"{protocol.warmup_iterations} iterations and {duration(1e9 * protocol.warmup_seconds)}"
+        asked = f"{ASKED.warmup_iterations} and {duration(1e9 * ASKED.warmup_seconds)}"
+        yield Caveat("short-warm-up", f"warm-up of {had}, asked for {asked}")

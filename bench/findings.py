@@ -1,0 +1,248 @@
+"""Derived figures: what `analyse` concludes and `report` shows.
+
+Nothing here is stored as truth: all of it is computed again from the samples of a run (`bench.records`), at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from bench.records import METRICS, Precision, Runtime
+
+Level = Literal["note", "care", "unusable"]
+CaveatKind = Literal[
+    "failed",
+    "launches-failed",
+    "tagged",
+    "translated",
+    "virtual",
+    "no-interval",
+    "few-launches",
+    "few-iterations",
+    "short-warm-up",
+    "noisy",
+    "answers-vary",
+]
+
+
+class Advice(NamedTuple):
+    """How bad a kind of caveat is, a label for tables, and what to do about it."""
+
+    level: Level
+    label: str
+    advice: str
+
+
+ADVICE: dict[CaveatKind, Advice] = {
+    "failed": Advice("unusable", "failed", "Read the reason below, mend it, and run the same plan again."),
+    "launches-failed": Advice(
+        "care", "some launches failed", "The rest is shown; look at the reasons before trusting it."
+    ),
+    "tagged": Advice(
+        "unusable",
+        "tagged: conditions were not met",
+        "Let the device cool, charge it, close other apps, and run again; or allow a longer cool-down.",
+    ),
+    "translated": Advice(
+        "unusable",
+        "machine code was translated: times are meaningless, memory includes the translator",
+        "Only answers, sizes and exit codes count here. Measure on a device of that architecture.",
+    ),
+    "virtual": Advice(
+        "note",
+        "virtual: measured on this machine's processor, not on a phone",
+        "Use it to compare variants with each other; never quote it as a phone's figure.",
+    ),
+    "no-interval": Advice(
+        "unusable", "fewer than 3 launches: no interval", "Set `launches` to 5 or more in the plan's protocol."
+    ),
+    "few-launches": Advice(
+        "care", "fewer launches than the protocol asks for", "Set `launches` to 5 or more in the plan's protocol."
+    ),
+    "few-iterations": Advice(
+        "care",
+        "launches shorter than the protocol asks for",
+        "Set `min_iterations` to 50 or more and `min_seconds` to 1 or more.",
+    ),
+    "short-warm-up": Advice(
+        "care",
+        "warm-up shorter than the protocol asks for",
+        "Set `warmup_iterations` to 10 or more and `warmup_seconds` to 0.5 or more.",
+    ),
+    "noisy": Advice(
+        "care",
+        "noisy: launches differ by more than 5 % (CV)",
+        "Quieten the device, use more launches, and look at the interval rather than the median.",
+    ),
+    "answers-vary": Advice(
+        "care",
+        "launches gave different answers",
+        "The computation is not deterministic: use one thread, and look for uninitialised memory.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """One reason to read a figure with care. `text` has the particulars; the rest follows from the kind."""
+
+    kind: CaveatKind
+    text: str
+
+    @property
+    def level(self) -> Level:
+        return ADVICE[self.kind].level
+
+    @property
+    def label(self) -> str:
+        return ADVICE[self.kind].label
+
+    @property
+    def advice(self) -> str:
+        return ADVICE[self.kind].advice
+
+    @property
+    def link(self) -> str:
+        """The section that explains it, relative to the project's root."""
+        return f"docs/measurement.md#{self.kind}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % bootstrap interval over launches."""
+
+    low: float
+    high: float
+    method: Literal["BCa", "percentile"]
+
+    def excludes(self, value: float) -> bool:
+        return value < self.low or value > self.high
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: how many samples it gave, their median and their sum, in the metric's unit."""
+
+    launch: int
+    samples: int
+    median: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """One metric of one subject, in the metric's unit.
+
+    `median` is the median of the per-launch medians and `interval` is its own. `p90`, `p95`, `minimum`, `mad` (not
+    scaled) and `cv` (standard deviation over mean) are over all samples; `launch_cv` is over the per-launch medians.
+    A CV of fewer than two values, or of mean zero, is None.
+    """
+
+    median: float
+    p90: float
+    p95: float
+    minimum: float
+    mad: float
+    cv: float | None
+    launch_cv: float | None
+    samples: int
+    launches: tuple[Launch, ...]
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was measured, and where and how it ran."""
+
+    model: str
+    variant: str
+    device: str
+    runtime: Runtime
+    threads: int
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one subject over all its launches. `statistics` is None when no launch succeeded."""
+
+    subject: Subject
+    metric: str
+    unit: str
+    statistics: Statistics | None
+    virtual: bool
+    translated: bool
+    caveats: tuple[Caveat, ...]
+
+    @property
+    def usable(self) -> bool:
+        return all(c.level != "unusable" for c in self.caveats)
+
+    @property
+    def verdict(self) -> str:
+        """`usable`, `usable with care: …` or `not usable: …`; `(virtual)` follows where it applies."""
+        suffix = " (virtual)" if self.virtual else ""
+        for level, words in (("unusable", "not usable"), ("care", "usable with care")):
+            texts = [c.text for c in self.caveats if c.level == level]
+            if texts:
+                return f"{words}: {'; '.join(texts)}{suffix}"
+        return f"usable{suffix}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`left` against `right` in one metric.
+
+    `ratio` is left ÷ right: with the baseline on the left, above 1 the other is faster or smaller. Accuracies have no
+    ratio: theirs is `equal` when they are the same to the last digit printed. `not-shown`: the interval holds 1.
+    """
+
+    kind: Literal["variant", "device", "runtime"]
+    metric: str
+    left: Subject
+    right: Subject
+    ratio: float | None
+    interval: Interval | None
+    outcome: Literal["differs", "equal", "not-shown", "no-interval", "translated", "unusable", "failed"]
+    verdict: str
+
+    @property
+    def called(self) -> bool:
+        """Whether a difference may be claimed."""
+        return self.outcome == "differs"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything derived from one run, in the order of its plan."""
+
+    summaries: tuple[Summary, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every subject that ran, in order; the size of a file alone does not make one."""
+        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric != "deployed"))
+
+    def summary(self, subject: Subject, metric: str) -> Summary | None:
+        """The summary of that metric; where its whole pass failed, the failure; None where it was not measured.
+
+        A failed pass has one summary, without statistics, under the first of its metrics.
+
+        What is deployed does not depend on threads and precision, so these are not looked at for `deployed`.
+        """
+        if metric == "deployed":
+            place = (subject.model, subject.variant, subject.device, subject.runtime)
+            for s in self.summaries:
+                t = s.subject
+                if s.metric == metric and (t.model, t.variant, t.device, t.runtime) == place:
+                    return s
+            return None
+        mine = [s for s in self.summaries if s.subject == subject]
+        for s in mine:
+            if s.metric == metric:
+                return s
+        return next(
+            (s for s in mine if s.statistics is None and METRICS[s.metric].pass_ == METRICS[metric].pass_), None
+        )

@@ -1,0 +1,148 @@
+"""The answer of a run in a few sentences, every figure of them taken from the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from bench.findings import Comparison, Findings, Subject, Summary
+from bench.records import Measurement
+from bench.report.labels import UNTRAINED, Labels, interval
+from bench.units import quantity, ratio
+
+WORTH_SAYING = 1.1
+"""A smaller difference in memory is left to the tables."""
+
+
+class Answer(NamedTuple):
+    """`sentences` go first and large: one a network, one on whether it is still the same network. `details` follow."""
+
+    sentences: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+
+def answer(findings: Findings, labels: Labels, measurements: Sequence[Measurement]) -> Answer:
+    """The sentences for a run, also for one where nothing was measured."""
+    if not any(s.statistics for s in findings.summaries if s.metric != "deployed"):
+        failures = [m.reason for m in measurements if m.status == "failed"]
+        if failures:
+            return Answer((f"Nothing was measured: {len(failures)} trials failed, the first with “{failures[0]}”.",))
+        return Answer(("Nothing was measured.",))
+    sentences: list[str] = []
+    details: list[str] = []
+    for model in dict.fromkeys(s.model for s in findings.subjects):
+        for place in _places(model, findings, labels):
+            scored = sorted(
+                (_variant(subject, findings, labels) for subject in place), key=lambda pair: pair[0], reverse=True
+            )
+            texts = [text for _, text in scored if text]
+            sentences += texts[:1]
+            details += texts[1:]
+        same = _same_network(model, findings, labels)
+        sentences += [same] if same else []
+    return Answer(tuple(sentences), tuple(details))
+
+
+def _places(model: str, findings: Findings, labels: Labels) -> list[list[Subject]]:
+    """The subjects of a model, those of one place and setting together: phones, or the desktop when there is none.
+
+    Of several settings only the first is told in words; the tables have them all.
+    """
+    mine = [s for s in findings.subjects if s.model == model]
+    shown = [s for s in mine if labels.is_phone(s.device)]
+    shown = shown or [s for s in mine if s.runtime == "native"] or mine
+    first = {s.device: (s.runtime, s.threads, s.precision) for s in reversed(shown)}
+    return [
+        [s for s in shown if s.device == device and (s.runtime, s.threads, s.precision) == setting]
+        for device, setting in reversed(first.items())
+    ]
+
+
+def _variant(subject: Subject, findings: Findings, labels: Labels) -> tuple[float, str]:
+    """How much faster a variant is than the baseline, and its sentence; an empty one for the baseline beside others."""
+    where, name = labels.where(subject), f"{subject.variant} {subject.model}"
+    note = f" ({UNTRAINED})" if labels.untrained(subject.model) else ""
+    latency = findings.summary(subject, "latency")
+    if latency and latency.statistics is None:
+        return 0.0, f"{name} could not be timed on {where}: {latency.caveats[0].text}."
+    against = {c.metric: c for c in findings.comparisons if c.kind == "variant" and c.right == subject}
+    sizes = (c for c in findings.comparisons if c.kind == "variant" and c.metric == "deployed")
+    size = next((c for c in sizes if _same_place(c.right, subject)), None)
+    parts = []
+    speed, memory = against.get("latency"), against.get("vm_hwm")
+    if speed and speed.ratio:
+        parts.append(_speed(speed, latency))
+    if memory and memory.ratio and memory.called and not 1 / WORTH_SAYING < memory.ratio < WORTH_SAYING:
+        parts.append(f"peaks at {_times(memory.ratio)} {'less' if memory.ratio > 1 else 'more'} memory")
+    if size and size.ratio and size.ratio != 1:
+        parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
+    if parts:
+        score = speed.ratio if speed and speed.ratio and speed.called else 1.0
+        return score, f"{name}{note} {_listed(parts)} on {where}{_price(subject, findings)}."
+    others = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
+    if others or latency is None or latency.statistics is None or latency.translated:
+        return 0.0, ""
+    return (
+        0.0,
+        f"{name}{note} takes {quantity(latency.statistics.median, 'ns')} on {where}; nothing to compare it with.",
+    )
+
+
+def _price(subject: Subject, findings: Findings) -> str:
+    """What the variant costs in accuracy, where both were measured."""
+    ours = findings.summary(subject, "accuracy")
+    theirs = findings.summary(replace(subject, variant="baseline"), "accuracy")
+    if not (ours and ours.statistics and theirs and theirs.statistics):
+        return ""
+    mine, before = quantity(ours.statistics.median, "fraction"), quantity(theirs.statistics.median, "fraction")
+    return f", at the same accuracy ({mine})" if mine == before else f", at {mine} accuracy instead of {before}"
+
+
+def _same_place(a: Subject, b: Subject) -> bool:
+    return (a.model, a.variant, a.device, a.runtime) == (b.model, b.variant, b.device, b.runtime)
+
+
+def _speed(speed: Comparison, latency: Summary | None) -> str:
+    assert speed.ratio is not None
+    if latency and latency.translated:
+        return "has no meaningful time (its machine code is translated)"
+    if not speed.called:
+        return "is neither faster nor slower than baseline as far as this run can tell"
+    text = f"is {_times(speed.ratio)} {'faster' if speed.ratio > 1 else 'slower'} than baseline"
+    found = speed.interval
+    if found is None:
+        return text
+    if speed.ratio < 1:
+        found = type(found)(1 / found.high, 1 / found.low, found.method)
+    return f"{text} [{interval(found, 'ratio')}]"
+
+
+def _times(value: float) -> str:
+    return ratio(value if value > 1 else 1 / value)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _same_network(model: str, findings: Findings, labels: Labels) -> str:
+    """Whether phones compute what the desktop computes."""
+    phones = [s for s in findings.subjects if s.model == model and labels.is_phone(s.device)]
+    if not phones:
+        return ""
+    compared = [
+        c for c in findings.comparisons if c.metric == "accuracy" and c.kind == "device" and c.right.model == model
+    ]
+    for c in compared:
+        if c.called:
+            return f"{c.right.variant} {model} has another accuracy on {labels.where(c.right)}: {c.verdict}."
+    agreements = [s for s in (findings.summary(p, "agreement") for p in phones) if s and s.statistics]
+    if not agreements:
+        return ""
+    worst = min(s.statistics.median for s in agreements if s.statistics)
+    text = f"On {' and '.join(dict.fromkeys(labels.place(p) for p in phones))} every measured variant of {model} "
+    if compared and all(c.outcome == "equal" for c in compared):
+        text += "is as accurate as on the desktop, to the last digit printed, and "
+    cases = f"{quantity(worst, 'fraction')} of cases{'' if worst == 1 else ' or more'}"
+    return f"{text}gives the desktop reference's answer in {cases}."
