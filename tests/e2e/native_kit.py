@@ -1,4 +1,4 @@
-"""What the tests of the native runner share: the real binary, and writers of its files made from the documents alone."""
+"""What the tests of the native runner share: the real binary, and writers of its files that know only the documents."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def job_text(folder: Path, **changes: Any) -> str:
 
 
 def measure(
-    folder: Path, param: str, weights: bytes, samples: np.ndarray, memory_limit: int | None = None, **changes: Any
+    folder: Path, param: str, weights: bytes, samples: np.ndarray, memory_limit: int | None = None, /, **changes: Any
 ) -> Run:
     """Writes all the files of a job into `folder` and runs it."""
     (folder / "net.param").write_text(param)

@@ -45,7 +45,9 @@ def conv_graph(weight: Tensor, execution: str, bias: bool = True) -> str:
 
 @pytest.mark.parametrize("execution", ["dense", "factored"])
 @pytest.mark.parametrize("half", [True, False])
-@pytest.mark.parametrize(("shape", "kept"), [((16, 8, 3, 3), 33), ((5, 7, 3, 1), 9), ((32, 24, 5, 5), 200), ((1, 1, 1, 1), 1)])
+@pytest.mark.parametrize(
+    ("shape", "kept"), [((16, 8, 3, 3), 33), ((5, 7, 3, 1), 9), ((32, 24, 5, 5), 200), ((1, 1, 1, 1), 1)]
+)
 def test_convolution(tmp_path: Path, shape: tuple[int, ...], kept: int, half: bool, execution: str) -> None:
     weight = Tensor(shape, normal(kept), half=half)
     bias = normal(shape[0])
