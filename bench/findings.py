@@ -55,20 +55,24 @@ ADVICE: dict[CaveatKind, Advice] = {
         "Use it to compare variants with each other; never quote it as a phone's figure.",
     ),
     "no-interval": Advice(
-        "unusable", "fewer than 3 launches: no interval", "Set `launches` to 5 or more in the plan's protocol."
+        "unusable",
+        "fewer than 3 launches: no interval",
+        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-launches": Advice(
-        "care", "fewer launches than the protocol asks for", "Set `launches` to 5 or more in the plan's protocol."
+        "care",
+        "fewer launches than the protocol asks for",
+        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-iterations": Advice(
         "care",
         "launches shorter than the protocol asks for",
-        "Set `min_iterations` to 50 or more and `min_seconds` to 1 or more.",
+        "Set min_iterations to 50 or more and min_seconds to 1 or more.",
     ),
     "short-warm-up": Advice(
         "care",
         "warm-up shorter than the protocol asks for",
-        "Set `warmup_iterations` to 10 or more and `warmup_seconds` to 0.5 or more.",
+        "Set warmup_iterations to 10 or more and warmup_seconds to 0.5 or more.",
     ),
     "noisy": Advice(
         "care",

@@ -16,7 +16,7 @@ WORTH_SAYING = 1.1
 
 
 class Answer(NamedTuple):
-    """`sentences` go first and large: one a network, one on whether it is still the same network. `details` follow."""
+    """`sentences` go first and large: one a network and place, one on fidelity; `details` follow."""
 
     sentences: tuple[str, ...]
     details: tuple[str, ...] = ()
@@ -39,8 +39,8 @@ def answer(findings: Findings, labels: Labels, measurements: Sequence[Measuremen
             texts = [text for _, text in scored if text]
             sentences += texts[:1]
             details += texts[1:]
-        same = _same_network(model, findings, labels)
-        sentences += [same] if same else []
+    same = _same_networks(findings, labels)
+    sentences += [same] if same else []
     return Answer(tuple(sentences), tuple(details))
 
 
@@ -126,23 +126,23 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _same_network(model: str, findings: Findings, labels: Labels) -> str:
+def _same_networks(findings: Findings, labels: Labels) -> str:
     """Whether phones compute what the desktop computes."""
-    phones = [s for s in findings.subjects if s.model == model and labels.is_phone(s.device)]
-    if not phones:
-        return ""
-    compared = [
-        c for c in findings.comparisons if c.metric == "accuracy" and c.kind == "device" and c.right.model == model
-    ]
+    phones = [s for s in findings.subjects if labels.is_phone(s.device)]
+    compared = [c for c in findings.comparisons if c.metric == "accuracy" and c.kind == "device"]
     for c in compared:
         if c.called:
-            return f"{c.right.variant} {model} has another accuracy on {labels.where(c.right)}: {c.verdict}."
+            where = labels.where(c.right)
+            return (
+                f"{c.right.variant} {c.right.model} has another accuracy on {where} than on the desktop: {c.verdict}."
+            )
     agreements = [s for s in (findings.summary(p, "agreement") for p in phones) if s and s.statistics]
     if not agreements:
         return ""
     worst = min(s.statistics.median for s in agreements if s.statistics)
-    text = f"On {' and '.join(dict.fromkeys(labels.place(p) for p in phones))} every measured variant of {model} "
-    if compared and all(c.outcome == "equal" for c in compared):
-        text += "is as accurate as on the desktop, to the last digit printed, and "
+    places = " and ".join(dict.fromkeys(labels.place(s.subject) for s in agreements))
     cases = f"{quantity(worst, 'fraction')} of cases{'' if worst == 1 else ' or more'}"
-    return f"{text}gives the desktop reference's answer in {cases}."
+    text = f"On {places} every measured variant gives the desktop reference's answer in {cases}"
+    if any(c.outcome == "equal" for c in compared):
+        text += ", and every measured accuracy equals the desktop's to the last digit printed"
+    return f"{text}."

@@ -121,7 +121,7 @@ def _results(model: str, findings: Findings, labels: Labels) -> Table:
         rows.append((*row, _verdict(known)))
     texts = list(notes.texts())
     if any(cell.detail for row in rows for cell in row[2:3]):
-        texts.append("In brackets: the 95 % bootstrap interval of the median over launches.")
+        texts.append("With the median: its 95 % bootstrap interval over launches.")
     return Table(labels.model(model), (*header, "Verdict"), tuple(rows), tuple(texts))
 
 
@@ -155,7 +155,7 @@ def _verdict(summaries: Sequence[Summary]) -> Cell:
     if not any(s.usable for s in summaries):
         return Cell("not usable", tone="bad")
     if not all(s.usable for s in summaries):
-        return Cell("partly usable", tone="bad")
+        return Cell("partly usable")
     if any(c.level == "care" for s in summaries for c in s.caveats):
         return Cell("with care")
     return Cell("usable", tone="strong")
@@ -183,7 +183,7 @@ def _comparisons(model: str, findings: Findings, labels: Labels, *, between_vari
         title, note = "baseline ÷ variant", "Above 1× the variant is faster or smaller than the baseline."
     else:
         title, note = "the same variant in two places", "Above 1× the second place is faster or takes less."
-    interval_note = "A difference is called only where the 95 % interval of the ratio, in brackets, leaves out 1."
+    interval_note = "A difference is called only where the 95 % interval of the ratio leaves out 1."
     header = ("Variant", "Where", *names)
     yield Table(f"{labels.model(model)}: {title}", header, tuple(rows), (note, interval_note))
 
@@ -206,7 +206,7 @@ def _comparison(found: Comparison | None) -> Cell:
         case "translated":
             return Cell("meaningless", tone="muted")
         case "not-shown":
-            return Cell(text, f"{detail}, no difference shown", "muted")
+            return Cell(text, f"{detail}, not called", "muted")
         case _:
             return Cell(text, "not usable" if found.outcome == "unusable" else "no interval", "muted")
 
@@ -228,6 +228,13 @@ def _troubles(measurements: Sequence[Measurement], labels: Labels) -> Table | No
     )
     header = ("Status", "What", "Where", "Pass", "Reason", "Launches")
     return Table("Trials that failed or were tagged", header, rows, words=5)
+
+
+CSV_COLUMNS = (
+    "model", "variant", "device", "runtime", "threads", "precision", "metric", "unit", "median", "low", "high",
+    "interval", "p90", "p95", "min", "mad", "cv", "launch_cv", "launches", "samples", "virtual", "translated",
+    "usable", "verdict",
+)  # fmt: skip
 
 
 def csv_rows(findings: Findings) -> Iterator[dict[str, Any]]:
