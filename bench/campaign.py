@@ -18,6 +18,7 @@ from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
 from bench.errors import DeviceBusy, NothingMeasured
+from bench.findings import Findings
 from bench.measure import order
 from bench.models import model
 from bench.plan import Plan
@@ -83,7 +84,7 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
             plan=plan.model_dump(mode="json"),
             versions={name: metadata.version(name) for name in LIBRARIES},
             samples={model: one.source for model, one in prepared.items()},
-            toolchain={s.binary.abi: s.binary.record() for s in stations},
+            toolchain={s.binary.abi: {**s.binary.toolchain, "sha256": s.binary.sha256, "bytes": s.binary.bytes} for s in stations},
             devices=tuple(s.device for s in stations),
             artifacts=tuple(a for one in prepared.values() for a in one.artifacts),
             transferred_bytes={
@@ -154,7 +155,14 @@ def report(folder: RunFolder) -> Path:
     """Tables, plots and the page, made from what is stored alone: needs no phone. Returns the page's path."""
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
-    return html.write(folder.path, folder.record(), folder.measurements(), folder.consolidate())
+    return html.write(folder.path, folder.record(), folder.measurements(), findings(folder))
+
+
+def findings(folder: RunFolder) -> Findings:
+    """What follows from the samples of a run."""
+    from bench.analyse import analyse
+
+    return analyse(folder.consolidate(), folder.record())
 
 
 @contextlib.contextmanager

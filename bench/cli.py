@@ -330,11 +330,14 @@ def _show(folder: RunFolder, *, as_json: bool, quiet: bool) -> None:
     """The final tables, or the summary as JSON."""
     from bench.report import tables
 
-    shown = tables.of_run(folder.record(), folder.measurements(), folder.consolidate())
+    shown = tables.of_run(folder.record(), folder.measurements(), campaign.findings(folder))
     if as_json:
         _print_json({"folder": str(folder.path), "record": folder.record().model_dump(mode="json"), **shown.as_json()})
         return
     if not quiet:
+        for sentence in shown.answer.sentences:
+            terminal.out.print(escape(sentence))
+        terminal.out.print()
         for one in shown.tables:
             terminal.table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)
             terminal.out.print()

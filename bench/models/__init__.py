@@ -25,6 +25,7 @@ class ModelSpec:
     `input_shape` is the default (C, H, W) of one sample. `smallest` is the least height and width that the network
     takes, or None when its size is fixed. `parameters` counts the ordinary form, as published.
     `coefficients` is how many FR coefficients the whole network keeps unless a plan says otherwise.
+    `default_macs` is the multiply-adds of one inference at the default shape.
     `trained` tells whether `bench` has data to train it; if not, its weights are seeded and its answers mean nothing.
     """
 
@@ -35,6 +36,7 @@ class ModelSpec:
     input_shape: tuple[int, int, int]
     parameters: int
     coefficients: int
+    default_macs: int
     trained: bool
     smallest: int | None = None
 
@@ -63,12 +65,30 @@ class ModelSpec:
             )
         return self.input_shape[0], height, width
 
+    def macs(self, shape: tuple[int, int, int]) -> float:
+        """Multiply-adds of one inference at (C, H, W): a convolutional network's grow with its pixels."""
+        _, height, width = self.input_shape
+        return self.default_macs * (shape[1] * shape[2]) / (height * width)
+
 
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
-        ModelSpec("lenet5", "LeNet-5", "classification", "digits", (1, 28, 28), 431_080, 7_668, trained=True),
-        ModelSpec("unet", "UNet", "segmentation", "photos", (3, 320, 480), 31_043_586, 759, trained=False, smallest=32),
+        ModelSpec(
+            "lenet5", "LeNet-5", "classification", "digits", (1, 28, 28), 431_080, 7_668, 2_293_000, trained=True
+        ),
+        ModelSpec(
+            "unet",
+            "UNet",
+            "segmentation",
+            "photos",
+            (3, 320, 480),
+            31_043_586,
+            759,
+            112_902_144_000,
+            trained=False,
+            smallest=32,
+        ),  # fmt: skip
     )
 }
 
