@@ -42,7 +42,7 @@ ADVICE: dict[CaveatKind, Advice] = {
     "tagged": Advice(
         "unusable",
         "tagged: conditions were not met",
-        "Let the device cool, charge it, close other apps, and run again; or allow a longer cool-down.",
+        "Let the device cool, charge it, close other apps, and run again.",
     ),
     "translated": Advice(
         "unusable",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from bench.findings import Comparison, Findings, Subject, Summary
+from bench.findings import Comparison, Findings, Interval, Subject
 from bench.records import Measurement
-from bench.report.labels import UNTRAINED, Labels, interval
+from bench.report.labels import Labels, interval
 from bench.units import quantity, ratio
 
 WORTH_SAYING = 1.1
@@ -61,32 +61,31 @@ def _places(model: str, findings: Findings, labels: Labels) -> list[list[Subject
 
 def _variant(subject: Subject, findings: Findings, labels: Labels) -> tuple[float, str]:
     """How much faster a variant is than the baseline, and its sentence; an empty one for the baseline beside others."""
-    where, name = labels.where(subject), f"{subject.variant} {subject.model}"
-    note = f" ({UNTRAINED})" if labels.untrained(subject.model) else ""
+    name, where = f"{subject.variant} {labels.model(subject.model)}", labels.where(subject)
     latency = findings.summary(subject, "latency")
     if latency and latency.statistics is None:
         return 0.0, f"{name} could not be timed on {where}: {latency.caveats[0].text}."
-    against = {c.metric: c for c in findings.comparisons if c.kind == "variant" and c.right == subject}
-    sizes = (c for c in findings.comparisons if c.kind == "variant" and c.metric == "deployed")
-    size = next((c for c in sizes if _same_place(c.right, subject)), None)
-    parts = []
-    speed, memory = against.get("latency"), against.get("vm_hwm")
+    against = {
+        c.metric: c
+        for c in findings.comparisons
+        if c.kind == "variant" and (c.right == subject or (c.metric == "deployed" and _same_place(c.right, subject)))
+    }
+    score, parts = 0.0, []
+    speed, memory, size = against.get("latency"), against.get("vm_hwm"), against.get("deployed")
     if speed and speed.ratio:
-        parts.append(_speed(speed, latency))
+        score, words = _speed(speed, speed.ratio)
+        parts.append(words)
     if memory and memory.ratio and memory.called and not 1 / WORTH_SAYING < memory.ratio < WORTH_SAYING:
         parts.append(f"peaks at {_times(memory.ratio)} {'less' if memory.ratio > 1 else 'more'} memory")
-    if size and size.ratio and size.ratio != 1:
+    if size and size.ratio and size.called:
         parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
     if parts:
-        score = speed.ratio if speed and speed.ratio and speed.called else 1.0
-        return score, f"{name}{note} {_listed(parts)} on {where}{_price(subject, findings)}."
-    others = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
-    if others or latency is None or latency.statistics is None or latency.translated:
+        return score, f"{name} {_listed(parts)} on {where}{_price(subject, findings)}."
+    compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
+    if compared or latency is None or latency.statistics is None or latency.translated:
         return 0.0, ""
-    return (
-        0.0,
-        f"{name}{note} takes {quantity(latency.statistics.median, 'ns')} on {where}; nothing to compare it with.",
-    )
+    median = quantity(latency.statistics.median, latency.unit)
+    return 0.0, f"{name} takes {median} on {where}; nothing to compare it with."
 
 
 def _price(subject: Subject, findings: Findings) -> str:
@@ -103,19 +102,20 @@ def _same_place(a: Subject, b: Subject) -> bool:
     return (a.model, a.variant, a.device, a.runtime) == (b.model, b.variant, b.device, b.runtime)
 
 
-def _speed(speed: Comparison, latency: Summary | None) -> str:
-    assert speed.ratio is not None
-    if latency and latency.translated:
-        return "has no meaningful time (its machine code is translated)"
-    if not speed.called:
-        return "is neither faster nor slower than baseline as far as this run can tell"
-    text = f"is {_times(speed.ratio)} {'faster' if speed.ratio > 1 else 'slower'} than baseline"
-    found = speed.interval
-    if found is None:
-        return text
-    if speed.ratio < 1:
-        found = type(found)(1 / found.high, 1 / found.low, found.method)
-    return f"{text} [{interval(found, 'ratio')}]"
+def _speed(speed: Comparison, times: float) -> tuple[float, str]:
+    """A score to rank variants by, and the words for it. `times` is the ratio of the comparison."""
+    match speed.outcome:
+        case "translated":
+            return 0.0, "has no meaningful time (its machine code is translated)"
+        case "not-shown":
+            return 1.0, "is neither faster nor slower than baseline as far as this run can tell"
+        case "differs" if speed.interval:
+            low, high, method = speed.interval.low, speed.interval.high, speed.interval.method
+            shown = speed.interval if times > 1 else Interval(1 / high, 1 / low, method)
+            words = f"is {_times(times)} {'faster' if times > 1 else 'slower'} than baseline"
+            return times, f"{words} [{interval(shown, 'ratio')}]"
+        case _:
+            return 0.0, "has no latency fit to be compared"
 
 
 def _times(value: float) -> str:
