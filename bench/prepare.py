@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 VARIANTS: Mapping[str, Execution] = {"baseline": "stock", "fr-dense": "dense", "fr-factored": "factored"}
 UNTRAINED = "untrained: speed and fidelity only"
 SEED = 1
-THREADS = 2
 _HERE = Path(__file__).parent
 
 
@@ -147,7 +146,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
         from bench.data import packed
         from bench.export import artifact
 
-        with _few_threads():
+        with _one_thread():
             inputs = packed.read(job.samples / "samples.bin")
             network = _network(job, inputs, cache, progress)
             progress(0.8, "export")
@@ -256,12 +255,12 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
 
 
 @contextmanager
-def _few_threads() -> Iterator[None]:
-    """Torch on few threads: on more, small layers only wait for each other, and results depend on the machine."""
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: sums come out the same on every machine, and small layers do not wait for each other."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(1)
     try:
         yield
     finally:

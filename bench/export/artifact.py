@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +109,9 @@ def _makes(recipe: Recipe, blobs: Sequence[graph.Blob], values: Sequence[Array])
 
 def reference(torchscript: Path, inputs: Array) -> Array:
     """What the traced network computes in float32 for inputs (N, C, H, W), one by one: (N, …)."""
-    network = torch.jit.load(str(torchscript))  # type: ignore[no-untyped-call]
-    with torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is old but what pnnx reads
+        network = torch.jit.load(str(torchscript))  # type: ignore[no-untyped-call]
         outputs = [network(torch.from_numpy(inputs[i : i + 1])) for i in range(len(inputs))]
     return np.ascontiguousarray(torch.cat(outputs).numpy())
 

@@ -38,7 +38,8 @@ def program() -> Path:
 def trace(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
     """Record `network` for one input of `shape` (C, H, W), and write the TorchScript file."""
     with warnings.catch_warnings(), torch.no_grad():
-        # The size is fixed on purpose: sizes that the network computes become constants.
+        # TorchScript is old but what pnnx reads. The size is fixed on purpose: what follows from it becomes constant.
+        warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         traced = torch.jit.trace(network.eval(), torch.zeros(1, *shape), check_trace=False)  # type: ignore[no-untyped-call]
     traced.save(str(path))

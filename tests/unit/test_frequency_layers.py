@@ -1,0 +1,173 @@
+"""FR layers, their factored form, the schedule and training, on real torch layers and real digits."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+from torch import nn
+
+from bench.compress import training
+from bench.compress.frequency import factor, layers, order, schedule, train
+from bench.data import digits
+from bench.errors import UsageError
+from bench.models import model
+
+LAYERS = {
+    "plain": (nn.Conv2d(5, 7, 3, padding=1), (2, 5, 9, 8)),
+    "strided, dilated, oblong": (
+        nn.Conv2d(4, 6, (3, 5), stride=2, dilation=(2, 1), padding=(2, 0)),
+        (1, 4, 16, 17),
+    ),
+    "one pixel, no bias": (nn.Conv2d(8, 3, 1, bias=False), (2, 8, 4, 4)),
+    "same": (nn.Conv2d(3, 4, 3, padding="same"), (1, 3, 6, 6)),
+    "transposed": (nn.ConvTranspose2d(6, 4, 2, stride=2), (2, 6, 5, 4)),
+    "transposed, more": (nn.ConvTranspose2d(3, 8, 3, stride=2, padding=1, output_padding=1, bias=False), (1, 3, 5, 5)),
+    "linear": (nn.Linear(20, 9), (3, 20)),
+}
+
+
+def compressed(layer: nn.Module, kept: int) -> nn.Sequential:
+    network = nn.Sequential(copy.deepcopy(layer))
+    layers.compress(network, {"0": kept})
+    return network
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_weight_is_the_inverse_dct_of_its_coefficients(name: str) -> None:
+    layer, _ = LAYERS[name]
+    network = compressed(layer, 12)
+    weight = network[0].weight.detach().numpy()
+    full = np.zeros(weight.shape)
+    full[tuple(order.prefix(weight.shape, 12).T)] = layers.coefficients(network[0]).detach().numpy()
+    np.testing.assert_allclose(weight, scipy.fft.idctn(full, norm="ortho"), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_all_coefficients_give_the_weight_back(name: str) -> None:
+    layer, shape = LAYERS[name]
+    network, x = compressed(layer, layer.weight.numel()), torch.randn(shape)
+    torch.testing.assert_close(network(x), layer(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("kept", [1, 10])
+def test_factored_and_decoded_equal_the_compressed_layer(name: str, kept: int) -> None:
+    layer, shape = LAYERS[name]
+    network, x = compressed(layer, kept), torch.randn(shape)
+    expected = network(x)
+    for form in (factor.factored(network), layers.decoded(network)):
+        assert not any("parametrizations" in key for key in form.state_dict())
+        found = form(x)
+        assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+    torch.testing.assert_close(network(x), expected)  # making the copies left the original whole
+
+
+def test_gradients_reach_every_kept_coefficient_and_no_other() -> None:
+    network = compressed(nn.Conv2d(4, 6, 3), 50)
+    layers.frequency(network[0]).truncate(20)
+    network(torch.randn(2, 4, 8, 8)).square().sum().backward()
+    gradient = layers.coefficients(network[0]).grad
+    assert gradient is not None
+    assert (gradient[:20] != 0).all()
+    assert (gradient[20:] == 0).all()
+
+
+def test_half_precision_on_the_cpu() -> None:
+    network = compressed(nn.Conv2d(4, 6, 3), 9).half()
+    assert network(torch.randn(1, 4, 8, 8).half()).dtype == torch.float16
+
+
+def test_grouped_layers_are_not_factored() -> None:
+    with pytest.raises(UsageError, match="0 cannot be factored"):
+        factor.factored(compressed(nn.Conv2d(4, 4, 3, groups=2), 5))
+
+
+def test_uniform_split_as_published() -> None:
+    unet = {f"layer{i}": 10_000 for i in range(22)} | {"outc": 128}
+    assert set(schedule.uniform(unet, 759).values()) == {33}
+
+
+def test_uniform_split_hands_on_what_a_small_tensor_cannot_use() -> None:
+    sizes = {"conv1": 500, "conv2": 25_000, "fc1": 400_000, "fc2": 5_000}
+    kept = schedule.uniform(sizes, 7_668)
+    assert kept == {"conv1": 500, "conv2": 2_389, "fc1": 2_389, "fc2": 2_390}
+    assert schedule.uniform(sizes, sum(sizes.values())) == sizes
+
+
+@pytest.mark.parametrize("total", [3, 431_000])
+def test_impossible_totals_are_refused(total: int) -> None:
+    with pytest.raises(UsageError, match="cannot be shared"):
+        schedule.uniform({"a": 10, "b": 20, "c": 30, "d": 40}, total)
+
+
+def test_tail_truncation_follows_its_formula_and_arrives() -> None:
+    network = compressed(nn.Conv2d(16, 16, 3), 2304)
+    truncation = schedule.TailTruncation(network, {"0": 40}, gamma=0.01)
+    x = torch.randn(1, 16, 5, 5)
+    network(x)
+    assert layers.frequency(network[0]).kept == 2304  # forward never truncates
+    truncation.step()
+    assert layers.frequency(network[0]).kept == int(2304 - 0.01 * (2304 - 40))
+    seen = [layers.frequency(network[0]).kept]
+    while not truncation.finished:
+        truncation.step()
+        seen.append(layers.frequency(network[0]).kept)
+        assert len(seen) < 1000
+    assert all(a >= b for a, b in itertools.pairwise(seen))
+    before = network(x)
+    truncation.finish()
+    assert layers.coefficients(network[0]).shape == (40,)
+    torch.testing.assert_close(network(x), before)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data() -> digits.Digits:
+    return digits.load()
+
+
+def test_training_learns_digits_to_exactly_its_total(data: digits.Digits) -> None:
+    """A short training: well above what an untrained network does, at the total, in float16 values."""
+    torch.manual_seed(0)
+    network = model("lenet5").build("frequency")
+    seen: list[float] = []
+    recipe = training.Recipe(epochs=4, batch=50, rate=0.1, distortion=0.0, seed=0)
+    train.train(
+        network, data.train_inputs[::2], data.train_labels[::2], 7_668, recipe, lambda done, _: seen.append(done)
+    )
+    assert sum(layers.coefficients(layer).numel() for layer in layers.weighted(network).values()) == 7_668
+    for parameter in network.parameters():
+        assert torch.equal(parameter, parameter.half().float())
+    assert training.top1(network, data.test_inputs, data.test_labels) > 0.7
+    assert seen == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_training_is_reproducible(data: digits.Digits) -> None:
+    recipe = training.Recipe(epochs=1, batch=100, rate=0.1, distortion=1.0, seed=3)
+    found = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        network = model("lenet5").build("frequency")
+        train.train(network, data.train_inputs[:500], data.train_labels[:500], 776, recipe, lambda *_: None)
+        found.append(network.state_dict())
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+
+
+def test_distortion_of_nothing_changes_nothing(data: digits.Digits) -> None:
+    images = torch.from_numpy(data.train_inputs[:10])
+    torch.testing.assert_close(training.distorted(images, 0.0, torch.Generator()), images, atol=1e-5, rtol=0)
+    assert not torch.allclose(training.distorted(images, 1.0, torch.Generator()), images, atol=0.1)
