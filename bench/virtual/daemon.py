@@ -48,7 +48,6 @@ class Guest:
             shell=f"{system}/bin/sh".encode(),
             environment=root.environment(system, data),
             folder="/" if sandboxed else str(root.data),
-            first=sandboxed,
         )
         names = {"name": facts.product, "model": facts.model, "device": facts.device}
         about = "".join(f"ro.product.{key}={value};" for key, value in names.items())
@@ -168,7 +167,7 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {core.index for core in root.cores})
         if not sandboxed:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            sandbox.adopt_orphans()
         asyncio.run(_serve(listener, Guest(root, facts, meminfo, sandboxed), watched, sandboxed))
         os._exit(0)
 

@@ -17,21 +17,24 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
+def _children(pid: int) -> list[int]:
+    """PIDs of a process's children, by all its threads. Raises OSError."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
 class Processes:
     """Starts programs, each in a session of its own, and tells how they ended.
 
-    Inside a sandbox this process is the first one of its PID namespace, so orphans become its children: every child
-    is reaped here, not only those that were started here.
+    Orphans become this process's children, as the first one of its PID namespace or by request: every child is reaped
+    here, not only those that were started here.
     """
 
-    def __init__(self, shell: bytes, environment: Mapping[str, str], folder: str, first: bool) -> None:
+    def __init__(self, shell: bytes, environment: Mapping[str, str], folder: str) -> None:
         self._shell = shell
         self._environment = environment
         self._folder = folder
-        self._first = first
-        """First of its PID namespace: every other process in sight is the phone's."""
         self._running: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
-        self._sessions: set[int] = set()
 
     def attach(self) -> None:
         """Begin to reap. Call inside the running event loop."""
@@ -62,7 +65,6 @@ class Processes:
             Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._running[process.pid] = process, ended
-        self._sessions.add(process.pid)
         return process.pid, ended
 
     def hang_up(self, pid: int) -> None:
@@ -71,19 +73,19 @@ class Processes:
             os.kill(pid, signal.SIGHUP)
 
     def pids(self) -> Iterator[int]:
-        """Every process of the phone that the kernel lets us see."""
-        try:
-            seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        except OSError:
-            seen = list(self._running)
-        for pid in seen:
-            if self._first:
-                if pid != 1:
-                    yield pid
-            else:
+        """Every process of the phone: what this process started, and what that started. Only the shells themselves
+        where the kernel does not list children."""
+        waiting = list(self._running)
+        seen: set[int] = set()
+        with contextlib.suppress(OSError):
+            waiting += _children(os.getpid())
+        while waiting:
+            pid = waiting.pop()
+            if pid not in seen:
+                seen.add(pid)
+                yield pid
                 with contextlib.suppress(OSError):
-                    if os.getsid(pid) in self._sessions:
-                        yield pid
+                    waiting += _children(pid)
 
     def kill_all(self) -> None:
         """End every process of the phone at once."""
@@ -106,6 +108,3 @@ class Processes:
                 process.returncode = code
                 if not ended.done():
                     ended.set_result(code if code >= 0 else 128 - code)
-                if not self._first and not any(os.getsid(other) == pid for other in self.pids()):
-                    # A session that is empty gives its number back to the host.
-                    self._sessions.discard(pid)

@@ -9,6 +9,7 @@ user 2000 (Android's `shell`), has no rights beyond that and can gain none.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -31,11 +32,18 @@ _NEW_NS, _NEW_UTS, _NEW_IPC, _NEW_USER, _NEW_PID = 0x20000, 0x4000000, 0x8000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _NOATIME, _BIND, _REC, _PRIVATE, _RELATIME = 32, 1024, 4096, 16384, 1 << 18, 1 << 21
 _DETACH = 2
-_SET_PDEATHSIG, _SET_DUMPABLE, _SET_NO_NEW_PRIVS = 1, 4, 38
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 36, 38
+_CAPABILITY_VERSION = 0x20080522
 
 
 class Refused(Exception):
     """This kernel, or this user's rights, do not allow the sandbox. The text says which step failed."""
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:  # unshare's way to say that a limit on namespaces is reached
+        return "no more user namespaces are allowed (sysctl user.max_user_namespaces)"
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def _call(step: str, function: str, *arguments: object) -> None:
@@ -149,7 +157,8 @@ def _own(folder: Path) -> None:
         os.lchown(inside, SHELL_UID, SHELL_UID)
 
 
-def _drop_rights() -> None:
+def _become_shell() -> None:
+    """From root to Android's shell user."""
     os.setgroups([])
     os.setresgid(SHELL_UID, SHELL_UID, SHELL_UID)
     os.setresuid(SHELL_UID, SHELL_UID, SHELL_UID)
@@ -157,6 +166,18 @@ def _drop_rights() -> None:
 
 def _control(option: int, value: int) -> None:
     _call("prctl", "prctl", *(ctypes.c_ulong(number) for number in (option, value, 0, 0, 0)))
+
+
+def _drop_capabilities() -> None:
+    """A user namespace gives its maker every right inside; what is closed to a shell must be closed to sync too."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    _call("capset", "capset", header, (ctypes.c_uint32 * 6)())
+
+
+def adopt_orphans() -> None:
+    """Without a PID namespace: let what a shell leaves behind become this process's child, so that it can be found."""
+    if sys.platform == "linux":
+        _control(_SET_CHILD_SUBREAPER, 1)
 
 
 def _translate(translation: Translation) -> None:
@@ -209,7 +230,7 @@ def _keep(
         if first == 0:
             _become_phone(root, as_root, verdict, before, serve)
     except OSError as error:
-        os.write(verdict, str(error).encode())
+        os.write(verdict, _reason(error).encode())
         os._exit(1)
     os.close(verdict)
 
@@ -233,9 +254,10 @@ def _become_phone(
             _own(root.data)
         _build_view(root)
         if as_root:
-            _drop_rights()
+            _become_shell()
         if translation:
             _translate(translation)
+        _drop_capabilities()
         # Again: a change of user forgets it.
         _control(_SET_PDEATHSIG, signal.SIGKILL)
         _control(_SET_NO_NEW_PRIVS, 1)
@@ -243,7 +265,7 @@ def _become_phone(
         _control(_SET_DUMPABLE, 0)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     except OSError as error:
-        os.write(verdict, str(error).encode())
+        os.write(verdict, _reason(error).encode())
         os._exit(1)
     os.write(verdict, b"ok")
     os.close(verdict)
