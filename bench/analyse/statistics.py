@@ -102,7 +102,7 @@ def _bootstrap(data: Sequence[Vector], statistic: Callable[..., Any], *, paired:
                 data,
                 statistic,
                 n_resamples=RESAMPLES,
-                batch=1_000,
+                batch=RESAMPLES,
                 vectorized=True,
                 paired=paired,
                 confidence_level=LEVEL,

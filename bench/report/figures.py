@@ -170,6 +170,7 @@ def _picture(name: str, title: str, panels: dict[str, list[Mark]], *, logarithmi
             axes[0].set_xlim(min(values) / 3, max(values) * 12)
         svg, png = io.StringIO(), io.BytesIO()
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine("none")  # keeps the layout just found, which costs as much as the drawing
         figure.savefig(png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
     return Picture(name, title, _alt(title, panels), _inline(svg.getvalue(), name), png.getvalue())
 
