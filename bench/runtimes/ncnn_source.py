@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -10,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from pypi_simple import PyPISimple
+from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
 
 from bench.cache import Cache, sha256_file
 from bench.errors import BuildFailed
@@ -26,18 +28,31 @@ _TIMEOUT = 60.0
 
 def index_urls() -> tuple[str, ...]:
     """The package indexes that the user's pip would ask: its main index first, then the extra ones."""
-    main = _pip_setting("index-url") or _DEFAULT_INDEX
-    return tuple(dict.fromkeys([main, *_pip_setting("extra-index-url").split()]))
+    return _index_urls(_pip_settings())
 
 
-def _pip_setting(name: str) -> str:
-    """A setting of the user's pip, from the environment or its configuration; empty when it is not set."""
-    from_environment = os.environ.get(f"PIP_{name.replace('-', '_').upper()}")
-    if from_environment:
-        return from_environment
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "get", f"global.{name}"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() if asked.returncode == 0 else ""
+def _index_urls(settings: dict[str, str]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys([settings.get("index-url", _DEFAULT_INDEX), *settings.get("extra-index-url", "").split()])
+    )
+
+
+def _pip_settings() -> dict[str, str]:
+    """Settings of the user's pip that hold for every command: its configuration files, and over them the environment.
+
+    `pip config get` overlooks the file that PIP_CONFIG_FILE names, `pip config list` does not.
+    """
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    settings = {
+        key: ast.literal_eval(value) for key, value in re.findall(r"(?m)^global\.([a-z-]+)=('.*'|\".*\")$", listed)
+    }
+    environment = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") and value
+    }
+    return settings | environment
 
 
 def fetch(cache: Cache, progress: Progress | None = None) -> Path:
@@ -60,11 +75,12 @@ def fetch(cache: Cache, progress: Progress | None = None) -> Path:
 
 def _download(archive: Path) -> None:
     refusals = []
-    for url in index_urls():
+    settings = _pip_settings()
+    for url in _index_urls(settings):
         server = urlsplit(url).hostname or url  # the whole address may hold a password
         try:
-            _download_from(url, archive)
-        except (OSError, ValueError, LookupError) as why:
+            _download_from(url, archive, settings.get("cert"))
+        except (OSError, ValueError, LookupError, NoSuchProjectError, UnsupportedRepoVersionError) as why:
             refusals.append(f"{server}: {type(why).__name__}")
             continue
         digest = sha256_file(archive)
@@ -77,9 +93,9 @@ def _download(archive: Path) -> None:
     )
 
 
-def _download_from(url: str, archive: Path) -> None:
+def _download_from(url: str, archive: Path, certificates: str | None) -> None:
     with requests.Session() as session:
-        session.verify = _pip_setting("cert") or True
+        session.verify = certificates or True
         client = PyPISimple(endpoint=url, session=session)
         for package in client.get_project_page("ncnn", timeout=_TIMEOUT).packages:
             if package.version == VERSION and package.package_type == "sdist":

@@ -46,46 +46,44 @@ void accumulate(float* __restrict to, const float* __restrict from, size_t from_
     }
 }
 
-// to[i] = Σ_k factors[k] · from[k · from_step + i] for i < count and k < terms ≥ 1. Long sums go in blocks that stay in
-// the first-level cache.
+// to[i] = Σ_k factors[k] · from[k · from_step + i] for i < count and k < terms ≥ 1.
 void combine(float* to, const float* from, size_t from_step, const float* factors, int terms, size_t count) {
-    constexpr size_t kBlock = 1024;
-    for (size_t start = 0; start < count; start += kBlock) {
-        const size_t n = std::min(kBlock, count - start);
-        float* const t = to + start;
-        const float* f = from + start;
-        int k = 0;
-        switch (terms % 4) {
-            case 0: combine<4>(t, f, from_step, factors, n); k = 4; break;
-            case 1: combine<1>(t, f, from_step, factors, n); k = 1; break;
-            case 2: combine<2>(t, f, from_step, factors, n); k = 2; break;
-            case 3: combine<3>(t, f, from_step, factors, n); k = 3; break;
-        }
-        for (; k < terms; k += 4) accumulate<4>(t, f + k * from_step, from_step, factors + k, n);
+    int k = 0;
+    switch (terms % 4) {
+        case 0: combine<4>(to, from, from_step, factors, count); k = 4; break;
+        case 1: combine<1>(to, from, from_step, factors, count); k = 1; break;
+        case 2: combine<2>(to, from, from_step, factors, count); k = 2; break;
+        case 3: combine<3>(to, from, from_step, factors, count); k = 3; break;
     }
+    for (; k < terms; k += 4) accumulate<4>(to, from + k * from_step, from_step, factors + k, count);
+}
+
+// The first `columns` columns of D(n) as n rows of `columns`.
+std::vector<float> dct_rows(int n, int columns) {
+    const std::vector<float> transposed = dct_columns(n, columns);
+    std::vector<float> rows(transposed.size());
+    const size_t height = static_cast<size_t>(n), width = static_cast<size_t>(columns);
+    for (size_t j = 0; j < height; j++) {
+        for (size_t k = 0; k < width; k++) rows[j * width + k] = transposed[k * height + j];
+    }
+    return rows;
 }
 
 // One axis of length `columns` becomes one of length n, with `outer` slices before it and `inner` values behind.
 void expand_axis(const float* from, float* to, size_t outer, int columns, int n, size_t inner) {
-    constexpr size_t kLongRow = 8;
-    const std::vector<float> basis = dct_columns(n, columns);
-    std::vector<float> factors(static_cast<size_t>(columns));
-    const size_t from_slice = static_cast<size_t>(columns) * inner, to_slice = static_cast<size_t>(n) * inner;
-    for (size_t o = 0; o < outer; o++, from += from_slice, to += to_slice) {
-        if (inner >= kLongRow) {
-            for (int j = 0; j < n; j++) {
-                for (int k = 0; k < columns; k++) factors[k] = basis[static_cast<size_t>(k) * n + j];
-                combine(to + static_cast<size_t>(j) * inner, from, inner, factors.data(), columns, inner);
-            }
-        } else if (inner == 1) {
-            combine(to, basis.data(), static_cast<size_t>(n), from, columns, static_cast<size_t>(n));
-        } else {
-            for (size_t i = 0; i < inner; i++) {
-                for (int j = 0; j < n; j++) {
-                    float sum = 0;
-                    for (int k = 0; k < columns; k++) sum += basis[static_cast<size_t>(k) * n + j] * from[k * inner + i];
-                    to[static_cast<size_t>(j) * inner + i] = sum;
-                }
+    constexpr size_t kBlock = 1024;  // values: a few rows of so many stay in the first-level cache
+    const size_t width = static_cast<size_t>(columns), length = static_cast<size_t>(n);
+    if (inner == 1) {
+        const std::vector<float> basis = dct_columns(n, columns);
+        for (size_t o = 0; o < outer; o++) combine(to + o * length, basis.data(), length, from + o * width, columns, length);
+        return;
+    }
+    const std::vector<float> basis = dct_rows(n, columns);
+    for (size_t o = 0; o < outer; o++, from += width * inner, to += length * inner) {
+        for (size_t start = 0; start < inner; start += kBlock) {
+            const size_t count = std::min(kBlock, inner - start);
+            for (size_t j = 0; j < length; j++) {
+                combine(to + j * inner + start, from + start, inner, basis.data() + j * width, columns, count);
             }
         }
     }
@@ -97,14 +95,16 @@ size_t product(const Axes& extents, int first, int last) {
     return result;
 }
 
-// Multiply-adds of expanding `axes` of `from` to `to` in that order. Rows of a few values cannot use vector registers.
+// What expanding `axes` of `from` to `to` in that order takes, in multiply-adds; starting a row is worth many of them.
 double cost(const std::vector<int>& axes, Axes from, const Axes& to, int rank) {
+    constexpr double kRowStart = 24;
     double total = 0;
     for (const int axis : axes) {
-        const double terms = from[axis];
+        const int terms = from[axis];
         from[axis] = to[axis];
         const size_t inner = product(from, axis + 1, rank);
-        total += terms * static_cast<double>(product(from, 0, rank)) * (inner > 1 && inner < 8 ? 4 : 1);
+        const double row = inner == 1 ? to[axis] : static_cast<double>(inner);
+        total += static_cast<double>(product(from, 0, rank)) * (1 + terms + kRowStart / row);
     }
     return total;
 }
@@ -146,16 +146,13 @@ void Core::decode_spatial_core(float* weight) const {
 }
 
 void Core::write_in_factor(float* weight) const {
-    const std::vector<float> rows = dct_columns(shape_[1], box_[1]);
-    std::copy(rows.begin(), rows.end(), weight);
+    const std::vector<float> columns = dct_columns(shape_[1], box_[1]);
+    std::copy(columns.begin(), columns.end(), weight);
 }
 
 void Core::write_out_factor(float* weight) const {
-    const std::vector<float> rows = dct_columns(shape_[0], box_[0]);
-    const size_t n = static_cast<size_t>(shape_[0]), columns = static_cast<size_t>(box_[0]);
-    for (size_t j = 0; j < n; j++) {
-        for (size_t k = 0; k < columns; k++) weight[j * columns + k] = rows[k * n + j];
-    }
+    const std::vector<float> rows = dct_rows(shape_[0], box_[0]);
+    std::copy(rows.begin(), rows.end(), weight);
 }
 
 // Expands the given axes, cheapest order first found by trying all (at most 120); only the last step writes `result`.
