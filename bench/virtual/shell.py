@@ -205,10 +205,11 @@ async def serve(stream: Stream, request: Request, processes: Processes) -> None:
             pid, ended = processes.start(arguments, session.given, request.terminal or (None if request.v2 else "dumb"))
         finally:
             session.hand_over()
-        outputs = asyncio.gather(*(session.pump_output(*output) for output in session.outputs))
+        pumps = [asyncio.ensure_future(session.pump_output(*output)) for output in session.outputs]
+        outputs = asyncio.gather(*pumps)
         entering = asyncio.ensure_future(session.pump_input())
         leaving = asyncio.ensure_future(stream.gone.wait())
-        tasks: set[asyncio.Future[Any]] = {outputs, entering, leaving}
+        tasks: list[asyncio.Future[Any]] = [outputs, entering, leaving]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if outputs.done() and not outputs.exception():
@@ -218,6 +219,9 @@ async def serve(stream: Stream, request: Request, processes: Processes) -> None:
             elif entering.done() and isinstance(entering.exception(), Malformed):
                 entering.result()
         finally:
+            # The pumps by name: gather is done with the first that fails, and another may still watch a descriptor
+            # whose number is about to be somebody else's.
+            tasks += pumps
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
