@@ -197,7 +197,7 @@ def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
     from bench.compress.frequency import factor, layers, package
     from bench.export import artifact
 
-    shipped = factor.package(job.spec.name, network)
+    shipped = layers.shipped(job.spec.name, network)
     if job.variant == "fr-factored":
         plain = factor.factored(network)
         made = [package.blobs(tensor, "factored") for tensor in shipped.tensors]

@@ -98,7 +98,7 @@ def test_fr_networks_export_dense_and_factored_from_one_package(
     tmp_path: Path, name: str, shape: tuple[int, int, int], total: int
 ) -> None:
     network = compressed(name, total)
-    shipped = factor.package(name, network)
+    shipped = layers.shipped(name, network)
     assert shipped.coefficients == total
     orders = []
     for execution, plain in (("dense", layers.decoded(network)), ("factored", factor.factored(network))):
@@ -121,7 +121,7 @@ def test_fr_networks_export_dense_and_factored_from_one_package(
 
 def test_weights_that_the_package_does_not_hold_are_refused(tmp_path: Path) -> None:
     network = compressed("lenet5", 776)
-    shipped = factor.package("lenet5", network)
+    shipped = layers.shipped("lenet5", network)
     recipes = [Recipe(package.blobs(t, "dense"), not t.vector) for t in shipped.tensors]
     changed = copy.deepcopy(layers.decoded(network))
     changed.fc2.weight.data[3, 7] += 0.01  # type: ignore[union-attr,index,operator]

@@ -10,28 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bench.compress.frequency import layers
-from bench.compress.frequency.package import Factors, Package, Tensor, factors
+from bench.compress.frequency.package import Factors, Tensor, factors
 from bench.errors import UsageError
-
-
-def package(name: str, network: nn.Module) -> Package:
-    """What is shipped of a compressed network: float16 coefficients, and its other parameters raw in float16.
-
-    Tensors are in the network's own order; whoever writes them for a graph puts them in that graph's load order.
-    """
-    tensors: list[Tensor] = []
-    compressed = layers.weighted(network)
-    for path, module in network.named_modules():
-        if path in compressed:
-            weight = layers.frequency(module)
-            kept = layers.coefficients(module).detach()[: weight.kept]
-            transposed = isinstance(module, nn.ConvTranspose2d)
-            tensors.append(Tensor(weight.shape, kept.numpy().astype(np.float16), "prefix", transposed=transposed))
-        if "parametrizations" not in path:
-            for parameter in module.parameters(recurse=False):
-                values = parameter.detach().flatten().numpy().astype(np.float16)
-                tensors.append(Tensor(tuple(parameter.shape), values, "raw", vector=True))
-    return Package(name, tuple(tensors))
 
 
 def factored(network: nn.Module) -> nn.Module:

@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bench.compress.frequency import dct, order
+from bench.compress.frequency import dct, order, package
+from bench.compress.frequency.package import Package
 
 WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
@@ -96,6 +98,25 @@ def decoded(network: nn.Module) -> nn.Module:
         del layer.parametrizations
         layer.weight = nn.Parameter(weight)
     return plain
+
+
+def shipped(name: str, network: nn.Module) -> Package:
+    """What is shipped of a compressed network: float16 coefficients, and its other parameters raw in float16.
+
+    Tensors are in the network's own order; whoever writes them for a graph puts them in that graph's load order.
+    """
+    tensors: list[package.Tensor] = []
+    compressed = weighted(network)
+    for path, module in network.named_modules():
+        if path in compressed:
+            kept = coefficients(module).detach()[: frequency(module).kept].numpy().astype(np.float16)
+            transposed = isinstance(module, nn.ConvTranspose2d)
+            tensors.append(package.Tensor(frequency(module).shape, kept, "prefix", transposed=transposed))
+        if "parametrizations" not in path:
+            for parameter in module.parameters(recurse=False):
+                values = parameter.detach().flatten().numpy().astype(np.float16)
+                tensors.append(package.Tensor(tuple(parameter.shape), values, "raw", vector=True))
+    return Package(name, tuple(tensors))
 
 
 @torch.no_grad()
