@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_kit import EXITS, Tensor, execute, graph, job_text, ncnn_weights, package, packed, seal, vector
+
+from tests.e2e.native_kit import EXITS, Tensor, execute, graph, job_text, ncnn_weights, package, packed, seal, vector
 
 Damage = Callable[[bytes], bytes]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from native_kit import Tensor, execute, graph, job_text, measure, ncnn_weights, package, packed, runner
 
 from bench.runtimes import ncnn_source
 from bench.runtimes.build import host_abi
+from tests.e2e.native_kit import Tensor, execute, graph, job_text, measure, ncnn_weights, package, packed, runner
 
 PARAM = graph("Input in0 0 1 in0 0=6 1=5 2=4", "Convolution conv 1 1 in0 out0 0=8 1=3 5=0 6=288")
 WEIGHT = Tensor((8, 4, 3, 3), np.linspace(-1, 1, 20), half=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as nn
-from native_kit import Tensor, graph, measure, ncnn_weights, package, vector
+
+from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package, vector
 
 RNG = np.random.default_rng(7)
 INPUT = "Input in0 0 1 in0"

@@ -9,7 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from native_kit import EXITS, Run, Tensor, execute, graph, measure, ncnn_weights, package, packed, runner, seal
+
+from tests.e2e.native_kit import (
+    EXITS,
+    Run,
+    Tensor,
+    execute,
+    graph,
+    measure,
+    ncnn_weights,
+    package,
+    packed,
+    runner,
+    seal,
+)
 
 INPUT = "Input in0 0 1 in0"
 CONV = "Convolution conv 1 1 in0 out0 0=4 1=3 5=0 6=108"
