@@ -27,8 +27,8 @@ Values = NDArray[np.float16] | NDArray[np.float32]
 class Tensor:
     """One tensor of a network in `shape`, PyTorch's order.
 
-    `values` are all its spatial values (raw, row-major), the first coefficients of the order (prefix), or the coefficients
-    at `positions` of the order, ascending (explicit). The flags are those of the format.
+    `values` are all its spatial values (raw, row-major), the first coefficients of the order (prefix), or the
+    coefficients at `positions` of the order, ascending (explicit). The flags are those of the format.
     """
 
     shape: tuple[int, ...]
