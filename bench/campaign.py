@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -22,7 +22,7 @@ from bench.findings import Findings
 from bench.measure import order
 from bench.models import model
 from bench.plan import Plan
-from bench.prepare import prepare
+from bench.prepare import Prepared, prepare
 from bench.records import Measurement, Progress, RunRecord
 from bench.station import Station, bring, desktop_station, leave, measure, native_outputs, phone_station
 from bench.store import RunFolder, now
@@ -84,45 +84,54 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
             plan=plan.model_dump(mode="json"),
             versions={name: metadata.version(name) for name in LIBRARIES},
             samples={model: one.source for model, one in prepared.items()},
-            toolchain={s.binary.abi: {**s.binary.toolchain, "sha256": s.binary.sha256, "bytes": s.binary.bytes} for s in stations},
+            toolchain={
+                s.binary.abi: {**s.binary.toolchain, "sha256": s.binary.sha256, "bytes": s.binary.bytes}
+                for s in stations
+            },
             devices=tuple(s.device for s in stations),
             artifacts=tuple(a for one in prepared.values() for a in one.artifacts),
-            transferred_bytes={
-                serial: count for serial, count in transferred.items() if serial != desktop.device.serial
-            },
+            transferred_bytes={s.device.serial: transferred[s.device.serial] for s in stations if s.is_phone},
             preparation_s=preparation_s,
         )
         folder.write_record(record)
-        log = folder.log()
-        cases = {case.model: case for case in plan.cases}
-        by_serial = {s.device.serial: s for s in stations}
-        trials = order.trials(plan, places(plan, stations))
-        watcher.stage("measure")
-        failures, runner_s, done = [], 0.0, 0
         try:
-            for done, trial in enumerate(trials, 1):
-                station, case = by_serial[trial.device], cases[trial.model]
-                measurement = measure(trial, station, case, order.protocol_of(plan, case), prepared[trial.model])
-                folder.append(measurement, station.device)
-                log.info("trial", trial=trial.id, status=measurement.status, reason=measurement.reason)
-                watcher.trial(done, len(trials), measurement)
-                runner_s += measurement.runner_s
-                if measurement.status == "failed":
-                    failures.append(measurement.reason)
+            _measure(plan, stations, prepared, folder, watcher)
         finally:
-            finished = now() if done == len(trials) else None
-            update = {"finished": finished, "wall_s": time.monotonic() - begun, "runner_s": runner_s}
+            ended = folder.measurements()
+            complete = len(ended) == len(order.trials(plan, places(plan, stations)))
+            update = {
+                "finished": now() if complete else None,
+                "wall_s": time.monotonic() - begun,
+                "runner_s": sum(m.runner_s for m in ended),
+            }
             folder.write_record(record.model_copy(update=update))
             for station in stations:
                 leave(station)
             watcher.stage("report")
             report(folder)
-    if len(failures) == len(trials):
+    if all(m.status == "failed" for m in ended if m.trial.pass_ != "size"):
         raise NothingMeasured(
-            f"all {len(failures)} trials failed; the first: {failures[0]}",
+            f"all trials failed; the first: {next(m.reason for m in ended if m.reason)}",
             f"Every reason is in {folder.path / 'report.html'} and trials.jsonl.",
         )
     return folder
+
+
+def _measure(
+    plan: Plan, stations: Sequence[Station], prepared: Mapping[str, Prepared], folder: RunFolder, watcher: Watcher
+) -> None:
+    """Do every trial of the plan, each stored when it ends."""
+    cases = {case.model: case for case in plan.cases}
+    by_serial = {s.device.serial: s for s in stations}
+    trials = order.trials(plan, places(plan, stations))
+    watcher.stage("measure")
+    with folder.log() as log:
+        for done, trial in enumerate(trials, 1):
+            station, case = by_serial[trial.device], cases[trial.model]
+            measurement = measure(trial, station, case, order.protocol_of(plan, case), prepared[trial.model])
+            folder.append(measurement, station.device)
+            log.info("trial", trial=trial.id, status=measurement.status, reason=measurement.reason)
+            watcher.trial(done, len(trials), measurement)
 
 
 def places(plan: Plan, stations: Sequence[Station]) -> tuple[order.Place, ...]:

@@ -199,8 +199,7 @@ def clean(
     """
     server = AdbServer.from_address(adb_server)
     if device or not cache:
-        for serial in device or [None]:
-            transport = server.choose(serial)
+        for transport in [server.choose(serial) for serial in device] if device else [server.choose(None)]:
             transport.run(["rm", "-rf", FOLDER], deadline_s=120)
             terminal.err.print(f"Removed {FOLDER} from {transport.serial}.")
     if cache:

@@ -81,11 +81,8 @@ def start_virtual(
 ) -> virtual.VirtualPhone:
     """Start a virtual phone that `server` lists. It runs until it is stopped. Raises VirtualPhoneError, UnknownName."""
     server.ensure()
-    progress = stages.stage(
-        f"start a virtual phone ({profile})"
-        if profile
-        else "no phone is connected: start a virtual one; `bench phone stop` ends it"
-    )
+    why = "" if profile else "no phone is connected: "
+    progress = stages.stage(f"{why}start a virtual {profile or virtual.DEFAULT}; `bench phone stop` ends it")
     return virtual.start(
         profile or virtual.DEFAULT, ram_bytes=ram_bytes, port=port, adb_server=server.address, progress=progress
     )

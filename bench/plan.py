@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bench.errors import PlanError, UnknownName
 from bench.records import Precision, Runtime
@@ -69,6 +69,14 @@ class Plan(_Strict):
     desktop: tuple[Runtime, ...] = ("torch", "native")
     """Runtimes measured on this host beside the phone."""
     protocol: Protocol = Protocol()
+
+    @field_validator("cases")
+    @classmethod
+    def _one_case_a_model(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+        models = [case.model for case in cases]
+        if twice := {model for model in models if models.count(model) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))} stands there twice; results are told apart by model")
+        return cases
 
 
 def load(path: Path) -> Plan:

@@ -1,6 +1,6 @@
 """What is stored: artifacts, devices, trials, and the raw measurement of each trial.
 
-Derived figures (medians, ratios, verdicts) are other types, in `bench.analyse`.
+Derived figures (medians, ratios, verdicts) are other types, in `bench.findings`.
 
 Schema history
     1  first format (2026-11)
@@ -152,10 +152,10 @@ class Trial(Record):
 
 
 class Sample(NamedTuple):
-    """One raw figure; its unit is `METRICS[metric].unit`. `index` counts iterations within the launch."""
+    """One raw figure; its unit is `METRICS[metric].unit`. `iteration` counts within the launch."""
 
     metric: str
-    index: int
+    iteration: int
     value: float
 
 

@@ -5,10 +5,11 @@ The format is documented in results/README.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,17 +116,19 @@ class RunFolder:
                 raise CorruptData(f"{path}:{number}: {_first_line(error)}", _RUNS) from error
         return tuple(found)
 
-    def log(self) -> Any:
+    @contextlib.contextmanager
+    def log(self) -> Iterator[Any]:
         """A structlog logger that writes JSON lines to log.jsonl."""
-        return structlog.wrap_logger(
-            structlog.WriteLogger((self.path / "log.jsonl").open("a", encoding="utf-8", buffering=1)),
-            processors=[
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.add_log_level,
-                structlog.processors.JSONRenderer(),
-            ],
-            schema_version=SCHEMA_VERSION,
-        )
+        with (self.path / "log.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
+            yield structlog.wrap_logger(
+                structlog.WriteLogger(lines),
+                processors=[
+                    structlog.processors.TimeStamper(fmt="iso", utc=True),
+                    structlog.processors.add_log_level,
+                    structlog.processors.JSONRenderer(),
+                ],
+                schema_version=SCHEMA_VERSION,
+            )
 
 
 _RUNS = "Name a folder that `bench run` wrote, e.g. results/2026-11-21-quick."
@@ -149,7 +152,7 @@ def _rows(measurement: Measurement, device: Device) -> Iterable[dict[str, Any]]:
         "status": measurement.status, "reason": measurement.reason,
     }  # fmt: skip
     samples: Sequence[Sample] = measurement.samples or (Sample("", 0, float("nan")),)
-    return ({**common, "metric": s.metric, "index": s.index, "value": s.value} for s in samples)
+    return ({**common, "metric": s.metric, "index": s.iteration, "value": s.value} for s in samples)
 
 
 def _read_table(path: Path) -> pa.Table:

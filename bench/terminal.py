@@ -53,18 +53,18 @@ class Plain(Quiet):
     """A line on stderr for each stage and trial, for logs and pipes."""
 
     def stage(self, title: str) -> StageProgress:
-        err.print(f"{title} …", markup=False)
+        err.print(f"{title} …", markup=False, soft_wrap=True)
         said = [0]
 
         def progress(fraction: float, note: str) -> None:
             if fraction * 4 >= said[0] + 1:
                 said[0] = int(fraction * 4)
-                err.print(f"  {title}: {fraction:.0%} {note}", markup=False)
+                err.print(f"  {fraction:.0%} {note}", markup=False, soft_wrap=True)
 
         return progress
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
-        err.print(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", markup=False)
+        err.print(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", markup=False, soft_wrap=True)
 
 
 class Live(Quiet):

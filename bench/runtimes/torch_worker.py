@@ -71,7 +71,7 @@ def latency(network: torch.nn.Module, sample: torch.Tensor, job: dict[str, str])
         timed(network, sample)
         count += 1
     emit("warmup", iterations=count, ns=time.monotonic_ns() - begun)
-    begun, times = time.monotonic_ns(), []
+    begun, times = time.monotonic_ns(), list[int]()
     while len(times) < int(job["max_iterations"]) and (
         len(times) < int(job["min_iterations"]) or time.monotonic_ns() - begun < int(job["min_ms"]) * 1_000_000
     ):
@@ -94,7 +94,7 @@ def main(path: str) -> None:
     before = time.monotonic_ns()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what pnnx reads; both see one file.
-        network = torch.jit.load(job["graph"]).eval()
+        network = torch.jit.load(job["graph"]).eval()  # type: ignore[no-untyped-call]
     emit("load", ns=time.monotonic_ns() - before)
     with torch.inference_mode():
         emit("first_inference", ns=timed(network, samples[:1])[1])

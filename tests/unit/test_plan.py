@@ -23,6 +23,7 @@ def test_every_shipped_suite_is_a_plan(name: str) -> None:
         ('name = "a"\n\n[protocol]\nlaunches = 0\n[[cases]]\nmodel = "x"\n', "p:4: protocol.launches:"),
         (MINIMAL + '[[cases]]\nmodel = "unet"\n\n[cases.protocol]\nseeed = 1\n', "p:8: cases.[1].protocol.seeed:"),
         ('name = "a"\ncases = []\n', "p:2: cases:"),
+        (MINIMAL + '[[cases]]\nmodel = "lenet5"\n', "p:2: cases: Value error, lenet5 stands there twice"),
         ('name = "../etc"\n[[cases]]\nmodel = "x"\n', "p:1: name:"),
     ],
 )
