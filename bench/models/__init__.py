@@ -75,22 +75,15 @@ MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
         ModelSpec(
-            "lenet5", "LeNet-5", "classification", "digits", (1, 28, 28), 431_080, 7_668, 2_293_000, trained=True
+            name="lenet5", title="LeNet-5", task="classification", data="digits", input_shape=(1, 28, 28),
+            parameters=431_080, coefficients=7_668, default_macs=2_293_000, trained=True,
         ),
         ModelSpec(
-            "unet",
-            "UNet",
-            "segmentation",
-            "photos",
-            (3, 320, 480),
-            31_043_586,
-            759,
-            112_902_144_000,
-            trained=False,
-            smallest=32,
-        ),  # fmt: skip
+            name="unet", title="UNet", task="segmentation", data="photos", input_shape=(3, 320, 480),
+            parameters=31_043_586, coefficients=759, default_macs=112_902_144_000, trained=False, smallest=32,
+        ),
     )
-}
+}  # fmt: skip
 
 
 def model(name: str) -> ModelSpec:

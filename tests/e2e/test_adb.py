@@ -1,4 +1,4 @@
-"""The adb transport against the real adb server and a virtual phone: what a phone can do to it, and what it must not."""
+"""The adb transport against the real adb server and a virtual phone: what phones do to it."""
 
 from __future__ import annotations
 

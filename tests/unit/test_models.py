@@ -94,3 +94,25 @@ def test_sizes_that_a_network_does_not_take_are_refused() -> None:
 def test_looking_up_and_preparing_import_no_torch() -> None:
     program = "import sys, bench.prepare, bench.models; bench.models.model('unet'); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_stated_multiply_adds_are_those_of_a_real_inference(name: str) -> None:
+    spec = MODELS[name]
+    shape = spec.shape((64, 96)) if spec.smallest else spec.input_shape
+    counted = 0
+
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal counted
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        positions = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        counted += weight.numel() * (positions.shape[2:].numel() if weight.dim() == 4 else 1)
+
+    network = spec.build().eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.zeros(1, *shape))
+    assert counted == spec.macs(shape)
