@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from pathlib import Path
 
 from bench.virtual.processes import Processes
@@ -18,6 +19,7 @@ from bench.virtual.processes import Processes
 log = logging.getLogger(__name__)
 
 WATCH_PERIOD_S = 0.02
+_FRESH_S = 0.1
 _CONTROL_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -110,10 +112,15 @@ class MemInfo:
             self._host: int | None = os.open("/proc/meminfo", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:  # not Linux
             self._host = None
+        self._updated = float("-inf")
         self.update(None)
 
     def update(self, processes: Processes | None) -> None:
-        """Write the state of this moment: never more than the host really has left."""
+        """Write the state of this moment, unless that was just done: never more than the host really has left."""
+        now = time.monotonic()
+        if now - self._updated < _FRESH_S:
+            return
+        self._updated = now
         used = sum(map(anonymous_bytes, processes.pids())) if processes else 0
         host: dict[str, int] = {}
         if self._host is not None:
