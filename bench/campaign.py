@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from filelock import FileLock, Timeout
 
 import bench
+from bench.analyse import analyse
 from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
@@ -61,12 +62,14 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
-    with _reserved(cache, phones):
+    with _reserved(cache, phones), contextlib.ExitStack() as leaving:
         desktop = desktop_station(cache, watcher.stage("build the native runner for this host"))
         stations = [desktop] + [
             phone_station(phone, cache, watcher.stage(f"build the native runner for {phone.serial}"))
             for phone in phones
         ]
+        for station in stations:
+            leaving.callback(leave, station)
         verify = partial(native_outputs, desktop)
         prepared = {
             case.model: prepare(case, cache, verify, watcher.stage(f"prepare {case.model}")) for case in plan.cases
@@ -105,8 +108,6 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
                 "runner_s": sum(m.runner_s for m in ended),
             }
             folder.write_record(record.model_copy(update=update))
-            for station in stations:
-                leave(station)
             watcher.stage("report")
             report(folder)
     if all(m.status == "failed" for m in ended if m.trial.pass_ != "size"):
@@ -169,8 +170,6 @@ def report(folder: RunFolder) -> Path:
 
 def findings(folder: RunFolder) -> Findings:
     """What follows from the samples of a run."""
-    from bench.analyse import analyse
-
     return analyse(folder.consolidate(), folder.record())
 
 

@@ -10,6 +10,7 @@
     │   ├── Unauthorized          12
     │   ├── WrongAbi              14
     │   ├── DiskFull              15
+    │   ├── DeviceRefused         19  a file cannot be written there
     │   ├── ToolMissing           20  adb, compiler, qemu, namespaces
     │   ├── BuildFailed           21
     │   ├── ExportRefused         22  the artifact does not compute what the network does
@@ -110,6 +111,10 @@ class DeadlineExceeded(Transient):
 
 class DeviceBusy(Transient):
     exit_status = 18
+
+
+class DeviceRefused(Stable):
+    exit_status = 19
 
 
 class ToolMissing(Stable):

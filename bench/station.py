@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +58,8 @@ def desktop_station(cache: Cache, progress: Progress) -> Station:
     """This host with its native runner. Raises BuildFailed, ToolMissing."""
     abi = host_abi()
     binary = build(abi, cache, progress)
-    station = Station(HostTransport(cache.root / "host"), facts.desktop(abi), binary)
+    # A folder of this process: other benches may use this host at the same time, each with a phone of its own.
+    station = Station(HostTransport(cache.root / "host" / str(os.getpid())), facts.desktop(abi), binary)
     station.where[binary.sha256] = str(binary.path)
     Path(station.transport.folder, "work").mkdir(exist_ok=True)
     return station
@@ -98,7 +100,8 @@ def bring(station: Station, prepared: Iterable[Prepared]) -> int:
 def leave(station: Station) -> None:
     """Remove what launches left on the machine; what was deployed stays for the next run."""
     with contextlib.suppress(BenchError):  # A phone that is gone is no reason to lose the run.
-        station.transport.run(["rm", "-rf", f"{station.transport.folder}/work"], deadline_s=30)
+        folder = station.transport.folder
+        station.transport.run(["rm", "-rf", f"{folder}/work" if station.is_phone else folder], deadline_s=30)
 
 
 def native_outputs(

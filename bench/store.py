@@ -12,9 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
@@ -22,6 +21,9 @@ from pydantic import ValidationError
 
 from bench.errors import CorruptData
 from bench.records import SCHEMA_VERSION, Device, Measurement, RunRecord, Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = pa.schema(
     [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
-from bench.analyse.compare import compare
-from bench.analyse.summary import summarise
 from bench.findings import Findings
 from bench.records import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def analyse(frame: pd.DataFrame, run: RunRecord) -> Findings:
@@ -15,5 +16,9 @@ def analyse(frame: pd.DataFrame, run: RunRecord) -> Findings:
 
     Raises CorruptData when the frame or the stored plan is not of this format.
     """
+    # pandas and scipy take a second to import; a run wants them only at its end.
+    from bench.analyse.compare import compare
+    from bench.analyse.summary import summarise
+
     summaries = summarise(frame, run)
     return Findings(summaries, compare(summaries))

@@ -23,6 +23,7 @@ from bench.errors import (
     BenchError,
     DeadlineExceeded,
     DeviceOffline,
+    DeviceRefused,
     DiskFull,
     NoDevice,
     SeveralDevices,
@@ -33,6 +34,7 @@ from bench.errors import (
 )
 
 FOLDER = "/data/local/tmp/bench"
+NO_REASON = "it gave no reason"
 _DATA_MAX = 64 * 1024
 """Longest DATA chunk of the sync protocol (AOSP, SYNC.TXT)."""
 
@@ -232,15 +234,19 @@ class AdbTransport:
                 conn.sendall(b"DONE" + struct.pack("<I", int(local.stat().st_mtime)))
                 kind, length = struct.unpack("<4sI", _exactly(conn, 8, end))
                 if kind != b"OKAY":
-                    reason = _exactly(conn, min(length, _DATA_MAX), end).decode(errors="replace") or "refused"
+                    reason = _exactly(conn, min(length, _DATA_MAX), end).decode(errors="replace") or NO_REASON
         except TimeoutError:
             raise DeadlineExceeded(f"pushing {local.name} to {self._serial} took over {deadline_s:g} s") from None
         except (BrokenPipeError, ConnectionResetError, EOFError):
-            reason = "the phone closed the connection"
+            reason = NO_REASON
         if reason:
-            raise DiskFull(
+            # Old daemons say nothing at all when the storage is full.
+            full = reason == NO_REASON or "space" in reason
+            raise (DiskFull if full else DeviceRefused)(
                 f"{self._serial} refused {local.name} at {remote}: {reason}",
-                "The phone's storage is full, or the folder is not writable: `bench doctor`, `bench clean`.",
+                "Free some space there: `bench clean`."
+                if full
+                else "`bench doctor` tells whether the folder is writable.",
             )
 
     def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.devices.transport import Completed
-from bench.errors import DeadlineExceeded, DiskFull, TransportBroken
+from bench.errors import DeadlineExceeded, DeviceRefused, DiskFull, TransportBroken
 
 DESKTOP = "desktop"
 
@@ -84,7 +85,8 @@ class HostTransport:
         try:
             shutil.copyfile(local, remote)
         except OSError as error:
-            raise DiskFull(f"cannot copy {local.name} to {remote}: {error.strerror}", "Free some space.") from error
+            kind = DiskFull if error.errno == errno.ENOSPC else DeviceRefused
+            raise kind(f"cannot copy {local.name} to {remote}: {error.strerror}", "Look at that folder.") from error
 
     def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
         try:
