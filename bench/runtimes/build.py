@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +65,21 @@ def build(abi: str, cache: Cache, progress: Progress | None = None, jobs: int | 
     scripts = source_folder()
     kit = toolchain.find(target, scripts / "toolchain", cache.root / "zig")
     source = ncnn_source.fetch(cache, tell)
-    work = _Work(target, kit, cache.root / "logs" / f"native-{abi}.log", jobs or _cores())
+    logs = cache.root / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    work = _Work(target, kit, logs / f"ncnn-{abi}.log", jobs or _cores())
 
     options = ncnn_options.options(target.architecture)
     left_out = ncnn_options.left_out_layers(source)
     recipe = json.dumps([kit.versions, kit.arguments[1:], options, left_out], sort_keys=True)
-    toolchain_files = sorted((scripts / "toolchain").iterdir())
-    ncnn_key = content_key(ncnn_source.SHA256, abi, recipe, *toolchain_files)
+    ncnn_key = content_key(ncnn_source.SHA256, abi, recipe, *_files(scripts / "toolchain"))
     layers = {f"WITH_LAYER_{name.lower()}": "OFF" for name in left_out}
     ncnn = cache.build(
         "ncnn", ncnn_key, lambda draft: _build_ncnn(work, source, options | layers, draft, _part(tell, 0.02, 0.9))
     )
 
-    sources = sorted(path for path in (scripts / "runner").iterdir() if path.is_file())
+    work = replace(work, log=logs / f"runner-{abi}.log")
+    sources = _files(scripts / "runner")
     names = "\n".join(path.name for path in sources)
     key = content_key(ncnn_key, names, *sources)
     facts = {
@@ -108,6 +110,7 @@ class _Work:
     jobs: int
 
     def configure(self, source: Path, folder: Path, definitions: dict[str, str], progress: Progress) -> None:
+        self.log.unlink(missing_ok=True)
         given = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
         generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={self.kit.ninja}"]
         command = [str(self.kit.cmake), "-S", str(source), "-B", str(folder), *generator, *self.kit.arguments, *given]
@@ -154,8 +157,6 @@ class _Work:
 
 
 def _build_ncnn(work: _Work, source: Path, definitions: dict[str, str], draft: Path, progress: Progress) -> None:
-    work.log.parent.mkdir(parents=True, exist_ok=True)
-    work.log.write_text("")
     folder = draft / "build"
     folder.mkdir()
     place = {"CMAKE_INSTALL_PREFIX": str(draft), "NCNN_VERSION": ncnn_source.VERSION.rpartition(".")[2]}
@@ -173,7 +174,6 @@ def _build_ncnn(work: _Work, source: Path, definitions: dict[str, str], draft: P
 def _build_runner(
     work: _Work, scripts: Path, ncnn: Path, version: str, facts: dict[str, Any], draft: Path, progress: Progress
 ) -> None:
-    work.log.parent.mkdir(parents=True, exist_ok=True)
     folder = draft / "build"
     folder.mkdir()
     definitions = {
@@ -200,7 +200,7 @@ def _check(target: Target, path: Path, version: str) -> None:
                 f"the runner built for {target.abi} is for ELF machine {elf.machine}, static: {elf.static}",
                 f"Expected machine {target.machine}, static. Check the toolchain.",
             )
-    if target.abi != host_abi():
+    if not toolchain.is_host(target):
         return
     told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
     if told.returncode != 0 or json.loads(told.stdout)["runner"] != version:
@@ -219,6 +219,10 @@ def _cmake_cache(folder: Path) -> dict[str, str]:
 def _part(progress: Progress, start: float, end: float) -> Progress:
     """Progress of a step that is the stretch from `start` to `end` of the whole."""
     return lambda fraction, words: progress(start + fraction * (end - start), words)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def _cores() -> int:

@@ -31,13 +31,13 @@ _COMMON = {
     "NCNN_PLATFORM_API": "OFF",
     "NCNN_SIMPLEOMP": "ON",  # zig has no libomp, and one threading everywhere keeps phones and hosts comparable
     "NCNN_VULKAN": "OFF",
+    "NCNN_WEIGHT_QUANT": "OFF",
 }
 
 _VARIANTS = {
     "x86": {
-        "NCNN_AVX512BF16": "OFF",
-        "NCNN_AVX512FP16": "OFF",
-        "NCNN_AVX512VNNI": "OFF",
+        "NCNN_AVX2": "OFF",
+        "NCNN_AVX512": "OFF",
         "NCNN_AVXNECONVERT": "OFF",
         "NCNN_AVXVNNI": "OFF",
         "NCNN_AVXVNNIINT16": "OFF",

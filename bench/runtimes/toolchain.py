@@ -50,19 +50,23 @@ def target(abi: str) -> Target:
     return _TARGETS[abi]
 
 
+def is_host(target: Target) -> bool:
+    """Whether this machine itself executes what is built for `target`."""
+    names = {"amd64": "x86", "x86_64": "x86", "aarch64": "arm64", "arm64": "arm64"}
+    return target.system == platform.system() and target.architecture == names.get(platform.machine().lower())
+
+
 def host_abi() -> str:
     """The ABI whose runner this machine executes itself.
 
     On Linux it is the phone's: the same static file runs on both, which makes desktop and phone comparable.
     Raises ToolMissing on a machine for which there is none.
     """
-    machine = platform.machine().lower()
-    architecture = {"amd64": "x86", "x86_64": "x86", "aarch64": "arm64", "arm64": "arm64"}.get(machine)
     for one in _TARGETS.values():
-        if one.system == platform.system() and one.architecture == architecture:
+        if is_host(one):
             return one.abi
     raise ToolMissing(
-        f"no native runner for {platform.system()} on {machine}",
+        f"no native runner for {platform.system()} on {platform.machine()}",
         "Use Linux or macOS on x86_64 or arm64, or measure only the phone.",
     )
 

@@ -3,7 +3,8 @@
 //   bench-runner JOB          run the job; JSON lines to standard output; diagnostics to standard error
 //   bench-runner --version    one JSON line: the environment event
 //
-// JOB is a text file of `key = value` lines; `#` starts a comment; unknown, missing and repeated keys are errors.
+// JOB is a text file of `key = value` lines; `#` at the start of a line or after a blank starts a comment; unknown,
+// missing and repeated keys are errors, and so are keys of another mode.
 //
 //   contract           1
 //   mode               latency | memory | accuracy
@@ -20,7 +21,7 @@
 //   warmup_iterations, warmup_ms, min_iterations, min_ms, max_iterations     latency only
 //
 // Packed sample file, little-endian: "BSMP", u32 version 1, u32 count, u32 channels, u32 height, u32 width, then
-// count*channels*height*width float32 in that order. Its length must match exactly.
+// count*channels*height*width float32 in that order. Its length must match exactly; a sample has at most 2^26 values.
 //
 // Events, one JSON object a line, in this order:
 //

@@ -1,9 +1,9 @@
 // bench-runner: measures one network on the device it runs on. contract.h says what goes in and what comes out.
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
 #include <unistd.h>
 #include <vector>
 
@@ -126,7 +126,7 @@ void run(const char* job_path) {
     expect_precision(job.precision);
     send_environment(job.threads, job.precision_name);
     const Samples samples(job.samples);
-    if (job.threads > 1) expect_threads(std::max(job.threads, ncnn::get_cpu_count()));
+    if (job.threads > 1) expect_threads(ncnn::get_cpu_count());  // ncnn makes its pool as large, whatever it is asked for
 
     const Network network(job);
     if (const auto* decoded = network.decoded()) {
@@ -158,6 +158,9 @@ int run_and_tell(const char* job_path) {
     } catch (const Failure& failure) {
         status = failure.exit;
         Event("error").text("kind", kind_of(status)).text("message", failure.what()).send();
+    } catch (const std::length_error&) {  // what a vector throws for more elements than there are addresses
+        status = Exit::out_of_memory;
+        Event("error").text("kind", kind_of(status)).text("message", "more values than this device can address").send();
     }
     Event("end").text("status", status == Exit::ok ? "ok" : "error").number("exit", static_cast<int>(status)).number("ns", ns_since_start()).send();
     flush_events();

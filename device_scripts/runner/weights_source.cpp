@@ -93,6 +93,9 @@ protected:
             std::memcpy(buffer, &kFloat32Flag, sizeof kFloat32Flag);
             flag_sent_ = true;
         } else {
+            if (blob.size > SIZE_MAX / sizeof(float)) {
+                throw Failure(Exit::out_of_memory, path_ + ": a weight of " + std::to_string(blob.size) + " values");
+            }
             if (size != blob.size * sizeof(float)) {
                 refuse(std::to_string(blob.size) + " values", std::to_string(size / sizeof(float)));
             }

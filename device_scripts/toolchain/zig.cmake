@@ -9,6 +9,10 @@ set(CMAKE_SYSTEM_PROCESSOR "$ENV{BENCH_PROCESSOR}")
 set(CMAKE_C_COMPILER /bin/sh "${CMAKE_CURRENT_LIST_DIR}/zig-compiler" cc)
 set(CMAKE_CXX_COMPILER /bin/sh "${CMAKE_CURRENT_LIST_DIR}/zig-compiler" c++)
 
+# zig adds debugging information unless told not to: six times the size of every object file.
+set(CMAKE_C_FLAGS_INIT -g0)
+set(CMAKE_CXX_FLAGS_INIT -g0)
+
 # `zig ar` is two words, and CMake wants a program: so the word goes into the rules.
 set(CMAKE_AR "$ENV{BENCH_ZIG}")
 set(CMAKE_RANLIB "$ENV{BENCH_ZIG}")

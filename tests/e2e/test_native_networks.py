@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as nn
 
+from bench.runtimes.build import host_abi
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package, vector
 
 RNG = np.random.default_rng(7)
@@ -69,7 +70,8 @@ def test_factored_equals_dense_in_many_channels(tmp_path: Path) -> None:
     dense, factored = (run.outputs for run in runs)
     assert dense is not None
     assert factored is not None
-    assert np.abs(dense - factored).max() <= 1e-5 * np.abs(dense).max()
+    rounding = 1e-5 if host_abi() == "x86_64" else 3e-5  # of Winograd's largest tile, which ncnn prefers on ARM
+    assert np.abs(dense - factored).max() <= rounding * np.abs(dense).max()
     r_out, r_in, *_ = weight.box()
     assert runs[0].event("decode")["values"] == 128 * 96 * 9
     assert runs[1].event("decode")["values"] == r_in * 96 + r_out * r_in * 9 + 128 * r_out
@@ -187,7 +189,7 @@ def test_stock_weights_and_several_threads(tmp_path: Path) -> None:
     param = graph(INPUT, "Convolution conv 1 1 in0 out0 0=32 1=3 4=1 5=1 6=4608")
     binary = ncnn_weights((True, weight), (False, bias))
     wanted = nn.conv2d(torched(x), torched(weight), torched(bias), padding=1)
-    for threads in (1, 2, 4):
+    for threads in (1, 2, 64):
         run = measure(tmp_path, param, binary, x, weights_format="ncnn", execution="stock", threads=threads)
         close(run.outputs, wanted)
         assert run.event("environment")["threads"] == threads

@@ -199,7 +199,7 @@ def header(*fields: int) -> bytes:
         (packed(SAMPLES) + b"\0", "bytes"),
         (b"BSMP" + header(1, 2**31, 2**31, 2**31, 2**31), "dimension"),
         (b"BSMP" + header(1, *[2**31 - 1] * 4), "more values"),
-        (b"BSMP" + header(1, 1, 2**30, 2**20, 1), "2^31"),
+        (b"BSMP" + header(1, 1, 2**20, 2**7, 1), "2^26"),
     ],
 )
 def test_bad_samples(tmp_path: Path, samples: bytes, word: str) -> None:
