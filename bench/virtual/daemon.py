@@ -166,9 +166,12 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
     def live(root: android.Root, sandboxed: bool, watched: int | None, meminfo: memory.MemInfo) -> NoReturn:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {core.index for core in root.cores})
-        if not sandboxed:
+        guest = Guest(root, facts, meminfo, sandboxed)
+        if sandboxed:
+            sandbox.shield()
+        else:
             sandbox.adopt_orphans()
-        asyncio.run(_serve(listener, Guest(root, facts, meminfo, sandboxed), watched, sandboxed))
+        asyncio.run(_serve(listener, guest, watched, sandboxed))
         os._exit(0)
 
     root = android.build(facts, folder / "root", options.data, sandboxed=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -45,6 +46,7 @@ class ControlGroup:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     @classmethod
     def make(cls, name: str, limit: int) -> ControlGroup | None:
@@ -73,9 +75,15 @@ class ControlGroup:
         (self._folder / "cgroup.procs").write_text("0")
 
     def remove(self) -> None:
-        """Forget the group once its processes are gone."""
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        """Forget the group once its processes are gone. Works where the host's files are out of sight already."""
+        for _ in range(100):
+            try:
+                os.rmdir(self._folder.name, dir_fd=self._parent)
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY:  # the kernel may still count a process that has just ended
+                    return
+                time.sleep(0.01)
 
 
 def anonymous_bytes(pid: int) -> int:

@@ -34,6 +34,11 @@ class Processes:
         self._shell = shell
         self._environment = environment
         self._folder = folder
+        try:
+            self._own_mark = Path("/proc/self/oom_score_adj").read_bytes()
+            self._mark: int | None = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:  # not Linux
+            self._mark = None
         self._running: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
 
     def attach(self) -> None:
@@ -50,22 +55,33 @@ class Processes:
         """
         environment = {**self._environment, "TERM": terminal or "dumb"}
         stdin, stdout, stderr = descriptors
-        process = subprocess.Popen(
-            [self._shell, *arguments],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment,
-            cwd=self._folder,
-            start_new_session=True,
-            preexec_fn=_take_terminal if terminal else None,
-        )
-        # When the phone runs out of memory its programs die, never the daemon that would have to tell of it.
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
+        with self._first_to_die():
+            process = subprocess.Popen(
+                [self._shell, *arguments],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                cwd=self._folder,
+                start_new_session=True,
+                preexec_fn=_take_terminal if terminal else None,
+            )
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._running[process.pid] = process, ended
         return process.pid, ended
+
+    @contextlib.contextmanager
+    def _first_to_die(self) -> Iterator[None]:
+        """When the phone runs out of memory its programs die, never the daemon that would have to tell of it. A child
+        inherits the mark from its first moment; a mark that came later would miss what the shell had started."""
+        if self._mark is None:
+            yield
+            return
+        os.pwrite(self._mark, b"1000", 0)
+        try:
+            yield
+        finally:
+            os.pwrite(self._mark, self._own_mark, 0)
 
     def hang_up(self, pid: int) -> None:
         """SIGHUP to a shell alone, as Android's daemon does: what it started may live on."""

@@ -174,6 +174,12 @@ def _drop_capabilities() -> None:
     _call("capset", "capset", header, (ctypes.c_uint32 * 6)())
 
 
+def shield() -> None:
+    """Last step of the first process inside: from here on nothing reaches it but what it listens to."""
+    _control(_SET_DUMPABLE, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def adopt_orphans() -> None:
     """Without a PID namespace: let what a shell leaves behind become this process's child, so that it can be found."""
     if sys.platform == "linux":
@@ -184,7 +190,6 @@ def _translate(translation: Translation) -> None:
     """Teach the kernel the phone's programs. A table of binary formats belongs to user 0 of a user namespace: be that
     for a moment, and the shell's user again in a namespace below it."""
     table = Path("/mnt")
-    _control(_SET_DUMPABLE, 1)  # else /proc/self belongs to root since the change of user
     _call("namespaces for translation (unshare)", "unshare", _NEW_USER | _NEW_NS)
     _map_ids(0, SHELL_UID, SHELL_UID)
     _mount("binfmt_misc", table, "binfmt_misc", _NOSUID | _NODEV | _NOEXEC)
@@ -255,15 +260,13 @@ def _become_phone(
         _build_view(root)
         if as_root:
             _become_shell()
+            _control(_SET_DUMPABLE, 1)  # else /proc/self belongs to root since the change of user
         if translation:
             _translate(translation)
         _drop_capabilities()
         # Again: a change of user forgets it.
         _control(_SET_PDEATHSIG, signal.SIGKILL)
         _control(_SET_NO_NEW_PRIVS, 1)
-        # From inside nothing reaches the first process but what it listens to.
-        _control(_SET_DUMPABLE, 0)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     except OSError as error:
         os.write(verdict, _reason(error).encode())
         os._exit(1)

@@ -283,6 +283,9 @@ def test_a_memory_limit(started: Any, adb: Adb) -> None:
     device = adb.on(phone)
     assert phone.ram_bytes == 64 * MB
     assert device.shell("grep MemTotal /proc/meminfo").split()[1] == str(64 * MB // 1024)
+    # The kernel takes programs first, from their first moment, and the daemon never while there is one.
+    marks = device.shell("(cat /proc/self/oom_score_adj); cat /proc/1/oom_score_adj").split()
+    assert int(marks[0]) == 1000 > int(marks[1])
     assert device.shell(HOG.format(size=16 * MB)) == "0\n"
     done = device.run("shell", HOG.format(size=200 * MB))
     assert done.stdout.split()[-1] == b"137"
@@ -291,6 +294,8 @@ def test_a_memory_limit(started: Any, adb: Adb) -> None:
         == 137
     )
     assert device.shell("echo alive") == "alive\n"
+    phones.stop(phone.port)
+    assert list(Path("/sys/fs/cgroup").rglob(f"fr-bench-phone-{phone.port}")) == []
 
 
 # ---- translated phones
@@ -413,6 +418,7 @@ def test_an_ordinary_user_has_a_sandbox_too(adb: Adb, open_folder: Path) -> None
         assert isolation == ("namespaces" if allowed else "directory"), reason
         assert bool(reason) != allowed
         if allowed:
+            assert int(device.shell("cat /proc/self/oom_score_adj")) == 1000
             assert device.shell("id -u; grep CapEff /proc/1/status") == "2000\nCapEff:\t0000000000000000\n"
             assert device.shell("ls -d /root /home 2>/dev/null | wc -l") == "0\n"
         assert device.shell("echo kept > /data/local/tmp/x; cat /data/local/tmp/x") == "kept\n"
