@@ -106,6 +106,8 @@ def main(path: str) -> None:
             emit("outputs", path=job["outputs"], samples=len(samples), bytes=outputs.nbytes)
     emit("memory", **memory())
     emit("end", status="ok", exit=0, ns=time.monotonic_ns() - STARTED)
+    sys.stdout.flush()
+    os._exit(0)  # Taking torch down tidily costs half a second and frees nothing that the system does not.
 
 
 if __name__ == "__main__":
