@@ -36,22 +36,14 @@ int index_of(const ncnn::Net& net, const std::string& blob) {
 
 }  // namespace
 
+// Half storage without half arithmetic in the CPU exists in ncnn for single layers only (VFPv4); the others would compute
+// in float32 and nobody would know.
 void expect_precision(Precision precision) {
-    const char* missing = nullptr;
-    if (precision == Precision::fp16s) {
-#if NCNN_VFPV4
-        if (!ncnn::cpu_support_arm_vfpv4()) missing = "half storage (VFPv4)";
-#else
-        missing = "half storage";
-#endif
-    } else if (precision == Precision::fp16a) {
+    if (precision != Precision::fp16s && precision != Precision::fp16a) return;
 #if NCNN_ARM82
-        if (!ncnn::cpu_support_arm_asimdhp()) missing = "half arithmetic (ARMv8.2 FP16)";
-#else
-        missing = "half arithmetic";
+    if (ncnn::cpu_support_arm_asimdhp()) return;
 #endif
-    }
-    if (missing) throw Failure(Exit::unsupported, std::string(missing) + " is not in this CPU or this build");
+    throw Failure(Exit::unsupported, "half precision (ARMv8.2 FP16) is not in this CPU or this build");
 }
 
 Network::Network(const Job& job) : input_(job.input), output_(job.output) {
