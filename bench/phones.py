@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -65,7 +66,7 @@ def chosen(server: AdbServer, serials: Sequence[str], stages: Stages) -> list[Ad
     try:
         return [server.choose(None)]
     except NoDevice:
-        if server.devices() or not server.is_local:
+        if server.devices() or not server.is_local or os.environ.get("ANDROID_SERIAL"):
             raise
     started = start_virtual(server, stages)
     return [server.choose(started.serial)]

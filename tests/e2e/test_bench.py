@@ -212,3 +212,8 @@ def test_help_has_examples_and_plan_touches_nothing(env: dict[str, str]) -> None
     outline = json.loads(bench("plan", "--suite", "demo", "--json", env=without_server).stdout)
     assert [row[0] for row in outline["rows"]] == ["lenet5", "unet"]
     assert outline["trials"] > 50
+
+
+def test_a_serial_in_the_environment_counts(virtual_phone: VirtualPhone, env: dict[str, str], plan: Path) -> None:
+    done = bench("run", "--plan", plan, env={**env, "ANDROID_SERIAL": "R5CT1234"}, status=10)
+    assert virtual_phone.serial in done.stderr
