@@ -192,7 +192,7 @@ def test_a_bad_plan_names_line_and_key(env: dict[str, str], tmp_path: Path, virt
     done = bench("run", "--plan", bad, "--json", env=env, status=3)
     error: dict[str, Any] = json.loads(done.stdout)["error"]
     assert (error["kind"], error["exit"]) == ("PlanError", 3)
-    assert "bad.toml:15: cases.[1].lunches: unknown key" in error["what"]
+    assert "bad.toml:16: cases.[1].lunches: unknown key" in error["what"]
 
 
 def test_devices_doctor_and_clean(virtual_phone: VirtualPhone, env: dict[str, str]) -> None:
