@@ -55,8 +55,10 @@ class Watcher(Protocol):
         ...
 
 
-def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, watcher: Watcher) -> RunFolder:
-    """Do the plan on these phones and on this host; returns the run's folder, report included.
+def run(
+    plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, watcher: Watcher
+) -> tuple[RunFolder, Findings]:
+    """Do the plan on these phones and on this host; returns the run's folder, report included, and what follows of it.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -109,13 +111,13 @@ def run(plan: Plan, phones: Sequence[Transport], results: Path, cache: Cache, wa
             }
             folder.write_record(record.model_copy(update=update))
             watcher.stage("report")
-            report(folder)
+            findings = report(folder)
     if all(m.status == "failed" for m in ended if m.trial.pass_ != "size"):
         raise NothingMeasured(
             f"all trials failed; the first: {next(m.reason for m in ended if m.reason)}",
             f"Every reason is in {folder.path / 'report.html'} and trials.jsonl.",
         )
-    return folder
+    return folder, findings
 
 
 def _measure(
@@ -161,16 +163,14 @@ def outline(plan: Plan) -> Outline:
     return Outline(tuple(rows), len(order.trials(plan, where)), order.estimate_s(plan, where, seconds))
 
 
-def report(folder: RunFolder) -> Path:
-    """Tables, plots and the page, made from what is stored alone: needs no phone. Returns the page's path."""
+def report(folder: RunFolder) -> Findings:
+    """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
-    return html.write(folder.path, folder.record(), folder.measurements(), findings(folder))
-
-
-def findings(folder: RunFolder) -> Findings:
-    """What follows from the samples of a run."""
-    return analyse(folder.consolidate(), folder.record())
+    record = folder.record()
+    findings = analyse(folder.consolidate(), record)
+    html.write(folder.path, record, folder.measurements(), findings)
+    return findings
 
 
 @contextlib.contextmanager

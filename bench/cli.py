@@ -16,6 +16,7 @@ from bench import campaign, doctor, phones, plan, terminal, units
 from bench.cache import Cache
 from bench.devices.adb import FOLDER, AdbServer
 from bench.errors import BenchError, UsageError
+from bench.findings import Findings
 from bench.store import RunFolder
 
 app = typer.Typer(
@@ -103,8 +104,8 @@ def run(
     wanted = _plan(plan_file, suite, model, variant, threads, launches)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
-        folder = campaign.run(wanted, chosen, results, Cache(), watcher)
-    _show(folder, as_json=as_json, quiet=quiet)
+        folder, findings = campaign.run(wanted, chosen, results, Cache(), watcher)
+    _show(folder, findings, as_json=as_json, quiet=quiet)
 
 
 @app.command("plan")
@@ -148,8 +149,7 @@ def report(
     Example: `bench report results/2026-11-21-quick`
     """
     stored = RunFolder(folder) if folder else RunFolder.latest(results)
-    campaign.report(stored)
-    _show(stored, as_json=as_json, quiet=False)
+    _show(stored, campaign.report(stored), as_json=as_json, quiet=False)
 
 
 @app.command()
@@ -325,11 +325,11 @@ def _bytes(text: str | None) -> int | None:
     return int(float(number) * 1024 ** ("KMG".index(unit) + 1))
 
 
-def _show(folder: RunFolder, *, as_json: bool, quiet: bool) -> None:
+def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:
     """The final tables, or the summary as JSON."""
     from bench.report import tables
 
-    shown = tables.of_run(folder.record(), folder.measurements(), campaign.findings(folder))
+    shown = tables.of_run(folder.record(), folder.measurements(), findings)
     if as_json:
         _print_json({"folder": str(folder.path), "record": folder.record().model_dump(mode="json"), **shown.as_json()})
         return

@@ -160,7 +160,8 @@ def _rows(measurement: Measurement, device: Device) -> Iterable[dict[str, Any]]:
 def _read_table(path: Path) -> pa.Table:
     """A Parquet file of ours. Raises CorruptData when it is damaged or of another schema."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise CorruptData(f"{path} cannot be read: {_first_line(error)}", "Delete it, or restore it.") from error
     found = (table.schema.metadata or {}).get(b"bench_schema", b"none").decode()

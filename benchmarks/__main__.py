@@ -19,7 +19,6 @@ from bench import campaign, plan, terminal
 from bench.cache import Cache
 from bench.devices.adb import FOLDER, AdbServer
 from bench.phones import chosen
-from bench.store import RunFolder
 
 ROUNDS = 7
 BLOB = 100_000_000
@@ -69,7 +68,7 @@ def overhead(server: AdbServer) -> list[tuple[str, ...]]:
     with tempfile.TemporaryDirectory() as results:
         for index in range(4):
             before = time.perf_counter()
-            folder: RunFolder = campaign.run(
+            folder, _ = campaign.run(
                 plan.suite("quick"), chosen(server, (), terminal.Quiet()), Path(results), Cache(), terminal.Quiet()
             )
             wall, inside = time.perf_counter() - before, folder.record().runner_s

@@ -301,6 +301,7 @@ class AdbTransport:
         # adbutils' open_transport asks the server's version each time and its close sleeps: 30 ms a command.
         link = self._client.make_connection(timeout=30)
         conn: socket.socket = link.conn
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small file waits 40 ms for an ACK
         try:
             for request in (f"host:transport:{self._serial}", service):
                 link.send_command(request)

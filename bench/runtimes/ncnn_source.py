@@ -11,9 +11,6 @@ import tarfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
-from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
-
 from bench.cache import Cache, sha256_file
 from bench.errors import BuildFailed
 from bench.records import Progress
@@ -74,6 +71,8 @@ def fetch(cache: Cache, progress: Progress | None = None) -> Path:
 
 
 def _download(archive: Path) -> None:
+    from pypi_simple import NoSuchProjectError, UnsupportedRepoVersionError  # with requests: 0.1 s of every start
+
     refusals = []
     settings = _pip_settings()
     for url in _index_urls(settings):
@@ -94,6 +93,9 @@ def _download(archive: Path) -> None:
 
 
 def _download_from(url: str, archive: Path, certificates: str | None) -> None:
+    import requests
+    from pypi_simple import PyPISimple
+
     with requests.Session() as session:
         session.verify = certificates or True
         client = PyPISimple(endpoint=url, session=session)
