@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ class RunFolder:
 
     def append(self, measurement: Measurement, device: Device) -> None:
         """Store one finished trial: first its samples, then its line in trials.jsonl, which makes it count."""
-        table = pa.Table.from_pylist(list(_rows(measurement, device)), schema=COLUMNS)
+        table = _table(measurement, device)
         part = self.path / "parts" / f"{measurement.trial.order:04d}.parquet"
         draft = part.with_suffix(".draft")
         pq.write_table(table, draft)
@@ -145,16 +145,25 @@ def _header(measurement: Measurement) -> dict[str, Any]:
     return measurement.model_dump(mode="json", exclude={"samples"})
 
 
-def _rows(measurement: Measurement, device: Device) -> Iterable[dict[str, Any]]:
+def _table(measurement: Measurement, device: Device) -> pa.Table:
+    """The samples of a trial as rows of COLUMNS; a trial without samples is one row with an empty metric."""
     trial = measurement.trial
-    common = {
+    same = {
         "trial": trial.id, "model": trial.model, "variant": trial.variant, "device": trial.device,
         "runtime": trial.runtime, "pass": trial.pass_, "threads": trial.threads, "precision": trial.precision,
         "launch": trial.launch, "order": trial.order, "virtual": device.virtual, "translated": device.translated,
         "status": measurement.status, "reason": measurement.reason,
     }  # fmt: skip
-    samples: Sequence[Sample] = measurement.samples or (Sample("", 0, float("nan")),)
-    return ({**common, "metric": s.metric, "index": s.iteration, "value": s.value} for s in samples)
+    samples = measurement.samples or (Sample("", 0, float("nan")),)
+    metric, index, value = zip(*samples, strict=True)
+    own = {"metric": metric, "index": index, "value": value}
+    columns = [
+        pa.array(own[field.name], field.type)
+        if field.name in own
+        else pa.repeat(pa.scalar(same[field.name], field.type), len(samples))
+        for field in COLUMNS
+    ]
+    return pa.Table.from_arrays(columns, schema=COLUMNS)
 
 
 def _read_table(path: Path) -> pa.Table:
