@@ -18,12 +18,12 @@ from bench.analyse import analyse
 from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
-from bench.errors import DeviceBusy, NothingMeasured
+from bench.errors import DeviceBusy, NothingMeasured, UnknownName
 from bench.findings import Findings
 from bench.measure import order
 from bench.models import model
 from bench.plan import Plan
-from bench.prepare import Prepared, prepare
+from bench.prepare import VARIANTS, Prepared, prepare
 from bench.records import Measurement, Progress, RunRecord
 from bench.station import Station, bring, desktop_station, leave, measure, native_outputs, phone_station
 from bench.store import RunFolder, now
@@ -144,8 +144,19 @@ def places(plan: Plan, stations: Sequence[Station]) -> tuple[order.Place, ...]:
     return (*phones, *host)
 
 
+def checked(plan: Plan) -> Plan:
+    """The plan, when every name and size in it is known. Costs nothing, so that a typing error is told before a build
+    or a phone is begun. Raises UnknownName, UsageError."""
+    for case in plan.cases:
+        model(case.model).shape(case.input_size)
+        for variant in case.variants:
+            if variant not in VARIANTS:
+                raise UnknownName.of("variant", variant, VARIANTS)
+    return plan
+
+
 def outline(plan: Plan) -> Outline:
-    """What the plan asks for, on one phone and this host. Raises UnknownName, UsageError."""
+    """What a checked plan asks for, on one phone and this host."""
     where = (order.Place("phone", "native"), *(order.Place(DESKTOP, runtime) for runtime in plan.desktop))
     seconds, rows = {}, []
     for case in plan.cases:

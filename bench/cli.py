@@ -308,11 +308,11 @@ def _plan(
     file: Path | None, suite: str | None, model: list[str] | None, variant: list[str] | None,
     threads: list[int] | None, launches: int | None,
 ) -> plan.Plan:  # fmt: skip
-    """The plan that the flags ask for."""
+    """The plan that the flags ask for, all its names known."""
     if file and suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
     base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
-    return plan.narrowed(base, model, variant, threads, launches)
+    return campaign.checked(plan.narrowed(base, model, variant, threads, launches))
 
 
 def _bytes(text: str | None) -> int | None:
