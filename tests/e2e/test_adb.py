@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from bench.errors import (
     UsageError,
 )
 from bench.virtual.phone import VirtualPhone, stop
+from bench.virtual.wire import HEADER, Header
 from tests.e2e.conftest import Adb, PhoneMaker
 
 
@@ -139,9 +139,22 @@ def test_a_phone_that_dies_in_a_command_is_no_success(server: AdbServer, phone_m
         transport.run(["true"], deadline_s=20)
 
 
+AUTH = int.from_bytes(b"AUTH", "little")
+TOKEN, PUBLIC_KEY = 1, 3
+
+
+def exactly(conn: socket.socket, size: int) -> bytes:
+    """The next bytes, or fewer when the other side is gone."""
+    data = b""
+    while len(data) < size and (more := conn.recv(size - len(data))):
+        data += more
+    return data
+
+
 @contextmanager
-def daemon(answer: bytes | None) -> Iterator[int]:
-    """Something on an odd port that takes every message and says `answer` to the first, or nothing."""
+def daemon(asks: bool) -> Iterator[int]:
+    """A phone on a port that trusts nobody. It asks for every signature anew and waits in silence, as a phone does for
+    its owner's finger, once it has the public key; or it never says anything."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         open_ones: list[socket.socket] = []
 
@@ -155,10 +168,13 @@ def daemon(answer: bytes | None) -> Iterator[int]:
                 threading.Thread(target=talk, args=(conn,), daemon=True).start()
 
         def talk(conn: socket.socket) -> None:
+            question = bytes(range(20))
             try:
-                while conn.recv(4096):
-                    if answer:
-                        conn.sendall(answer)
+                while len(data := exactly(conn, HEADER.size)) == HEADER.size:
+                    header = Header.decode(data)
+                    exactly(conn, header.length)
+                    if asks and not (header.command == AUTH and header.arg0 == PUBLIC_KEY):
+                        conn.sendall(Header(AUTH, TOKEN, 0, len(question), sum(question)).encode() + question)
             except OSError:
                 pass
 
@@ -177,10 +193,7 @@ def wait_for_state(server: AdbServer, serial: str, state: str) -> None:
 
 
 def test_a_phone_that_wants_authorisation(server: AdbServer, adb: Adb) -> None:
-    token = b"\0" * 20
-    auth = int.from_bytes(b"AUTH", "little")
-    message = struct.pack("<6I", auth, 1, 0, len(token), sum(token), auth ^ 0xFFFFFFFF) + token
-    with daemon(message) as port:
+    with daemon(asks=True) as port:
         serial = f"127.0.0.1:{port}"
         adb.run("connect", serial)
         wait_for_state(server, serial, "unauthorized")
@@ -191,7 +204,7 @@ def test_a_phone_that_wants_authorisation(server: AdbServer, adb: Adb) -> None:
 
 
 def test_a_phone_that_is_silent_is_offline(server: AdbServer, adb: Adb) -> None:
-    with daemon(None) as port:
+    with daemon(asks=False) as port:
         serial = f"127.0.0.1:{port}"
         adb.run("connect", serial)
         wait_for_state(server, serial, "offline")
