@@ -26,6 +26,7 @@ demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this comp
 	@$(BIN)/bench run --suite demo
 
 test: $(READY) system lint ## All tests, end to end included
+	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
 	@$(BIN)/python -m pytest
 
 lint: $(READY) ## Style, types and the rules of the house
