@@ -1,0 +1,148 @@
+"""The verbs around devices: devices, doctor, clean, and virtual phones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bench import doctor, phones, terminal, units
+from bench.cache import Cache
+from bench.cli.options import Device, Json, Server, plain, print_json
+from bench.devices.adb import FOLDER, AdbServer
+from bench.errors import UsageError
+
+phone = typer.Typer(help="Virtual phones, for machines without a real one.", no_args_is_help=True)
+
+
+def list_devices(adb_server: Server = None, as_json: Json = False) -> None:
+    """List what is connected, in whatever state."""
+    listed = phones.connected(AdbServer.from_address(adb_server))
+    if as_json:
+        print_json([row._asdict() for row in listed])
+    elif listed:
+        terminal.table(("serial", "state", "what", "ABI", "memory"), [row.cells() for row in listed], words=4)
+    else:
+        terminal.err.print("Nothing is connected. Plug a phone in with USB debugging on, or: bench phone start")
+
+
+def examine(device: Device = None, adb_server: Server = None, as_json: Json = False) -> None:
+    """Check adb, the device, its ABI and space, and the toolchain; each with the fix.
+
+    Leaves with 1 when something is bad.
+    """
+    serial = device[0] if device else None
+    checks = []
+    for check in doctor.examine(AdbServer.from_address(adb_server), serial, Cache()):
+        checks.append(check)
+        if not as_json:
+            mark = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[red]✗[/]"}[check.state]
+            terminal.out.print(f"{mark} {check.name}: {escape(check.found)}", soft_wrap=True)
+            if check.fix:
+                terminal.out.print(f"  → {escape(check.fix)}", soft_wrap=True)
+    if as_json:
+        print_json([check._asdict() for check in checks])
+    if any(check.state == "bad" for check in checks):
+        raise typer.Exit(1)
+
+
+def clean(
+    device: Device = None,
+    adb_server: Server = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Also remove builds, training and exports on this computer.")
+    ] = False,
+) -> None:
+    """Remove everything that bench put on a device.
+
+    Example: `bench clean --device emulator-5554`
+    """
+    server = AdbServer.from_address(adb_server)
+    if device or not cache:
+        for transport in [server.choose(serial) for serial in device] if device else [server.choose(None)]:
+            transport.run(["rm", "-rf", FOLDER], deadline_s=120)
+            terminal.err.print(f"Removed {FOLDER} from {transport.serial}.")
+    if cache:
+        Cache().clear()
+        terminal.err.print(f"Removed builds, training and exports from {Cache().root}.")
+
+
+@phone.command("start")
+def phone_start(
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Which phone to be; `bench phone list` names them.")
+    ] = None,
+    ram: Annotated[str | None, typer.Option("--ram", help="Memory limit, e.g. 2G or 512M.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="An odd port, 5555 to 5585.", min=1024, max=65535)] = None,
+    adb_server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Start a virtual phone that the adb server lists as an emulator.
+
+    Examples:
+
+    * `bench phone start`
+    * `bench phone start --profile pixel-8-arm64 --ram 2G --port 5557`
+    """
+    from bench.virtual import phone as virtual
+
+    with terminal.watcher(quiet=as_json) as watcher:
+        started = phones.start_virtual(
+            AdbServer.from_address(adb_server),
+            watcher,
+            profile=profile or virtual.DEFAULT,
+            ram_bytes=_bytes(ram),
+            port=port,
+        )
+    if as_json:
+        print_json(started)
+    else:
+        terminal.out.print(
+            f"{started.serial} is a virtual {started.profile} ({started.abi}, isolated by {started.isolation}"
+            + (f": {started.isolation_reason}" if started.isolation_reason else "")
+            + f"). Stop it with: bench phone stop {started.serial}",
+            soft_wrap=True,
+        )
+
+
+@phone.command("stop")
+def phone_stop(
+    serial: Annotated[str | None, typer.Argument(help="emulator-5554, or its port; all of them when left out.")] = None,
+) -> None:
+    """Stop virtual phones. Their storage is kept, like a real phone's."""
+    from bench.virtual import phone as virtual
+
+    serials = [serial] if serial else [p.serial for p in virtual.running()]
+    for one in serials:
+        terminal.err.print(f"Stopped {virtual.stop(one).serial}.")
+    if not serials:
+        terminal.err.print("No virtual phone is running.")
+
+
+@phone.command("list")
+def phone_list(as_json: Json = False) -> None:
+    """List running virtual phones and the profiles there are."""
+    from bench.virtual import phone as virtual
+    from bench.virtual.profile import profile_names
+
+    running = virtual.running()
+    if as_json:
+        print_json({"running": [plain(p) for p in running], "profiles": list(profile_names())})
+        return
+    if running:
+        rows = [
+            (p.serial, p.profile, p.abi, p.isolation, units.size(p.ram_bytes) if p.ram_bytes else "") for p in running
+        ]
+        terminal.table(("serial", "profile", "ABI", "isolation", "memory limit"), rows, words=4)
+    terminal.out.print(f"Profiles: {', '.join(profile_names())}")
+
+
+def _bytes(text: str | None) -> int | None:
+    """`2G`, `512M`: a memory size in powers of 1024."""
+    if text is None:
+        return None
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in ("K", "M", "G") or not number.replace(".", "", 1).isdigit():
+        raise UsageError(f"--ram {text!r} is not a size", "Write e.g. 2G or 512M.")
+    return int(float(number) * 1024 ** ("KMG".index(unit) + 1))

@@ -1,0 +1,72 @@
+"""The `bench` command: its verbs put together, and what an error looks like."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+
+import bench
+from bench import terminal
+from bench.cli import devices, networks, running
+from bench.cli.options import print_json
+from bench.errors import BenchError
+
+app = typer.Typer(
+    help="What a compressed neural network really does on your phone.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(running.run)
+app.command("plan")(running.show_plan)
+app.command()(running.report)
+app.command("devices")(devices.list_devices)
+app.command("doctor")(devices.examine)
+app.command()(devices.clean)
+app.add_typer(devices.phone, name="phone")
+app.add_typer(networks.native, name="native")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        terminal.out.print(f"bench {bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> NoReturn:
+    """The console script. Every BenchError becomes two lines on stderr (JSON with --json) and its exit status."""
+    try:
+        app(standalone_mode=True)
+    except BenchError as error:
+        if "--json" in sys.argv:
+            print_json(
+                {
+                    "error": {
+                        "kind": type(error).__name__,
+                        "what": error.what,
+                        "fix": error.fix,
+                        "exit": error.exit_status,
+                    }
+                }
+            )
+        terminal.err.print(f"[bold red]error:[/] {escape(error.what)}", soft_wrap=True)
+        if error.fix:
+            terminal.err.print(f"  → {escape(error.fix)}", soft_wrap=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        terminal.err.print("Interrupted; what had been measured is kept.")
+        sys.exit(130)
+    sys.exit(0)

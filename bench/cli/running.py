@@ -1,0 +1,134 @@
+"""The verbs of the main job: run, plan, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bench import campaign, phones, plan, terminal, units
+from bench.cache import Cache
+from bench.cli.options import (
+    Device,
+    Json,
+    Launches,
+    Model,
+    PlanFile,
+    Quiet,
+    Results,
+    Server,
+    Suite,
+    Threads,
+    Variant,
+    print_json,
+)
+from bench.devices.adb import AdbServer
+from bench.errors import UsageError
+from bench.findings import Findings
+from bench.store import RunFolder
+
+DEFAULT_SUITE = "quick"
+
+
+def run(
+    device: Device = None,
+    plan_file: PlanFile = None,
+    suite: Suite = None,
+    model: Model = None,
+    variant: Variant = None,
+    threads: Threads = None,
+    launches: Launches = None,
+    results: Results = Path("results"),
+    adb_server: Server = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure baseline and compressed networks on a phone and on this computer, and write a report.
+
+    Without --device the only connected phone is used; when there is none, a virtual one is started.
+
+    Examples:
+
+    * `bench run --device emulator-5554`
+    * `bench run --suite demo`
+    * `bench run --plan nightly.toml --json > run.json`
+    * `bench run --model lenet5 --variant baseline --variant fr-factored --threads 2`
+    """
+    wanted = _plan(plan_file, suite, model, variant, threads, launches)
+    with terminal.watcher(quiet=quiet or as_json) as watcher:
+        chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
+        folder, findings = campaign.run(wanted, chosen, results, Cache(), watcher)
+    _show(folder, findings, as_json=as_json, quiet=quiet)
+
+
+def show_plan(
+    plan_file: PlanFile = None,
+    suite: Suite = None,
+    model: Model = None,
+    variant: Variant = None,
+    threads: Threads = None,
+    launches: Launches = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a run would do and about how long it takes, without touching a device.
+
+    Examples:
+
+    * `bench plan --suite demo`
+    * `bench plan --plan nightly.toml --json`
+    """
+    wanted = _plan(plan_file, suite, model, variant, threads, launches)
+    outline = campaign.outline(wanted)
+    if as_json:
+        print_json({"plan": wanted.model_dump(mode="json"), **outline._asdict()})
+        return
+    header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
+    terminal.table(header, outline.rows, title=f"{wanted.name}: {wanted.description}".rstrip(": "), words=5)
+    terminal.out.print(
+        f"{outline.trials} trials on one phone and this computer ({', '.join(wanted.desktop)}), "
+        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
+    )
+
+
+def report(
+    folder: Annotated[Path | None, typer.Argument(help="A run folder; the newest when left out.")] = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Write the report of a stored run again, and show its table. Needs no phone.
+
+    Example: `bench report results/2026-11-21-quick`
+    """
+    stored = RunFolder(folder) if folder else RunFolder.latest(results)
+    _show(stored, campaign.report(stored), as_json=as_json, quiet=False)
+
+
+def _plan(
+    file: Path | None, suite: str | None, model: list[str] | None, variant: list[str] | None,
+    threads: list[int] | None, launches: int | None,
+) -> plan.Plan:  # fmt: skip
+    """The plan that the flags ask for, all its names known."""
+    if file and suite:
+        raise UsageError("both --plan and --suite were given", "Give one of them.")
+    base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
+    return campaign.checked(plan.narrowed(base, model, variant, threads, launches))
+
+
+def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:
+    """The final tables, or the summary as JSON."""
+    from bench.report import tables
+
+    shown = tables.of_run(folder.record(), folder.measurements(), findings)
+    if as_json:
+        print_json({"folder": str(folder.path), "record": folder.record().model_dump(mode="json"), **shown.as_json()})
+        return
+    if not quiet:
+        for sentence in shown.answer.sentences:
+            terminal.out.print(escape(sentence))
+        terminal.out.print()
+        for one in shown.tables:
+            terminal.table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)
+            terminal.out.print()
+    terminal.out.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
