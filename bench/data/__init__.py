@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import digits, photos
+from bench.data.readers import READERS, detect, load
+
+__all__ = ["READERS", "SampleSet", "detect", "load", "samples"]
 
 
 @dataclass(frozen=True, eq=False)
