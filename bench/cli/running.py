@@ -86,9 +86,11 @@ def show_plan(
         return
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{wanted.name}: {wanted.description}".rstrip(": "), words=5)
+    beside = f" and this computer ({', '.join(wanted.desktop)})" if wanted.desktop else ""
     terminal.out.print(
-        f"{outline.trials} trials on one phone and this computer ({', '.join(wanted.desktop)}), "
-        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
+        f"{outline.trials} trials on one phone{beside}, "
+        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached.",
+        soft_wrap=True,
     )
 
 
