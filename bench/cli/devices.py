@@ -24,7 +24,9 @@ def list_devices(adb_server: Server = None, as_json: Json = False) -> None:
     elif listed:
         terminal.table(("serial", "state", "what", "ABI", "memory"), [row.cells() for row in listed], words=4)
     else:
-        terminal.err.print("Nothing is connected. Plug a phone in with USB debugging on, or: bench phone start", soft_wrap=True)
+        terminal.err.print(
+            "Nothing is connected. Plug a phone in with USB debugging on, or: bench phone start", soft_wrap=True
+        )
 
 
 def examine(device: Device = None, adb_server: Server = None, as_json: Json = False) -> None:
