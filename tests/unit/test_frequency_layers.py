@@ -15,7 +15,7 @@ from torch import nn
 from bench.compress import training
 from bench.compress.frequency import factor, layers, order, schedule, train
 from bench.data import digits
-from bench.errors import UsageError
+from bench.errors import CorruptData, UsageError
 from bench.models import model
 
 LAYERS = {
@@ -34,8 +34,12 @@ LAYERS = {
 
 def compressed(layer: nn.Module, kept: int) -> nn.Sequential:
     network = nn.Sequential(copy.deepcopy(layer))
-    layers.compress(network, {"0": kept})
+    layers.compress(network, {"0.weight": kept})
     return network
+
+
+def site(network: nn.Module) -> layers.Site:
+    return layers.sites(network)["0.weight"]
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -44,7 +48,7 @@ def test_the_weight_is_the_inverse_dct_of_its_coefficients(name: str) -> None:
     network = compressed(layer, 12)
     weight = network[0].weight.detach().numpy()
     full = np.zeros(weight.shape)
-    full[tuple(order.prefix(weight.shape, 12).T)] = layers.coefficients(network[0]).detach().numpy()
+    full[tuple(order.prefix(weight.shape, 12).T)] = site(network).coefficients.detach().numpy()
     np.testing.assert_allclose(weight, scipy.fft.idctn(full, norm="ortho"), atol=1e-6)
 
 
@@ -70,9 +74,9 @@ def test_factored_and_decoded_equal_the_compressed_layer(name: str, kept: int) -
 
 def test_gradients_reach_every_kept_coefficient_and_no_other() -> None:
     network = compressed(nn.Conv2d(4, 6, 3), 50)
-    layers.frequency(network[0]).truncate(20)
+    site(network).frequency.truncate(20)
     network(torch.randn(2, 4, 8, 8)).square().sum().backward()
-    gradient = layers.coefficients(network[0]).grad
+    gradient = site(network).coefficients.grad
     assert gradient is not None
     assert (gradient[:20] != 0).all()
     assert (gradient[20:] == 0).all()
@@ -84,7 +88,7 @@ def test_half_precision_on_the_cpu() -> None:
 
 
 def test_grouped_layers_are_not_factored() -> None:
-    with pytest.raises(UsageError, match="0 cannot be factored"):
+    with pytest.raises(UsageError, match="cannot be factored"):
         factor.factored(compressed(nn.Conv2d(4, 4, 3, groups=2), 5))
 
 
@@ -108,22 +112,73 @@ def test_impossible_totals_are_refused(total: int) -> None:
 
 def test_tail_truncation_follows_its_formula_and_arrives() -> None:
     network = compressed(nn.Conv2d(16, 16, 3), 2304)
-    truncation = schedule.TailTruncation(network, {"0": 40}, gamma=0.01)
+    truncation = schedule.TailTruncation(network, {"0.weight": 40}, gamma=0.01)
     x = torch.randn(1, 16, 5, 5)
     network(x)
-    assert layers.frequency(network[0]).kept == 2304  # forward never truncates
+    assert site(network).frequency.kept == 2304  # forward never truncates
     truncation.step()
-    assert layers.frequency(network[0]).kept == int(2304 - 0.01 * (2304 - 40))
-    seen = [layers.frequency(network[0]).kept]
+    assert site(network).frequency.kept == int(2304 - 0.01 * (2304 - 40))
+    seen = [site(network).frequency.kept]
     while not truncation.finished:
         truncation.step()
-        seen.append(layers.frequency(network[0]).kept)
+        seen.append(site(network).frequency.kept)
         assert len(seen) < 1000
     assert all(a >= b for a, b in itertools.pairwise(seen))
     before = network(x)
     truncation.finish()
-    assert layers.coefficients(network[0]).shape == (40,)
+    assert site(network).coefficients.shape == (40,)
     torch.testing.assert_close(network(x), before)
+
+
+def trained(network: nn.Module, truncation: schedule.TailTruncation, optimiser: torch.optim.Adam, steps: range) -> None:
+    for step in steps:
+        generator = torch.Generator().manual_seed(step)
+        loss = network(torch.randn(4, 4, 8, 8, generator=generator)).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        truncation.step()
+
+
+def test_a_resumed_truncation_goes_on_exactly() -> None:
+    whole = compressed(nn.Conv2d(4, 6, 3), 216)
+    stopped, resumed = copy.deepcopy(whole), copy.deepcopy(whole)
+    found = []
+    for network, steps in ((whole, range(60)), (stopped, range(25))):
+        truncation = schedule.TailTruncation(network, {"0.weight": 20}, gamma=0.03)
+        optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+        trained(network, truncation, optimiser, steps)
+        found.append((truncation, optimiser))
+    truncation = schedule.TailTruncation(resumed, {"0.weight": 20}, gamma=0.03)
+    optimiser = torch.optim.Adam(resumed.parameters(), lr=0.01)
+    resumed.load_state_dict(stopped.state_dict())
+    truncation.load_state_dict(found[1][0].state_dict())
+    optimiser.load_state_dict(found[1][1].state_dict())
+    trained(resumed, truncation, optimiser, range(25, 60))
+    assert truncation.state_dict() == found[0][0].state_dict()
+    assert site(resumed).frequency.kept == site(whole).frequency.kept < 216
+    assert all(torch.equal(a, b) for a, b in zip(resumed.parameters(), whole.parameters(), strict=True))
+
+
+def test_a_truncation_refuses_the_state_of_another_network() -> None:
+    truncation = schedule.TailTruncation(compressed(nn.Conv2d(4, 6, 3), 30), {"0.weight": 20})
+    with pytest.raises(CorruptData, match="another network"):
+        truncation.load_state_dict({"1.weight": 25.0})
+
+
+def test_the_optimiser_goes_on_over_the_end_of_truncation_as_if_the_tail_had_never_been() -> None:
+    long, short = compressed(nn.Conv2d(4, 6, 3), 50), compressed(nn.Conv2d(4, 6, 3), 20)
+    with torch.no_grad():
+        site(short).coefficients.copy_(site(long).coefficients[:20])
+        short[0].bias.copy_(long[0].bias)
+    site(long).frequency.truncate(20)
+    for network in (long, short):
+        truncation = schedule.TailTruncation(network, {"0.weight": 20})
+        optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+        trained(network, truncation, optimiser, range(5))
+        truncation.finish(optimiser)
+        trained(network, truncation, optimiser, range(5, 10))
+    assert torch.equal(site(long).coefficients, site(short).coefficients)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +203,7 @@ def test_training_learns_digits_to_exactly_its_total(data: digits.Digits) -> Non
     train.train(
         network, data.train_inputs[::2], data.train_labels[::2], 7_668, recipe, lambda done, _: seen.append(done)
     )
-    assert sum(layers.coefficients(layer).numel() for layer in layers.weighted(network).values()) == 7_668
+    assert sum(site.coefficients.numel() for site in layers.sites(network).values()) == 7_668
     for parameter in network.parameters():
         assert torch.equal(parameter, parameter.half().float())
     assert training.top1(network, data.test_inputs, data.test_labels) > 0.5

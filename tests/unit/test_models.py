@@ -41,7 +41,7 @@ def test_unet_names_are_milesials() -> None:
 
 def test_the_unet_that_fr_trains_has_23_weights_and_nothing_else() -> None:
     network = model("unet").build("frequency")
-    assert len(layers.weighted(network)) == len(network.state_dict()) == 23
+    assert len(layers.sites(network)) == len(network.state_dict()) == 23
 
 
 @pytest.mark.parametrize("size", [(32, 48), (45, 61)])

@@ -17,11 +17,11 @@ from bench.errors import UsageError
 def factored(network: nn.Module) -> nn.Module:
     """A copy of a compressed network with each layer as its three factors. Raises UsageError for grouped layers."""
     plain = layers.decoded(network)
-    for name, layer in layers.weighted(network).items():
-        weight, bias = layers.frequency(layer), cast(nn.Parameter | None, layer.bias)
-        kept = layers.coefficients(layer).detach()[: weight.kept].numpy()
-        parts = factors(Tensor(weight.shape, kept, "prefix", transposed=isinstance(layer, nn.ConvTranspose2d)))
-        plain.set_submodule(name, _chain(name, layer, parts, None if bias is None else bias.detach()))
+    for name, site in layers.sites(network).items():
+        bias = cast(nn.Parameter | None, site.module.bias)
+        kept = site.coefficients.detach()[: site.frequency.kept].numpy()
+        parts = factors(Tensor(site.frequency.shape, kept, "prefix", transposed=site.transposed))
+        plain.set_submodule(site.path, _chain(name, site.module, parts, None if bias is None else bias.detach()))
     return plain
 
 

@@ -7,29 +7,41 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bench.compress.frequency import dct, order, package
 from bench.compress.frequency.package import Package
+from bench.errors import UsageError
 
-WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_WEIGHTED: dict[tuple[type[nn.Module], ...], tuple[str, ...]] = {
+    (nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED, nn.Linear): ("weight",),
+    (nn.MultiheadAttention,): ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
+}
+"""What FR compresses: types of layers and their weights. An attention's `out_proj` is a Linear of its own."""
 
 
 class Frequency(nn.Module):
     """From coefficients, in the order that `order` defines, to a weight of `shape`, through fixed matrices.
 
-    Takes a vector of at least `kept` coefficients; those beyond `kept` have no influence.
+    Takes a vector of at least `kept` coefficients; those beyond `kept` have no influence. Works in the coefficients'
+    own precision and on their device.
     """
+
+    index: Tensor
 
     def __init__(self, shape: tuple[int, ...], kept: int) -> None:
         super().__init__()
         self.shape = shape
+        self.register_buffer("index", torch.empty(0, dtype=torch.int64), persistent=False)
+        for axis in range(len(shape)):
+            self.register_buffer(f"basis{axis}", torch.empty(0), persistent=False)
         self.truncate(kept)
 
     def truncate(self, kept: int) -> None:
@@ -37,28 +49,36 @@ class Frequency(nn.Module):
         coords = order.prefix(self.shape, kept)
         self.kept = kept
         self.box = order.box(coords)
-        self.register_buffer("index", torch.from_numpy(_flat(coords, self.box)), persistent=False)
-        for axis, (n, columns) in enumerate(zip(self.shape, self.box, strict=True)):
-            matrix = torch.tensor(dct.basis(n, columns), dtype=torch.float32)
-            self.register_buffer(f"basis{axis}", matrix, persistent=False)
+        self.index = torch.from_numpy(_flat(coords, self.box)).to(self.index.device)
+        self._place()
+
+    def _place(self) -> None:
+        for axis, (old, n, columns) in enumerate(zip(self._bases(), self.shape, self.box, strict=True)):
+            matrix = torch.tensor(dct.basis(n, columns)).to(dtype=old.dtype, device=old.device)
+            setattr(self, f"basis{axis}", matrix)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frequency:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # Made anew, not cast: a network that was half for a while has whole matrices afterwards.
+        self._place()
+        return self
 
     def _bases(self) -> list[Tensor]:
         return [cast(Tensor, getattr(self, f"basis{axis}")) for axis in range(len(self.shape))]
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        index = cast(Tensor, self.index)
-        core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, index, coefficients[: self.kept])
+        core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, self.index, coefficients[: self.kept])
         core = core.view(self.box)
         # Always the last axis is expanded and comes out first: after N turns the axes are in order again.
         for matrix in reversed(self._bases()):
-            core = torch.tensordot(matrix.to(core.dtype), core, dims=([1], [core.dim() - 1]))
+            core = torch.tensordot(matrix, core, dims=([1], [core.dim() - 1]))
         return core
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """The nearest coefficients to a weight: its DCT, truncated."""
         for matrix in reversed(self._bases()):
-            weight = torch.tensordot(matrix.T.to(weight.dtype), weight, dims=([1], [weight.dim() - 1]))
-        return weight.flatten()[cast(Tensor, self.index)]
+            weight = torch.tensordot(matrix.T, weight, dims=([1], [weight.dim() - 1]))
+        return weight.flatten()[self.index]
 
 
 def _flat(coords: order.Integers, box: tuple[int, ...]) -> order.Integers:
@@ -66,61 +86,172 @@ def _flat(coords: order.Integers, box: tuple[int, ...]) -> order.Integers:
     return coords @ strides
 
 
-def weighted(network: nn.Module) -> dict[str, nn.Module]:
-    """The layers that FR compresses, by name, in the order of the network's modules."""
-    return {name: layer for name, layer in network.named_modules() if isinstance(layer, WEIGHTED)}
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One weight that FR compresses: the parameter of that name of the module at `path`."""
+
+    path: str
+    module: nn.Module
+    parameter: str
+
+    @property
+    def name(self) -> str:
+        """The weight's name in the state dict of the ordinary network, e.g. `conv1.weight`."""
+        return f"{self.path}.{self.parameter}" if self.path else self.parameter
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight itself; of a compressed site, computed at each call."""
+        return cast(Tensor, getattr(self.module, self.parameter))
+
+    @property
+    def parametrized(self) -> bool:
+        return parametrize.is_parametrized(self.module, self.parameter)
+
+    @property
+    def compressed(self) -> bool:
+        return self.parametrized and isinstance(self._parametrizations[0], Frequency)
+
+    @property
+    def frequency(self) -> Frequency:
+        """How a compressed site's weight is made."""
+        return cast(Frequency, self._parametrizations[0])
+
+    @property
+    def coefficients(self) -> nn.Parameter:
+        """The coefficients of a compressed site; those beyond `frequency.kept` are dead."""
+        return cast(nn.Parameter, self._parametrizations.original)
+
+    @property
+    def values(self) -> Tensor:
+        """What is learnt and stored: the coefficients of a compressed site, else the weight."""
+        return self.coefficients if self.compressed else self.weight
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the weight's first two axes are (in, out) instead of (out, in)."""
+        return isinstance(self.module, _TRANSPOSED)
+
+    @property
+    def _parametrizations(self) -> parametrize.ParametrizationList:
+        lists = cast(nn.ModuleDict, self.module.parametrizations)
+        return cast(parametrize.ParametrizationList, lists[self.parameter])
+
+
+def sites(network: nn.Module) -> dict[str, Site]:
+    """Every weight of `network` that FR compresses, compressed or not, by name, in the order of its modules."""
+    found = (site for path, module in network.named_modules() for site in _sites_of(path, module))
+    return {site.name: site for site in found}
+
+
+def _sites_of(path: str, module: nn.Module) -> Iterator[Site]:
+    for types, parameters in _WEIGHTED.items():
+        if isinstance(module, types):
+            for parameter in parameters:
+                site = Site(path, module, parameter)
+                # Asking for the attribute itself would compute a compressed weight.
+                held = module._parameters.get(parameter, module.__dict__.get(parameter))
+                if held is not None or site.parametrized:
+                    yield site
 
 
 def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
-    """Make every weighted layer of `network` an FR layer, in place: `kept[name]` coefficients nearest its weight."""
-    for name, layer in weighted(network).items():
-        weight = cast(Tensor, layer.weight)
-        parametrize.register_parametrization(layer, "weight", Frequency(tuple(weight.shape), kept[name]))
+    """Make every site of `network` an FR weight, in place: the `kept[name]` coefficients nearest it.
+
+    Raises UsageError, with nothing changed, for a network that cannot be compressed: compressed already, not yet
+    initialised, weights shared between layers or computed from other parameters.
+    """
+    found = sites(network)
+    _check(network, found)
+    for name, site in found.items():
+        parametrization = Frequency(tuple(site.weight.shape), kept[name]).to(site.weight)
+        parametrize.register_parametrization(site.module, site.parameter, parametrization)
 
 
-def frequency(layer: nn.Module) -> Frequency:
-    """The parametrization of a compressed layer."""
-    return cast(Frequency, cast(parametrize.ParametrizationList, layer.parametrizations["weight"])[0])  # type: ignore[index]
-
-
-def coefficients(layer: nn.Module) -> nn.Parameter:
-    """The coefficients of a compressed layer; those beyond `frequency(layer).kept` are dead."""
-    return cast(nn.Parameter, layer.parametrizations["weight"].original)  # type: ignore[index,union-attr]
+def _check(network: nn.Module, found: Mapping[str, Site]) -> None:
+    """Raises UsageError unless FR can take over these sites."""
+    if not found:
+        raise UsageError("the network has no weights that Frequency Regularization compresses")
+    owners: dict[Tensor | None, list[str]] = {}
+    for path, module in network.named_modules():
+        for name, held in module._parameters.items():
+            owners.setdefault(held, []).append(f"{path}.{name}")
+    for name, site in found.items():
+        if site.compressed:
+            raise UsageError(
+                f"{name} is compressed already",
+                "Compress the ordinary network again, or take layers.decoded(network) of this one.",
+            )
+        if hasattr(site.module, "parametrizations") or site.parameter not in site.module._parameters:
+            raise UsageError(
+                f"{name} is computed from other parameters (weight or spectral norm, for instance)",
+                "Remove that first, by torch.nn.utils.parametrize.remove_parametrizations.",
+            )
+        if isinstance(site.weight, nn.parameter.UninitializedParameter):
+            raise UsageError(f"{name} has no shape yet", "Run the network once on an input, then compress it.")
+        if len(owners[site.weight]) > 1:
+            raise UsageError(
+                f"{' and '.join(owners[site.weight])} are one weight, shared between layers",
+                "Give each layer its own weight; a shared one has no place in a package.",
+            )
 
 
 def decoded(network: nn.Module) -> nn.Module:
     """A copy of a compressed network with ordinary weights."""
     plain = copy.deepcopy(network)
-    for layer in weighted(plain).values():
-        weight = cast(Tensor, layer.weight).detach()
+    weights = [(site, site.weight.detach()) for site in sites(plain).values() if site.compressed]
+    for site, _ in weights:
         # torch's own removal also takes the property off the class, which a copy shares with its original.
-        layer.__class__ = parametrize.type_before_parametrizations(layer)
-        del layer.parametrizations
-        layer.weight = nn.Parameter(weight)
+        if hasattr(site.module, "parametrizations"):
+            site.module.__class__ = parametrize.type_before_parametrizations(site.module)
+            del site.module.parametrizations
+    for site, weight in weights:
+        setattr(site.module, site.parameter, nn.Parameter(weight))
     return plain
 
 
-def shipped(name: str, network: nn.Module) -> Package:
-    """What is shipped of a compressed network: float16 coefficients, and its other parameters raw in float16.
-
-    Tensors are in the network's own order; whoever writes them for a graph puts them in that graph's load order.
-    """
-    tensors: list[package.Tensor] = []
-    compressed = weighted(network)
+def parts(network: nn.Module) -> Iterator[tuple[str, Site | Tensor]]:
+    """Everything that determines what `network` computes, by its name in the ordinary network's state dict: its sites,
+    and the rest as it is (biases, norm parameters, running statistics). In the order in which it is shipped."""
     for path, module in network.named_modules():
-        if path in compressed:
-            kept = coefficients(module).detach()[: frequency(module).kept].numpy().astype(np.float16)
-            transposed = isinstance(module, nn.ConvTranspose2d)
-            tensors.append(package.Tensor(frequency(module).shape, kept, "prefix", transposed=transposed))
-        if "parametrizations" not in path:
-            for parameter in module.parameters(recurse=False):
-                values = parameter.detach().flatten().numpy().astype(np.float16)
-                tensors.append(package.Tensor(tuple(parameter.shape), values, "raw", vector=True))
-    return Package(name, tuple(tensors))
+        taken = [site.parameter for site in _sites_of(path, module)]
+        yield from ((site.name, site) for site in _sites_of(path, module))
+        if isinstance(module, parametrize.ParametrizationList | Frequency):
+            continue
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            lasting = name not in module._non_persistent_buffers_set
+            if tensor is not None and tensor.is_floating_point() and lasting and name not in taken:
+                yield f"{path}.{name}" if path else name, tensor
+
+
+def shipped(name: str, network: nn.Module) -> Package:
+    """What is shipped of a compressed network: `parts` in float16, float32 where that is too narrow. A site that is
+    not compressed is shipped as it is.
+
+    Whoever writes the package for a graph puts its tensors in that graph's load order.
+    """
+    return Package(name, tuple(_tensor(part) for _, part in parts(network)))
+
+
+def _tensor(part: Site | Tensor) -> package.Tensor:
+    if isinstance(part, Site) and part.compressed:
+        values = _stored(part.coefficients.detach()[: part.frequency.kept])
+        return package.Tensor(part.frequency.shape, values, "prefix", transposed=part.transposed)
+    if isinstance(part, Site):
+        whole = part.weight.detach()
+        return package.Tensor(tuple(whole.shape), _stored(whole.flatten()), "raw", transposed=part.transposed)
+    return package.Tensor(tuple(part.shape) or (1,), _stored(part.detach().flatten()), "raw", vector=True)
+
+
+def _stored(values: Tensor) -> package.Values:
+    half = values.half()
+    return (half if half.isfinite().all() else values.float()).cpu().numpy()
 
 
 @torch.no_grad()
 def round_to_half(network: nn.Module) -> None:
-    """Round every parameter of a compressed network to a float16 value, as the package stores it, in place."""
-    for parameter in network.parameters():
-        parameter.copy_(parameter.half().float())
+    """Round whatever is shipped of a compressed network to what the package stores of it, in place."""
+    for _, part in parts(network):
+        values = part.values if isinstance(part, Site) else part
+        half = values.half()
+        values.copy_(half if half.isfinite().all() else values.float())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.compress.frequency.layers import coefficients, compress, frequency, round_to_half, weighted
+from bench.compress.frequency.layers import Site, compress, round_to_half, sites
 from bench.compress.frequency.schedule import TailTruncation, uniform
 from bench.compress.training import Recipe, fit
 from bench.records import Progress
@@ -33,26 +32,25 @@ def targets(network: nn.Module, total: int) -> dict[str, int]:
 
 
 def _sizes(network: nn.Module) -> dict[str, int]:
-    return {name: cast(Tensor, layer.weight).numel() for name, layer in weighted(network).items()}
+    return {name: site.weight.numel() for name, site in sites(network).items()}
 
 
-def unit(layer: nn.Module, kept: int) -> float:
+def unit(site: Site, kept: int) -> float:
     """The size of each of `kept` coefficients that gives every output's weights the norm 1, on average.
 
     Basis functions are orthonormal, so that the squares of a layer's coefficients sum to those of its weight.
     """
-    outputs = frequency(layer).shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0]
-    return math.sqrt(outputs / kept)
+    return math.sqrt(site.frequency.shape[1 if site.transposed else 0] / kept)
 
 
 @torch.no_grad()
 def seed_coefficients(network: nn.Module, seed: int, energy: float) -> None:
     """Give a compressed network random coefficients, `energy` the norm of each output's weights, and no bias."""
     generator = torch.Generator().manual_seed(seed)
-    for layer in weighted(network).values():
-        coefficients(layer).normal_(0, energy * unit(layer, frequency(layer).kept), generator=generator)
-        if isinstance(layer.bias, Tensor):
-            layer.bias.zero_()
+    for site in sites(network).values():
+        site.coefficients.normal_(0, energy * unit(site, site.frequency.kept), generator=generator)
+        if isinstance(site.module.bias, Tensor):
+            site.module.bias.zero_()
 
 
 def train(
@@ -73,10 +71,10 @@ def train(
     compress(network, {name: min(sizes[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     groups = [
-        {"params": [coefficients(layer)], "lr": recipe.rate * unit(layer, kept[name])}
-        for name, layer in weighted(network).items()
+        {"params": [site.coefficients], "lr": recipe.rate * unit(site, kept[name])}
+        for name, site in sites(network).items()
     ]
-    biases = [layer.bias for layer in weighted(network).values() if layer.bias is not None]
+    biases = [site.module.bias for site in sites(network).values() if site.module.bias is not None]
     groups.append({"params": biases, "lr": recipe.rate / 40})
     truncation = TailTruncation(network, kept)
     fit(network, inputs, labels, recipe, progress, groups, truncation.step)
