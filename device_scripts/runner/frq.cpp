@@ -65,6 +65,13 @@ public:
         refuse("a varint of more than 5 bytes");
     }
 
+    int32_t checked_extent(int64_t value) const {
+        if (value < 1 || value > INT_MAX) refuse("an extent of " + std::to_string(value));
+        return static_cast<int32_t>(value);
+    }
+
+    int32_t extent() { return checked_extent(varint()); }
+
 private:
     const uint8_t* at_;
     const uint8_t* end_;
@@ -81,47 +88,98 @@ uint32_t checked_varint(const uint8_t*& at) {
     }
 }
 
-FrqTensor read_tensor(Walker& walker) {
-    FrqTensor tensor{};
+// What tensors of a network share: kind and flags, the extents behind the channels, how many coefficients.
+struct Form {
+    FrqTensor::Kind kind;
+    bool half, vector, transposed;
+    int rank;
+    Axes kernel;    // axes 2 and on
+    uint32_t kept;  // 0 for a raw tensor
+};
+
+Form read_form(Walker& walker) {
+    Form form{};
     const uint8_t tag = *walker.take(1);
     if ((tag & 3) == 3) walker.refuse("a tensor of kind 3");
-    tensor.kind = static_cast<FrqTensor::Kind>(tag & 3);
-    tensor.half = !(tag & 4);
-    tensor.vector = tag & 8;
-    tensor.transposed = tag & 16;
-    tensor.rank = tag >> 5;
-    const bool raw = tensor.kind == FrqTensor::Kind::raw;
-    if (tensor.rank < 1 || tensor.rank > kMaxRank) walker.refuse("a tensor of rank " + std::to_string(tensor.rank));
-    if (tensor.vector && !raw) walker.refuse("a vector that is not raw");
-    if (tensor.transposed && tensor.rank < 2) walker.refuse("a transposed tensor of rank 1");
-
-    uint64_t size = 1;
-    tensor.shape.fill(1);
-    for (int axis = 0; axis < tensor.rank; axis++) {
-        const uint32_t extent = walker.varint();
-        if (extent == 0 || extent > INT_MAX) walker.refuse("an extent of " + std::to_string(extent));
-        size *= extent;
-        if (size > INT_MAX) walker.refuse("a tensor of more than 2^31 - 1 values");
-        tensor.shape[axis] = static_cast<int32_t>(extent);
-    }
-    tensor.size = static_cast<uint32_t>(size);
-    tensor.kept = raw ? tensor.size : walker.varint();
-    if (tensor.kept == 0 || tensor.kept > tensor.size) {
-        walker.refuse(std::to_string(tensor.kept) + " coefficients kept of " + std::to_string(tensor.size));
-    }
-    if (tensor.kind == FrqTensor::Kind::explicit_indices) {
-        tensor.indices = walker.take(0);
-        uint64_t position = walker.varint();
-        for (uint32_t i = 1; i < tensor.kept; i++) {
-            const uint32_t step = walker.varint();
-            if (step == 0) walker.refuse("an index that does not grow");
-            position += step;
-        }
-        if (position >= tensor.size) walker.refuse("an index beyond its tensor");
-    }
-    tensor.values = walker.take(static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4));
-    return tensor;
+    form.kind = static_cast<FrqTensor::Kind>(tag & 3);
+    form.half = !(tag & 4);
+    form.vector = tag & 8;
+    form.transposed = tag & 16;
+    form.rank = tag >> 5;
+    const bool raw = form.kind == FrqTensor::Kind::raw;
+    if (form.rank < 1 || form.rank > kMaxRank) walker.refuse("a tensor of rank " + std::to_string(form.rank));
+    if (form.vector && !raw) walker.refuse("a vector that is not raw");
+    if (form.transposed && form.rank < 2) walker.refuse("a transposed tensor of rank 1");
+    for (int axis = 2; axis < form.rank; axis++) form.kernel[axis] = walker.extent();
+    if (!raw) form.kept = walker.varint();
+    return form;
 }
+
+// An extent by its code: written out, or that of the channels before, twice or half of it.
+int32_t read_channels(Walker& walker, int code, int32_t before) {
+    switch (code) {
+        case 0: return walker.extent();
+        case 1: return before;
+        case 2: return walker.checked_extent(2 * static_cast<int64_t>(before));
+        default:
+            if (before % 2 != 0) walker.refuse("half of " + std::to_string(before) + " channels");
+            return before / 2;
+    }
+}
+
+void walk_indices(Walker& walker, FrqTensor& tensor) {
+    tensor.indices = walker.take(0);
+    uint64_t position = walker.varint();
+    for (uint32_t i = 1; i < tensor.kept; i++) {
+        const uint32_t step = walker.varint();
+        if (step == 0) walker.refuse("an index that does not grow");
+        position += step;
+    }
+    if (position >= tensor.size) walker.refuse("an index beyond its tensor");
+}
+
+// Reads one tensor after the other; each may refer to those before it.
+class TensorReader {
+public:
+    explicit TensorReader(Walker& walker) : walker_(walker) {}
+
+    FrqTensor next() {
+        const uint8_t head = *walker_.take(1);
+        const size_t back = head & 15;
+        if (back > forms_.size()) walker_.refuse("the form of a tensor before the first");
+        forms_.push_back(back == 0 ? read_form(walker_) : forms_[forms_.size() - back]);
+        const Form& form = forms_.back();
+
+        FrqTensor tensor{form.kind, form.half, form.vector, form.transposed, form.rank, {}, 0, form.kept, nullptr, nullptr};
+        tensor.shape.fill(1);
+        const int inputs = head >> 4 & 3, outputs = head >> 6;
+        if (form.rank > 1) {
+            tensor.shape[form.transposed ? 0 : 1] = channels_ = read_channels(walker_, inputs, channels_);
+        } else if (inputs != 0) {
+            walker_.refuse("inputs of a tensor of one axis");
+        }
+        tensor.shape[form.transposed ? 1 : 0] = channels_ = read_channels(walker_, outputs, channels_);
+        uint64_t size = 1;
+        for (int axis = 0; axis < form.rank; axis++) {
+            if (axis >= 2) tensor.shape[axis] = form.kernel[axis];
+            size *= static_cast<uint64_t>(tensor.shape[axis]);
+            if (size > INT_MAX) walker_.refuse("a tensor of more than 2^31 - 1 values");
+        }
+        tensor.size = static_cast<uint32_t>(size);
+        if (form.kind == FrqTensor::Kind::raw) tensor.kept = tensor.size;
+        if (tensor.kept == 0 || tensor.kept > tensor.size) {
+            walker_.refuse(std::to_string(tensor.kept) + " coefficients kept of " + std::to_string(tensor.size));
+        }
+        if (form.kind == FrqTensor::Kind::explicit_indices) walk_indices(walker_, tensor);
+        tensor.values = walker_.take(static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4));
+        return tensor;
+    }
+
+private:
+    Walker& walker_;
+    std::vector<Form> forms_;
+    int32_t channels_ = 1;
+};
 
 }  // namespace
 
@@ -161,7 +219,7 @@ std::vector<Coefficient> FrqTensor::coefficients() const {
 
 FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : bytes_(std::move(bytes)) {
     Walker walker(bytes_, path);
-    if (std::memcmp(walker.take(4), "FRQ1", 4) != 0) walker.refuse("not a .frq package of version 1");
+    if (std::memcmp(walker.take(4), "FRQ2", 4) != 0) walker.refuse("not a .frq package of format 2");
     uint32_t checksum;
     std::memcpy(&checksum, walker.take(4), 4);
     if (checksum != crc32(bytes_.data() + 8, walker.left())) walker.refuse("its check sum is wrong");
@@ -170,7 +228,8 @@ FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : by
     if (!is_utf8(name_)) walker.refuse("its name is not UTF-8");
     const uint32_t count = walker.varint();
     if (count == 0) walker.refuse("no tensors");
-    for (uint32_t i = 0; i < count; i++) tensors_.push_back(read_tensor(walker));
+    TensorReader reader(walker);
+    for (uint32_t i = 0; i < count; i++) tensors_.push_back(reader.next());
     if (walker.left() > 0) walker.refuse(std::to_string(walker.left()) + " bytes after the last tensor");
 }
 

@@ -1,4 +1,4 @@
-// Reader of the .frq package: docs/formats/frq.md, version 1. Every bound is checked before anything is made of it.
+// Reader of the .frq package: docs/formats/frq.md. Every bound is checked before anything is made of it.
 #pragma once
 
 #include <cstdint>

@@ -65,11 +65,14 @@ class Tensor:
     transposed: bool = False
 
     def encoded(self) -> bytes:
+        """Everything written out: nothing refers to a tensor before."""
         code = {"raw": 0, "prefix": 1, "explicit": 2}[self.kind]
         tag = code | (not self.half) << 2 | self.vector << 3 | self.transposed << 4 | len(self.shape) << 5
-        out = bytes([tag]) + b"".join(map(varint, self.shape))
+        out = bytes([0, tag]) + b"".join(map(varint, self.shape[2:]))
         if self.kind != "raw":
             out += varint(len(self.values))
+        channels = self.shape[:2] if self.transposed else self.shape[1::-1]
+        out += b"".join(map(varint, channels if len(self.shape) > 1 else self.shape))
         if self.kind == "explicit":
             steps = [self.positions[0], *(b - a for a, b in itertools.pairwise(self.positions))]
             out += b"".join(map(varint, steps))
@@ -98,7 +101,7 @@ def vector(values: np.ndarray) -> Tensor:
 
 def seal(body: bytes) -> bytes:
     """A package whose checksum is right, whatever its body says."""
-    return b"FRQ1" + struct.pack("<I", zlib.crc32(body)) + body
+    return b"FRQ2" + struct.pack("<I", zlib.crc32(body)) + body
 
 
 def package(*tensors: Tensor, name: str = "net") -> bytes:

@@ -136,13 +136,18 @@ def test_bad_graphs(tmp_path: Path, param: str, word: str) -> None:
 BODY = package(WEIGHT)[8:]
 
 
+def one(tensor: bytes, head: int = 0) -> bytes:
+    """A sealed package of one tensor that begins with `head`."""
+    return seal(bytes([0, 1, head]) + tensor)
+
+
 @pytest.mark.parametrize(
     ("weights", "word"),
     [
         (b"", "early"),
-        (b"FRQ1", "early"),
+        (b"FRQ2", "early"),
         (b"ELF!" + package(WEIGHT)[4:], "not a .frq"),
-        (b"FRQ1\0\0\0\0" + BODY, "check sum"),
+        (b"FRQ2\0\0\0\0" + BODY, "check sum"),
         (package(WEIGHT)[:-1], "check sum"),
         (seal(BODY[:-1]), "early"),
         (seal(BODY + b"\0"), "after the last"),
@@ -150,18 +155,23 @@ BODY = package(WEIGHT)[8:]
         (seal(b"\0\0"), "no tensors"),
         (seal(b"\0\x81\0"), "longer than"),
         (seal(b"\0" + b"\xff" * 5 + b"\1"), "varint"),
-        (seal(b"\0\x01\x23\x01"), "kind 3"),
-        (seal(b"\0\x01\x00\x01"), "rank 0"),
-        (seal(b"\0\x01\xc0" + b"\1" * 9), "rank 6"),
-        (seal(b"\0\x01\x29\x01\x01\0\0"), "vector"),
-        (seal(b"\0\x01\x31\x01\x01\0\0"), "transposed"),
-        (seal(b"\0\x01\x21\x00\x01\0\0"), "extent"),
-        (seal(b"\0\x01\x41\xff\xff\x03\xff\xff\x03\x01\0\0"), "2^31"),
-        (seal(b"\0\x01\x21\x04\x00"), "0 coefficients"),
-        (seal(b"\0\x01\x21\x04\x05" + b"\0" * 10), "5 coefficients"),
-        (seal(b"\0\x01\x22\x04\x02\x01\x00" + b"\0" * 4), "grow"),
-        (seal(b"\0\x01\x22\x04\x02\x01\x03" + b"\0" * 4), "beyond"),
-        (seal(b"\0\x01\x20\xff\xff\xff\xff\x07"), "early"),
+        (one(b"\x23\x01"), "kind 3"),
+        (one(b"\x00\x01"), "rank 0"),
+        (one(b"\xc0" + b"\1" * 9), "rank 6"),
+        (one(b"\x29\x01\x01\0\0"), "vector"),
+        (one(b"\x31\x01\x01\0\0"), "transposed"),
+        (one(b"\x21\x01\x00\0\0"), "extent"),
+        (one(b"\x61\x00\x01\x01\x01\0\0"), "extent"),
+        (one(b"\x41\x01\xff\xff\x03\xff\xff\x03\0\0"), "2^31"),
+        (one(b"\x21\x00\x04"), "0 coefficients"),
+        (one(b"\x21\x05\x04" + b"\0" * 10), "5 coefficients"),
+        (one(b"\x22\x02\x04\x01\x00" + b"\0" * 4), "grow"),
+        (one(b"\x22\x02\x04\x01\x03" + b"\0" * 4), "beyond"),
+        (one(b"\x20\xff\xff\xff\xff\x07"), "early"),
+        (one(b"\x21\x01\x01\0\0", head=1), "before the first"),
+        (one(b"\x21\x01\x01\0\0", head=0x10), "one axis"),
+        (one(b"\x21\x01\x01\0\0", head=0xC0), "half of 1"),
+        (seal(b"\0\x02\0\x21\x01" + b"\x80\x80\x80\x80\x04\0\0" + b"\x81\0\0"), "extent of 2147483648"),
         (package(Tensor((4, 3, 3, 1), np.ones(5))), "asks for"),
         (package(WEIGHT, WEIGHT), "not use all"),
         (package(Tensor((108,), np.ones(108), kind="raw", vector=True)), "asks for"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,11 +38,15 @@ def tensors(draw: st.DrawFn) -> Tensor:
     return Tensor(shape, values, "explicit", positions, transposed=transposed)
 
 
-PACKAGES = st.builds(Package, st.text(max_size=40), st.lists(tensors(), min_size=1, max_size=5).map(tuple))
+# Few different tensors, many in all: then some share a form or an extent with one before, near or too far.
+REPEATED = st.lists(tensors(), min_size=1, max_size=4).flatmap(
+    lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=25)
+)
+PACKAGES = st.builds(Package, st.text(max_size=40), REPEATED.map(tuple))
 
 
 def sealed(body: bytes) -> bytes:
-    return b"FRQ1" + struct.pack("<I", zlib.crc32(body)) + body
+    return b"FRQ2" + struct.pack("<I", zlib.crc32(body)) + body
 
 
 SMALL = Package(
@@ -48,7 +54,10 @@ SMALL = Package(
     (
         Tensor((2, 300), np.array([1.5, -2.0, 0.25], np.float16), "explicit", np.array([0, 5, 400])),
         Tensor((3,), np.array([1, 2, 3], np.float32), "raw", vector=True),
-        Tensor((4, 4, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True),
+        Tensor((6, 4, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True),
+        Tensor((3,), np.array([4, 5, 6], np.float32), "raw", vector=True),
+        Tensor((3, 12, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True),
+        Tensor((12, 6, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True),
     ),
 )
 
@@ -67,12 +76,25 @@ def test_round_trip_is_exact(original: Package) -> None:
     assert package.write(found) == package.write(original)
 
 
-def test_bytes_are_those_of_the_document() -> None:
-    body = b"\x01n" + b"\x03"
-    body += bytes([0b010_0_0_0_10, 2, 0xAC, 0x02, 3, 0, 5, 0x8B, 0x03]) + np.array([1.5, -2, 0.25], "<f2").tobytes()
-    body += bytes([0b001_0_1_1_00, 3]) + np.array([1, 2, 3], "<f4").tobytes()
-    body += bytes([0b100_1_0_0_01, 4, 4, 3, 3, 7]) + np.arange(7).astype("<f2").tobytes()
-    assert package.write(SMALL) == sealed(body)
+def test_the_documents_example_is_true() -> None:
+    """Its bytes are what is written for the five tensors that its words describe."""
+    page = Path("docs/formats/frq.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\n(46 52 51 32 .*?)^```", page, re.DOTALL | re.MULTILINE)
+    data = bytes.fromhex(" ".join(re.split(r"\s{2,}", line)[0] for line in block.splitlines()))
+    half, single = np.float16, np.float32
+    tiny = Package(
+        "tiny",
+        (
+            Tensor((4, 2, 3, 3), np.array([1.5, -2, 0.25], half), "prefix"),
+            Tensor((4,), np.array([0, 1, -1, 0.5], half), "raw", vector=True),
+            Tensor((8, 4, 3, 3), np.array([1, 0.5, -0.5], half), "prefix"),
+            Tensor((8, 4, 2, 2), np.array([3], half), "prefix", transposed=True),
+            Tensor((10, 4), np.array([1, -1], single), "explicit", np.array([0, 7])),
+        ),
+    )
+    assert package.write(tiny) == data
+    assert tiny.tensors[0].coordinates().tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]
+    assert tiny.tensors[-1].coordinates().tolist() == [[0, 0], [1, 2]]
 
 
 @given(st.data())
@@ -103,39 +125,48 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         package.read(sealed(body))
 
 
-def tensor_body(*parts: bytes) -> bytes:
-    return sealed(b"\x00\x01" + b"".join(parts))
+def one(*parts: bytes, head: int = 0) -> bytes:
+    """A sealed package of one tensor that begins with `head`."""
+    return sealed(bytes([0, 1, head]) + b"".join(parts))
 
 
 HALF = bytes(2)
+HUGE = b"\0\x21\x01" + b"\x80\x80\x80\x80\x04" + HALF
+"""A tensor of 2^30 elements that keeps one."""
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         (b"", "ends inside its magic"),
-        (b"FRQ2" + bytes(20), "not a .frq package"),
-        (b"FRQ1" + bytes(20), "check sum"),
+        (b"FRQ1" + bytes(20), "not a .frq package"),
+        (b"FRQ2" + bytes(20), "check sum"),
         (sealed(b"\x02\xff\xfe\x01"), "not UTF-8"),
         (sealed(b"\x00\x00"), "no tensors"),
-        (sealed(b"\x00\xff\xff\xff\xff\x0f"), "ends inside its tensor 1 tag"),
+        (sealed(b"\x00\xff\xff\xff\xff\x0f"), "ends inside its tensor 1 head"),
         (sealed(b"\x00\x81\x00"), "longer than needed"),
         (sealed(b"\x00\xff\xff\xff\xff\x1f"), "larger than 32 bits"),
         (sealed(b"\x00\xff\xff\xff\xff\xff\x01"), "larger than 32 bits"),
-        (tensor_body(b"\x00"), "tag without meaning"),
-        (tensor_body(b"\xc0"), "tag without meaning"),
-        (tensor_body(b"\x23"), "tag without meaning"),
-        (tensor_body(b"\x29"), "tag without meaning"),
-        (tensor_body(b"\x30"), "tag without meaning"),
-        (tensor_body(b"\x20\x00"), "impossible shape"),
-        (tensor_body(b"\x40\x80\x80\x04\x80\x80\x04"), "impossible shape"),
-        (tensor_body(b"\x21\x04\x00"), "keeps 0 coefficients"),
-        (tensor_body(b"\x21\x04\x05"), "keeps 5 coefficients of 4"),
-        (tensor_body(b"\x20\xff\xff\xff\xff\x07"), "ends inside its tensor 1 values"),
-        (tensor_body(b"\x22\x04\x02\x01\x00", HALF, HALF), "same index twice"),
-        (tensor_body(b"\x22\x04\x02\x01\x03", HALF, HALF), "beyond its 4 elements"),
-        (tensor_body(b"\x22\xff\xff\xff\x07\xff\xff\xff\x07\x00"), "ends inside its tensor 1 indices"),
-        (tensor_body(b"\x20\x01", HALF, b"x"), "1 bytes after its last tensor"),
+        (one(), "ends inside its tensor 1 tag"),
+        (one(b"\x00"), "tag without meaning"),
+        (one(b"\xc0"), "tag without meaning"),
+        (one(b"\x23"), "tag without meaning"),
+        (one(b"\x29"), "tag without meaning"),
+        (one(b"\x30"), "tag without meaning"),
+        (one(b"\x20\x00"), "impossible shape"),
+        (one(b"\x61\x00\x01\x01\x01", HALF), "impossible shape"),
+        (one(b"\x40\x80\x80\x04\x80\x80\x04"), "impossible shape"),
+        (one(b"\x21\x00\x04"), "keeps 0 coefficients"),
+        (one(b"\x21\x05\x04"), "keeps 5 coefficients of 4"),
+        (one(b"\x20\xff\xff\xff\xff\x07"), "ends inside its tensor 1 values"),
+        (one(b"\x22\x02\x04\x01\x00", HALF, HALF), "same index twice"),
+        (one(b"\x22\x02\x04\x01\x03", HALF, HALF), "beyond its 4 elements"),
+        (one(b"\x22\xff\xff\xff\x07\xff\xff\xff\x07\x00"), "ends inside its tensor 1 indices"),
+        (one(b"\x20\x01", HALF, b"x"), "1 bytes after its last tensor"),
+        (one(b"\x21\x01\x01", HALF, head=1), "form of a tensor before the first"),
+        (one(b"\x21\x01\x01", HALF, head=0x10), "one axis and says more of its inputs"),
+        (one(b"\x21\x01\x01", HALF, head=0xC0), "half of 1 channels"),
+        (sealed(b"\x00\x02" + HUGE + b"\x81" + HALF), "tensor 2 .* impossible shape"),
     ],
 )
 def test_what_is_wrong_is_said(data: bytes, words: str) -> None:

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from bench.compress.frequency import dct, order
 from bench.errors import CorruptData
 
-MAGIC = b"FRQ1"
-MAX_ELEMENTS = 2**31 - 1
-_FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
-_FIX = "Make the package again; the file was damaged or not written by this version."
-
+Kind = Literal["raw", "prefix", "explicit"]
 Values = NDArray[np.float16] | NDArray[np.float32]
+
+MAGIC = b"FRQ2"
+MAX_ELEMENTS = 2**31 - 1
+_KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit")
+_FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
+_FARTHEST = 15
+"""So many tensors back may the one be whose form a tensor shares."""
+_FIX = "Make the package again; the file was damaged or not written by this version."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class Tensor:
 
     shape: tuple[int, ...]
     values: Values
-    kind: Literal["raw", "prefix", "explicit"]
+    kind: Kind
     positions: order.Integers | None = None
     vector: bool = False
     transposed: bool = False
@@ -106,39 +110,84 @@ def blobs(tensor: Tensor, execution: Literal["dense", "factored"]) -> tuple[NDAr
 # --- bytes ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Form:
+    """What tensors of a network share: kind and flags, the extents behind the channels, how many coefficients."""
+
+    tag: int
+    kernel: tuple[int, ...]
+    kept: int | None
+
+    @property
+    def rank(self) -> int:
+        return self.tag >> 5
+
+    def channel_axes(self) -> tuple[int, ...]:
+        """The axes of inputs and outputs, in the order in which the format counts channels."""
+        return (0,) if self.rank == 1 else (0, 1) if self.tag & _TRANSPOSED else (1, 0)
+
+    def __bytes__(self) -> bytes:
+        kept = () if self.kept is None else (self.kept,)
+        return bytes([self.tag]) + b"".join(map(_varint, self.kernel + kept))
+
+
 def write(package: Package) -> bytes:
     """The file's bytes. Raises ValueError for what the format cannot hold."""
     name = package.name.encode()
     if len(name) > 255 or not package.tensors:
         raise ValueError("a package has a name of at most 255 bytes and at least one tensor")
-    body = bytes([len(name)]) + name + _varint(len(package.tensors)) + b"".join(map(_tensor_bytes, package.tensors))
+    parts = [bytes([len(name)]), name, _varint(len(package.tensors))]
+    forms: list[_Form] = []
+    channels = 1
+    for tensor in package.tensors:
+        form = _form(tensor)
+        recent = forms[: -_FARTHEST - 1 : -1]
+        back = recent.index(form) + 1 if form in recent else 0
+        head, written = back, b"" if back else bytes(form)
+        # One code for each of the inputs and the outputs; a tensor of one axis has outputs only.
+        for place, axis in zip((4, 6)[-len(form.channel_axes()) :], form.channel_axes(), strict=True):
+            code = _extent_code(tensor.shape[axis], channels)
+            channels = tensor.shape[axis]
+            head |= code << place
+            written += b"" if code else _varint(channels)
+        forms.append(form)
+        wide = tensor.values.dtype == np.float32
+        parts += [bytes([head]), written, _steps(tensor), tensor.values.astype("<f4" if wide else "<f2").tobytes()]
+    body = b"".join(parts)
     return MAGIC + struct.pack("<I", zlib.crc32(body)) + body
 
 
-def _tensor_bytes(tensor: Tensor) -> bytes:
-    rank, elements = len(tensor.shape), math.prod(tensor.shape)
-    count = len(tensor.values)
+def _form(tensor: Tensor) -> _Form:
+    rank, elements, count = len(tensor.shape), math.prod(tensor.shape), len(tensor.values)
     if not 1 <= rank <= 5 or min(tensor.shape) < 1 or elements > MAX_ELEMENTS:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
     if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
     if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
         raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
-    kind = ("raw", "prefix", "explicit").index(tensor.kind)
-    tag = kind | rank << 5 | _VECTOR * tensor.vector | _TRANSPOSED * tensor.transposed
-    wide = tensor.values.dtype == np.float32
-    parts = [bytes([tag | _FLOAT32 * wide]), *map(_varint, tensor.shape)]
-    if tensor.kind != "raw":
-        parts.append(_varint(count))
-    if tensor.kind == "explicit":
-        positions = tensor.positions
-        if positions is None or len(positions) != count or positions[0] < 0 or positions[-1] >= elements:
-            raise ValueError("an explicit tensor has one position inside its shape for each value")
-        steps = np.diff(positions)
-        if (steps < 1).any():
-            raise ValueError("positions must ascend")
-        parts += [_varint(int(step)) for step in (positions[0], *steps)]
-    return b"".join(parts) + tensor.values.astype("<f4" if wide else "<f2").tobytes()
+    flags = _VECTOR * tensor.vector | _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
+    return _Form(
+        _KINDS.index(tensor.kind) | flags | rank << 5, tensor.shape[2:], None if tensor.kind == "raw" else count
+    )
+
+
+def _extent_code(extent: int, before: int) -> int:
+    """0: written out; 1: as before; 2: twice; 3: half."""
+    return {before: 1, 2 * before: 2}.get(extent, 3 * (2 * extent == before))
+
+
+def _steps(tensor: Tensor) -> bytes:
+    """The positions of an explicit tensor: the first, then the difference of each to the one before."""
+    if tensor.kind != "explicit":
+        return b""
+    positions = tensor.positions
+    outside = positions is None or positions[0] < 0 or positions[-1] >= math.prod(tensor.shape)
+    if positions is None or outside or len(positions) != len(tensor.values):
+        raise ValueError("an explicit tensor has one position inside its shape for each value")
+    steps = np.diff(positions)
+    if (steps < 1).any():
+        raise ValueError("positions must ascend")
+    return b"".join(_varint(int(step)) for step in (positions[0], *steps))
 
 
 def _varint(value: int) -> bytes:
@@ -182,7 +231,7 @@ def read(data: bytes) -> Package:
     """The package in `data`. Raises CorruptData, saying where, for anything the format does not allow."""
     reader = _Reader(data)
     if reader.take(4, "magic") != MAGIC:
-        raise CorruptData("this is not a .frq package (it does not start with FRQ1)", _FIX)
+        raise CorruptData("this is not a .frq package of format 2 (it does not start with FRQ2)", _FIX)
     (checksum,) = struct.unpack("<I", reader.take(4, "checksum"))
     if checksum != zlib.crc32(data[8:]):
         raise CorruptData("the .frq package's check sum does not match its content", _FIX)
@@ -201,26 +250,50 @@ def read(data: bytes) -> Package:
 
 
 def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
+    forms: list[_Form] = []
+    channels = 1
     for number in range(1, count + 1):
         what = f"tensor {number}"
-        tag = reader.byte(f"{what} tag")
-        rank, kind = tag >> 5, tag & 3
-        vector, transposed = bool(tag & _VECTOR), bool(tag & _TRANSPOSED)
-        if not 1 <= rank <= 5 or kind == 3 or (vector and kind != 0) or (transposed and rank < 2):
-            raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
-        shape = tuple(reader.varint(f"{what} shape") for _ in range(rank))
-        elements = math.prod(shape)
-        if not 1 <= elements <= MAX_ELEMENTS:
-            raise CorruptData(f"{what} of the .frq package has the impossible shape {shape}", _FIX)
-        kept = elements if kind == 0 else reader.varint(f"{what} number of coefficients")
-        if not 1 <= kept <= elements:
-            raise CorruptData(f"{what} of the .frq package keeps {kept} coefficients of {elements}", _FIX)
-        positions = _read_positions(reader, kept, elements, what) if kind == 2 else None
-        dtype: np.dtype[Any] = np.dtype("<f4" if tag & _FLOAT32 else "<f2")
-        raw = reader.take(kept * dtype.itemsize, f"{what} values")
-        values = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
-        name: Literal["raw", "prefix", "explicit"] = ("raw", "prefix", "explicit")[kind]
-        yield Tensor(shape, values, name, positions, vector, transposed)
+        head = reader.byte(f"{what} head")
+        back, codes = head & 15, (head >> 4 & 3, head >> 6)
+        if back > len(forms):
+            raise CorruptData(f"{what} of the .frq package has the form of a tensor before the first", _FIX)
+        form = forms[-back] if back else _read_form(reader, what)
+        forms.append(form)
+        axes = form.channel_axes()
+        if len(axes) == 1 and codes[0]:
+            raise CorruptData(f"{what} of the .frq package has one axis and says more of its inputs", _FIX)
+        extents = [0] * len(axes)
+        for code, axis in zip(codes[-len(axes) :], axes, strict=True):
+            if code == 3 and channels % 2:
+                raise CorruptData(f"{what} of the .frq package has half of {channels} channels", _FIX)
+            channels = (channels, 2 * channels, channels // 2)[code - 1] if code else reader.varint(f"{what} shape")
+            extents[axis] = channels
+        yield _read_values(reader, form, (*extents, *form.kernel), what)
+
+
+def _read_form(reader: _Reader, what: str) -> _Form:
+    tag = reader.byte(f"{what} tag")
+    rank, kind = tag >> 5, tag & 3
+    if not 1 <= rank <= 5 or kind == 3 or (tag & _VECTOR and kind != 0) or (tag & _TRANSPOSED and rank < 2):
+        raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
+    kernel = tuple(reader.varint(f"{what} shape") for _ in range(rank - 2))
+    return _Form(tag, kernel, None if kind == 0 else reader.varint(f"{what} number of coefficients"))
+
+
+def _read_values(reader: _Reader, form: _Form, shape: tuple[int, ...], what: str) -> Tensor:
+    elements = math.prod(shape)
+    if not 1 <= elements <= MAX_ELEMENTS:
+        raise CorruptData(f"{what} of the .frq package has the impossible shape {shape}", _FIX)
+    kept = elements if form.kept is None else form.kept
+    if not 1 <= kept <= elements:
+        raise CorruptData(f"{what} of the .frq package keeps {kept} coefficients of {elements}", _FIX)
+    kind = _KINDS[form.tag & 3]
+    positions = _read_positions(reader, kept, elements, what) if kind == "explicit" else None
+    dtype: np.dtype[Any] = np.dtype("<f4" if form.tag & _FLOAT32 else "<f2")
+    values = np.frombuffer(reader.take(kept * dtype.itemsize, f"{what} values"), dtype)
+    native = values.astype(dtype.newbyteorder("="))
+    return Tensor(shape, native, kind, positions, bool(form.tag & _VECTOR), bool(form.tag & _TRANSPOSED))
 
 
 def _read_positions(reader: _Reader, kept: int, elements: int, what: str) -> order.Integers:
