@@ -21,7 +21,8 @@ Values = NDArray[np.float16] | NDArray[np.float32]
 MAGIC = b"FRQ2"
 MAX_ELEMENTS = 2**31 - 1
 _KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit")
-_FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
+_FLOAT32, _TRANSPOSED = 1 << 2, 1 << 4
+_VECTOR = _WHOLE = 1 << 3
 _FARTHEST = 15
 """So many tensors back may the one be whose form a tensor shares."""
 _FIX = "Make the package again; the file was damaged or not written by this version."
@@ -41,6 +42,7 @@ class Tensor:
     positions: order.Integers | None = None
     vector: bool = False
     transposed: bool = False
+    whole: bool = False
 
     def coordinates(self) -> order.Integers:
         """(kept, N) coordinates of the kept coefficients."""
@@ -62,6 +64,20 @@ class Tensor:
         return dct.expand(self.core(), self.shape, range(len(self.shape))).astype(np.float32)
 
 
+def sparse(shape: tuple[int, ...], positions: order.Integers, values: Values, transposed: bool) -> Tensor:
+    """The coefficient tensor with `values` at `positions` (ascending) and zero elsewhere, as a prefix or explicitly:
+    whichever takes fewer bytes. Where everything is zero, one zero is kept."""
+    if not len(positions):
+        return Tensor(shape, np.zeros(1, np.float16), "prefix", transposed=transposed)
+    explicit = Tensor(shape, values, "explicit", positions, transposed=transposed)
+    kept = int(positions[-1]) + 1
+    if (kept - len(values)) * values.itemsize > len(_steps(explicit)):
+        return explicit
+    prefix = np.zeros(kept, values.dtype)
+    prefix[positions] = values
+    return Tensor(shape, prefix, "prefix", transposed=transposed)
+
+
 @dataclass(frozen=True, eq=False)
 class Package:
     """A network's name and its tensors in the order in which the graph's layers load them."""
@@ -71,6 +87,7 @@ class Package:
 
     @property
     def coefficients(self) -> int:
+        """How many coefficients are kept, zeros among them included."""
         return sum(len(t.values) for t in self.tensors if t.kind != "raw")
 
 
@@ -100,7 +117,7 @@ def factors(tensor: Tensor) -> Factors:
 
 def blobs(tensor: Tensor, execution: Literal["dense", "factored"]) -> tuple[NDArray[np.float32], ...]:
     """The weight blobs a runtime loads for one tensor, in load order, each with its axes as (out, in, …)."""
-    if execution == "factored" and tensor.kind != "raw" and len(tensor.shape) >= 2:
+    if execution == "factored" and tensor.kind != "raw" and not tensor.whole and len(tensor.shape) >= 2:
         parts = factors(tensor)
         return parts.inner, parts.core, parts.outer
     weight = tensor.weight()
@@ -163,11 +180,13 @@ def _form(tensor: Tensor) -> _Form:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
     if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
-    if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
-        raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
-    flags = _VECTOR * tensor.vector | _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
+    raw = tensor.kind == "raw"
+    if (tensor.vector and not raw) or (tensor.whole and raw) or (tensor.transposed and rank < 2):
+        raise ValueError("only raw tensors are vectors, only others are whole, only those of two axes are transposed")
+    flags = _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
+    flags |= _VECTOR * tensor.vector | _WHOLE * tensor.whole
     return _Form(
-        _KINDS.index(tensor.kind) | flags | rank << 5, tensor.shape[2:], None if tensor.kind == "raw" else count
+        _KINDS.index(tensor.kind) | flags | rank << 5, tensor.shape[2:], None if raw else count
     )
 
 
@@ -275,7 +294,7 @@ def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
 def _read_form(reader: _Reader, what: str) -> _Form:
     tag = reader.byte(f"{what} tag")
     rank, kind = tag >> 5, tag & 3
-    if not 1 <= rank <= 5 or kind == 3 or (tag & _VECTOR and kind != 0) or (tag & _TRANSPOSED and rank < 2):
+    if not 1 <= rank <= 5 or kind == 3 or (tag & _TRANSPOSED and rank < 2):
         raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
     kernel = tuple(reader.varint(f"{what} shape") for _ in range(rank - 2))
     return _Form(tag, kernel, None if kind == 0 else reader.varint(f"{what} number of coefficients"))
@@ -293,7 +312,8 @@ def _read_values(reader: _Reader, form: _Form, shape: tuple[int, ...], what: str
     dtype: np.dtype[Any] = np.dtype("<f4" if form.tag & _FLOAT32 else "<f2")
     values = np.frombuffer(reader.take(kept * dtype.itemsize, f"{what} values"), dtype)
     native = values.astype(dtype.newbyteorder("="))
-    return Tensor(shape, native, kind, positions, bool(form.tag & _VECTOR), bool(form.tag & _TRANSPOSED))
+    vector, whole = (bool(form.tag & flag) and (kind == "raw") == raw for flag, raw in ((_VECTOR, True), (_WHOLE, False)))
+    return Tensor(shape, native, kind, positions, vector, bool(form.tag & _TRANSPOSED), whole)
 
 
 def _read_positions(reader: _Reader, kept: int, elements: int, what: str) -> order.Integers:
