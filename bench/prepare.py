@@ -239,12 +239,12 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
             progress(0.8 * done, words)
 
         data = digits.load()
-        images, answers = data.train_inputs, data.train_labels
+        samples = training.Images(data.train_inputs, data.train_labels)
         learner = copy.deepcopy(network)
         if job.is_fr:
-            train.train(learner, images, answers, job.total, train.recipe(SEED), share)
+            train.train(learner, samples, train.targets(learner, job.total), train.recipe(SEED), share)
         else:
-            training.fit(learner, images, answers, training.recipe(SEED), share)
+            training.fit(learner, samples, training.recipe(SEED), share)
         torch.save(learner.state_dict(), folder / "state.pt")
 
     folder = cache.build("networks", job.network_key, make)

@@ -1,11 +1,12 @@
-"""Training of a small classifier on the CPU: what ordinary and compressed networks share."""
+"""Training of a network, ordinary or compressed: one loop, which goes on after an interruption as if there was none."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,15 +14,52 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.compress.checkpoint import Checkpoint
 from bench.records import Progress
+
+
+class Samples(Protocol):
+    """Images with their answers, which need not all be in memory."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Images (N, C, H, W) and classes, (N,) or per pixel (N, H, W), at `indices`; all without."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Samples in memory: images (N, C, H, W) float32 and classes int64."""
+
+    inputs: NDArray[np.float32]
+    answers: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        return (self.inputs, self.answers) if indices is None else (self.inputs[indices], self.answers[indices])
+
+
+class Truncation(Protocol):
+    """What a compression does after each step of the optimiser; `frequency.schedule.TailTruncation` is one."""
+
+    @property
+    def kept(self) -> int:
+        """Coefficients that the whole network keeps now."""
+
+    def step(self) -> None: ...
+    def state_dict(self) -> dict[str, float]: ...
+    def load_state_dict(self, state: dict[str, float]) -> None: ...
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train: Adam, its rate rising over the first twentieth and then falling to nothing along a cosine.
 
-    `distortion` scales random affine changes of the images: 1 is up to 0.2 rad of turn and shear, 12 % of size and 2
-    pixels in 28 of shift; 0 is none.
+    `distortion` scales random affine changes of the images: 1 is up to 0.2 rad of turn and shear, 12 % of size and 7 %
+    of shift, 0 is none. In the last `half` (a fraction) of the steps the network computes with parameters rounded to
+    float16, so that rounding them in the end changes nothing.
     """
 
     epochs: int
@@ -29,6 +67,7 @@ class Recipe:
     rate: float
     distortion: float
     seed: int
+    half: float = 0.0
 
 
 def recipe(seed: int) -> Recipe:
@@ -38,57 +77,163 @@ def recipe(seed: int) -> Recipe:
 
 def fit(
     network: nn.Module,
-    inputs: NDArray[np.float32],
-    labels: NDArray[np.int64],
+    samples: Samples,
     recipe: Recipe,
     progress: Progress,
+    *,
     groups: Iterable[dict[str, Any]] | None = None,
-    after_step: Callable[[], None] = lambda: None,
+    truncation: Truncation | None = None,
+    test: Samples | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train `network` in place on images (N, C, H, W) by cross-entropy, reproducibly.
+    """Train `network` in place by cross-entropy, on a GPU where there is one, and leave it on the CPU.
 
-    `groups` are Adam's parameter groups (by default all parameters at the recipe's rate). `after_step` is called after
-    each step.
+    `groups` are Adam's parameter groups (by default all parameters at the recipe's rate); `truncation` is stepped after
+    each of its steps; `test` samples are what the progress tells the accuracy of. With a `checkpoint` that holds a
+    state, training goes on from there: on the CPU to the very bytes that an unbroken training gives. All randomness
+    comes from the seed and the number of the step, so no generator's state is needed for that. Raises CorruptData for
+    a checkpoint that is damaged.
     """
-    generator = torch.Generator().manual_seed(recipe.seed)
-    images, answers = torch.from_numpy(inputs), torch.from_numpy(labels)
+    device = best_device()
+    network.to(device).train()
     optimiser = torch.optim.Adam(list(groups) if groups else network.parameters(), lr=recipe.rate)
-    batches = math.ceil(len(images) / recipe.batch)
-    steps = batches * recipe.epochs
-    warm = max(1, steps // 20)
-    rates = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / steps))
-    )
-    network.train()
-    for epoch in range(recipe.epochs):
-        for chosen in torch.split(torch.randperm(len(images), generator=generator), recipe.batch):
-            seen = distorted(images[chosen], recipe.distortion, generator)
-            loss = F.cross_entropy(network(seen), answers[chosen])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+    rates = [group["lr"] for group in optimiser.param_groups]
+    each = math.ceil(len(samples) / recipe.batch)
+    steps = recipe.epochs * each
+    begun = _resume(network, optimiser, truncation, checkpoint)
+    told = _Told(recipe.epochs, truncation)
+    with torch.random.fork_rng():
+        for step in range(begun, steps):
+            epoch, place = divmod(step, each)
+            if place == 0 or step == begun:
+                order = np.random.default_rng((recipe.seed, epoch)).permutation(len(samples))
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * _share(step, steps)
+            torch.manual_seed(recipe.seed << 32 | step)
+            inputs, answers = samples.read(order[place * recipe.batch : (place + 1) * recipe.batch])
+            images, labels = torch.from_numpy(inputs).to(device), torch.from_numpy(answers).to(device)
+            if recipe.distortion:
+                images, labels = distorted(images, labels, recipe.distortion)
+            with _half(network) if step >= steps * (1 - recipe.half) else nullcontext():
+                loss = F.cross_entropy(network(images), labels)
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
             # A truncated network's early steps are steep; without this some seeds never recover.
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
-            rates.step()
-            after_step()
-        progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1} of {recipe.epochs}, loss {loss.item():.3f}")
-    network.eval()
+            if truncation:
+                truncation.step()
+            if test and place == each - 1:
+                told.accuracy = accuracy(network, test)
+                network.train()
+            progress((step + 1) / steps, told.words(epoch, loss.item()))
+            if checkpoint and checkpoint.due:
+                checkpoint.save(_state(step + 1, network, optimiser, truncation))
+    network.cpu().eval()
 
 
-def distorted(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Each image turned, sheared, scaled and shifted a little, at random."""
+def best_device() -> torch.device:
+    """A GPU where torch finds one."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the recipe's rate, what holds at `step` of `steps`."""
+    warm = max(1, steps // 20)
+    return min(1, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+@contextmanager
+def _half(network: nn.Module) -> Iterator[None]:
+    """The network with parameters rounded to float16; afterwards with its own again, and the gradients it got."""
+    with torch.no_grad():
+        own = [(parameter, parameter.clone()) for parameter in network.parameters()]
+        for parameter, _ in own:
+            parameter.copy_(parameter.half())
+    yield
+    with torch.no_grad():
+        for parameter, values in own:
+            parameter.copy_(values)
+
+
+@dataclass
+class _Told:
+    """What is said of a training while it runs."""
+
+    epochs: int
+    truncation: Truncation | None
+    accuracy: float | None = None
+
+    def words(self, epoch: int, loss: float) -> str:
+        words = f"epoch {epoch + 1}/{self.epochs}, loss {loss:.3f}"
+        if self.accuracy is not None:
+            words += f", {self.accuracy:.1%} right"
+        return words + (f", {self.truncation.kept:,} kept" if self.truncation else "")
+
+
+def _state(
+    step: int, network: nn.Module, optimiser: torch.optim.Optimizer, truncation: Truncation | None
+) -> dict[str, Any]:
+    return {
+        "step": step,
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "truncation": truncation.state_dict() if truncation else {},
+    }
+
+
+def _resume(
+    network: nn.Module, optimiser: torch.optim.Optimizer, truncation: Truncation | None, checkpoint: Checkpoint | None
+) -> int:
+    """Put everything where the checkpoint says it was; returns the number of steps done."""
+    state = checkpoint.load() if checkpoint else None
+    if state is None:
+        return 0
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    if truncation:
+        truncation.load_state_dict(state["truncation"])
+    step: int = state["step"]
+    return step
+
+
+def distorted(images: Tensor, labels: Tensor, amount: float) -> tuple[Tensor, Tensor]:
+    """Each image turned, sheared, scaled and shifted a little, at random, and its labels (N, H, W) with it."""
 
     def some(scale: float, *shape: int) -> Tensor:
-        return (torch.rand(len(images), *shape, generator=generator) * 2 - 1) * scale * amount
+        return (torch.rand(len(images), *shape) * 2 - 1) * scale * amount
 
     angle, shear, size, shift = some(0.2), some(0.2), 1 + some(0.12, 2), some(4 / 28, 2)
     turn = torch.stack((angle.cos(), shear - angle.sin(), angle.sin(), angle.cos()), dim=1).view(-1, 2, 2)
-    grid = F.affine_grid(torch.cat((turn * size[:, :, None], shift[:, :, None]), dim=2), list(images.shape), False)
-    return F.grid_sample(images, grid, align_corners=False)
+    change = torch.cat((turn * size[:, :, None], shift[:, :, None]), dim=2).to(images.device)
+    grid = F.affine_grid(change, list(images.shape), False)
+    if labels.dim() == 3:
+        moved = F.grid_sample(labels[:, None].to(images.dtype), grid, mode="nearest", align_corners=False)
+        labels = moved[:, 0].to(labels.dtype)
+    return F.grid_sample(images, grid, align_corners=False), labels
 
 
 @torch.no_grad()
-def top1(network: nn.Module, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The fraction of images (N, C, H, W) that the network names right."""
-    found = network(torch.from_numpy(inputs)).argmax(1)
-    return float((found == torch.from_numpy(labels)).double().mean())
+def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
+    """Top-1 over images with one class each; over images with a class per pixel, the mean Dice of class 1.
+
+    Leaves the network in evaluation mode.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    total = 0.0
+    for chosen in np.array_split(np.arange(len(samples)), math.ceil(len(samples) / batch)):
+        inputs, answers = samples.read(chosen)
+        found = network(torch.from_numpy(inputs).to(device)).argmax(1).cpu()
+        expected = torch.from_numpy(answers)
+        if expected.dim() == 1:
+            total += float((found == expected).double().sum())
+        else:
+            ours, theirs = found.flatten(1) == 1, expected.flatten(1) == 1
+            both = (ours & theirs).sum(1).double()
+            size = (ours.sum(1) + theirs.sum(1)).double()
+            # Nothing found where nothing is counts as right.
+            total += float(torch.where(size > 0, 2 * both / size.clamp(min=1), 1.0).sum())
+    return total / len(samples)

@@ -1,4 +1,4 @@
-"""FR layers, their factored form, the schedule and training, on real torch layers and real digits."""
+"""FR layers, their factored form and the schedule, on real torch layers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ import scipy.fft
 import torch
 from torch import nn
 
-from bench.compress import training
-from bench.compress.frequency import factor, layers, order, schedule, train
-from bench.data import digits
+from bench.compress.frequency import factor, layers, order, schedule
 from bench.errors import CorruptData, UsageError
-from bench.models import model
 
 LAYERS = {
     "plain": (nn.Conv2d(5, 7, 3, padding=1), (2, 5, 9, 8)),
@@ -187,42 +184,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def data() -> digits.Digits:
-    return digits.load()
-
-
-def test_training_learns_digits_to_exactly_its_total(data: digits.Digits) -> None:
-    """A short training: well above what an untrained network does, at the total, in float16 values."""
-    torch.manual_seed(0)
-    network = model("lenet5").build("frequency")
-    seen: list[float] = []
-    recipe = training.Recipe(epochs=4, batch=50, rate=0.1, distortion=0.0, seed=0)
-    train.train(
-        network, data.train_inputs[::2], data.train_labels[::2], 7_668, recipe, lambda done, _: seen.append(done)
-    )
-    assert sum(site.coefficients.numel() for site in layers.sites(network).values()) == 7_668
-    for parameter in network.parameters():
-        assert torch.equal(parameter, parameter.half().float())
-    assert training.top1(network, data.test_inputs, data.test_labels) > 0.5
-    assert seen == [0.25, 0.5, 0.75, 1.0]
-
-
-def test_training_is_reproducible(data: digits.Digits) -> None:
-    recipe = training.Recipe(epochs=1, batch=100, rate=0.1, distortion=1.0, seed=3)
-    found = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        network = model("lenet5").build("frequency")
-        train.train(network, data.train_inputs[:500], data.train_labels[:500], 776, recipe, lambda *_: None)
-        found.append(network.state_dict())
-    assert found[0].keys() == found[1].keys()
-    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
-
-
-def test_distortion_of_nothing_changes_nothing(data: digits.Digits) -> None:
-    images = torch.from_numpy(data.train_inputs[:10])
-    torch.testing.assert_close(training.distorted(images, 0.0, torch.Generator()), images, atol=1e-5, rtol=0)
-    assert not torch.allclose(training.distorted(images, 1.0, torch.Generator()), images, atol=0.1)

@@ -59,6 +59,11 @@ class TailTruncation:
             frequency.truncate(kept)
 
     @property
+    def kept(self) -> int:
+        """Coefficients that the whole network keeps now."""
+        return sum(site.frequency.kept for site in self._sites.values())
+
+    @property
     def finished(self) -> bool:
         return all(site.frequency.kept <= self._targets[name] for name, site in self._sites.items())
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
-from bench.compress.frequency.schedule import TailTruncation, uniform
-from bench.compress.training import Recipe, fit
+from bench.compress.frequency.schedule import GAMMA, TailTruncation, uniform
+from bench.compress.training import Recipe, Samples, fit
 from bench.records import Progress
 
 HEADROOM = 4
@@ -19,11 +20,13 @@ HEADROOM = 4
 ENERGY = 0.4
 """Norm of each output's weights at the start: a third of what He's rule gives. Low frequencies all add up, so that
 its full size starts far too steep."""
+HALF = 0.1
+"""The last part of the training, which computes with float16 values."""
 
 
 def recipe(seed: int) -> Recipe:
     """What suits a small FR network and a few thousand digits."""
-    return Recipe(epochs=45, batch=50, rate=0.08, distortion=0.7, seed=seed)
+    return Recipe(epochs=45, batch=50, rate=0.04, distortion=0.7, seed=seed, half=HALF)
 
 
 def targets(network: nn.Module, total: int) -> dict[str, int]:
@@ -49,34 +52,74 @@ def seed_coefficients(network: nn.Module, seed: int, energy: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     for site in sites(network).values():
         site.coefficients.normal_(0, energy * unit(site, site.frequency.kept), generator=generator)
-        if isinstance(site.module.bias, Tensor):
-            site.module.bias.zero_()
+        # An attention's projections have their biases elsewhere, zero from the start.
+        if isinstance(bias := getattr(site.module, "bias", None), Tensor):
+            bias.zero_()
 
 
 def train(
     network: nn.Module,
-    inputs: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    total: int,
+    samples: Samples,
+    kept: Mapping[str, int],
     recipe: Recipe,
     progress: Progress,
+    *,
+    test: Samples | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Compress `network` in place to `total` coefficients, trained on images (N, C, H, W) from seeded coefficients.
+    """Compress `network` in place to `kept` coefficients per site, trained from seeded ones; see `training.fit`.
 
-    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values. The recipe's
-    rate is of a layer's weight as a whole: coefficients take steps of rate · `unit`, so that one rate suits any number
-    of them. Raises UsageError for a total that the network cannot have.
+    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values.
     """
-    sizes, kept = _sizes(network), targets(network, total)
+    sizes = _sizes(network)
     compress(network, {name: min(sizes[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
-    groups = [
-        {"params": [site.coefficients], "lr": recipe.rate * unit(site, kept[name])}
-        for name, site in sites(network).items()
-    ]
-    biases = [site.module.bias for site in sites(network).values() if site.module.bias is not None]
-    groups.append({"params": biases, "lr": recipe.rate / 40})
-    truncation = TailTruncation(network, kept)
-    fit(network, inputs, labels, recipe, progress, groups, truncation.step)
+    steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
+    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), test, checkpoint)
+
+
+def fine_tune(
+    network: nn.Module,
+    samples: Samples,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    test: Samples | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> None:
+    """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit`."""
+    kept = {name: site.frequency.kept for name, site in sites(network).items()}
+    _fit(network, samples, kept, recipe, progress, GAMMA, test, checkpoint)
+
+
+def _fit(
+    network: nn.Module,
+    samples: Samples,
+    kept: Mapping[str, int],
+    recipe: Recipe,
+    progress: Progress,
+    gamma: float,
+    test: Samples | None,
+    checkpoint: Checkpoint | None,
+) -> None:
+    truncation = TailTruncation(network, kept, gamma)
+    groups = _groups(network, kept, recipe.rate)
+    fit(network, samples, recipe, progress, groups=groups, truncation=truncation, test=test, checkpoint=checkpoint)
     truncation.finish()
     round_to_half(network)
+
+
+def _groups(network: nn.Module, kept: Mapping[str, int], rate: float) -> list[dict[str, Any]]:
+    """Adam's parameter groups. The rate is of a layer's weight as a whole: coefficients take steps of rate · `unit`, so
+    that one rate suits any number of them; biases and norms take a fortieth of it."""
+    found = sites(network)
+    groups = [{"params": [site.coefficients], "lr": rate * unit(site, kept[name])} for name, site in found.items()]
+    ours = {id(site.coefficients) for site in found.values()}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in ours]
+    return [*groups, {"params": others, "lr": rate / 40}] if others else groups
+
+
+def _gamma(kept: Mapping[str, int], steps: int) -> float:
+    """As published, or more where a short training would not reach its target by half its steps otherwise."""
+    excess = (HEADROOM - 1) * max(kept.values())
+    return max(GAMMA, 1 - math.pow(excess, -2 / steps))
