@@ -25,6 +25,7 @@ _WEIGHTED: dict[tuple[type[nn.Module], ...], tuple[str, ...]] = {
     (nn.MultiheadAttention,): ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
 }
 """What FR compresses: types of layers and their weights. An attention's `out_proj` is a Linear of its own."""
+_PART_OF_ATTENTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 
 
 class Frequency(nn.Module):
@@ -69,9 +70,13 @@ class Frequency(nn.Module):
     def forward(self, coefficients: Tensor) -> Tensor:
         core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, self.index, coefficients[: self.kept])
         core = core.view(self.box)
-        # Always the last axis is expanded and comes out first: after N turns the axes are in order again.
+        # Always the last axis is expanded and comes out first: after N turns the axes are in order again. The last turn
+        # is by far the largest and writes each weight once. Its small operand is laid out anew, since the product's
+        # backward is several times slower over a transposed one.
         for matrix in reversed(self._bases()):
-            core = torch.tensordot(matrix, core, dims=([1], [core.dim() - 1]))
+            others = core.shape[:-1]
+            core = matrix @ core.reshape(-1, core.shape[-1]).T.contiguous()
+            core = core.view(-1, *others)
         return core
 
     def right_inverse(self, weight: Tensor) -> Tensor:
@@ -105,6 +110,11 @@ class Site:
         return cast(Tensor, getattr(self.module, self.parameter))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The weight's, without computing it."""
+        return self.frequency.shape if self.compressed else tuple(self.weight.shape)
+
+    @property
     def parametrized(self) -> bool:
         return parametrize.is_parametrized(self.module, self.parameter)
 
@@ -131,6 +141,14 @@ class Site:
     def transposed(self) -> bool:
         """Whether the weight's first two axes are (in, out) instead of (out, in)."""
         return isinstance(self.module, _TRANSPOSED)
+
+    @property
+    def factorable(self) -> bool:
+        """Whether the layer can be run as 1×1 → core → 1×1: not if its channels are in groups, its padding is more
+        than zeros, or it belongs to an attention, which computes with the weight itself."""
+        if isinstance(self.module, nn.Conv2d | nn.ConvTranspose2d):
+            return self.module.groups == 1 and self.module.padding_mode == "zeros"
+        return isinstance(self.module, nn.Linear) and not isinstance(self.module, _PART_OF_ATTENTION)
 
     @property
     def _parametrizations(self) -> parametrize.ParametrizationList:
@@ -161,15 +179,15 @@ def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
     Raises UsageError, with nothing changed, for a network that cannot be compressed: compressed already, not yet
     initialised, weights shared between layers or computed from other parameters.
     """
-    found = sites(network)
-    _check(network, found)
-    for name, site in found.items():
+    check(network)
+    for name, site in sites(network).items():
         parametrization = Frequency(tuple(site.weight.shape), kept[name]).to(site.weight)
         parametrize.register_parametrization(site.module, site.parameter, parametrization)
 
 
-def _check(network: nn.Module, found: Mapping[str, Site]) -> None:
-    """Raises UsageError unless FR can take over these sites."""
+def check(network: nn.Module) -> None:
+    """Raises UsageError, with words, unless `compress` can compress `network`."""
+    found = sites(network)
     if not found:
         raise UsageError("the network has no weights that Frequency Regularization compresses")
     owners: dict[Tensor | None, list[str]] = {}
@@ -230,16 +248,17 @@ def shipped(name: str, network: nn.Module) -> Package:
 
     Whoever writes the package for a graph puts its tensors in that graph's load order.
     """
-    return Package(name, tuple(_tensor(part) for _, part in parts(network)))
+    return Package(name, tuple(tensor_of(part) for _, part in parts(network)))
 
 
-def _tensor(part: Site | Tensor) -> package.Tensor:
+def tensor_of(part: Site | Tensor) -> package.Tensor:
+    """One of `parts` as it is shipped."""
     if isinstance(part, Site) and part.compressed:
         values = _stored(part.coefficients.detach()[: part.frequency.kept])
-        return package.Tensor(part.frequency.shape, values, "prefix", transposed=part.transposed)
+        return package.Tensor(part.shape, values, "prefix", transposed=part.transposed)
     if isinstance(part, Site):
-        whole = part.weight.detach()
-        return package.Tensor(tuple(whole.shape), _stored(whole.flatten()), "raw", transposed=part.transposed)
+        values = _stored(part.weight.detach().flatten())
+        return package.Tensor(part.shape, values, "raw", transposed=part.transposed)
     return package.Tensor(tuple(part.shape) or (1,), _stored(part.detach().flatten()), "raw", vector=True)
 
 
