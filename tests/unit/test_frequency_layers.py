@@ -12,7 +12,7 @@ import scipy.fft
 import torch
 from torch import nn
 
-from bench.compress.frequency import factor, layers, order, schedule
+from bench.compress.frequency import budget, factor, layers, order, schedule
 from bench.errors import CorruptData, UsageError
 
 LAYERS = {
@@ -91,20 +91,20 @@ def test_grouped_layers_are_not_factored() -> None:
 
 def test_uniform_split_as_published() -> None:
     unet = {f"layer{i}": 10_000 for i in range(22)} | {"outc": 128}
-    assert set(schedule.uniform(unet, 759).values()) == {33}
+    assert set(budget.uniform(unet, 759).values()) == {33}
 
 
 def test_uniform_split_hands_on_what_a_small_tensor_cannot_use() -> None:
     sizes = {"conv1": 500, "conv2": 25_000, "fc1": 400_000, "fc2": 5_000}
-    kept = schedule.uniform(sizes, 7_668)
+    kept = budget.uniform(sizes, 7_668)
     assert kept == {"conv1": 500, "conv2": 2_389, "fc1": 2_389, "fc2": 2_390}
-    assert schedule.uniform(sizes, sum(sizes.values())) == sizes
+    assert budget.uniform(sizes, sum(sizes.values())) == sizes
 
 
 @pytest.mark.parametrize("total", [3, 431_000])
 def test_impossible_totals_are_refused(total: int) -> None:
     with pytest.raises(UsageError, match="cannot be shared"):
-        schedule.uniform({"a": 10, "b": 20, "c": 30, "d": 40}, total)
+        budget.uniform({"a": 10, "b": 20, "c": 30, "d": 40}, total)
 
 
 def test_tail_truncation_follows_its_formula_and_arrives() -> None:

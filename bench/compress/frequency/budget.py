@@ -12,7 +12,6 @@ import scipy.fft
 from torch import nn
 
 from bench.compress.frequency.layers import Site, sites
-from bench.compress.frequency.schedule import uniform
 from bench.errors import UnknownName, UsageError
 
 Split = Callable[[int], dict[str, int]]
@@ -43,6 +42,19 @@ def budget(name: str, network: nn.Module) -> Split:
     if name == "energy":
         return energy(network)
     raise UnknownName.of("budget", name, ("uniform", "energy"))
+
+
+def uniform(sizes: Mapping[str, int], total: int) -> dict[str, int]:
+    """`total` coefficients shared equally over tensors of these sizes, as published.
+
+    What a small tensor cannot use goes to the others; what does not divide goes to the first ones.
+    Raises UsageError unless len(sizes) ≤ total ≤ the sum of sizes.
+    """
+    check(total, sizes)
+    kept: dict[str, int] = {}
+    for name in sorted(sizes, key=lambda name: sizes[name]):
+        kept[name] = min(sizes[name], math.ceil((total - sum(kept.values())) / (len(sizes) - len(kept))))
+    return {name: kept[name] for name in sizes}
 
 
 class _Segment(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which layer keeps how much, and dynamic tail truncation: how it gets there during training."""
+"""Dynamic tail truncation: how a network gets from many coefficients to few while it is trained."""
 
 from __future__ import annotations
 
@@ -9,26 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.compress.frequency.layers import sites
-from bench.errors import CorruptData, UsageError
+from bench.errors import CorruptData
 
 GAMMA = 0.01  # as published
-
-
-def uniform(sizes: Mapping[str, int], total: int) -> dict[str, int]:
-    """`total` coefficients shared equally over tensors of these sizes, as published.
-
-    What a small tensor cannot use goes to the others; what does not divide goes to the first ones.
-    Raises UsageError unless len(sizes) ≤ total ≤ the sum of sizes.
-    """
-    if not len(sizes) <= total <= sum(sizes.values()):
-        raise UsageError(
-            f"{total:,} coefficients cannot be shared over {len(sizes)} tensors with {sum(sizes.values()):,} weights",
-            f"Ask for between {len(sizes)} and {sum(sizes.values()):,}.",
-        )
-    kept: dict[str, int] = {}
-    for name in sorted(sizes, key=lambda name: sizes[name]):
-        kept[name] = min(sizes[name], math.ceil((total - sum(kept.values())) / (len(sizes) - len(kept))))
-    return {name: kept[name] for name in sizes}
 
 
 class TailTruncation:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.compress.checkpoint import Checkpoint
+from bench.compress.frequency.budget import sizes, uniform
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
-from bench.compress.frequency.schedule import GAMMA, TailTruncation, uniform
+from bench.compress.frequency.schedule import GAMMA, TailTruncation
 from bench.compress.training import Recipe, Samples, fit
 from bench.records import Progress
 
@@ -31,11 +32,7 @@ def recipe(seed: int) -> Recipe:
 
 def targets(network: nn.Module, total: int) -> dict[str, int]:
     """How many coefficients each layer of an uncompressed network keeps of `total`. Raises UsageError."""
-    return uniform(_sizes(network), total)
-
-
-def _sizes(network: nn.Module) -> dict[str, int]:
-    return {name: site.weight.numel() for name, site in sites(network).items()}
+    return uniform(sizes(network), total)
 
 
 def unit(site: Site, kept: int) -> float:
@@ -71,8 +68,8 @@ def train(
 
     Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values.
     """
-    sizes = _sizes(network)
-    compress(network, {name: min(sizes[name], HEADROOM * kept[name]) for name in kept})
+    most = sizes(network)
+    compress(network, {name: min(most[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
     _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), test, checkpoint)
