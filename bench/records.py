@@ -24,6 +24,8 @@ Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 Execution = Literal["stock", "dense", "factored"]
 WeightsFormat = Literal["ncnn", "frq"]
+Task = Literal["classification", "segmentation", "reconstruction"]
+"""What a network answers: a class for the image, one for each pixel, or the image itself."""
 Status = Literal["ok", "tagged", "failed"]
 
 
@@ -82,7 +84,7 @@ class Artifact(Record):
     execution: Execution
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-    task: Literal["classification", "segmentation"]
+    task: Task
     parameters: int
     coefficients: int | None = None
     trained: bool = True

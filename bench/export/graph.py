@@ -5,6 +5,7 @@ Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure; def
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,18 +22,31 @@ _CONVOLUTION = {
 }  # fmt: skip
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "Convolution": _CONVOLUTION | {"18": "0"},
+    "ConvolutionDepthWise": _CONVOLUTION | {"18": "0", "7": "1"},
     "Deconvolution": _CONVOLUTION | {"18": "0", "19": "=18"},
+    "DeconvolutionDepthWise": _CONVOLUTION | {"18": "0", "19": "=18", "7": "1"},
     "InnerProduct": {"1": "0", "9": "0"},
     "Pooling": {
         "0": "0", "11": "=1", "2": "1", "12": "=2",
         "3": "0", "14": "=3", "13": "=3", "15": "=13", "4": "0", "5": "0", "6": "0", "7": "0",
     },
+    "BinaryOp": {"0": "0", "1": "0"},
     "Concat": {"0": "0"},
+    "Gemm": {"2": "0", "3": "0", "4": "0", "5": "0", "6": "0", "10": "0", "11": "0", "12": "0", "13": "0", "14": "0"},
+    "LayerNorm": {"2": "1"},
+    "Permute": {"0": "0"},
+    "SDPA": {"5": "0", "7": "0"},
+    "Slice": {"1": "0"},
     "Padding": {"0": "0", "1": "0", "2": "0", "3": "0", "4": "0", "5": "0.0", "6": "0"},
 }  # fmt: skip
 """What a layer takes for a parameter that is not written: a value, or (`=k`) that of parameter k."""
 
-_WEIGHTLESS = {"Input", "Pooling", "ReLU", "Flatten", "Split", "Concat", "Padding"}
+_WEIGHTLESS = {
+    "BinaryOp", "Clip", "Concat", "Crop", "Dropout", "ELU", "Eltwise", "ExpandDims", "Flatten", "GELU", "HardSigmoid",
+    "HardSwish", "Input", "Interp", "MatMul", "Mish", "Padding", "Permute", "PixelShuffle", "Pooling", "ReLU",
+    "Reduction", "Reshape", "SDPA", "ShuffleChannel", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Squeeze",
+    "Swish", "TanH", "UnaryOp",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,22 +71,32 @@ class Layer:
     def blobs(self) -> tuple[Blob, ...]:
         """The weights it loads, in order. Raises ExportRefused for a type that is not known here."""
         number = {key: int(value) for key, value in self.parameters.items() if value.isdecimal()}
+
+        def blobs(*counts: tuple[int, bool]) -> tuple[Blob, ...]:
+            return tuple(Blob(self.name, count, typed) for count, typed in counts if count)
+
         match self.type:
-            case "Convolution" | "Deconvolution":
-                weights, bias = number["6"], number.get("5", 0)
+            case "Convolution" | "ConvolutionDepthWise" | "Deconvolution" | "DeconvolutionDepthWise":
+                return blobs((number["6"], True), (number["0"] * number.get("5", 0), False))
             case "InnerProduct":
-                weights, bias = number["2"], number.get("1", 0)
+                return blobs((number["2"], True), (number["0"] * number.get("1", 0), False))
+            case "Gemm" if number.get("4", 0) == 0 and self.parameters.get("10") in ("-1", "4"):
+                # The second matrix is the weight; a bias, one value a column (10=4), is loaded like a matrix too.
+                bias = number["8"] * number.get("6", 0) if number.get("10") else 0
+                return blobs((number["8"] * number["9"] * number.get("5", 0), True), (bias, True))
+            case "LayerNorm":
+                return blobs(*((number["0"], False),) * 2 * number.get("2", 1))
+            case "MemoryData":
+                sizes = [number[key] for key in ("0", "1", "11", "2") if number.get(key, 0)]
+                return blobs((math.prod(sizes) if sizes else 0, number.get("21", 1) == 0))
             case "InstanceNorm" if number.get("2", 1) == 0:
                 return ()
             case _ if self.type in _WEIGHTLESS:
                 return ()
-            case _:
-                raise ExportRefused(
-                    f"the converted network has a layer {self.name!r} of type {self.type}, whose weights are not known",
-                    "A norm that is left could not be folded; another type must be added to bench/export/graph.py.",
-                )
-        blob = Blob(self.name, weights, typed=True)
-        return (blob, Blob(self.name, number["0"], typed=False)) if bias else (blob,)
+        raise ExportRefused(
+            f"the converted network has a layer {self.name!r} of type {self.type}, whose weights are not known",
+            "A norm that is left could not be folded; another type must be added to bench/export/graph.py.",
+        )
 
     def short(self) -> Layer:
         """The same layer without the parameters that say what is the default anyway."""

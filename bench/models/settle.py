@@ -13,6 +13,8 @@ def settle(network: nn.Module, inputs: Tensor) -> None:
     Activations then neither die nor blow up, so that an untrained network computes as much as a trained one.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
     network.train()
     for norm in norms:
         norm.momentum = None  # the plain average over what it is shown

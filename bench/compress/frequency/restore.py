@@ -28,8 +28,8 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
     for number, ((name, part), tensor) in enumerate(zip(parts, package.tensors, strict=True), 1):
         site = part if isinstance(part, layers.Site) else None
         shape = tuple(site.weight.shape if site else cast(torch.Tensor, part).shape) or (1,)
-        given = (tensor.shape, tensor.vector, tensor.transposed)
-        if given != (shape, site is None, site is not None and site.transposed):
+        given = (tensor.shape, tensor.vector and site is not None, tensor.transposed)
+        if given != (shape, False, site is not None and site.transposed):
             flags = ", transposed" * tensor.transposed + ", a vector" * tensor.vector
             told = "×".join(map(str, tensor.shape)) + flags
             raise _mismatch(package, f"its tensor {number} is {told} where {name} is {'×'.join(map(str, shape))}")

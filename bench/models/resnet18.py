@@ -1,0 +1,10 @@
+"""ResNet-18, by default as for CIFAR-10; `resnet.py` defines it."""
+
+from __future__ import annotations
+
+from bench.models import Form
+from bench.models.resnet import ResNet, Stem
+
+
+def build(form: Form, classes: int = 10, stem: Stem = "cifar") -> ResNet:
+    return ResNet((2, 2, 2, 2), classes, stem)
