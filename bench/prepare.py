@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -75,7 +75,7 @@ def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress)
     return Prepared(
         tuple(_artifact(folder) for folder in folders.values()),
         samples / "samples.bin",
-        np.load(labels) if labels.is_file() else None,
+        np.load(labels) if labels.is_file() and spec.trained else None,
         {variant: np.load(folder / "reference.npy") for variant, folder in folders.items()},
         (samples / "source.txt").read_text(encoding="utf-8"),
     )
@@ -99,7 +99,7 @@ class _Job:
     def network_key(self) -> str:
         """Of everything that determines the network's weights."""
         kept = str(self.total) if self.is_fr else ""
-        sources = _sources(f"models/{self.spec.name}.py", "models/settle.py", "data", "compress", "prepare.py")
+        sources = _sources("models", "data", "compress", "prepare.py")
         return content_key(self.spec.name, kept, str(SEED), metadata.version("torch"), *sources)
 
     @property
@@ -194,19 +194,19 @@ def _file(path: Path, role: Literal["graph", "weights", "torchscript"]) -> Artif
 
 def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
     """Graph, TorchScript and weights.frq of a compressed network; returns the latter's name and its coefficients."""
-    from bench.compress.frequency import factor, layers, package
-    from bench.export import artifact
+    from bench.compress.frequency import factor, layers, norms, package
+    from bench.export import artifact, pnnx
 
+    network = norms.folded(network)
+    layers.round_to_half(network)
     shipped = layers.shipped(job.spec.name, network)
-    if job.variant == "fr-factored":
-        plain = factor.factored(network)
-        made = [package.blobs(tensor, "factored") for tensor in shipped.tensors]
-    else:
-        plain = layers.decoded(network)
-        made = [package.blobs(tensor, "dense") for tensor in shipped.tensors]
-    recipes = [artifact.Recipe(blobs, not t.vector) for blobs, t in zip(made, shipped.tensors, strict=True)]
-    order = artifact.export_recipes(plain, job.shape, recipes, folder)
-    in_order = package.Package(shipped.name, tuple(shipped.tensors[index] for index in order))
+    recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
+    order = artifact.export_recipes(layers.decoded(network), job.shape, recipes, folder)
+    if VARIANTS[job.variant] == "factored":
+        # The runner factors the graph by itself; torch has to be given the factored network.
+        pnnx.trace(factor.factored(network), job.shape, folder / "network.pt")
+    tensors = (replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)
+    in_order = package.Package(shipped.name, tuple(tensors))
     (folder / "weights.frq").write_bytes(package.write(in_order))
     return "weights.frq", in_order.coefficients
 
@@ -216,6 +216,7 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
     import torch
 
     from bench.compress.frequency import layers, train
+    from bench.models.settle import settle
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
@@ -223,12 +224,9 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
     if not job.spec.trained:
         if job.is_fr:
             layers.compress(network, train.targets(network, job.total))
-            train.seed_coefficients(network, SEED, energy=1.0)
+            train.seed_coefficients(network, SEED, train.ENERGY)
             layers.round_to_half(network)
-        else:
-            from bench.models.settle import settle
-
-            settle(network, torch.from_numpy(inputs[:1]))
+        settle(network, torch.from_numpy(inputs[:1]))
         return network.eval()
 
     def make(folder: Path) -> None:

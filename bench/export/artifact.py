@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,9 +31,19 @@ BLOB_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a runtime will make of one tensor of a package: these blobs, one after the other. `typed` as in ncnn."""
+    """What a runtime will make of one tensor of a package, executed dense.
 
-    blobs: tuple[Array, ...]
+    `typed` as in ncnn; None for values that are stored as they are, which a layer may load either way.
+    """
+
+    blob: Array
+    typed: bool | None
+
+
+class Loaded(NamedTuple):
+    """The place of a recipe in the list, and whether the graph loads its blob with a type word before it."""
+
+    index: int
     typed: bool
 
 
@@ -54,8 +65,9 @@ def export_ordinary(network: nn.Module, shape: tuple[int, int, int], folder: Pat
 
 def export_recipes(
     network: nn.Module, shape: tuple[int, int, int], recipes: Sequence[Recipe], folder: Path
-) -> tuple[int, ...]:
-    """Write graph.param and network.pt, and return the order in which the graph loads `recipes`.
+) -> tuple[Loaded, ...]:
+    """Write graph.param and network.pt of a network with decoded weights, and return the order in which the graph
+    loads `recipes`, and how.
 
     Raises ToolMissing, and ExportRefused unless the recipes, in that order, make exactly the weights of `network`.
     """
@@ -75,36 +87,29 @@ def _convert(network: nn.Module, shape: tuple[int, int, int], folder: Path) -> t
     return converted, parsed
 
 
-def load_order(recipes: Sequence[Recipe], blobs: Sequence[graph.Blob], values: Sequence[Array]) -> tuple[int, ...]:
-    """Which recipe makes the next blobs, again and again to the end. Raises ExportRefused for a blob that none makes,
+def load_order(recipes: Sequence[Recipe], blobs: Sequence[graph.Blob], values: Sequence[Array]) -> tuple[Loaded, ...]:
+    """Which recipe makes the next blob, again and again to the end. Raises ExportRefused for a blob that none makes,
     and for a recipe that is left over."""
-    order: list[int] = []
-    at = 0
-    while at < len(blobs):
-        for index, recipe in enumerate(recipes):
-            if index not in order and _makes(recipe, blobs[at:], values[at:]):
-                order.append(index)
-                at += len(recipe.blobs)
-                break
-        else:
+    order: list[Loaded] = []
+    left = list(range(len(recipes)))
+    for blob, value in zip(blobs, values, strict=True):
+        index = next((index for index in left if _makes(recipes[index], blob, value)), None)
+        if index is None:
             raise ExportRefused(
-                f"no tensor of the package makes the {blobs[at].count} weights that {blobs[at].layer} loads",
+                f"no tensor of the package makes the {blob.count} weights that {blob.layer} loads",
                 "The converter changed them; this network cannot be shipped as coefficients.",
             )
-    if len(order) != len(recipes):
-        raise ExportRefused(f"{len(recipes) - len(order)} tensors of the package are loaded by no layer")
+        order.append(Loaded(index, blob.typed))
+        left.remove(index)
+    if left:
+        raise ExportRefused(f"{len(left)} tensors of the package are loaded by no layer")
     return tuple(order)
 
 
-def _makes(recipe: Recipe, blobs: Sequence[graph.Blob], values: Sequence[Array]) -> bool:
-    if len(recipe.blobs) > len(blobs):
+def _makes(recipe: Recipe, blob: graph.Blob, value: Array) -> bool:
+    if recipe.typed not in (None, blob.typed) or recipe.blob.size != value.size:
         return False
-    return all(
-        blob.typed == recipe.typed
-        and made.size == value.size
-        and np.abs(made.reshape(-1) - value).max() <= BLOB_TOLERANCE * np.abs(value).max()
-        for made, blob, value in zip(recipe.blobs, blobs, values, strict=False)
-    )
+    return bool(np.abs(recipe.blob.reshape(-1) - value).max() <= BLOB_TOLERANCE * np.abs(value).max())
 
 
 def reference(torchscript: Path, inputs: Array) -> Array:

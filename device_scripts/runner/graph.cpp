@@ -26,10 +26,10 @@ bool is_built(const std::string& type) {
 Graph::Graph(const std::string& path, const std::string& input, const std::string& output) {
     const std::vector<uint8_t> bytes = read_whole(path, kLargestGraph, Exit::bad_graph);
     const auto refuse = [&](const std::string& why) { throw Failure(Exit::bad_graph, path + ": " + why); };
-    text_.assign(bytes.begin(), bytes.end());
-    if (text_.find('\0') != std::string::npos) refuse("not text");
+    text.assign(bytes.begin(), bytes.end());
+    if (text.find('\0') != std::string::npos) refuse("not text");
 
-    std::istringstream lines(text_);
+    std::istringstream lines(text);
     std::string magic;
     long layer_count = 0, blob_count = 0, layers = 0;
     if (!(lines >> magic) || magic != kMagic) refuse(std::string("it does not begin with ") + kMagic);

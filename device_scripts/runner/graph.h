@@ -12,15 +12,10 @@ public:
     // blobs are made before they are used, and that has the two blobs `input` (of an Input layer) and `output`.
     Graph(const std::string& path, const std::string& input, const std::string& output);
 
-    // Null-terminated, as ncnn wants it.
-    const char* text() const { return text_.c_str(); }
-    size_t size() const { return text_.size(); }
+    std::string text;
 
     // What the Input layer says about the shape, 0 where it leaves it open.
     int width = 0, height = 0, channels = 0;
-
-private:
-    std::string text_;
 };
 
 }  // namespace bench

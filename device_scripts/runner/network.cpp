@@ -49,10 +49,14 @@ void expect_precision(Precision precision) {
 Network::Network(const Job& job) : input_(job.input), output_(job.output) {
     const int64_t start = now_ns();
     enter_phase(Exit::bad_graph, "reading the graph");
-    const Graph graph(job.graph, job.input, job.output);
+    Graph graph(job.graph, job.input, job.output);
+    enter_phase(Exit::bad_weights, "reading the weights");
+    weights_ = open_weights(job, graph.text);
+
+    enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
-    const auto* text = reinterpret_cast<const unsigned char*>(graph.text());
-    const ncnn::DataReaderFromMemory reader(text, graph.size());
+    const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
+    const ncnn::DataReaderFromMemory reader(text, graph.text.size());
     if (net_.load_param(reader) != 0) {
         throw Failure(Exit::bad_graph, job.graph + ": ncnn refuses it; its own words are on standard error");
     }
@@ -63,7 +67,6 @@ Network::Network(const Job& job) : input_(job.input), output_(job.output) {
     channels_ = graph.channels;
 
     enter_phase(Exit::bad_weights, "loading the weights");
-    weights_ = open_weights(job);
     const int status = net_.load_model(*weights_);
     weights_->finish(status == 0);
     if (status != 0) {

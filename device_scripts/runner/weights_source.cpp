@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dct.h"
+#include "factor.h"
 #include "frq.h"
 #include "process.h"
 
@@ -73,11 +74,11 @@ void copy_raw(const FrqTensor& tensor, float* to) {
 // keeps it in, so that is where it is decoded: no second copy, and no more than one blob at a time.
 class FrqStream : public WeightsSource {
 public:
-    FrqStream(const std::string& path, bool factored)
+    FrqStream(const std::string& path, bool factored, std::string& graph)
         : started_(now_ns()),
           package_(read_whole(path, kLargestPackage, Exit::bad_weights), path),
           path_(path),
-          factored_(factored) {
+          factored_(factored ? factor(graph, package_.tensors()) : std::vector<bool>(package_.tensors().size(), false)) {
         decoded_.ns = now_ns() - started_;
     }
 
@@ -133,7 +134,7 @@ private:
         }
         decoded_.coefficients += tensor.kept;
         const auto core = std::make_shared<const Core>(tensor);
-        if (factored_ && tensor.rank >= 2) {
+        if (factored_[next_tensor_ - 1]) {
             blobs_.push_back({true, core->factor_size(1), [core](float* to) { core->write_in_factor(to); }});
             blobs_.push_back({true, core->spatial_core_size(), [core](float* to) { core->decode_spatial_core(to); }});
             blobs_.push_back({true, core->factor_size(0), [core](float* to) { core->write_out_factor(to); }});
@@ -145,7 +146,7 @@ private:
     int64_t started_;
     FrqPackage package_;
     std::string path_;
-    bool factored_;
+    std::vector<bool> factored_;  // by tensor
     Decoded decoded_;
     std::vector<Blob> blobs_;  // of the tensor before next_tensor_
     size_t next_tensor_ = 0, next_blob_ = 0;
@@ -170,11 +171,11 @@ void WeightsSource::finish(bool loaded) const {
     if (loaded && !left_over().empty()) throw Failure(Exit::bad_weights, left_over());
 }
 
-std::unique_ptr<WeightsSource> open_weights(const Job& job) {
+std::unique_ptr<WeightsSource> open_weights(const Job& job, std::string& graph) {
     if (job.weights_format == WeightsFormat::ncnn) {
         return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8);
     }
-    return std::make_unique<FrqStream>(job.weights, job.execution == Execution::factored);
+    return std::make_unique<FrqStream>(job.weights, job.execution == Execution::factored, graph);
 }
 
 }  // namespace bench

@@ -38,7 +38,8 @@ private:
     mutable std::unique_ptr<Failure> refusal_;
 };
 
-// Opens the weights of a job. Throws Failure(missing_file) or Failure(bad_weights).
-std::unique_ptr<WeightsSource> open_weights(const Job& job);
+// Opens the weights of a job, and rewrites its graph if that is to run on them factored. Throws Failure(missing_file) or
+// Failure(bad_weights).
+std::unique_ptr<WeightsSource> open_weights(const Job& job, std::string& graph);
 
 }  // namespace bench

@@ -202,13 +202,12 @@ def test_a_weight_is_the_inverse_dct_of_its_coefficients(tensor: Tensor) -> None
         full[tuple(order.coordinates(tensor.shape, places).T)] = tensor.values
         expected = scipy.fft.idctn(full, norm="ortho")
     np.testing.assert_allclose(tensor.weight(), expected, atol=1e-5)
-    (dense,) = package.blobs(tensor, "dense")
+    dense = package.blob(tensor)
     assert dense.shape == (tensor.weight().swapaxes(0, 1) if tensor.transposed else tensor.weight()).shape
 
 
 @given(tensors().filter(lambda t: t.kind != "raw" and len(t.shape) >= 2))
 def test_factors_multiply_to_the_dense_weight(tensor: Tensor) -> None:
-    inner, core, outer = package.blobs(tensor, "factored")
-    (dense,) = package.blobs(tensor, "dense")
-    product = np.einsum("or,rs...,si->oi...", outer.astype(np.float64), core, inner)
-    np.testing.assert_allclose(product, dense, atol=1e-5)
+    parts = package.factors(tensor)
+    product = np.einsum("or,rs...,si->oi...", parts.outer.astype(np.float64), parts.core, parts.inner)
+    np.testing.assert_allclose(product, package.blob(tensor), atol=1e-5)

@@ -21,8 +21,7 @@ Values = NDArray[np.float16] | NDArray[np.float32]
 MAGIC = b"FRQ2"
 MAX_ELEMENTS = 2**31 - 1
 _KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit")
-_FLOAT32, _TRANSPOSED = 1 << 2, 1 << 4
-_VECTOR = _WHOLE = 1 << 3
+_FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
 _FARTHEST = 15
 """So many tensors back may the one be whose form a tensor shares."""
 _FIX = "Make the package again; the file was damaged or not written by this version."
@@ -42,7 +41,6 @@ class Tensor:
     positions: order.Integers | None = None
     vector: bool = False
     transposed: bool = False
-    whole: bool = False
 
     def coordinates(self) -> order.Integers:
         """(kept, N) coordinates of the kept coefficients."""
@@ -115,13 +113,10 @@ def factors(tensor: Tensor) -> Factors:
     )
 
 
-def blobs(tensor: Tensor, execution: Literal["dense", "factored"]) -> tuple[NDArray[np.float32], ...]:
-    """The weight blobs a runtime loads for one tensor, in load order, each with its axes as (out, in, …)."""
-    if execution == "factored" and tensor.kind != "raw" and not tensor.whole and len(tensor.shape) >= 2:
-        parts = factors(tensor)
-        return parts.inner, parts.core, parts.outer
+def blob(tensor: Tensor) -> NDArray[np.float32]:
+    """The weight blob that a runtime loads for one tensor executed dense, its axes as (out, in, …)."""
     weight = tensor.weight()
-    return (np.ascontiguousarray(weight.swapaxes(0, 1)) if tensor.transposed else weight,)
+    return np.ascontiguousarray(weight.swapaxes(0, 1)) if tensor.transposed else weight
 
 
 # --- bytes ---------------------------------------------------------------------------------------------------------
@@ -180,14 +175,11 @@ def _form(tensor: Tensor) -> _Form:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
     if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
-    raw = tensor.kind == "raw"
-    if (tensor.vector and not raw) or (tensor.whole and raw) or (tensor.transposed and rank < 2):
-        raise ValueError("only raw tensors are vectors, only others are whole, only those of two axes are transposed")
-    flags = _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
-    flags |= _VECTOR * tensor.vector | _WHOLE * tensor.whole
-    return _Form(
-        _KINDS.index(tensor.kind) | flags | rank << 5, tensor.shape[2:], None if raw else count
-    )
+    if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
+        raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
+    flags = _VECTOR * tensor.vector | _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
+    tag = _KINDS.index(tensor.kind) | flags | rank << 5
+    return _Form(tag, tensor.shape[2:], None if tensor.kind == "raw" else count)
 
 
 def _extent_code(extent: int, before: int) -> int:
@@ -294,7 +286,7 @@ def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
 def _read_form(reader: _Reader, what: str) -> _Form:
     tag = reader.byte(f"{what} tag")
     rank, kind = tag >> 5, tag & 3
-    if not 1 <= rank <= 5 or kind == 3 or (tag & _TRANSPOSED and rank < 2):
+    if not 1 <= rank <= 5 or kind == 3 or (tag & _VECTOR and kind != 0) or (tag & _TRANSPOSED and rank < 2):
         raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
     kernel = tuple(reader.varint(f"{what} shape") for _ in range(rank - 2))
     return _Form(tag, kernel, None if kind == 0 else reader.varint(f"{what} number of coefficients"))
@@ -312,8 +304,7 @@ def _read_values(reader: _Reader, form: _Form, shape: tuple[int, ...], what: str
     dtype: np.dtype[Any] = np.dtype("<f4" if form.tag & _FLOAT32 else "<f2")
     values = np.frombuffer(reader.take(kept * dtype.itemsize, f"{what} values"), dtype)
     native = values.astype(dtype.newbyteorder("="))
-    vector, whole = (bool(form.tag & flag) and (kind == "raw") == raw for flag, raw in ((_VECTOR, True), (_WHOLE, False)))
-    return Tensor(shape, native, kind, positions, vector, bool(form.tag & _TRANSPOSED), whole)
+    return Tensor(shape, native, kind, positions, bool(form.tag & _VECTOR), bool(form.tag & _TRANSPOSED))
 
 
 def _read_positions(reader: _Reader, kept: int, elements: int, what: str) -> order.Integers:
