@@ -12,7 +12,7 @@ import scipy.fft
 import torch
 from torch import nn
 
-from bench.compress.frequency import budget, factor, layers, order, schedule
+from bench.compress.frequency import factor, layers, order, schedule
 from bench.errors import CorruptData, UsageError
 
 LAYERS = {
@@ -87,24 +87,6 @@ def test_half_precision_on_the_cpu() -> None:
 def test_grouped_layers_are_not_factored() -> None:
     with pytest.raises(UsageError, match="cannot be factored"):
         factor.factored(compressed(nn.Conv2d(4, 4, 3, groups=2), 5))
-
-
-def test_uniform_split_as_published() -> None:
-    unet = {f"layer{i}": 10_000 for i in range(22)} | {"outc": 128}
-    assert set(budget.uniform(unet, 759).values()) == {33}
-
-
-def test_uniform_split_hands_on_what_a_small_tensor_cannot_use() -> None:
-    sizes = {"conv1": 500, "conv2": 25_000, "fc1": 400_000, "fc2": 5_000}
-    kept = budget.uniform(sizes, 7_668)
-    assert kept == {"conv1": 500, "conv2": 2_389, "fc1": 2_389, "fc2": 2_390}
-    assert budget.uniform(sizes, sum(sizes.values())) == sizes
-
-
-@pytest.mark.parametrize("total", [3, 431_000])
-def test_impossible_totals_are_refused(total: int) -> None:
-    with pytest.raises(UsageError, match="cannot be shared"):
-        budget.uniform({"a": 10, "b": 20, "c": 30, "d": 40}, total)
 
 
 def test_tail_truncation_follows_its_formula_and_arrives() -> None:

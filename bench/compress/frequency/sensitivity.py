@@ -14,7 +14,7 @@ from bench.compress.frequency.layers import Frequency, decoded, sites
 
 Loss = Callable[[nn.Module], float]
 
-BLOCK = 0.2
+BLOCK = 0.1
 """Of the coefficients that a weight still has, what is tried and taken away at once."""
 
 
