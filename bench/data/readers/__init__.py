@@ -6,11 +6,11 @@ from pathlib import Path
 from types import ModuleType
 
 from bench.data.dataset import Dataset
+from bench.data.readers import carvana, cifar10, gtsrb, mnist
 from bench.data.readers import folder as folders
-from bench.data.readers import mnist
 from bench.errors import UnknownName, UsageError
 
-READERS: dict[str, ModuleType] = {"mnist": mnist}
+READERS: dict[str, ModuleType] = {"mnist": mnist, "cifar10": cifar10, "carvana": carvana, "gtsrb": gtsrb}
 
 
 def detect(folder: Path) -> str:
