@@ -34,7 +34,7 @@ from tests.e2e.conftest import Adb, free_port
 MB = 1_000_000
 
 
-def _until(device: Adb, command: str, wanted: str, seconds: float = 10) -> None:
+def _until(device: Adb, command: str, wanted: str, seconds: float = 60) -> None:
     """Wait for a shell command to print `wanted`."""
     deadline = time.monotonic() + seconds
     while device.run("shell", command).stdout.decode().strip() != wanted:
