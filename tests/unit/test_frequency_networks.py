@@ -95,6 +95,12 @@ def test_prefixes_nest(case: tuple[nn.Module, Tensor], data: st.DataObject) -> N
     site.frequency.truncate(fewer)
     assert layers.sites(at_once)["0.weight"].coefficients.shape == (fewer,)
     torch.testing.assert_close(later(x), at_once(x), atol=1e-5, rtol=1e-5)
+    whole = site.coefficients.detach().clone()
+    site.frequency.truncate(more)
+    again = nn.Sequential(copy.deepcopy(layer))
+    layers.compress(again, {"0.weight": more})
+    assert torch.equal(site.coefficients, whole)
+    assert torch.equal(later(x), again(x))
 
 
 class Mixed(nn.Module):

@@ -57,6 +57,12 @@ def test_box_holds_every_coordinate_and_no_more() -> None:
     assert coords.max(axis=0).tolist() == [3, 3, 2, 2]
 
 
+@given(SHAPES, st.data())
+def test_the_box_of_a_prefix_needs_no_coordinates(shape: tuple[int, ...], data: st.DataObject) -> None:
+    kept = data.draw(st.integers(1, math.prod(shape)))
+    assert order.prefix_box(shape, kept) == order.box(order.prefix(shape, kept))
+
+
 def test_the_published_unet_prefix_needs_17_by_2_in_its_last_layer() -> None:
     assert order.box(order.prefix((2, 64, 1, 1), 33)) == (2, 17, 1, 1)
 

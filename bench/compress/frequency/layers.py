@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -40,6 +41,7 @@ class Frequency(nn.Module):
     def __init__(self, shape: tuple[int, ...], kept: int) -> None:
         super().__init__()
         self.shape = shape
+        self.box: tuple[int, ...] = ()
         self.register_buffer("index", torch.empty(0, dtype=torch.int64), persistent=False)
         for axis in range(len(shape)):
             self.register_buffer(f"basis{axis}", torch.empty(0), persistent=False)
@@ -47,14 +49,20 @@ class Frequency(nn.Module):
 
     def truncate(self, kept: int) -> None:
         """Keep the first `kept` coefficients, 1 … product of shape, from now on."""
-        coords = order.prefix(self.shape, kept)
+        box = order.prefix_box(self.shape, kept)
+        if box == self.box and kept <= self.kept:
+            self.index = self.index[:kept]
+        else:
+            strides = [math.prod(box[axis + 1 :]) for axis in range(len(box))]
+            flat = order.prefix(self.shape, kept) @ np.array(strides)
+            self.index = torch.from_numpy(flat).to(self.index.device)
         self.kept = kept
-        self.box = order.box(coords)
-        self.index = torch.from_numpy(_flat(coords, self.box)).to(self.index.device)
-        self._place()
+        if box != self.box:
+            self.box = box
+            self._place()
 
     def _place(self) -> None:
-        for axis, (old, n, columns) in enumerate(zip(self._bases(), self.shape, self.box, strict=True)):
+        for axis, (old, n, columns) in enumerate(zip(self.bases(), self.shape, self.box, strict=True)):
             matrix = torch.tensor(dct.basis(n, columns)).to(dtype=old.dtype, device=old.device)
             setattr(self, f"basis{axis}", matrix)
 
@@ -64,16 +72,21 @@ class Frequency(nn.Module):
         self._place()
         return self
 
-    def _bases(self) -> list[Tensor]:
+    def bases(self) -> list[Tensor]:
+        """Per axis, the columns of the DCT that meet a kept coefficient: (n, box) of that axis."""
         return [cast(Tensor, getattr(self, f"basis{axis}")) for axis in range(len(self.shape))]
 
-    def forward(self, coefficients: Tensor) -> Tensor:
+    def core(self, coefficients: Tensor) -> Tensor:
+        """The kept coefficients in their box."""
         core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, self.index, coefficients[: self.kept])
-        core = core.view(self.box)
+        return core.view(self.box)
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        core = self.core(coefficients)
         # Always the last axis is expanded and comes out first: after N turns the axes are in order again. The last turn
         # is by far the largest and writes each weight once. Its small operand is laid out anew, since the product's
         # backward is several times slower over a transposed one.
-        for matrix in reversed(self._bases()):
+        for matrix in reversed(self.bases()):
             others = core.shape[:-1]
             core = matrix @ core.reshape(-1, core.shape[-1]).T.contiguous()
             core = core.view(-1, *others)
@@ -81,14 +94,9 @@ class Frequency(nn.Module):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """The nearest coefficients to a weight: its DCT, truncated."""
-        for matrix in reversed(self._bases()):
+        for matrix in reversed(self.bases()):
             weight = torch.tensordot(matrix.T, weight, dims=([1], [weight.dim() - 1]))
         return weight.flatten()[self.index]
-
-
-def _flat(coords: order.Integers, box: tuple[int, ...]) -> order.Integers:
-    strides = [math.prod(box[axis + 1 :]) for axis in range(len(box))]
-    return coords @ strides
 
 
 @dataclass(frozen=True, eq=False)
