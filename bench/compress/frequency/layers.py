@@ -41,10 +41,10 @@ class Frequency(nn.Module):
     def __init__(self, shape: tuple[int, ...], kept: int) -> None:
         super().__init__()
         self.shape = shape
-        self.box: tuple[int, ...] = ()
+        self.kept, self.box = 0, (0,) * len(shape)
         self.register_buffer("index", torch.empty(0, dtype=torch.int64), persistent=False)
         for axis in range(len(shape)):
-            self.register_buffer(f"basis{axis}", torch.empty(0), persistent=False)
+            self.register_buffer(f"basis{axis}", torch.empty(shape[axis], 0), persistent=False)
         self.truncate(kept)
 
     def truncate(self, kept: int) -> None:
@@ -56,20 +56,22 @@ class Frequency(nn.Module):
             strides = [math.prod(box[axis + 1 :]) for axis in range(len(box))]
             flat = order.prefix(self.shape, kept) @ np.array(strides)
             self.index = torch.from_numpy(flat).to(self.index.device)
-        self.kept = kept
-        if box != self.box:
-            self.box = box
-            self._place()
+        self.kept, self.box = kept, box
+        for axis, (matrix, columns) in enumerate(zip(self.bases(), box, strict=True)):
+            if columns > matrix.shape[1]:
+                self._place(axis)
+            elif columns < matrix.shape[1]:
+                setattr(self, f"basis{axis}", matrix[:, :columns].contiguous())
 
-    def _place(self) -> None:
-        for axis, (old, n, columns) in enumerate(zip(self.bases(), self.shape, self.box, strict=True)):
-            matrix = torch.tensor(dct.basis(n, columns)).to(dtype=old.dtype, device=old.device)
-            setattr(self, f"basis{axis}", matrix)
+    def _place(self, axis: int) -> None:
+        old, n, columns = self.bases()[axis], self.shape[axis], self.box[axis]
+        setattr(self, f"basis{axis}", torch.tensor(dct.basis(n, columns)).to(dtype=old.dtype, device=old.device))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frequency:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # Made anew, not cast: a network that was half for a while has whole matrices afterwards.
-        self._place()
+        for axis in range(len(self.shape)):
+            self._place(axis)
         return self
 
     def bases(self) -> list[Tensor]:
