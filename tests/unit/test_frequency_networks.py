@@ -199,6 +199,16 @@ def test_a_network_that_was_half_for_a_while_has_whole_matrices_again() -> None:
     torch.testing.assert_close(network.double()(x.double()).float(), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_a_network_stays_on_its_device_and_in_its_precision_when_it_is_truncated() -> None:
+    network = nn.Sequential(nn.Linear(50, 40)).to("meta", torch.bfloat16)
+    layers.compress(network, {"0.weight": 100})
+    site = layers.sites(network)["0.weight"]
+    for kept in (90, 20, 60):
+        site.frequency.truncate(kept)
+        assert (site.weight.device.type, site.weight.dtype) == ("meta", torch.bfloat16)
+        assert site.weight.shape == (40, 50)
+
+
 def test_networks_in_double_are_compressed_in_double() -> None:
     layer = nn.Linear(30, 20).double()
     network = nn.Sequential(copy.deepcopy(layer))
