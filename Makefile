@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint clean system
+.PHONY: help demo test bench fuzz lint clean system
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ lint: $(READY) ## Style, types and the rules of the house
 
 bench: $(READY) ## Performance of bench itself: transport, decode, overhead
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
+	@$(BIN)/python device_scripts/runner/fuzz/run.py
 
 clean: ## Remove the environment and caches in this folder; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -25,7 +25,7 @@ from bench.runtimes.toolchain import ABIS, Target, Toolchain, host_abi
 
 __all__ = ["ABIS", "NativeBinary", "build", "host_abi", "source_folder"]
 
-_RUNNER = "bench-runner"
+_RUNNER, _FRQ = "bench-runner", "bench-frq"
 _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] ")
 _LAST_LINES = 25
 
@@ -39,6 +39,11 @@ class NativeBinary:
     sha256: str
     bytes: int
     toolchain: dict[str, Any]
+
+    @property
+    def frq(self) -> Path:
+        """The program beside it that reads and times .frq packages alone; nothing for a phone."""
+        return self.path.with_name(_FRQ)
 
 
 def source_folder() -> Path:
@@ -184,8 +189,9 @@ def _build_runner(
         "BENCH_RUNNER_VERSION": version,
     }
     work.configure(scripts / "runner", folder, definitions, progress)
-    work.compile(folder, _RUNNER, progress)
-    shutil.copy2(folder / _RUNNER, draft / _RUNNER)
+    work.compile(folder, "all", progress)
+    for name in (_RUNNER, _FRQ):
+        shutil.copy2(folder / name, draft / name)
     shutil.rmtree(folder)
     _check(work.target, draft / _RUNNER, version)
     (draft / "toolchain.json").write_text(json.dumps(facts, indent=1))

@@ -131,6 +131,14 @@ Core::Core(const FrqTensor& tensor) : rank_(tensor.rank), shape_(tensor.shape) {
 
 size_t Core::dense_size() const { return product(shape_, 0, rank_); }
 size_t Core::factor_size(int axis) const { return static_cast<size_t>(shape_[axis]) * static_cast<size_t>(box_[axis]); }
+
+// In 64 bits: the factors of a package that lies may have far more values than the weight.
+bool Core::gains_by_factors() const {
+    const auto values = [](int32_t a, int32_t b) { return static_cast<uint64_t>(a) * static_cast<uint64_t>(b); };
+    const uint64_t outer = values(shape_[0], box_[0]) + values(shape_[1], box_[1]);
+    return rank_ >= 2 && outer < dense_size() && outer + spatial_core_size() < dense_size();
+}
+
 size_t Core::spatial_core_size() const { return product(box_, 0, 2) * product(shape_, 2, rank_); }
 
 void Core::decode_dense(float* weight) const {

@@ -22,6 +22,9 @@ public:
     // The whole weight, shape() row-major.
     void decode_dense(float* weight) const;
 
+    // Whether the three factors have fewer values than the whole weight; from two axes on.
+    bool gains_by_factors() const;
+
     size_t factor_size(int axis) const;
     size_t spatial_core_size() const;
 

@@ -153,12 +153,15 @@ std::vector<bool> factor(std::string& graph, const std::vector<FrqTensor>& tenso
             if (own < tensors.size()) {
                 next = own + 1;
                 const FrqTensor& tensor = tensors[own];
-                if (tensor.kind != FrqTensor::Kind::raw && tensor.rank >= 2 && has_a_form(layer, found->second)) {
-                    layers += three(layer, found->second, Core(tensor), names);
-                    layer_count += 2;
-                    blob_count += 2;
-                    factored[own] = true;
-                    continue;
+                if (tensor.kind != FrqTensor::Kind::raw && has_a_form(layer, found->second)) {
+                    const Core core(tensor);
+                    if (core.gains_by_factors()) {
+                        layers += three(layer, found->second, core, names);
+                        layer_count += 2;
+                        blob_count += 2;
+                        factored[own] = true;
+                        continue;
+                    }
                 }
             }
         }

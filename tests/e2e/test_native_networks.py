@@ -105,7 +105,7 @@ def test_convolutions_in_groups_are_dense_in_every_execution(tmp_path: Path) -> 
 @pytest.mark.parametrize("execution", ["dense", "factored"])
 def test_what_belongs_to_a_layer_stays_with_it(tmp_path: Path, execution: str) -> None:
     """Stride, dilation, padding on four sides, output padding, bias and activations; blob names like the runner's."""
-    conv, up = Tensor((6, 5, 3, 2), normal(40)), Tensor((6, 4, 3, 3), normal(30), transposed=True)
+    conv, up = Tensor((6, 5, 3, 2), normal(8)), Tensor((6, 4, 3, 3), normal(8), transposed=True)
     conv_bias, up_bias = normal(6), normal(4)
     param = graph(
         INPUT,
@@ -119,6 +119,17 @@ def test_what_belongs_to_a_layer_stays_with_it(tmp_path: Path, execution: str) -
     hidden = nn.leaky_relu(hidden, 0.1)
     wanted = nn.conv_transpose2d(hidden, torched(up.weight()), torched(up_bias), 2, 1, output_padding=1)
     close(run.outputs, nn.relu(wanted))
+    values = {"dense": 180 + 216, "factored": factored_values(conv) + (6 * 2 + 2 * 2 * 9 + 4 * 2)}
+    assert run.event("decode")["values"] == values[execution] + 6 + 4
+
+
+def test_a_weight_that_would_only_become_larger_is_dense(tmp_path: Path) -> None:
+    """Its box is the whole tensor."""
+    weight = Tensor((16, 8, 3, 3), normal(2), kind="explicit", positions=(0, 1151))
+    x = normal(1, 8, 6, 6)
+    run = measure(tmp_path, conv_graph(weight, bias=False), package(weight), x, execution="factored")
+    close(run.outputs, nn.conv2d(torched(x), torched(weight.weight()), padding=1))
+    assert run.event("decode")["values"] == 1152
 
 
 def test_a_padding_with_ones_cannot_be_factored(tmp_path: Path) -> None:
@@ -132,7 +143,7 @@ def test_a_padding_with_ones_cannot_be_factored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("execution", ["dense", "factored"])
 def test_linear(tmp_path: Path, execution: str) -> None:
-    weight = Tensor((10, 40), normal(30))
+    weight = Tensor((10, 40), normal(12))
     bias = normal(10)
     x = normal(4, 40, 1, 1)
     param = graph(INPUT, "Flatten flat 1 1 in0 flat", "InnerProduct fc 1 1 flat out0 0=10 1=1 2=400 9=1")
@@ -143,7 +154,7 @@ def test_linear(tmp_path: Path, execution: str) -> None:
 @pytest.mark.parametrize("execution", ["dense", "factored"])
 def test_linear_on_every_row(tmp_path: Path, execution: str) -> None:
     """As transformers have it: ncnn's Gemm, its bias stored like a matrix."""
-    weight, plain = Tensor((10, 40), normal(30)), Tensor((7, 10), normal(12))
+    weight, plain = Tensor((10, 40), normal(12)), Tensor((7, 10), normal(3))
     bias = normal(10)
     x = normal(2, 1, 6, 40)
     param = graph(
@@ -161,9 +172,9 @@ def test_linear_on_every_row(tmp_path: Path, execution: str) -> None:
 
 @pytest.mark.parametrize("execution", ["dense", "factored"])
 def test_one_dimensional_convolution(tmp_path: Path, execution: str) -> None:
-    weight = Tensor((6, 4, 3), normal(15))
-    x = normal(2, 1, 4, 13)
-    param = graph(INPUT, "Reshape rows 1 1 in0 rows 0=13 1=4", "Convolution1D conv 1 1 rows out0 0=6 1=3 5=0 6=72")
+    weight = Tensor((12, 8, 3), normal(15))
+    x = normal(2, 1, 8, 13)
+    param = graph(INPUT, "Reshape rows 1 1 in0 rows 0=13 1=8", "Convolution1D conv 1 1 rows out0 0=12 1=3 5=0 6=288")
     run = measure(tmp_path, param, package(weight), x, execution=execution)
     close(run.outputs, nn.conv1d(torched(x[:, 0]), torched(weight.weight())))
 
