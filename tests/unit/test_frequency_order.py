@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import scipy.fft
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench.compress.frequency import dct, order
@@ -49,6 +49,24 @@ def test_large_tensors_are_exact(shape: tuple[int, ...]) -> None:
     assert order.positions(shape, coords).tolist() == places.tolist()
     levels = coords.sum(axis=1)
     assert (np.diff(levels) >= 0).all()
+
+
+@given(st.lists(st.integers(1, 3), min_size=6, max_size=9).map(tuple))
+def test_many_axes(shape: tuple[int, ...]) -> None:
+    found = order.prefix(shape, min(500, math.prod(shape)))
+    assert [tuple(row) for row in found.tolist()] == by_sorting(shape)[: len(found)]
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=5).map(tuple), st.data())
+def test_neighbours_ascend_everywhere_in_large_tensors(shape: tuple[int, ...], data: st.DataObject) -> None:
+    """With positions and coordinates inverse to each other, this makes the order the right one and no other."""
+    last = math.prod(shape) - 1
+    assume(0 < last < 2**53)
+    place = data.draw(st.integers(0, last - 1))
+    here, there = order.coordinates(shape, np.array([place, place + 1])).tolist()
+    assert (sum(here), here) < (sum(there), there)
+    assert all(0 <= index < n for index, n in zip(there, shape, strict=True))
+    assert order.positions(shape, np.array([here, there])).tolist() == [place, place + 1]
 
 
 def test_box_holds_every_coordinate_and_no_more() -> None:
