@@ -1,7 +1,7 @@
-"""`python -m benchmarks.frequency`: a training step with FR weights beside a plain one.
+"""`python -m benchmarks.frequency`: what FR's training costs, and what a better budget than the uniform one is worth.
 
-Both steps run in turn, in one process and on one thread; the ratio is taken of neighbours, so that what else the
-machine does falls on both.
+A training step with FR weights and a plain one run in turn, in one process and on one thread; the ratio is taken of
+neighbours, so that what else the machine does falls on both. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -9,18 +9,24 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from bench import terminal
-from bench.compress.frequency import oneshot
-from bench.compress.frequency.budget import budget
+from bench.compress import training
+from bench.compress.frequency import layers, oneshot, train
+from bench.compress.frequency.budget import budget, sizes
 from bench.compress.frequency.schedule import TailTruncation
+from bench.compress.frequency.sensitivity import sensitivity
 from bench.compress.frequency.target import Target
 from bench.compress.frequency.train import HEADROOM
+from bench.compress.training import Images, accuracy, fit
+from bench.data import digits
 from bench.models import model
 
 
@@ -84,25 +90,53 @@ def overhead(work: Workload) -> tuple[list[float], list[float]]:
     return found
 
 
-def main() -> None:
-    torch.set_num_threads(1)
+def show_overhead() -> None:
     rows = []
     for work in WORKLOADS:
         plain, compressed = overhead(work)
         ratios = [b / a for a, b in zip(plain, compressed, strict=True)]
         low, _, high = statistics.quantiles(ratios)
-        rows.append(
-            (
-                str(work),
-                f"{1e3 * statistics.median(plain):.3g} ms",
-                f"{1e3 * statistics.median(compressed):.3g} ms",
-                f"{statistics.median(ratios):.2f}",
-                f"{low:.2f} … {high:.2f}",
-                str(len(ratios)),
-            )
-        )
+        milliseconds = [f"{1e3 * statistics.median(seconds):.3g} ms" for seconds in (plain, compressed)]
+        middle = f"{low:.2f} … {high:.2f}"
+        rows.append((str(work), *milliseconds, f"{statistics.median(ratios):.2f}", middle, str(len(ratios))))
     header = ("training step", "plain", "FR", "ratio", "middle half", "n")
     terminal.table(header, rows, title="Training overhead of Frequency Regularization, one thread", words=1)
+
+
+def show_budgets() -> None:
+    """Top-1 of two trained LeNet-5, truncated without any training afterwards."""
+    data = digits.load()
+    training_set = Images(data.train_inputs, data.train_labels)
+    test_set = Images(data.test_inputs, data.test_labels)
+    torch.manual_seed(1)
+    ordinary, regularized = (model("lenet5").build(form) for form in ("ordinary", "frequency"))
+    fit(ordinary, training_set, replace(training.recipe(1), epochs=8), lambda *_: None)
+    kept = train.targets(regularized, 7_668)
+    train.train(regularized, training_set, kept, replace(train.recipe(1), epochs=15), lambda *_: None)
+    images, labels = map(torch.from_numpy, training_set.read(np.arange(0, len(training_set), 4)))
+    rows = []
+    for title, network, parts in (("ordinary", ordinary, (3, 4, 8, 16)), ("FR, 7,668", regularized, (1.2, 1.5, 2))):
+        splits = (
+            budget("uniform", network),
+            budget("energy", network),
+            sensitivity(network, lambda found: float(F.cross_entropy(found(images), labels))),
+        )
+        for part in parts:
+            total = int(sum(sizes(network).values()) / part)
+            found = []
+            for split in splits:
+                trial = layers.decoded(network)
+                layers.compress(trial, split(total))
+                found.append(f"{accuracy(trial, test_set):.1%}")
+            rows.append((title, f"{accuracy(network, test_set):.1%}", f"{total:,}", *found))
+    header = ("LeNet-5", "top-1", "truncated to", "uniform", "energy", "sensitivity")
+    terminal.table(header, rows, title="One-shot, 1,000 test digits, by budget", words=1)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    show_overhead()
+    show_budgets()
 
 
 if __name__ == "__main__":
