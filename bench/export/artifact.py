@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +39,8 @@ class Recipe:
     typed: bool | None
 
 
-class Loaded(NamedTuple):
+@dataclass(frozen=True)
+class Loaded:
     """The place of a recipe in the list, and whether the graph loads its blob with a type word before it."""
 
     index: int

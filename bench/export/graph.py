@@ -82,8 +82,8 @@ class Layer:
                 return blobs((number["2"], True), (number["0"] * number.get("1", 0), False))
             case "Gemm" if number.get("4", 0) == 0 and self.parameters.get("10") in ("-1", "4"):
                 # The second matrix is the weight; a bias, one value a column (10=4), is loaded like a matrix too.
-                bias = number["8"] * number.get("6", 0) if number.get("10") else 0
-                return blobs((number["8"] * number["9"] * number.get("5", 0), True), (bias, True))
+                weights = number["8"] * number["9"] if number.get("5", 0) else 0
+                return blobs((weights, True), (number["8"] if number.get("10", 0) and number.get("6", 0) else 0, True))
             case "LayerNorm":
                 return blobs(*((number["0"], False),) * 2 * number.get("2", 1))
             case "MemoryData":

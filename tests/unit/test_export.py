@@ -65,6 +65,34 @@ def test_what_is_no_graph_is_refused(text: str) -> None:
         graph.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "blobs"),
+    [
+        ("Convolution c 1 1 a b 0=8 1=3 5=1 6=216", [(216, True), (8, False)]),
+        ("ConvolutionDepthWise c 1 1 a b 0=8 1=3 5=1 6=72 7=8", [(72, True), (8, False)]),
+        ("DeconvolutionDepthWise c 1 1 a b 0=8 1=3 6=72 7=8", [(72, True)]),
+        ("Gemm g 1 1 a b 10=4 2=0 3=1 4=0 5=1 6=1 7=65 8=576 9=192", [(576 * 192, True), (576, True)]),
+        ("Gemm g 1 1 a b 10=-1 2=0 3=1 4=0 5=1 6=1 7=65 8=3 9=192", [(3 * 192, True)]),
+        ("Gemm g 2 1 a b c 10=-1", []),
+        ("LayerNorm n 1 1 a b 0=192 1=1e-6 2=1", [(192, False), (192, False)]),
+        ("LayerNorm n 1 1 a b 0=192 1=1e-6 2=0", []),
+        ("MemoryData m 0 1 a 0=192 1=65", [(192 * 65, False)]),
+        ("MemoryData m 0 1 a 0=4 1=3 2=2 11=5 21=0", [(120, True)]),
+        ("SDPA s 3 1 a b c d 5=0", []),
+    ],
+)
+def test_weights_are_counted_as_ncnn_loads_them(line: str, blobs: list[tuple[int, bool]]) -> None:
+    """`load_model` of ncnn's layers, by hand."""
+    found = graph.parse(f"7767517\n1 1\n{line}").blobs()
+    assert [(blob.count, blob.typed) for blob in found] == blobs
+
+
+@pytest.mark.parametrize("line", ["Gemm g 1 1 a b 10=0 5=1 6=1 8=4 9=4", "Gemm g 1 1 a b 10=-1 4=1 7=4 8=4 9=4"])
+def test_products_whose_weights_lie_otherwise_are_refused(line: str) -> None:
+    with pytest.raises(ExportRefused, match="type Gemm"):
+        graph.parse(f"7767517\n1 1\n{line}").blobs()
+
+
 @pytest.mark.parametrize("kind", ["BatchNorm", "LSTM"])
 def test_layers_with_unknown_weights_are_refused(kind: str) -> None:
     with pytest.raises(ExportRefused, match=f"type {kind}"):
@@ -84,7 +112,8 @@ def test_the_order_of_recipes_is_found_by_value() -> None:
     one, two, three = (np.full(n, n, np.float32) for n in (1, 2, 3))
     blobs = [graph.Blob("x", n, typed=True) for n in (2, 3, 1)]
     recipes = [Recipe(one, typed=True), Recipe(two, typed=None), Recipe(three, typed=True)]
-    assert artifact.load_order(recipes, blobs, [two, three, one]) == ((1, True), (2, True), (0, True))
+    order = artifact.load_order(recipes, blobs, [two, three, one])
+    assert [(loaded.index, loaded.typed) for loaded in order] == [(1, True), (2, True), (0, True)]
     with pytest.raises(ExportRefused, match="no tensor of the package makes"):
         artifact.load_order(recipes, blobs, [two, three + 1, one])
     with pytest.raises(ExportRefused, match="loaded by no layer"):
