@@ -246,6 +246,14 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "computed beside it": (
         lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3), "bias", 0)),
+        "0.bias is computed from other parameters",
+    ),
+    "computed elsewhere": (
+        lambda: nn.Sequential(nn.Linear(3, 3), nn.utils.parametrizations.spectral_norm(nn.Embedding(3, 3))),
+        "1.weight is computed from other parameters",
+    ),
+    "computed in the old way": (
+        lambda: nn.Sequential(nn.utils.spectral_norm(nn.Linear(3, 3))),
         "0.weight is computed from other parameters",
     ),
     "weightless": (lambda: nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)), "no weights that Frequency Regularization"),

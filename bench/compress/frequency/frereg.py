@@ -88,7 +88,7 @@ def _misshapen(state: Mapping[str, torch.Tensor], parts: Mapping[str, layers.Sit
     found = []
     for key, part in parts.items():
         site = part if isinstance(part, layers.Site) else None
-        wanted = tuple(site.weight.shape if site else part.shape)  # type: ignore[union-attr]
+        wanted = tuple(part.shape)
         for name in (key, f"{site.path}.{MASK}") if site else (key,):
             if name in state and tuple(state[name].shape) != wanted:
                 found.append(f"{name} is {_times(state[name].shape)} instead of {_times(wanted)}")

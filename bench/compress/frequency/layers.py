@@ -200,21 +200,26 @@ def check(network: nn.Module) -> None:
     found = sites(network)
     if not found:
         raise UsageError("the network has no weights that Frequency Regularization compresses")
-    owners: dict[Tensor | None, list[str]] = {}
-    for path, module in network.named_modules():
-        for name, held in module._parameters.items():
-            owners.setdefault(held, []).append(f"{path}.{name}")
     for name, site in found.items():
         if site.compressed:
             raise UsageError(
                 f"{name} is compressed already",
                 "Compress the ordinary network again, or take layers.decoded(network) of this one.",
             )
-        if hasattr(site.module, "parametrizations") or site.parameter not in site.module._parameters:
-            raise UsageError(
-                f"{name} is computed from other parameters (weight or spectral norm, for instance)",
-                "Remove that first, by torch.nn.utils.parametrize.remove_parametrizations.",
-            )
+    computed = [name for name, site in found.items() if site.parameter not in site.module._parameters]
+    owners: dict[Tensor | None, list[str]] = {}
+    for path, module in network.named_modules():
+        prefix = f"{path}." if path else ""
+        if parametrize.is_parametrized(module):
+            computed += [f"{prefix}{name}" for name in cast(nn.ModuleDict, module.parametrizations)]
+        for name, held in module._parameters.items():
+            owners.setdefault(held, []).append(f"{prefix}{name}")
+    if computed:
+        raise UsageError(
+            f"{computed[0]} is computed from other parameters (weight or spectral norm, for instance)",
+            "Remove that first, by torch.nn.utils.parametrize.remove_parametrizations.",
+        )
+    for name, site in found.items():
         if isinstance(site.weight, nn.parameter.UninitializedParameter):
             raise UsageError(f"{name} has no shape yet", "Run the network once on an input, then compress it.")
         if len(owners[site.weight]) > 1:
