@@ -9,15 +9,16 @@
 namespace bench {
 namespace {
 
-// D(n)[j, k] for j < n and k < columns, as `columns` rows of n: the transpose, so that a row is contiguous.
-std::vector<float> dct_columns(int n, int columns) {
-    std::vector<float> rows(static_cast<size_t>(n) * static_cast<size_t>(columns));
-    for (int k = 0; k < columns; k++) {
+// D(n)[j, k] for j < n and each k of `columns`, as one row of n for each k: the transpose, so that a row is contiguous.
+std::vector<float> dct_columns(int n, const std::vector<int>& columns) {
+    std::vector<float> rows;
+    rows.reserve(static_cast<size_t>(n) * columns.size());
+    for (const int k : columns) {
         const double scale = std::sqrt((k == 0 ? 1.0 : 2.0) / n);
         for (int j = 0; j < n; j++) {
             // The angle is a multiple of π/2n; reducing it as an integer keeps large k exact.
             const int64_t steps = (2 * static_cast<int64_t>(j) + 1) * k % (4 * static_cast<int64_t>(n));
-            rows[static_cast<size_t>(k) * n + j] = static_cast<float>(scale * std::cos(M_PI * static_cast<double>(steps) / (2.0 * n)));
+            rows.push_back(static_cast<float>(scale * std::cos(M_PI * static_cast<double>(steps) / (2.0 * n))));
         }
     }
     return rows;
@@ -58,24 +59,25 @@ void combine(float* to, const float* from, size_t from_step, const float* factor
     for (; k < terms; k += 4) accumulate<4>(to, from + k * from_step, from_step, factors + k, count);
 }
 
-// The first `columns` columns of D(n) as n rows of `columns`.
-std::vector<float> dct_rows(int n, int columns) {
+// Those columns of D(n) as n rows of so many.
+std::vector<float> dct_rows(int n, const std::vector<int>& columns) {
     const std::vector<float> transposed = dct_columns(n, columns);
     std::vector<float> rows(transposed.size());
-    const size_t height = static_cast<size_t>(n), width = static_cast<size_t>(columns);
+    const size_t height = static_cast<size_t>(n), width = columns.size();
     for (size_t j = 0; j < height; j++) {
         for (size_t k = 0; k < width; k++) rows[j * width + k] = transposed[k * height + j];
     }
     return rows;
 }
 
-// One axis of length `columns` becomes one of length n, with `outer` slices before it and `inner` values behind.
-void expand_axis(const float* from, float* to, size_t outer, int columns, int n, size_t inner) {
+// One axis of these indices becomes one of length n, with `outer` slices before it and `inner` values behind.
+void expand_axis(const float* from, float* to, size_t outer, const std::vector<int>& columns, int n, size_t inner) {
     constexpr size_t kBlock = 1024;  // values: a few rows of so many stay in the first-level cache
-    const size_t width = static_cast<size_t>(columns), length = static_cast<size_t>(n);
+    const size_t width = columns.size(), length = static_cast<size_t>(n);
+    const int terms = static_cast<int>(width);
     if (inner == 1) {
         const std::vector<float> basis = dct_columns(n, columns);
-        for (size_t o = 0; o < outer; o++) combine(to + o * length, basis.data(), length, from + o * width, columns, length);
+        for (size_t o = 0; o < outer; o++) combine(to + o * length, basis.data(), length, from + o * width, terms, length);
         return;
     }
     const std::vector<float> basis = dct_rows(n, columns);
@@ -83,7 +85,7 @@ void expand_axis(const float* from, float* to, size_t outer, int columns, int n,
         for (size_t start = 0; start < inner; start += kBlock) {
             const size_t count = std::min(kBlock, inner - start);
             for (size_t j = 0; j < length; j++) {
-                combine(to + j * inner + start, from + start, inner, basis.data() + j * width, columns, count);
+                combine(to + j * inner + start, from + start, inner, basis.data() + j * width, terms, count);
             }
         }
     }
@@ -118,13 +120,20 @@ Core::Core(const FrqTensor& tensor) : rank_(tensor.rank), shape_(tensor.shape) {
         for (Coefficient& c : kept) std::swap(c.index[0], c.index[1]);
     }
     box_.fill(1);
-    for (const Coefficient& c : kept) {
-        for (int a = 0; a < rank_; a++) box_[a] = std::max(box_[a], c.index[a] + 1);
+    for (int a = 0; a < rank_; a++) {
+        std::vector<int>& used = indices_[a];
+        for (const Coefficient& c : kept) used.push_back(c.index[a]);
+        std::sort(used.begin(), used.end());
+        used.erase(std::unique(used.begin(), used.end()), used.end());
+        box_[a] = static_cast<int32_t>(used.size());
     }
     values_.assign(product(box_, 0, rank_), 0.0f);
     for (const Coefficient& c : kept) {
         size_t place = 0;
-        for (int a = 0; a < rank_; a++) place = place * static_cast<size_t>(box_[a]) + static_cast<size_t>(c.index[a]);
+        for (int a = 0; a < rank_; a++) {
+            const auto found = std::lower_bound(indices_[a].begin(), indices_[a].end(), c.index[a]);
+            place = place * static_cast<size_t>(box_[a]) + static_cast<size_t>(found - indices_[a].begin());
+        }
         values_[place] = c.value;
     }
 }
@@ -154,12 +163,12 @@ void Core::decode_spatial_core(float* weight) const {
 }
 
 void Core::write_in_factor(float* weight) const {
-    const std::vector<float> columns = dct_columns(shape_[1], box_[1]);
+    const std::vector<float> columns = dct_columns(shape_[1], indices_[1]);
     std::copy(columns.begin(), columns.end(), weight);
 }
 
 void Core::write_out_factor(float* weight) const {
-    const std::vector<float> rows = dct_rows(shape_[0], box_[0]);
+    const std::vector<float> rows = dct_rows(shape_[0], indices_[0]);
     std::copy(rows.begin(), rows.end(), weight);
 }
 
@@ -182,11 +191,10 @@ void Core::expand(const std::vector<int>& given, float* result) const {
     Axes now = box_;
     std::vector<float> current = values_, next;
     for (const int axis : best) {
-        const int columns = now[axis];
         now[axis] = shape_[axis];
         const bool last = axis == best.back();
         if (!last) next.resize(product(now, 0, rank_));
-        expand_axis(current.data(), last ? result : next.data(), product(now, 0, axis), columns, now[axis], product(now, axis + 1, rank_));
+        expand_axis(current.data(), last ? result : next.data(), product(now, 0, axis), indices_[axis], now[axis], product(now, axis + 1, rank_));
         std::swap(current, next);
     }
 }

@@ -1,6 +1,7 @@
 // Truncated DCT coefficients to weights: docs/formats/frq.md, "Meaning".
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -8,13 +9,16 @@
 
 namespace bench {
 
-// The small box of kept coefficients of one tensor, with its axes in ncnn's order: out, in, kernel…
+// The kept coefficients of one tensor as a small array, with its axes in ncnn's order: out, in, kernel… Along each axis it
+// has the indices that some kept coefficient has, and no others.
 class Core {
 public:
     explicit Core(const FrqTensor& tensor);
 
     int rank() const { return rank_; }
     const Axes& shape() const { return shape_; }
+
+    // How many indices there are along each axis.
     const Axes& box() const { return box_; }
 
     size_t dense_size() const;
@@ -28,13 +32,13 @@ public:
     size_t factor_size(int axis) const;
     size_t spatial_core_size() const;
 
-    // Axis 1, as the kernel of the first 1×1 layer: box × extent, row k = column k of D(extent).
+    // Axis 1, as the kernel of the first 1×1 layer: box × extent, each row a column of D(extent).
     void write_in_factor(float* weight) const;
 
     // box[0] × box[1] × kernel, spatial along the kernel axes only.
     void decode_spatial_core(float* weight) const;
 
-    // Axis 0, as the kernel of the last 1×1 layer: extent × box, D(extent)'s first columns.
+    // Axis 0, as the kernel of the last 1×1 layer: extent × box, columns of D(extent).
     void write_out_factor(float* weight) const;
 
 private:
@@ -42,6 +46,7 @@ private:
 
     int rank_;
     Axes shape_, box_;
+    std::array<std::vector<int>, kMaxRank> indices_;  // by axis, ascending
     std::vector<float> values_;  // of the box, row-major
 };
 

@@ -65,7 +65,7 @@ def unpack(target: str, folder: Path) -> Path:
 def fuzz(program: Path, folder: Path, seconds: int) -> bool:
     """Whether it ran to the end with nothing found. What it finds lies in `folder`/found, a crash beside it."""
     (folder / "found").mkdir()
-    limits = [f"-max_total_time={seconds}", f"-max_len={LENGTHS[program.name]}", "-timeout=25", "-rss_limit_mb=1500"]
+    limits = [f"-max_total_time={seconds}", f"-max_len={LENGTHS[program.name]}", "-timeout=60", "-rss_limit_mb=1500"]
     log = folder / "log"
     command = [
         "nice",
