@@ -18,7 +18,7 @@ class LeNet5(nn.Module):
 
     def __init__(self, form: Form) -> None:
         super().__init__()
-        ordinary = form == "ordinary"
+        ordinary = self._flat = form == "ordinary"
         self.conv1 = nn.Conv2d(1, 20, 5, bias=ordinary)
         self.conv2 = nn.Conv2d(20, 50, 5, bias=ordinary)
         self.fc1 = nn.Linear(800, 500) if ordinary else nn.Conv2d(50, 500, 4, bias=False)
@@ -27,7 +27,7 @@ class LeNet5(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(self.conv1(x), 2)
         x = F.max_pool2d(self.conv2(x), 2)
-        x = F.relu(self.fc1(x.flatten(1) if isinstance(self.fc1, nn.Linear) else x))
+        x = F.relu(self.fc1(x.flatten(1) if self._flat else x))
         logits: Tensor = self.fc2(x.flatten(1))
         return logits
 

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.compress.frequency import layers, oneshot, order
+from bench.compress.frequency import factor, layers, oneshot, order
 from bench.errors import UsageError
+from bench.models import Form, model
 
 CONVOLUTIONS: dict[int, tuple[type[nn.Module], type[nn.Module]]] = {
     1: (nn.Conv1d, nn.ConvTranspose1d),
@@ -279,6 +280,13 @@ def test_a_layer_used_twice_is_one_site() -> None:
     assert list(layers.sites(network)) == ["0.weight"]
     x = torch.randn(2, 6)
     torch.testing.assert_close(network(x), layers.decoded(network)(x))
+
+
+@pytest.mark.parametrize("form", ["ordinary", "frequency"])
+def test_lenet5_is_the_same_dense_and_factored_in_both_its_forms(form: Form) -> None:
+    network, x = model("lenet5").build(form).eval(), torch.rand(2, 1, 28, 28)
+    oneshot.compress(network, "776", "uniform")
+    torch.testing.assert_close(factor.factored(network)(x), network(x), atol=1e-5, rtol=1e-5)
 
 
 def test_copies_of_a_compressed_network_are_independent() -> None:
