@@ -29,7 +29,7 @@ from bench.virtual.phone import VirtualPhone
 from tests.unit.test_frereg import AUTHORS, checkpoint, saved, sparse
 
 AUTHORS_DICE = 0.9784
-"""Of the authors' script over their four pairs: images / 255, the larger logit, Dice of the vehicle, mean over images."""
+"""Of the authors' script over their pairs: images / 255, the larger logit, Dice of the vehicle, mean over images."""
 
 
 def pairs(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

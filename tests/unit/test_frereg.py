@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from typer.testing import CliRunner
 
+from bench.cli.main import app
 from bench.compress.frequency import frereg, package, restore
 from bench.errors import CorruptData, UsageError
 from bench.models import model
@@ -163,6 +166,18 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
     (folder / "state.pt").write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     with contextlib.suppress(CorruptData, UsageError):
         frereg.imported(folder / "state.pt", _Small(), "small")
+
+
+def test_the_command_writes_a_package_and_says_what_is_wrong(tmp_path: Path) -> None:
+    state, target = saved(tmp_path, checkpoint(model("lenet300").build("frequency"))), tmp_path / "made.frq"
+    asked = ["import", "frereg", str(state), "--output", str(target), "--model"]
+    done = CliRunner().invoke(app, [*asked, "lenet300", "--json"])
+    assert json.loads(done.stdout) == {"path": str(target), "bytes": target.stat().st_size, "coefficients": 60}
+    assert package.read(target.read_bytes()).name == "lenet300"
+    assert isinstance(CliRunner().invoke(app, [*asked, "lenet5"]).exception, UsageError)
+    elsewhere = CliRunner().invoke(app, ["import", "frereg", str(state), "--model", "lenet300", "-o", str(tmp_path)])
+    assert isinstance(elsewhere.exception, UsageError)
+    assert "cannot be written" in str(elsewhere.exception)
 
 
 @pytest.mark.parametrize("made", [None, *AUTHORS], ids=lambda path: path.parent.name if path else "own")
