@@ -17,6 +17,8 @@ from bench.errors import UsageError
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _WRITTEN = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z×]*)\s*", re.IGNORECASE)
 
+_FORMS = "Say it as a ratio (1110x), a number of coefficients (776) or the bytes of the whole package (1.6kB)."
+
 
 @dataclass(frozen=True)
 class Target:
@@ -95,6 +97,3 @@ class Target:
         # Tensors that keep equally many share a line of the file, so a larger total can take fewer bytes.
         further = range(min(end + least, most), end - 1, -1)
         return split(next((total for total in further if not too_large(total)), end - 1))
-
-
-_FORMS = "Say it as a ratio (1110x), a number of coefficients (776) or the bytes of the whole package (1.6kB)."
