@@ -81,20 +81,23 @@ class OutConv(nn.Module):
 
 
 class UNet(nn.Module):
-    """(N, 3, H, W) colours in 0..1 to (N, classes, H, W) logits, for any H and W of at least 32."""
+    """(N, 3, H, W) colours in 0..1 to (N, classes, H, W) logits, for any H and W of at least 32.
 
-    def __init__(self, norm: Norm = "batch", channels: int = 3, classes: int = 2) -> None:
+    `width` is the channels of the first level; each level down has twice those of the one above.
+    """
+
+    def __init__(self, norm: Norm = "batch", channels: int = 3, classes: int = 2, width: int = 64) -> None:
         super().__init__()
-        self.inc = DoubleConv(channels, 64, norm)
-        self.down1 = Down(64, 128, norm)
-        self.down2 = Down(128, 256, norm)
-        self.down3 = Down(256, 512, norm)
-        self.down4 = Down(512, 1024, norm)
-        self.up1 = Up(1024, 512, norm)
-        self.up2 = Up(512, 256, norm)
-        self.up3 = Up(256, 128, norm)
-        self.up4 = Up(128, 64, norm)
-        self.outc = OutConv(64, classes, norm)
+        self.inc = DoubleConv(channels, width, norm)
+        self.down1 = Down(width, 2 * width, norm)
+        self.down2 = Down(2 * width, 4 * width, norm)
+        self.down3 = Down(4 * width, 8 * width, norm)
+        self.down4 = Down(8 * width, 16 * width, norm)
+        self.up1 = Up(16 * width, 8 * width, norm)
+        self.up2 = Up(8 * width, 4 * width, norm)
+        self.up3 = Up(4 * width, 2 * width, norm)
+        self.up4 = Up(2 * width, width, norm)
+        self.outc = OutConv(width, classes, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         x1 = self.inc(x)
@@ -112,3 +115,8 @@ class UNet(nn.Module):
 
 def build(form: Form) -> UNet:
     return UNet("batch" if form == "ordinary" else "instance")
+
+
+def twin() -> UNet:
+    """A quarter as wide as the frequency form, which learns its coefficients through this one."""
+    return UNet("instance", width=16)
