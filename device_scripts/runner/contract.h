@@ -11,7 +11,8 @@
 //   graph              path of the ncnn param file
 //   weights            path of the weights
 //   weights_format     ncnn | frq               (frq: docs/formats/frq.md)
-//   execution          stock | dense | factored (stock for ncnn; the other two for frq)
+//   execution          stock | dense | factored (stock for ncnn; the other two for frq, with the same graph of ordinary
+//                      layers: factored replaces those that gain by it when it is loaded)
 //   input, output      blob names
 //   samples            path of the packed sample file, below; latency and memory use its first sample
 //   outputs            path to write, accuracy only: float32 of all samples in order, little-endian, no header
