@@ -53,6 +53,8 @@ def test_explicit_and_raw_weights_come_back_too() -> None:
     raw = Tensor(weight.shape, np.arange(216, dtype=np.float32), "raw")
     for tensor in (explicit, raw):
         found = restore.restored(_Mixed(), Package("mixed", (tensor, *rest)))
+        (again, *_) = layers.shipped("mixed", found).tensors
+        assert (again.kind, again.values.tolist()) == (tensor.kind, tensor.values.tolist())
         np.testing.assert_allclose(found.conv.weight.detach().numpy(), tensor.weight(), atol=1e-6)  # type: ignore[union-attr,operator]
 
 

@@ -270,7 +270,8 @@ def tensor_of(part: Site | Tensor) -> package.Tensor:
     """One of `parts` as it is shipped."""
     if isinstance(part, Site) and part.compressed:
         values = _stored(part.coefficients.detach()[: part.frequency.kept])
-        return package.Tensor(part.shape, values, "prefix", transposed=part.transposed)
+        used = np.flatnonzero(values)
+        return package.sparse(part.shape, used, values[used], part.transposed)
     if isinstance(part, Site):
         values = _stored(part.weight.detach().flatten())
         return package.Tensor(part.shape, values, "raw", transposed=part.transposed)
