@@ -204,10 +204,3 @@ def test_a_weight_is_the_inverse_dct_of_its_coefficients(tensor: Tensor) -> None
     np.testing.assert_allclose(tensor.weight(), expected, atol=1e-5)
     dense = package.blob(tensor)
     assert dense.shape == (tensor.weight().swapaxes(0, 1) if tensor.transposed else tensor.weight()).shape
-
-
-@given(tensors().filter(lambda t: t.kind != "raw" and len(t.shape) >= 2))
-def test_factors_multiply_to_the_dense_weight(tensor: Tensor) -> None:
-    parts = package.factors(tensor)
-    product = np.einsum("or,rs...,si->oi...", parts.outer.astype(np.float64), parts.core, parts.inner)
-    np.testing.assert_allclose(product, package.blob(tensor), atol=1e-5)

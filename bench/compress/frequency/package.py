@@ -89,30 +89,6 @@ class Package:
         return sum(len(t.values) for t in self.tensors if t.kind != "raw")
 
 
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """The Tucker form of a weight: `inner` (r_in, n_in), `core` (r_out, r_in, *kernel), `outer` (n_out, r_out)."""
-
-    inner: NDArray[np.float32]
-    core: NDArray[np.float32]
-    outer: NDArray[np.float32]
-
-
-def factors(tensor: Tensor) -> Factors:
-    """The factors of a coefficient tensor of rank 2 or more; transposed ones give `core` as (r_out, r_in, …) too."""
-    core = dct.expand(tensor.core(), tensor.shape, range(2, len(tensor.shape)))
-    n_out, n_in = tensor.shape[:2]
-    if tensor.transposed:
-        core, n_out, n_in = core.swapaxes(0, 1), n_in, n_out
-    r_out, r_in = core.shape[:2]
-    single = np.float32
-    return Factors(
-        np.ascontiguousarray(dct.basis(n_in, r_in).T, single),
-        np.ascontiguousarray(core, single),
-        np.ascontiguousarray(dct.basis(n_out, r_out), single),
-    )
-
-
 def blob(tensor: Tensor) -> NDArray[np.float32]:
     """The weight blob that a runtime loads for one tensor executed dense, its axes as (out, in, …)."""
     weight = tensor.weight()
