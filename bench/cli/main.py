@@ -28,6 +28,7 @@ app.command("devices")(devices.list_devices)
 app.command("doctor")(devices.examine)
 app.command()(devices.clean)
 app.add_typer(devices.phone, name="phone")
+app.command()(networks.compress)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

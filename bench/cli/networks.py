@@ -1,4 +1,4 @@
-"""The verbs around networks and what runs them: native build, import."""
+"""The verbs around networks and what runs them: compress, import, native build."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from bench import terminal, units
+from bench import compressing, terminal, units
 from bench.cache import Cache
 from bench.cli.options import Json, Quiet, print_json
 from bench.errors import UsageError
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
+
+
+class Method(StrEnum):
+    FR = "fr"
 
 
 class Abi(StrEnum):
@@ -78,3 +83,95 @@ def import_frereg(
         print_json({"path": str(path), "bytes": len(data), "coefficients": made.coefficients})
     else:
         terminal.out.print(f"{path}: {units.size(len(data))}, {made.coefficients:,} coefficients")
+
+
+def compress(
+    model: Annotated[str, typer.Argument(help="A network that bench knows, e.g. lenet5.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target",
+            help="How small: a ratio as published (1110x), a number of coefficients (776), or the bytes of the whole "
+            "package (1.6kB).",
+        ),
+    ],
+    method: Annotated[Method, typer.Option("--method", help="fr: Frequency Regularization.")] = Method.FR,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The package; MODEL-fr-TARGET.frq when left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
+    budget: Annotated[
+        str, typer.Option("--budget", help=f"What each layer gets of the total: {', '.join(compressing.BUDGETS)}.")
+    ] = "uniform",
+    one_shot: Annotated[
+        bool, typer.Option("--one-shot", help="Truncate trained weights instead of training with few coefficients.")
+    ] = False,
+    fine_tune: Annotated[
+        int, typer.Option("--fine-tune", help="After --one-shot, train on for so many epochs.", min=0)
+    ] = 0,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="For --one-shot: a state dict in torch's format.", metavar="FILE")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Train and test on the data set in this folder (MNIST, …).", metavar="FOLDER"),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever an earlier run has reached.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compress a network and write its .frq package.
+
+    A training that was interrupted goes on when the same command is given again, to the same result.
+
+    Examples:
+
+    * `bench compress lenet5 --target 1110x`
+    * `bench compress lenet5 --target 7668 --data mnist/ --output digits.frq`
+    * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
+    """
+    path = output or Path(f"{model}-{method}-{target.strip().replace('/', '_')}.frq")
+    request = compressing.Request(
+        model, target, seed, epochs, budget, one_shot, fine_tune, weights, data, fresh
+    )  # fmt: skip
+    try:
+        with terminal.watcher(quiet=quiet or as_json) as watcher:
+            found = compressing.compress(request, Cache(), watcher.stage)
+    except KeyboardInterrupt:
+        terminal.err.print("Interrupted; the same command goes on from where it was.")
+        raise typer.Exit(130) from None
+    compressing.write(found, path)
+    if as_json:
+        print_json({"path": str(path), **found.as_json()})
+        return
+    terminal.out.print(f"{escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
+    if not quiet:
+        _show(found)
+
+
+def _show(found: compressing.Compressed) -> None:
+    """The compressed network beside the ordinary one, all as files of the same kind."""
+
+    def right(accuracy: float | None) -> str:
+        return "–" if accuracy is None else units.percent(accuracy)
+
+    size = len(found.package)
+    rows = (
+        ("ordinary, float32", found.parameters, found.float32_bytes, 1.0, right(found.accuracy_before)),
+        ("ordinary, float16", found.parameters, found.float16_bytes, found.float32_bytes / found.float16_bytes, ""),
+        ("compressed, float16", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
+    )
+    notes = [
+        f"{units.ratio(found.parameter_ratio)} fewer coefficients than the ordinary network has parameters; "
+        f"{units.ratio(found.published_ratio)} as published ones are counted: float16 as half a parameter, no biases.",
+        "Bytes are of whole .frq files, with all that the network needs: biases and norms too.",
+    ]
+    if found.tested:
+        notes.append(f"Accuracy of the network read back from its file, over {found.tested:,} samples. {found.source}.")
+    terminal.table(
+        ("network", "numbers", "bytes", "smaller", "accuracy"),
+        [(name, f"{numbers:,}", f"{count:,}", units.ratio(ratio), text) for name, numbers, count, ratio, text in rows],
+        title=found.model,
+        notes=[*notes, *found.notes],
+    )

@@ -83,19 +83,22 @@ def fit(
     *,
     groups: Iterable[dict[str, Any]] | None = None,
     truncation: Truncation | None = None,
+    teacher: nn.Module | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train `network` in place by cross-entropy, on a GPU where there is one, and leave it on the CPU.
+    """Train `network` in place by `loss_of`, on a GPU where there is one, and leave it on the CPU.
 
     `groups` are Adam's parameter groups (by default all parameters at the recipe's rate); `truncation` is stepped after
-    each of its steps; `test` samples are what the progress tells the accuracy of. With a `checkpoint` that holds a
-    state, training goes on from there: on the CPU to the very bytes that an unbroken training gives. All randomness
-    comes from the seed and the number of the step, so no generator's state is needed for that. Raises CorruptData for
-    a checkpoint that is damaged.
+    each of its steps; a `teacher`, in evaluation, gives soft labels (`taught`); `test` samples are what the progress
+    tells the accuracy of. With a `checkpoint` that holds a state, training goes on from there: on the CPU to the very
+    bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
+    generator's state is needed for that. Raises CorruptData for a checkpoint that is damaged.
     """
     device = best_device()
     network.to(device).train()
+    if teacher:
+        teacher.to(device)
     optimiser = torch.optim.Adam(list(groups) if groups else network.parameters(), lr=recipe.rate)
     rates = [group["lr"] for group in optimiser.param_groups]
     each = math.ceil(len(samples) / recipe.batch)
@@ -115,7 +118,10 @@ def fit(
             if recipe.distortion:
                 images, labels = distorted(images, labels, recipe.distortion)
             with _half(network) if step >= steps * (1 - recipe.half) else nullcontext():
-                loss = F.cross_entropy(network(images), labels)
+                outputs = network(images)
+                loss = loss_of(outputs, labels)
+                if teacher:
+                    loss = taught(loss, outputs, teacher, images)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             # A truncated network's early steps are steep; without this some seeds never recover.
@@ -130,6 +136,17 @@ def fit(
             if checkpoint and checkpoint.due:
                 checkpoint.save(_state(step + 1, network, optimiser, truncation))
     network.cpu().eval()
+
+
+def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of outputs (N, C, …); where there is a class for each pixel, labels (N, H, W), more: 1 - Dice of
+    class 1, whose pixels may be few."""
+    loss = F.cross_entropy(outputs, labels)
+    if labels.dim() == 3:
+        ours, theirs = outputs.softmax(1)[:, 1].flatten(1), (labels == 1).flatten(1).to(outputs.dtype)
+        dice = (2 * (ours * theirs).sum(1) + 1) / (ours.sum(1) + theirs.sum(1) + 1)
+        loss = loss + 1 - dice.mean()
+    return loss
 
 
 def best_device() -> torch.device:
@@ -199,6 +216,16 @@ def _resume(
     return step
 
 
+def taught(loss: Tensor, outputs: Tensor, teacher: nn.Module, images: Tensor) -> Tensor:
+    """A tenth of `loss`, and nine of how far `outputs` (N, C, …) are from what the teacher makes of the same images:
+    the divergence of both at temperature 2. Hinton, Vinyals, Dean, arXiv 1503.02531."""
+    with torch.no_grad():
+        known = F.log_softmax(teacher(images) / 2, dim=1)
+    found = F.log_softmax(outputs / 2, dim=1)
+    divergence = (known.exp() * (known - found)).sum(1).mean()
+    return 0.1 * loss + 0.9 * 4 * divergence
+
+
 def distorted(images: Tensor, labels: Tensor, amount: float) -> tuple[Tensor, Tensor]:
     """Each image turned, sheared, scaled and shifted a little, at random, and its labels (N, H, W) with it."""
 
@@ -221,13 +248,9 @@ def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
 
     Leaves the network in evaluation mode.
     """
-    network.eval()
-    device = next(network.parameters()).device
     total = 0.0
-    for chosen in np.array_split(np.arange(len(samples)), math.ceil(len(samples) / batch)):
-        inputs, answers = samples.read(chosen)
-        found = network(torch.from_numpy(inputs).to(device)).argmax(1).cpu()
-        expected = torch.from_numpy(answers)
+    for logits, expected in _answered(network, samples, batch):
+        found = logits.argmax(1)
         if expected.dim() == 1:
             total += float((found == expected).double().sum())
         else:
@@ -237,3 +260,22 @@ def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
             # Nothing found where nothing is counts as right.
             total += float(torch.where(size > 0, 2 * both / size.clamp(min=1), 1.0).sum())
     return total / len(samples)
+
+
+@torch.no_grad()
+def mean_loss(network: nn.Module, samples: Samples, batch: int = 100) -> float:
+    """Mean cross-entropy. Leaves the network in evaluation mode."""
+    losses = [
+        F.cross_entropy(logits, expected).item() * len(expected)
+        for logits, expected in _answered(network, samples, batch)
+    ]
+    return sum(losses) / len(samples)
+
+
+def _answered(network: nn.Module, samples: Samples, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batch by batch, on the CPU: what the network says in evaluation, and what is right."""
+    network.eval()
+    device = next(network.parameters()).device
+    for chosen in np.array_split(np.arange(len(samples)), math.ceil(len(samples) / batch)):
+        inputs, answers = samples.read(chosen)
+        yield network(torch.from_numpy(inputs).to(device)).cpu(), torch.from_numpy(answers)

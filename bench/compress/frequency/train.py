@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.compress.checkpoint import Checkpoint
+from bench.compress.frequency import factor
 from bench.compress.frequency.budget import sizes, uniform
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
 from bench.compress.frequency.schedule import GAMMA, TailTruncation
-from bench.compress.training import Recipe, Samples, fit
+from bench.compress.training import Recipe, Samples, best_device, fit
 from bench.records import Progress
 
 HEADROOM = 4
@@ -27,7 +28,17 @@ HALF = 0.1
 
 def recipe(seed: int) -> Recipe:
     """What suits a small FR network and a few thousand digits."""
-    return Recipe(epochs=45, batch=50, rate=0.04, distortion=0.7, seed=seed, half=HALF)
+    return Recipe(epochs=60, batch=50, rate=0.04, distortion=1.0, seed=seed, half=HALF)
+
+
+def recipe_of_maps(seed: int) -> Recipe:
+    """What suits a UNet without biases and a few thousand images with a class for each pixel."""
+    return Recipe(epochs=8, batch=8, rate=0.05, distortion=0, seed=seed, half=HALF)
+
+
+def recipe_of_fine_tuning(seed: int) -> Recipe:
+    """What suits a network that was trained and then truncated; its epochs are usually few."""
+    return Recipe(epochs=5, batch=50, rate=0.02, distortion=0.7, seed=seed, half=HALF)
 
 
 def targets(network: nn.Module, total: int) -> dict[str, int]:
@@ -61,18 +72,21 @@ def train(
     recipe: Recipe,
     progress: Progress,
     *,
+    twin: nn.Module | None = None,
+    teacher: nn.Module | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Compress `network` in place to `kept` coefficients per site, trained from seeded ones; see `training.fit`.
 
-    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values.
+    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values. Computes through
+    the layers' factors, of that narrower network where there is a `twin`; see `factor.learner`.
     """
     most = sizes(network)
     compress(network, {name: min(most[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
-    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), test, checkpoint)
+    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), twin, teacher, test, checkpoint)
 
 
 def fine_tune(
@@ -81,12 +95,13 @@ def fine_tune(
     recipe: Recipe,
     progress: Progress,
     *,
+    teacher: nn.Module | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit`."""
     kept = {name: site.frequency.kept for name, site in sites(network).items()}
-    _fit(network, samples, kept, recipe, progress, GAMMA, test, checkpoint)
+    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, test, checkpoint)
 
 
 def _fit(
@@ -96,14 +111,21 @@ def _fit(
     recipe: Recipe,
     progress: Progress,
     gamma: float,
+    twin: nn.Module | None,
+    teacher: nn.Module | None,
     test: Samples | None,
     checkpoint: Checkpoint | None,
 ) -> None:
     truncation = TailTruncation(network, kept, gamma)
     groups = _groups(network, kept, recipe.rate)
-    fit(network, samples, recipe, progress, groups=groups, truncation=truncation, test=test, checkpoint=checkpoint)
+    network.to(best_device())  # before the learner is made, which shares its tensors
+    learner = factor.learner(network, twin)
+    fit(
+        learner, samples, recipe, progress,
+        groups=groups, truncation=truncation, teacher=teacher, test=test, checkpoint=checkpoint,
+    )  # fmt: skip
     truncation.finish()
-    round_to_half(network)
+    round_to_half(network.cpu().eval())
 
 
 def _groups(network: nn.Module, kept: Mapping[str, int], rate: float) -> list[dict[str, Any]]:

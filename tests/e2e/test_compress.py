@@ -1,0 +1,95 @@
+"""`bench compress` as a person calls it: through the command line, interrupted, resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.compress.frequency import package
+
+ARGUMENTS = ("compress", "lenet5", "--method", "fr", "--target", "400")
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """A cache of its own."""
+    return {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "COLUMNS": "200"}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "bench.cli", *map(str, arguments)]
+
+
+def bench(*arguments: str | Path, env: dict[str, str], cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command(*arguments), env=env, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def test_a_network_is_compressed_by_one_command(env: dict[str, str], tmp_path: Path) -> None:
+    told = bench(*ARGUMENTS, "--epochs", "1", env=env, cwd=tmp_path)
+    file = tmp_path / "lenet5-fr-400.frq"
+    stored = package.read(file.read_bytes())
+    assert (stored.name, stored.coefficients) == ("lenet5", 400)
+    assert f"lenet5-fr-400.frq: {file.stat().st_size} B" in told.stdout
+    assert "ordinary, float32" in told.stdout
+    assert "400 kept" in told.stderr
+
+    # Found again at once, and told to a program in its own way.
+    as_json = bench(*ARGUMENTS, "--epochs", "1", "--json", "-o", "again.frq", env=env, cwd=tmp_path)
+    found = json.loads(as_json.stdout)
+    assert as_json.stderr == ""
+    assert found["path"] == "again.frq"
+    assert (found["coefficients"], found["bytes"]) == (400, file.stat().st_size)
+    assert sum(found["kept"].values()) == 400
+    assert 0.3 < found["accuracy"] < 1
+    assert (tmp_path / "again.frq").read_bytes() == file.read_bytes()
+
+
+def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, str], tmp_path: Path) -> None:
+    long = (*ARGUMENTS, "--epochs", "6")
+    with subprocess.Popen(command(*long), env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(Path(env["XDG_CACHE_HOME"]).glob("fr-bench/checkpoints/*.pt")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted; the same command goes on from where it was." in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "lenet5-fr-400.frq").exists()
+
+    resumed = bench(*long, env=env, cwd=tmp_path)
+    assert "from where it was interrupted (--fresh begins anew)" in resumed.stderr
+    unbroken = bench(*long, "--fresh", "-o", "unbroken.frq", "--quiet", env=env, cwd=tmp_path)
+    assert unbroken.stderr == ""
+    assert (tmp_path / "unbroken.frq").read_bytes() == (tmp_path / "lenet5-fr-400.frq").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("lenet", "--target", "776"), 4, "lenet5"),
+        (("lenet5", "--target", "lots"), 2, "no target"),
+        (("lenet5", "--target", "20B"), 2, "Ask for"),
+        (("unet", "--target", "759"), 2, "--one-shot"),
+        (("lenet5", "--target", "776", "--data", "missing"), 2, "missing"),
+        (("lenet5", "--target", "776", "--method", "pruning"), 2, "fr"),
+        (("lenet5",), 2, "--target"),
+    ],
+)
+def test_mistakes_are_told_with_a_way_out(
+    arguments: tuple[str, ...], status: int, words: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    assert words in bench("compress", *arguments, env=env, cwd=tmp_path, status=status).stderr
+    assert not list(tmp_path.glob("*.frq"))
