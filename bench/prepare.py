@@ -201,10 +201,11 @@ def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
     layers.round_to_half(network)
     shipped = layers.shipped(job.spec.name, network)
     recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
-    order = artifact.export_recipes(layers.decoded(network), job.shape, recipes, folder)
-    if VARIANTS[job.variant] == "factored":
-        # The runner factors the graph by itself; torch has to be given the factored network.
-        pnnx.trace(factor.factored(network), job.shape, folder / "network.pt")
+    plain = layers.decoded(network)
+    order = artifact.export_recipes(norms.convolved(plain), job.shape, recipes, folder)
+    # The runner factors the graph by itself. Torch has to be given the factored network, and norms as they are.
+    runs = factor.factored(network) if VARIANTS[job.variant] == "factored" else plain
+    pnnx.trace(runs, job.shape, folder / "network.pt")
     tensors = (replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)
     in_order = package.Package(shipped.name, tuple(tensors))
     (folder / "weights.frq").write_bytes(package.write(in_order))

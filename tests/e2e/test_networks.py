@@ -1,4 +1,4 @@
-"""Every network that bench knows, exported in every variant and run by the real runner, small."""
+"""Every network that bench knows, exported and run by the real runner, small."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from bench.cache import Cache
 from bench.export.artifact import RunNative
@@ -16,10 +15,11 @@ from bench.plan import Case
 from bench.prepare import VARIANTS, prepare
 from bench.station import desktop_station, native_outputs
 
-TRAINED_ELSEWHERE = {"lenet5", "lenet300", "unet"}
-"""Networks that take minutes to prepare; what they use of export and runner is tested with theirs."""
-SMALL = {"mobilenetv2": (64, 64)}
-"""Sizes at which a network takes a second instead of many."""
+ELSEWHERE = {"lenet300", "lenet5", "unet"}
+"""Networks that are trained first, or have tests of their own."""
+LARGE = {"alexnet", "resnet34", "vgg16", "vae"}
+"""The two FR executions have the same files; here one of them is enough."""
+SIZES = {"mobilenetv2": (64, 64)}
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +27,21 @@ def run_native() -> RunNative:
     return partial(native_outputs, desktop_station(Cache(), lambda *_: None))
 
 
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - TRAINED_ELSEWHERE))
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - ELSEWHERE))
 def test_the_runner_computes_what_torch_does(name: str, run_native: RunNative, tmp_path: Path) -> None:
-    case = Case(model=name, input_size=SMALL.get(name))
+    variants = ("baseline", "fr-factored") if name in LARGE else tuple(VARIANTS)
+    case = Case(model=name, variants=variants, input_size=SIZES.get(name))
     prepared = prepare(case, Cache(tmp_path), run_native, lambda *_: None)
     for artifact in prepared.artifacts:
         assert 0 < artifact.verified_max_abs_delta <= artifact.tolerance / 2
         reference = prepared.references[artifact.variant]
-        # Images are told apart: an answer of biases alone would agree with anything.
+        # Images are told apart: an answer made of biases alone would agree with anything.
         assert reference.std(axis=0).max() > 1e-2 * np.abs(reference).max()
-    assert [artifact.variant for artifact in prepared.artifacts] == list(VARIANTS)
-    _, dense, factored = prepared.artifacts
-    assert dense.coefficients == model(name).coefficients
-    assert dense.file("weights").sha256 == factored.file("weights").sha256
-    assert dense.deployed_bytes < prepared.artifacts[0].deployed_bytes / 15
-    torch.testing.assert_close(*(torch.from_numpy(prepared.references[f"fr-{kind}"]) for kind in ("dense", "factored")))
+    baseline, *compressed = prepared.artifacts
+    first = compressed[0]
+    for artifact in compressed:
+        assert artifact.coefficients == model(name).coefficients
+        assert artifact.deployed_bytes < baseline.deployed_bytes / 15
+        assert artifact.file("weights").sha256 == first.file("weights").sha256
+        delta = np.abs(prepared.references[artifact.variant] - prepared.references[first.variant])
+        assert delta.max() <= 1e-4 * np.abs(prepared.references[first.variant]).max()
