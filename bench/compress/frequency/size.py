@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from bench.compress.frequency import package
-from bench.compress.frequency.layers import Site, parts, sites, tensor_of
+from bench.compress.frequency.layers import Site, parts, shipped, sites, tensor_of
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ def count(network: nn.Module, name: str = "") -> Size:
     coefficients = sum(kept.get(site.name, math.prod(site.shape)) for site in found.values())
     rest = sum(part.numel() for _, part in parts(network) if not isinstance(part, Site))
     weights = sum(math.prod(site.shape) for site in found.values())
-    return Size(weights, coefficients, rest, planned_bytes(network, kept, name), _ordinary_bytes(network, name))
+    written = len(package.write(shipped(name, network)))
+    return Size(weights, coefficients, rest, written, _ordinary_bytes(network, name))
 
 
 def planned_bytes(network: nn.Module, kept: Mapping[str, int], name: str = "") -> int:
-    """The bytes that the package of `network` has with `kept[site]` coefficients, in float16; a site that `kept` does
-    not name is shipped as it is. Its other values take what they need now."""
+    """The bytes that the package of `network` has with `kept[site]` coefficients, in float16 and none of them zero; a
+    site that `kept` does not name is shipped as it is. Its other values take what they need now."""
     tensors = (
         _blank(part, kept[part.name], np.float16, "prefix")
         if isinstance(part, Site) and part.name in kept
