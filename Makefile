@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint clean system
+.PHONY: help demo test bench bench-fr fuzz lint clean system
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,6 +37,9 @@ lint: $(READY) ## Style, types and the rules of the house
 
 bench: $(READY) ## Performance of bench itself: transport, decode, overhead
 	@$(BIN)/python -m benchmarks
+
+bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication's figures (20 minutes)
+	@$(BIN)/python -m benchmarks.rows
 
 fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
 	@$(BIN)/python device_scripts/runner/fuzz/run.py
