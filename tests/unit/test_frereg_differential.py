@@ -6,6 +6,8 @@ half precision) has no counterpart to compare with.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.compress.frequency import layers, order
+from bench.compress.frequency import layers, order, package
+from bench.compress.frequency.frereg import imported
+from bench.compress.frequency.restore import restored
 
 frereg = pytest.importorskip("frereg", reason="frereg 0.1.0 installs on Python 3.11 and older only")
 
@@ -72,3 +76,20 @@ def test_the_order_is_theirs_where_their_keys_do_not_collide(shape: tuple[int, .
     assert len(keys.unique()) == keys.numel()
     coords = np.stack(np.unravel_index(np.arange(keys.numel()), shape), axis=1)
     assert frereg.ZIdx2Int(keys).flatten().long().tolist() == order.positions(shape, coords).tolist()
+
+
+def test_a_checkpoint_that_it_saves_is_imported_exactly(tmp_path: Path) -> None:
+    """With its own masks, before and after its own cleaning of what they hide."""
+    theirs = nn.Sequential(frereg.Conv2d(3, 8, 3), frereg.ConvTranspose2d(8, 4, 2, 2, bias=False))
+    for layer in theirs:
+        layer.weight.data = layer.weight.data.half().float()
+        layer.IDROP = (layer.ZMAT < 25).float()
+    packages = []
+    for _ in range(2):
+        torch.save(theirs.state_dict(), tmp_path / "state.pt")
+        same = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2, 2, bias=False))
+        packages.append(imported(tmp_path / "state.pt", same, "small"))
+        frereg._freqreg_eva.cleanParams(theirs)
+    assert package.write(packages[0]) == package.write(packages[1])
+    x = coefficients(1, 2, 3, 9, 9)
+    torch.testing.assert_close(restored(same, packages[1])(x), theirs(x), atol=1e-4, rtol=1e-4)
