@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from bench.compress.checkpoint import Checkpoint
 from bench.records import Progress
 
+_AT_ONCE = 2**20
+"""Pixels of images that are answered together, so that a UNet's channels of large ones fit in memory."""
+
 
 class Samples(Protocol):
     """Images with their answers, which need not all be in memory."""
@@ -276,6 +279,8 @@ def _answered(network: nn.Module, samples: Samples, batch: int) -> Iterator[tupl
     """Batch by batch, on the CPU: what the network says in evaluation, and what is right."""
     network.eval()
     device = next(network.parameters()).device
+    pixels = math.prod(samples.read(np.arange(1))[0].shape[2:])
+    batch = max(1, min(batch, _AT_ONCE // pixels))
     for chosen in np.array_split(np.arange(len(samples)), math.ceil(len(samples) / batch)):
         inputs, answers = samples.read(chosen)
         yield network(torch.from_numpy(inputs).to(device)).cpu(), torch.from_numpy(answers)
