@@ -283,13 +283,13 @@ def _trained(job: _Job) -> Compressed:
     request, data, target = job.request, job.needed(), Target.parse(job.request.target)
     network = job.network("frequency")
     layers.check(network)
-    # What learns through a twin is too large to be trained whole, only to be a teacher.
-    twin = job.spec.twin()
-    teacher = None if twin else _ordinary(job, "ordinary")
     guide = network if request.budget == "uniform" else _ordinary(job, "frequency")
     kept = target.kept(network, job.split(guide), name=job.spec.name, parameters=job.spec.parameters)
     own = train.recipe_of_maps if job.spec.task == "segmentation" else train.recipe
     recipe = _with_epochs(own(request.seed), request.epochs)
+    # What learns through a twin is too large to be trained whole, only to be a teacher.
+    twin = job.spec.twin()
+    teacher = None if twin else _ordinary(job, "ordinary")
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.train(

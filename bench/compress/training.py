@@ -108,7 +108,7 @@ def fit(
     steps = recipe.epochs * each
     begun = _resume(network, optimiser, truncation, checkpoint)
     told = _Told(recipe.epochs, truncation)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for step in range(begun, steps):
             epoch, place = divmod(step, each)
             if place == 0 or step == begun:

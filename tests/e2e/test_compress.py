@@ -80,11 +80,8 @@ def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, st
     ("arguments", "status", "words"),
     [
         (("lenet", "--target", "776"), 4, "lenet5"),
-        (("lenet5", "--target", "lots"), 2, "no target"),
         (("lenet5", "--target", "20B"), 2, "Ask for"),
         (("unet", "--target", "759"), 2, "--one-shot"),
-        (("lenet5", "--target", "776", "--data", "missing"), 2, "missing"),
-        (("lenet5", "--target", "776", "--method", "pruning"), 2, "fr"),
         (("lenet5",), 2, "--target"),
     ],
 )
