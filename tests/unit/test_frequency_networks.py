@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bench.compress.frequency import factor, layers, oneshot, order
 from bench.errors import UsageError
 from bench.models import Form, model
+from bench.models.settle import settle
 
 CONVOLUTIONS: dict[int, tuple[type[nn.Module], type[nn.Module]]] = {
     1: (nn.Conv1d, nn.ConvTranspose1d),
@@ -280,6 +281,19 @@ def test_a_layer_used_twice_is_one_site() -> None:
     assert list(layers.sites(network)) == ["0.weight"]
     x = torch.randn(2, 6)
     torch.testing.assert_close(network(x), layers.decoded(network)(x))
+
+
+def test_batch_norms_take_their_statistics_anew_after_a_one_shot_compression() -> None:
+    torch.manual_seed(7)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    x = torch.randn(50, 3, 8, 8)
+    for _ in range(3):
+        network(x)
+    oneshot.compress(network, "40", "uniform")
+    settle(network, x)
+    seen = network[0](x)
+    torch.testing.assert_close(network[1].running_mean, seen.mean((0, 2, 3)))
+    torch.testing.assert_close(network[1].running_var, seen.var((0, 2, 3)))
 
 
 @pytest.mark.parametrize("form", ["ordinary", "frequency"])
