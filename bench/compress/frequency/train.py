@@ -28,7 +28,7 @@ HALF = 0.1
 
 def recipe(seed: int) -> Recipe:
     """What suits a small FR network and a few thousand digits."""
-    return Recipe(epochs=60, batch=50, rate=0.04, distortion=1.0, seed=seed, half=HALF)
+    return Recipe(epochs=60, batch=50, rate=0.04, distortion=0.7, seed=seed, half=HALF)
 
 
 def recipe_of_maps(seed: int) -> Recipe:
