@@ -277,14 +277,15 @@ def _ordinary(job: _Job, form: Form) -> nn.Module:
 def _trained(job: _Job) -> Compressed:
     """By Frequency Regularization from the start."""
     from bench.compress import training
-    from bench.compress.frequency import layers, package, train
+    from bench.compress.frequency import layers, norms, train
     from bench.compress.frequency.target import Target
 
     request, data, target = job.request, job.needed(), Target.parse(job.request.target)
     network = job.network("frequency")
     layers.check(network)
     guide = network if request.budget == "uniform" else _ordinary(job, "frequency")
-    kept = target.kept(network, job.split(guide), name=job.spec.name, parameters=job.spec.parameters)
+    plain = norms.folded(network)
+    kept = target.kept(plain, job.split(guide), name=job.spec.name, parameters=job.spec.parameters)
     own = train.recipe_of_maps if job.spec.task == "segmentation" else train.recipe
     recipe = _with_epochs(own(request.seed), request.epochs)
     # What learns through a twin is too large to be trained whole, only to be a teacher.
@@ -296,7 +297,7 @@ def _trained(job: _Job) -> Compressed:
             network, data.train, kept, recipe, progress,
             twin=twin, teacher=teacher, test=data.test, checkpoint=checkpoint,
         )  # fmt: skip
-        file.write_bytes(package.write(layers.shipped(job.spec.name, network)))
+        file.write_bytes(_packed(job, network))
 
     title = f"train {job.spec.name} with {sum(kept.values()):,} coefficients"
     file = job.learned(title, "network.frq", ("frequency", repr(kept), repr(recipe)), make)
@@ -306,7 +307,7 @@ def _trained(job: _Job) -> Compressed:
 def _one_shot(job: _Job) -> Compressed:
     """By truncation of a trained network, and fine-tuning where that is asked for."""
     from bench.compress import training
-    from bench.compress.frequency import layers, package, train
+    from bench.compress.frequency import layers, norms, train
     from bench.compress.frequency.target import Target
 
     request, target = job.request, Target.parse(job.request.target)
@@ -321,17 +322,17 @@ def _one_shot(job: _Job) -> Compressed:
     layers.check(network)
     before = training.accuracy(network, job.data.test) if job.data else None
     teacher = copy.deepcopy(network)
-    kept = target.kept(network, job.split(network), name=job.spec.name)
+    kept = target.kept(norms.folded(network), job.split(network), name=job.spec.name)
     layers.compress(network, kept)
     if not request.fine_tune:
         layers.round_to_half(network)
-        return _result(job, package.write(layers.shipped(job.spec.name, network)), "ordinary", before, notes)
+        return _result(job, _packed(job, network), "ordinary", before, notes)
     data = job.needed()
     recipe = _with_epochs(train.recipe_of_fine_tuning(request.seed), request.fine_tune)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.fine_tune(network, data.train, recipe, progress, teacher=teacher, test=data.test, checkpoint=checkpoint)
-        file.write_bytes(package.write(layers.shipped(job.spec.name, network)))
+        file.write_bytes(_packed(job, network))
 
     title = f"train {job.spec.name} on with {sum(kept.values()):,} coefficients"
     file = job.learned(title, "network.frq", ("fine-tune", weights, repr(kept), repr(recipe)), make)
@@ -360,13 +361,20 @@ def _loaded(network: nn.Module, file: Path) -> nn.Module:
     return network.eval()
 
 
+def _packed(job: _Job, network: nn.Module) -> bytes:
+    """The package of a compressed network, its batch norms as two numbers a channel."""
+    from bench.compress.frequency import layers, norms, package
+
+    return package.write(layers.shipped(job.spec.name, norms.folded(network)))
+
+
 def _result(job: _Job, data: bytes, form: Form, before: float | None, notes: tuple[str, ...] = ()) -> Compressed:
     """What is to be told of a package: all from its bytes."""
     from bench.compress import training
-    from bench.compress.frequency import layers, package, restore, size
+    from bench.compress.frequency import layers, norms, package, restore, size
 
     ordinary = job.network("ordinary")
-    whole = size.count(ordinary, job.spec.name)
+    whole = size.count(norms.folded(ordinary), job.spec.name)
     network = restore.restored(job.network(form), package.read(data)).eval()
     return Compressed(
         model=job.spec.name,

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compress.frequency import layers, package, restore, train
+from bench.compress.frequency import layers, norms, package, restore, train
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import UsageError
+from bench.models.settle import settle
 
 
 class _Mixed(nn.Module):
@@ -45,6 +46,27 @@ def test_a_network_comes_back_as_it_was_shipped() -> None:
     assert package.write(layers.shipped("mixed", found)) == shipped
     x = torch.randn(2, 3, 9, 9)
     assert torch.equal(found(x), network(x))
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_batch_norms_come_back_whole_or_folded(folds: bool) -> None:
+    def build() -> nn.Sequential:
+        torch.manual_seed(5)
+        return nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 2, 1))
+
+    network = build()
+    layers.compress(network, {"0.weight": 40, "3.weight": 9})
+    settle(network, 3 + torch.rand(4, 3, 12, 12))
+    shipped = norms.folded(network) if folds else network
+    layers.round_to_half(shipped)
+    packed = layers.shipped("norms", shipped)
+    # A convolution, then two or four vectors, then a convolution with a bias.
+    assert len(packed.tensors) == (5 if folds else 7)
+    found = restore.restored(build(), packed).eval()
+    x = 3 + torch.rand(2, 3, 12, 12)
+    with torch.no_grad():
+        assert torch.equal(found(x), shipped(x))
+        torch.testing.assert_close(found(x), network(x), atol=0.02, rtol=0.02)
 
 
 def test_explicit_and_raw_weights_come_back_too() -> None:

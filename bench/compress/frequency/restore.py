@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from bench.compress.frequency import layers
+from bench.compress.frequency import layers, norms
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import UsageError
 
@@ -19,9 +19,12 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
     """A copy of an uncompressed `network` with the package's weights, its FR layers compressed.
 
     The values are the package's, exactly; what a tensor leaves out is zero. The tensors of a package are in the order
-    of the network's modules. Raises UsageError, naming the first difference, when they are not those of `network`.
+    of the network's modules, whose batch norms are as they were or `norms.folded`. Raises UsageError, naming the first
+    difference, when they are not those of `network`.
     """
     copied = copy.deepcopy(network)
+    if len(package.tensors) < len(list(layers.parts(copied))):
+        copied = norms.folded(network)
     parts = list(layers.parts(copied))
     if len(parts) != len(package.tensors):
         raise _mismatch(package, f"it has {len(package.tensors)} tensors where the network has {len(parts)}")
