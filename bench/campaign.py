@@ -23,7 +23,7 @@ from bench.findings import Findings
 from bench.measure import order
 from bench.models import model
 from bench.plan import Plan
-from bench.prepare import VARIANTS, Prepared, prepare
+from bench.prepare import VARIANTS, Prepared, prepare, weights_of
 from bench.records import Measurement, Progress, RunRecord
 from bench.station import Station, bring, desktop_station, leave, measure, native_outputs, phone_station
 from bench.store import RunFolder, now
@@ -146,9 +146,11 @@ def places(plan: Plan, stations: Sequence[Station]) -> tuple[order.Place, ...]:
 
 def checked(plan: Plan) -> Plan:
     """The plan, when every name and size in it is known. Costs nothing, so that a typing error is told before a build
-    or a phone is begun. Raises UnknownName, UsageError."""
+    or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
     for case in plan.cases:
-        model(case.model).shape(case.input_size)
+        spec = model(case.model)
+        spec.shape(case.input_size)
+        weights_of(spec, case)
         for variant in case.variants:
             if variant not in VARIANTS:
                 raise UnknownName.of("variant", variant, VARIANTS)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from bench.errors import PlanError, UnknownName
+from bench.errors import PlanError, UnknownName, UsageError
 from bench.records import Precision, Runtime
 
 
@@ -53,6 +53,8 @@ class Case(_Strict):
     """Height and width in pixels, for networks that take any."""
     coefficients: int | None = Field(None, ge=1)
     """How many FR coefficients to keep in the whole network; the model's own default when absent."""
+    weights: Path | None = None
+    """A .frq package of the network: the FR variants are measured with its weights, and nothing is trained for them."""
     cores: Literal["any", "big", "little"] = "any"
     """Which cores a launch may use: the cluster with the highest, or the lowest, top frequency."""
     protocol: Protocol | None = None
@@ -111,10 +113,12 @@ def narrowed(
     variants: Sequence[str] | None = None,
     threads: Sequence[int] | None = None,
     launches: int | None = None,
+    weights: Path | None = None,
 ) -> Plan:
-    """The plan with only these models and variants, and these threads and launches instead of its own.
+    """The plan with only these models and variants, and these threads, launches and weights instead of its own.
 
-    A model that the plan does not have is added with its defaults. Raises UnknownName for a variant that no case has.
+    A model that the plan does not have is added with its defaults. Raises UnknownName for a variant that no case has,
+    UsageError for weights where the plan has several models.
     """
     cases = list(plan.cases)
     if models:
@@ -128,6 +132,11 @@ def narrowed(
         cases = [case.model_copy(update={"variants": tuple(dict.fromkeys(variants))}) for case in cases]
     if threads:
         cases = [case.model_copy(update={"threads": tuple(dict.fromkeys(threads))}) for case in cases]
+    if weights:
+        if len(cases) > 1:
+            names = ", ".join(case.model for case in cases)
+            raise UsageError(f"{weights} has the weights of one network, the plan has {names}", "Name it by --model.")
+        cases = [cases[0].model_copy(update={"weights": weights, "coefficients": None})]
     protocol = plan.protocol
     if launches:
         protocol = protocol.model_copy(update={"launches": launches})

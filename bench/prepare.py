@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cache import Cache, content_key, sha256_file
-from bench.errors import UnknownName
+from bench.compress.frequency import package
+from bench.errors import UnknownName, UsageError
 from bench.models import ModelSpec, model
 from bench.plan import Case
 from bench.records import Artifact, ArtifactFile, Execution, Progress
@@ -38,9 +39,9 @@ _HERE = Path(__file__).parent
 class Prepared:
     """One network, ready to be measured.
 
-    `artifacts` in the order of the case's variants; `samples` the packed test inputs; `labels` (N,) their classes,
-    where there are any; `references` what torch computes for them, (N, …) float32 per variant; `source` where they come
-    from.
+    `artifacts` in the order of the case's variants; `samples` the packed test inputs; `labels` their classes (N,), or
+    those of their pixels (N, H, W), where there are any; `references` what torch computes for them, (N, …) float32 per
+    variant; `source` where they come from.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -53,8 +54,8 @@ class Prepared:
 def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress) -> Prepared:
     """Everything that `case` needs, made or found in the cache.
 
-    Raises UnknownName (model, variant), UsageError (size, coefficients), ExportRefused, ToolMissing, and what
-    `run_native` raises.
+    Raises UnknownName (model, variant), UsageError (size, coefficients, weights), CorruptData (weights),
+    ExportRefused, ToolMissing, and what `run_native` raises.
     """
     spec = model(case.model)
     for variant in case.variants:
@@ -62,6 +63,7 @@ def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress)
             raise UnknownName.of("variant", variant, VARIANTS)
     shape = spec.shape(case.input_size)
     total = case.coefficients or spec.coefficients
+    weights = weights_of(spec, case)
     samples = _samples(spec, shape, cache)
     folders: dict[str, Path] = {}
     for number, variant in enumerate(case.variants):
@@ -69,26 +71,56 @@ def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress)
         def part(done: float, words: str, number: int = number, variant: str = variant) -> None:
             progress((number + done) / len(case.variants), f"{variant}: {words}")
 
-        folders[variant] = _variant(_Job(spec, variant, shape, total, samples), cache, run_native, part)
+        folders[variant] = _variant(_Job(spec, variant, shape, total, weights, samples), cache, run_native, part)
     progress(1.0, "ready")
     labels = samples / "labels.npy"
     return Prepared(
         tuple(_artifact(folder) for folder in folders.values()),
         samples / "samples.bin",
-        np.load(labels) if labels.is_file() and spec.trained else None,
+        np.load(labels) if labels.is_file() else None,
         {variant: np.load(folder / "reference.npy") for variant, folder in folders.items()},
         (samples / "source.txt").read_text(encoding="utf-8"),
     )
 
 
+def weights_of(spec: ModelSpec, case: Case) -> Path | None:
+    """The package that the FR variants have their weights of: the case's own, or the one that comes with bench where
+    it has as many coefficients as are asked for. None where they have to be trained.
+
+    Raises UsageError and CorruptData for a package that is not there, damaged, or of another network.
+    """
+    if case.weights is not None and case.coefficients is not None:
+        raise UsageError(
+            f"{case.model} is given both weights and a number of coefficients", "Leave one out; a package has its own."
+        )
+    pretrained = _HERE / "pretrained" / f"{spec.name}.frq"
+    if case.weights is None and not pretrained.is_file():
+        return None
+    path = case.weights or pretrained
+    try:
+        found = package.read(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "Name a .frq package.") from None
+    if case.weights is None and found.coefficients != (case.coefficients or spec.coefficients):
+        return None
+    if found.name != spec.name:
+        raise UsageError(f"{path} is a package of {found.name}, not of {spec.name}", f"Measure it as {found.name}.")
+    return path
+
+
 @dataclass(frozen=True)
 class _Job:
-    """One variant to make. `total` counts FR coefficients; `samples` is the folder of the test samples."""
+    """One variant to make.
+
+    `total` counts FR coefficients; `weights` is the package that has them, if any; `samples` is the folder of the test
+    samples.
+    """
 
     spec: ModelSpec
     variant: str
     shape: tuple[int, int, int]
     total: int
+    weights: Path | None
     samples: Path
 
     @property
@@ -96,9 +128,18 @@ class _Job:
         return self.variant != "baseline"
 
     @property
+    def package(self) -> Path | None:
+        """What has the weights of this very variant."""
+        return self.weights if self.is_fr else None
+
+    @property
+    def trained(self) -> bool:
+        return self.spec.trained or self.package is not None
+
+    @property
     def network_key(self) -> str:
         """Of everything that determines the network's weights."""
-        kept = str(self.total) if self.is_fr else ""
+        kept = sha256_file(self.package) if self.package else str(self.total) if self.is_fr else ""
         sources = _sources("models", "data", "compress", "prepare.py")
         return content_key(self.spec.name, kept, str(SEED), metadata.version("torch"), *sources)
 
@@ -177,8 +218,8 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
             task=job.spec.task,
             parameters=job.spec.parameters,
             coefficients=coefficients,
-            trained=job.spec.trained,
-            notes=() if job.spec.trained else (UNTRAINED,),
+            trained=job.trained,
+            notes=() if job.trained else (UNTRAINED,),
             verified_max_abs_delta=verified.max_abs_delta,
             verified_max_abs_reference=verified.max_abs_reference,
             tolerance=verified.tolerance,
@@ -194,7 +235,7 @@ def _file(path: Path, role: Literal["graph", "weights", "torchscript"]) -> Artif
 
 def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
     """Graph, TorchScript and weights.frq of a compressed network; returns the latter's name and its coefficients."""
-    from bench.compress.frequency import factor, layers, norms, package
+    from bench.compress.frequency import factor, layers, norms
     from bench.export import artifact, pnnx
 
     network = norms.folded(network)
@@ -213,7 +254,7 @@ def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
 
 
 def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Progress) -> nn.Module:
-    """The network of a variant, trained where it can be, else seeded; FR layers still compressed."""
+    """The network of a variant: from its package, else trained where it can be, else seeded; FR layers compressed."""
     import torch
 
     from bench.compress.frequency import layers, train
@@ -222,6 +263,8 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = job.spec.build("frequency" if job.is_fr else "ordinary")
+    if job.package:
+        return _restored(job.spec, job.package)
     if not job.spec.trained:
         if job.is_fr:
             layers.compress(network, train.targets(network, job.total))
@@ -251,6 +294,17 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
         layers.compress(network, train.targets(network, job.total))
     network.load_state_dict(torch.load(folder / "state.pt", weights_only=True))
     return network.eval()
+
+
+def _restored(spec: ModelSpec, path: Path) -> nn.Module:
+    """The network in that package, in the form in which it was compressed: the one of FR, or else the ordinary one."""
+    from bench.compress.frequency.restore import restored
+
+    found = package.read(path.read_bytes())
+    try:
+        return restored(spec.build("frequency"), found).eval()
+    except UsageError:
+        return restored(spec.build("ordinary"), found).eval()
 
 
 @contextmanager

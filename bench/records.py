@@ -48,7 +48,7 @@ METRICS: dict[str, Metric] = {
     "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower", "memory"),
     "anonymous": Metric("B", "anonymous memory after inference (smaps_rollup)", "lower", "memory"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
-    "accuracy": Metric("fraction", "top-1 over the test samples", "higher", "accuracy"),
+    "accuracy": Metric("fraction", "top-1, of masks mean Dice, over the test samples", "higher", "accuracy"),
     "agreement": Metric("fraction", "same answer as the desktop torch reference", "equal", "accuracy"),
     "max_abs_delta": Metric("1", "largest |output - reference output|", "lower", "accuracy"),
     "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),

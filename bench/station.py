@@ -35,6 +35,8 @@ LOST_AFTER = 3
 """Trials in a row that a device may lose to its connection before the rest of its trials are given up."""
 
 VERIFY_DEADLINE_S = 300.0
+SCORES = {"classification": accuracy.top1, "segmentation": accuracy.dice}
+"""What tells how right a network's answers are, by its task."""
 
 
 @dataclass
@@ -207,8 +209,9 @@ def _judged(transport: Transport, remote: str, artifact: Artifact, prepared: Pre
         "max_abs_delta": accuracy.max_abs_delta(outputs, reference),
         "max_abs_reference": float(np.max(np.abs(reference))),
     }
-    if prepared.labels is not None:
-        found["accuracy"] = accuracy.top1(outputs, prepared.labels)
+    score = SCORES.get(artifact.task)
+    if artifact.trained and prepared.labels is not None and score:
+        found["accuracy"] = score(outputs, prepared.labels)
     return tuple(Sample(metric, 0, value) for metric, value in found.items())
 
 

@@ -24,6 +24,21 @@ def top1(outputs: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -
     return float(np.mean(_answers(outputs) == labels))
 
 
+def dice(outputs: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> float:
+    """The mean Dice of class 1 over samples: 2 |A ∩ B| / (|A| + |B|), 1 where neither has a pixel.
+
+    `outputs` is N×C×H×W, `labels` N×H×W. Raises CorruptData.
+    """
+    if outputs.ndim != 4 or labels.shape != outputs.shape[:1] + outputs.shape[2:]:
+        raise CorruptData(
+            f"outputs of shape {outputs.shape} do not go with masks of shape {labels.shape}",
+            "Segmentation outputs are samples × classes × height × width, with one label a pixel.",
+        )
+    ours, theirs = (mask.reshape(len(mask), -1) == 1 for mask in (_answers(outputs), labels))
+    both, sizes = (ours & theirs).sum(axis=1), ours.sum(axis=1) + theirs.sum(axis=1)
+    return float(np.mean(np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), 1.0)))
+
+
 def agreement(outputs: NDArray[np.floating[Any]], reference: NDArray[np.floating[Any]]) -> float:
     """The fraction of samples (N×K) or pixels (N×C×H×W) with the reference's answer. Raises CorruptData."""
     _same_shape(outputs, reference)

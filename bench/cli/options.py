@@ -28,6 +28,10 @@ Model = Annotated[list[str] | None, typer.Option("--model", help="Only this netw
 Variant = Annotated[list[str] | None, typer.Option("--variant", help="Only this variant; may be repeated.")]
 Threads = Annotated[list[int] | None, typer.Option("--threads", help="CPU threads; may be repeated.", min=1, max=64)]
 Launches = Annotated[int | None, typer.Option("--launches", help="Fresh processes per variant.", min=1)]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="A .frq package of the one network to run: measure its weights.", metavar="FILE"),
+]
 Results = Annotated[Path, typer.Option("--results", help="Where run folders are kept.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]

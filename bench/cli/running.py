@@ -22,6 +22,7 @@ from bench.cli.options import (
     Suite,
     Threads,
     Variant,
+    Weights,
     print_json,
 )
 from bench.devices.adb import AdbServer
@@ -40,6 +41,7 @@ def run(
     variant: Variant = None,
     threads: Threads = None,
     launches: Launches = None,
+    weights: Weights = None,
     results: Results = Path("results"),
     adb_server: Server = None,
     as_json: Json = False,
@@ -55,8 +57,9 @@ def run(
     * `bench run --suite demo`
     * `bench run --plan nightly.toml --json > run.json`
     * `bench run --model lenet5 --variant baseline --variant fr-factored --threads 2`
+    * `bench run --model unet --weights unet.frq`
     """
-    wanted = _plan(plan_file, suite, model, variant, threads, launches)
+    wanted = _plan(plan_file, suite, model, variant, threads, launches, weights)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
         folder, findings = campaign.run(wanted, chosen, results, Cache(), watcher)
@@ -70,6 +73,7 @@ def show_plan(
     variant: Variant = None,
     threads: Threads = None,
     launches: Launches = None,
+    weights: Weights = None,
     as_json: Json = False,
 ) -> None:
     """Show what a run would do and about how long it takes, without touching a device.
@@ -79,7 +83,7 @@ def show_plan(
     * `bench plan --suite demo`
     * `bench plan --plan nightly.toml --json`
     """
-    wanted = _plan(plan_file, suite, model, variant, threads, launches)
+    wanted = _plan(plan_file, suite, model, variant, threads, launches, weights)
     outline = campaign.outline(wanted)
     if as_json:
         print_json({"plan": wanted.model_dump(mode="json"), **outline._asdict()})
@@ -109,13 +113,13 @@ def report(
 
 def _plan(
     file: Path | None, suite: str | None, model: list[str] | None, variant: list[str] | None,
-    threads: list[int] | None, launches: int | None,
+    threads: list[int] | None, launches: int | None, weights: Path | None,
 ) -> plan.Plan:  # fmt: skip
     """The plan that the flags ask for, all its names known."""
     if file and suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
     base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
-    return campaign.checked(plan.narrowed(base, model, variant, threads, launches))
+    return campaign.checked(plan.narrowed(base, model, variant, threads, launches, weights))
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:

@@ -29,14 +29,15 @@ class ModelSpec:
     `coefficients` is how many FR coefficients the whole network keeps unless a plan says otherwise.
     `default_macs` is the multiply-adds of one inference at the default shape, `fixed_macs` those of them that do not
     grow with the image: of what stands behind a global average.
-    `data` is what it is shown: MNIST's digits, or real photographs of its input's size, which have no labels.
+    `data` is what it is shown: MNIST's digits; vehicles drawn at its input's size, with masks; or real photographs of
+    that size, which have no labels.
     `trained` tells whether `bench` trains it by itself; if not, its weights are seeded and its answers mean nothing.
     """
 
     name: str
     title: str
     task: Task
-    data: Literal["digits", "photos"]
+    data: Literal["digits", "photos", "vehicles"]
     input_shape: tuple[int, int, int]
     parameters: int
     coefficients: int
@@ -49,6 +50,11 @@ class ModelSpec:
         """The network with random initial weights, from `bench/models/<name>.py`."""
         network: nn.Module = importlib.import_module(f"bench.models.{self.name}").build(form)
         return network
+
+    def twin(self) -> nn.Module | None:
+        """A narrower network of the form "frequency", through which this one's coefficients are learnt; rarely any."""
+        make = getattr(importlib.import_module(f"bench.models.{self.name}"), "twin", None)
+        return make() if make else None
 
     def shape(self, input_size: tuple[int, int] | None = None) -> tuple[int, int, int]:
         """(C, H, W) of one sample at that height and width, or at the default.
@@ -86,7 +92,7 @@ MODELS: dict[str, ModelSpec] = {
         ),
         ModelSpec(
             name="lenet5", title="LeNet-5", task="classification", data="digits", input_shape=(1, 28, 28),
-            parameters=431_080, coefficients=7_668, default_macs=2_293_000, trained=True,
+            parameters=431_080, coefficients=776, default_macs=2_293_000, trained=True,
         ),
         ModelSpec(
             name="alexnet", title="AlexNet (CIFAR)", task="classification", data="photos", input_shape=(3, 32, 32),
@@ -120,7 +126,7 @@ MODELS: dict[str, ModelSpec] = {
             parameters=5_362_762, coefficients=53_628, default_macs=345_638_784, trained=False,
         ),
         ModelSpec(
-            name="unet", title="UNet", task="segmentation", data="photos", input_shape=(3, 320, 480),
+            name="unet", title="UNet", task="segmentation", data="vehicles", input_shape=(3, 320, 480),
             parameters=31_043_586, coefficients=759, default_macs=112_902_144_000, trained=False, smallest=32,
         ),
         ModelSpec(

@@ -80,7 +80,7 @@ def _variant(subject: Subject, findings: Findings, labels: Labels) -> tuple[floa
     if size and size.ratio and size.called:
         parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
     if parts:
-        return score, f"{name} {_listed(parts)} on {where}{_price(subject, findings)}."
+        return score, f"{name} {_listed(parts)} on {where}{_price(subject, findings, labels)}."
     compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
     if compared or latency is None or latency.statistics is None or latency.translated:
         return 0.0, ""
@@ -88,14 +88,17 @@ def _variant(subject: Subject, findings: Findings, labels: Labels) -> tuple[floa
     return 0.0, f"{name} takes {median} on {where}; nothing to compare it with."
 
 
-def _price(subject: Subject, findings: Findings) -> str:
-    """What the variant costs in accuracy, where both were measured."""
+def _price(subject: Subject, findings: Findings, labels: Labels) -> str:
+    """What the variant costs in accuracy, as far as it was measured."""
     ours = findings.summary(subject, "accuracy")
     theirs = findings.summary(replace(subject, variant="baseline"), "accuracy")
-    if not (ours and ours.statistics and theirs and theirs.statistics):
+    if not (ours and ours.statistics):
         return ""
-    mine, before = quantity(ours.statistics.median, "fraction"), quantity(theirs.statistics.median, "fraction")
-    return f", at the same accuracy ({mine})" if mine == before else f", at {mine} accuracy instead of {before}"
+    name, mine = labels.accuracy(subject.model), quantity(ours.statistics.median, "fraction")
+    if not (theirs and theirs.statistics):
+        return f", at {mine} {name}"
+    before = quantity(theirs.statistics.median, "fraction")
+    return f", at the same {name} ({mine})" if mine == before else f", at {mine} {name} instead of {before}"
 
 
 def _same_place(a: Subject, b: Subject) -> bool:

@@ -25,19 +25,28 @@ class Labels:
 
     def __init__(self, run: RunRecord, findings: Findings) -> None:
         self._devices: dict[str, Device] = {d.serial: d for d in run.devices}
-        self._untrained = {a.model for a in run.artifacts if not a.trained}
+        self._trained = {(a.model, a.variant): a.trained for a in run.artifacts}
+        self._masks = {a.model for a in run.artifacts if a.task == "segmentation"}
         self._threads = {s.threads for s in findings.subjects}
         self._precisions = {s.precision for s in findings.subjects}
 
     def is_phone(self, serial: str) -> bool:
         return serial in self._devices and self._devices[serial].kind == "phone"
 
-    def untrained(self, model: str) -> bool:
-        return model in self._untrained
+    def untrained(self, model: str, variant: str) -> bool:
+        return not self._trained.get((model, variant), True)
 
     def model(self, name: str) -> str:
-        """The network, with the word of warning an untrained one always carries."""
-        return f"{name} ({UNTRAINED})" if self.untrained(name) else name
+        """The network, with the word of warning an untrained one always carries: all of it, or some variants."""
+        mine = {variant: trained for (model, variant), trained in self._trained.items() if model == name}
+        without = [variant for variant, trained in mine.items() if not trained]
+        if not without:
+            return name
+        return f"{name} ({UNTRAINED})" if len(without) == len(mine) else f"{name} ({', '.join(without)} {UNTRAINED})"
+
+    def accuracy(self, model: str) -> str:
+        """What the accuracy of a network is called: masks are judged by their Dice."""
+        return "Dice" if model in self._masks else "accuracy"
 
     def place(self, subject: Subject) -> str:
         """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`."""

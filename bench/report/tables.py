@@ -105,6 +105,8 @@ def _results(model: str, findings: Findings, labels: Labels) -> Table:
     notes = _Notes()
     header = ["Variant", "Where"]
     for metric, name in SHORT.items():
+        if metric == "accuracy":
+            name = labels.accuracy(model)
         header += ["Latency, median", "p90"] if metric == "latency" else [name[0].upper() + name[1:]]
     rows = []
     for subject in findings.subjects:
@@ -129,7 +131,8 @@ def _figure(
     metric: str, summary: Summary | None, subject: Subject, findings: Findings, labels: Labels, notes: _Notes
 ) -> Cell:
     if summary is None:
-        return Cell("untrained" if metric == "accuracy" and labels.untrained(subject.model) else "–", tone="muted")
+        untrained = metric == "accuracy" and labels.untrained(subject.model, subject.variant)
+        return Cell("untrained" if untrained else "–", tone="muted")
     marks = notes.marks(c.kind for c in summary.caveats if c.level != "note")
     if summary.statistics is None:
         return Cell("failed", tone="bad", marks=marks)
@@ -178,7 +181,8 @@ def _comparisons(model: str, findings: Findings, labels: Labels, *, between_vari
         rows.append((Cell(right.variant, tone="strong"), Cell(place), *cells))
     if not rows:
         return
-    names = tuple(SHORT[m][0].upper() + SHORT[m][1:] for m in metrics)
+    short = SHORT | {"accuracy": labels.accuracy(model)}
+    names = tuple(short[m][0].upper() + short[m][1:] for m in metrics)
     if between_variants:
         title, note = "baseline ÷ variant", "Above 1× the variant is faster or smaller than the baseline."
     else:

@@ -74,6 +74,11 @@ def test_the_main_job(virtual_phone: VirtualPhone, env: dict[str, str], plan: Pa
     assert digits.groupby("variant").value.nunique().tolist() == [1, 1, 1]
     assert len(digits) == 9
     assert digits.value.min() > 0.85
+    # Masks are judged by their Dice; the ordinary UNet, which nobody has trained, has none.
+    masks = frame[(frame.metric == "accuracy") & (frame.model == "unet")].groupby("variant").value
+    assert masks.count().to_dict() == {"fr-dense": 3, "fr-factored": 3}
+    assert masks.min().min() > 0.5
+    assert (masks.max() - masks.min()).max() < 5e-5
     worst = frame[frame.metric == "max_abs_delta"].set_index(["trial"]).value
     largest = frame[frame.metric == "max_abs_reference"].set_index(["trial"]).value
     assert (worst / largest).max() <= 1e-3

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bench.analyse.accuracy import agreement, max_abs_delta, top1
+from bench.analyse.accuracy import agreement, dice, max_abs_delta, top1
 from bench.errors import CorruptData
 
 LOGITS = hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 5)), elements=st.floats(-9, 9, width=32))
@@ -15,6 +15,20 @@ LOGITS = hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 5)),
 def test_top1_counts_the_largest_logit() -> None:
     outputs = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.4], [0.6, 0.5]])
     assert top1(outputs, np.array([1, 0, 0, 0])) == 0.75
+
+
+def test_dice_is_the_mean_over_samples_of_class_one() -> None:
+    labels = np.array([[[1, 1, 0, 0]], [[0, 0, 0, 1]], [[0, 0, 0, 0]]])
+    found = np.array([[[1, 0, 0, 1]], [[0, 0, 0, 1]], [[0, 0, 0, 0]]])
+    outputs = np.stack((1.0 - found, found.astype(float)), axis=1)
+    assert dice(outputs, labels) == pytest.approx((0.5 + 1 + 1) / 3)
+    assert dice(outputs[:, 1:] - 0.5, labels) == pytest.approx((0.5 + 1 + 1) / 3)  # one channel: its sign
+    assert dice(-outputs, labels) < 0.5
+
+
+def test_dice_refuses_masks_of_another_size() -> None:
+    with pytest.raises(CorruptData, match="do not go with masks"):
+        dice(np.zeros((2, 2, 4, 4)), np.zeros((2, 4, 5), int))
 
 
 def test_agreement_of_a_segmentation_is_per_pixel() -> None:

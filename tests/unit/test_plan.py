@@ -1,11 +1,13 @@
 """Plans: what is accepted, and that a refusal names the line and the key."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import plan
-from bench.errors import PlanError, UnknownName
+from bench.errors import PlanError, UnknownName, UsageError
 from bench.measure import order
 
 MINIMAL = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n'
@@ -54,6 +56,13 @@ def test_flags_narrow_a_plan() -> None:
     narrow = plan.narrowed(plan.suite("demo"), ["lenet5"], ["baseline"], [1, 2], 7)
     (case,) = narrow.cases
     assert (case.model, case.variants, case.threads, narrow.protocol.launches) == ("lenet5", ("baseline",), (1, 2), 7)
+
+
+def test_weights_are_of_one_network() -> None:
+    wanted = plan.narrowed(plan.suite("demo"), ["unet"], weights=Path("my.frq"))
+    assert [case.weights for case in wanted.cases] == [Path("my.frq")]
+    with pytest.raises(UsageError, match="of one network, the plan has lenet5, unet"):
+        plan.narrowed(plan.suite("demo"), weights=Path("my.frq"))
 
 
 PLACES = (order.Place("phone", "native"), order.Place("desktop", "native"), order.Place("desktop", "torch"))

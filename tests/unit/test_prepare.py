@@ -7,18 +7,21 @@ import json
 import subprocess
 import sys
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.cache import Cache
-from bench.compress.frequency import package
+from bench.compress.frequency import layers, package, train
 from bench.data import packed
-from bench.errors import ExportRefused, UnknownName, UsageError
+from bench.data.vehicles import SHOWN
+from bench.errors import CorruptData, ExportRefused, UnknownName, UsageError
 from bench.export.artifact import Array, RunNative
+from bench.models import model
 from bench.plan import Case
-from bench.prepare import UNTRAINED, VARIANTS, Prepared, prepare
+from bench.prepare import UNTRAINED, VARIANTS, Prepared, prepare, weights_of
 from bench.station import desktop_station, native_outputs
 
 UNET = Case(model="unet", input_size=(32, 48))
@@ -44,12 +47,12 @@ def test_every_variant_is_there_and_proven(unet: Prepared) -> None:
     for a in unet.artifacts:
         assert a.parameters == 31_043_586
         assert a.output_shape == (2, 32, 48)
-        assert not a.trained
-        assert UNTRAINED in a.notes
+        assert a.trained == (a.variant != "baseline")
+        assert (UNTRAINED in a.notes) == (a.variant == "baseline")
         assert a.tolerance == pytest.approx(1e-3 * a.verified_max_abs_reference)
         assert 0 < a.verified_max_abs_delta <= 0.1 * a.tolerance
         reference = unet.references[a.variant]
-        assert reference.shape == (4, 2, 32, 48)
+        assert reference.shape == (SHOWN, 2, 32, 48)
         assert np.abs(reference).max() == pytest.approx(a.verified_max_abs_reference)
         # Neither dead nor blown up, and both classes are among the answers of the network.
         assert 0.1 < reference.std() < 100
@@ -62,7 +65,7 @@ def test_dense_and_factored_are_one_network_in_one_package(unet: Prepared) -> No
     _, dense, factored = unet.artifacts
     assert dense.coefficients == factored.coefficients == 759
     assert dense.file("weights").sha256 == factored.file("weights").sha256
-    assert dense.file("graph").sha256 != factored.file("graph").sha256
+    assert dense.file("graph").sha256 == factored.file("graph").sha256
     a, b = unet.references["fr-dense"], unet.references["fr-factored"]
     assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
     stored = package.read(dense.file("weights").path.read_bytes())
@@ -78,9 +81,10 @@ def test_the_baseline_is_the_ordinary_network(unet: Prepared) -> None:
 
 
 def test_samples_are_packed(unet: Prepared) -> None:
-    assert packed.read(unet.samples).shape == (4, 3, 32, 48)
-    assert unet.labels is None
-    assert "photographs" in unet.source
+    assert packed.read(unet.samples).shape == (SHOWN, 3, 32, 48)
+    assert unet.labels is not None
+    assert unet.labels.shape == (SHOWN, 32, 48)
+    assert "vehicles" in unet.source
 
 
 def test_a_second_time_costs_neither_torch_nor_a_runner(unet: Prepared, cache: Cache) -> None:
@@ -134,6 +138,48 @@ def test_progress_only_grows(run_native: RunNative, tmp_path: Path) -> None:
     prepare(case, Cache(tmp_path), run_native, lambda done, _: seen.append(done))
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_weights_of_ones_own_are_measured_whatever_their_number(
+    unet: Prepared, cache: Cache, run_native: RunNative, tmp_path: Path
+) -> None:
+    """A package with fewer coefficients than the one that comes with bench."""
+    network = model("unet").build("frequency")
+    layers.compress(network, train.targets(network, 200))
+    train.seed_coefficients(network, 3, train.ENERGY)
+    layers.round_to_half(network)
+    own = tmp_path / "own.frq"
+    own.write_bytes(package.write(layers.shipped("unet", network)))
+    case = UNET.model_copy(update={"variants": ("fr-factored",), "weights": own})
+    (found,) = prepare(case, cache, run_native, lambda *_: None).artifacts
+    assert (found.coefficients, found.trained) == (200, True)
+    stored = package.read(found.file("weights").path.read_bytes())
+    assert sorted(t.values.tobytes() for t in stored.tensors) == sorted(
+        t.values.tobytes() for t in package.read(own.read_bytes()).tensors
+    )
+    assert found.file("weights").sha256 != unet.artifacts[2].file("weights").sha256
+
+
+def test_weights_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
+    pretrained = files("bench") / "pretrained" / "unet.frq"
+    damaged = tmp_path / "damaged.frq"
+    damaged.write_bytes(pretrained.read_bytes()[:-1])
+    for weights, refusal, words in (
+        (tmp_path / "none.frq", UsageError, "cannot be read"),
+        (damaged, CorruptData, "check sum"),
+    ):
+        with pytest.raises(refusal, match=words):
+            weights_of(model("unet"), Case(model="unet", weights=weights))
+    with pytest.raises(UsageError, match="a package of unet, not of lenet5"):
+        weights_of(model("lenet5"), Case(model="lenet5", weights=Path(str(pretrained))))
+    with pytest.raises(UsageError, match="both weights and a number"):
+        weights_of(model("unet"), Case(model="unet", weights=damaged, coefficients=759))
+
+
+def test_only_the_shipped_number_of_coefficients_needs_no_training() -> None:
+    assert weights_of(model("unet"), Case(model="unet")) is not None
+    assert weights_of(model("unet"), Case(model="unet", coefficients=760)) is None
+    assert weights_of(model("vgg16"), Case(model="vgg16")) is None
 
 
 def test_unknown_names_sizes_and_totals_are_refused(run_native: RunNative, cache: Cache) -> None:

@@ -128,6 +128,26 @@ def test_everything_virtual_or_untrained_says_so(stored: Stored) -> None:
         assert PHONE not in sentence or f"{PHONE} (virtual)" in sentence
 
 
+def test_a_variant_with_weights_of_its_own_has_its_dice_beside_an_untrained_baseline(stored: Stored) -> None:
+    """As where the FR variants are the ones that come with bench. SYNTHETIC figures."""
+    ours = (stored.frame.model == "unet") & (stored.frame.variant != "baseline")
+    dice = stored.frame[ours & (stored.frame.metric == "agreement")].assign(metric="accuracy", value=0.9312)
+    artifacts = tuple(
+        a.model_copy(update={"trained": True}) if (a.model, a.variant) != ("unet", "baseline") else a
+        for a in stored.run.artifacts
+    )
+    run = stored.run.model_copy(update={"artifacts": artifacts})
+    shown = stored._replace(run=run, frame=pd.concat([stored.frame, dice])).tables()
+    (unet,) = (table for table in shown.results if table.title.startswith("unet"))
+    assert unet.title == "unet (baseline untrained: speed and fidelity only)"
+    column = unet.header.index("Dice")
+    for row in unet.rows:
+        assert row[column] == ("untrained" if row[0] == "baseline" else "93.12 %")
+    (sentence,) = (s for s in shown.answer.sentences if "fr-factored unet" in s)
+    assert "at 93.12 % Dice" in sentence
+    assert "instead of" not in sentence
+
+
 def test_summary_csv_is_read_back_with_pandas(stored: Stored, tmp_path: Path) -> None:
     stored.page(tmp_path)
     found = pd.read_csv(tmp_path / "summary.csv", skiprows=1)

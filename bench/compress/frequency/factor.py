@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -26,10 +25,33 @@ Factors = tuple[Tensor, Tensor, Tensor]
 """Inner (r_in, n_in), core as the layer's own kind of weight but of r_in and r_out channels, outer (n_out, r_out)."""
 
 
-class Factored(nn.Module):
-    """What `layer` does, with the weight that `factors` make; they are asked for at each forward."""
+class _Fixed(nn.Module):
+    """Factors that stay as they are."""
 
-    def __init__(self, layer: nn.Module, factors: Callable[[], Factors], bias: Tensor | None) -> None:
+    def __init__(self, factors: Factors) -> None:
+        super().__init__()
+        self.inner, self.core, self.outer = (nn.Parameter(factor.detach()) for factor in factors)
+
+    def forward(self) -> Factors:
+        return self.inner, self.core, self.outer
+
+
+class _Learnt(nn.Module):
+    """The factors of a compressed site, now, as a layer with the channels of `shape`."""
+
+    def __init__(self, site: Site, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = site.module  # so that its parameters are found
+        self.site, self.shape = site, shape
+
+    def forward(self) -> Factors:
+        return _factors(self.site, self.shape)
+
+
+class Factored(nn.Module):
+    """What `layer` does, with the weight that `factors` make."""
+
+    def __init__(self, layer: nn.Module, factors: _Fixed | _Learnt, bias: Tensor | None) -> None:
         super().__init__()
         self.factors = factors
         self.bias = bias
@@ -55,10 +77,9 @@ def factored(network: nn.Module) -> nn.Module:
     plain = layers.decoded(network)
     for site in layers.sites(network).values():
         if site.compressed and site.factorable:
-            bias = cast(nn.Parameter | None, site.module.bias)
-            with torch.no_grad():
-                fixed = _always(_factors(site, site.shape))
-            plain.set_submodule(site.path, Factored(site.module, fixed, None if bias is None else bias.detach()))
+            bias = None if site.module.bias is None else nn.Parameter(cast(Tensor, site.module.bias).detach())
+            made = Factored(site.module, _Fixed(_factors(site, site.shape)), bias)
+            plain.set_submodule(site.path, made)
     return plain
 
 
@@ -82,18 +103,11 @@ def learner(network: nn.Module, twin: nn.Module | None = None) -> nn.Module:
         )
     for name, site in found.items():
         if site.factorable:
-            shape = places[name].shape
             bias = cast(nn.Parameter | None, site.module.bias)
-            layer = Factored(site.module, partial(_factors, site, shape), bias)
-            layer.learnt = site.module
-            made.set_submodule(site.path, layer)
+            made.set_submodule(site.path, Factored(site.module, _Learnt(site, places[name].shape), bias))
         else:
             made.set_submodule(site.path, site.module)
     return made
-
-
-def _always(factors: Factors) -> Callable[[], Factors]:
-    return lambda: factors
 
 
 def _factors(site: Site, shape: tuple[int, ...]) -> Factors:
