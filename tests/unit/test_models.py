@@ -17,6 +17,7 @@ from bench.compress.frequency import layers, norms
 from bench.errors import UnknownName, UsageError
 from bench.models import MODELS, model
 from bench.models.settle import settle
+from bench.models.vit import Attention
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -216,6 +217,10 @@ def test_the_stated_multiply_adds_are_those_of_a_real_inference(name: str, size:
 
     def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         nonlocal counted
+        if isinstance(layer, Attention):  # between every two tokens: how much they have to do with each other, and that
+            _, tokens, width = output.shape
+            counted += 2 * tokens * tokens * width
+            return
         weight = layer.weight
         assert isinstance(weight, torch.Tensor)
         if isinstance(layer, nn.Linear):
@@ -225,10 +230,21 @@ def test_the_stated_multiply_adds_are_those_of_a_real_inference(name: str, size:
 
     network = unmade(name).eval()
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | Attention):
             layer.register_forward_hook(count)
     network(torch.zeros(1, *shape, device="meta"))
     assert counted == spec.macs(shape)
+
+
+def test_the_documented_table_says_what_bench_does() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8").splitlines()
+    rows = {line.split("`")[1]: [cell.strip() for cell in line.split("|")] for line in lines if line.startswith("| `")}
+    assert rows.keys() == MODELS.keys()
+    for name, spec in MODELS.items():
+        _, _, _, shape, parameters, _, coefficients, trained, *_ = rows[name]
+        assert shape.split(",")[0] == "×".join(map(str, spec.input_shape))
+        assert (parameters, coefficients) == (f"{spec.parameters:,}", f"{spec.coefficients:,}")
+        assert (trained == "no") == (not spec.trained and name != "unet")
 
 
 @pytest.mark.parametrize("name", MODELS)
