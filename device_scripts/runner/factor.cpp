@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "dct.h"
 
@@ -14,28 +15,64 @@ using Parameters = std::map<int, std::string>;
 
 // How ncnn numbers the parameters of a type of layer with a weight, and where each goes when the layer becomes three.
 struct Kind {
-    const char* pointwise;   // the type of the first and the last of the three; null where there is no such form
-    int outputs, inputs;     // inputs: -1 where they are not said
-    int size;                // of the weight; -1 where it is outputs × inputs
-    std::set<int> bias;      // to the last
-    std::set<int> geometry;  // to the core
-    Parameters all;          // in all three, and what it has to be
-    std::set<int> copied;    // in all three
-    Parameters unbiased;     // what says that there is no bias
-    Parameters first_last;   // what makes it pointwise
+    const char* pointwise = nullptr;  // the type of the first and the last of the three; null where there is no such form
+    int outputs = 0, inputs = -1;     // inputs: -1 where they are not said
+    int size = -1;                    // of the weight; -1 where it is outputs × inputs
+    std::set<int> bias;               // to the last
+    std::set<int> geometry;           // to the core
+    std::set<int> copied;             // to all three
+    Parameters required;              // what they must be, in all three as well
+    Parameters unbiased;              // what says that there is no bias
+    Parameters one_pixel;             // what makes the first and the last pointwise
 };
 
-const std::set<int> kPixels = {1, 2, 3, 4, 11, 12, 13, 14, 15, 16};
+Kind convolution(const char* pointwise, std::set<int> geometry) {
+    Kind kind;
+    kind.pointwise = pointwise;
+    kind.size = 6;
+    kind.bias = {5};
+    kind.geometry = std::move(geometry);
+    kind.one_pixel = {{1, "1"}};
+    return kind;
+}
+
+Kind grouped() {
+    Kind kind;
+    kind.size = 6;
+    return kind;
+}
+
+Kind inner_product() {
+    Kind kind;
+    kind.pointwise = "InnerProduct";
+    kind.size = 2;
+    kind.bias = {1};
+    return kind;
+}
+
+// Rows times the transpose of a constant matrix.
+Kind gemm() {
+    Kind kind;
+    kind.pointwise = "Gemm";
+    kind.outputs = 8;
+    kind.inputs = 9;
+    kind.bias = {6, 10};
+    kind.copied = {7};
+    kind.required = {{3, "1"}, {5, "1"}};
+    kind.unbiased = {{6, "1"}, {10, "-1"}};
+    return kind;
+}
+
 const std::map<std::string, Kind> kKinds = {
-    {"Convolution", {"Convolution", 0, -1, 6, {5}, kPixels, {}, {}, {}, {{1, "1"}}}},
-    {"Convolution1D", {"Convolution1D", 0, -1, 6, {5}, {1, 2, 3, 4, 15}, {}, {}, {}, {{1, "1"}}}},
-    {"Deconvolution", {"Convolution", 0, -1, 6, {5}, {1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21}, {}, {}, {}, {{1, "1"}}}},
-    {"InnerProduct", {"InnerProduct", 0, -1, 2, {1}, {}, {}, {}, {}, {}}},
-    {"Gemm", {"Gemm", 8, 9, -1, {6, 10}, {}, {{3, "1"}, {5, "1"}}, {7}, {{6, "1"}, {10, "-1"}}, {}}},
-    {"ConvolutionDepthWise", {nullptr, 0, -1, 6, {}, {}, {}, {}, {}, {}}},
-    {"DeconvolutionDepthWise", {nullptr, 0, -1, 6, {}, {}, {}, {}, {}, {}}},
+    {"Convolution", convolution("Convolution", {1, 2, 3, 4, 11, 12, 13, 14, 15, 16})},
+    {"Convolution1D", convolution("Convolution1D", {1, 2, 3, 4, 15})},
+    {"ConvolutionDepthWise", grouped()},
+    {"Deconvolution", convolution("Convolution", {1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21})},
+    {"DeconvolutionDepthWise", grouped()},
+    {"Gemm", gemm()},
+    {"InnerProduct", inner_product()},
 };
-const std::set<int> kActivation = {9, 10, -23310};
+const std::set<int> kActivation = {9, 10, -23310};  // to the last, of all that can have one
 
 struct Layer {
     std::string type, name, input, output;
@@ -83,9 +120,9 @@ bool has_a_form(const Layer& layer, const Kind& kind) {
     const bool acts = kind.inputs < 0;
     for (const auto& [key, value] : layer.parameters) {
         const bool placed = own.count(key) + kind.bias.count(key) + kind.geometry.count(key) + kind.copied.count(key) > 0;
-        if (!placed && kind.all.count(key) == 0 && !(acts && kActivation.count(key) > 0) && value != "0") return false;
+        if (!placed && kind.required.count(key) == 0 && !(acts && kActivation.count(key) > 0) && value != "0") return false;
     }
-    for (const auto& [key, value] : kind.all) {
+    for (const auto& [key, value] : kind.required) {
         const auto given = layer.parameters.find(key);
         if (given == layer.parameters.end() || given->second != value) return false;
     }
@@ -109,7 +146,7 @@ private:
 // The three layers in place of one.
 std::string three(const Layer& layer, const Kind& kind, const Core& core, Names& names) {
     Parameters common = only(layer.parameters, kind.copied);
-    common.insert(kind.all.begin(), kind.all.end());
+    common.insert(kind.required.begin(), kind.required.end());
     const auto line = [&](const char* type, const std::string& from, const std::string& to, Parameters own, int inputs, int outputs, size_t size) {
         own.insert(common.begin(), common.end());
         own[kind.outputs] = std::to_string(outputs);
@@ -120,12 +157,12 @@ std::string three(const Layer& layer, const Kind& kind, const Core& core, Names&
         return text + '\n';
     };
     const std::string reduced = names.next(), mixed = names.next();
-    Parameters first = kind.first_last, middle = only(layer.parameters, kind.geometry);
+    Parameters first = kind.one_pixel, middle = only(layer.parameters, kind.geometry);
     first.insert(kind.unbiased.begin(), kind.unbiased.end());
     middle.insert(kind.unbiased.begin(), kind.unbiased.end());
     Parameters last = only(layer.parameters, kind.bias);
     if (kind.inputs < 0) last.merge(only(layer.parameters, kActivation));
-    last.insert(kind.first_last.begin(), kind.first_last.end());
+    last.insert(kind.one_pixel.begin(), kind.one_pixel.end());
     const auto &box = core.box(), &shape = core.shape();
     return line(kind.pointwise, layer.input, reduced, first, shape[1], box[1], core.factor_size(1)) +
            line(layer.type.c_str(), reduced, mixed, middle, box[1], box[0], core.spatial_core_size()) +
@@ -155,7 +192,7 @@ std::vector<bool> factor(std::string& graph, const std::vector<FrqTensor>& tenso
                 const FrqTensor& tensor = tensors[own];
                 if (tensor.kind != FrqTensor::Kind::raw && has_a_form(layer, found->second)) {
                     const Core core(tensor);
-                    if (core.gains_by_factors()) {
+                    if (core.gains_by_factors() && layer.number(found->second.outputs) == core.shape()[0]) {
                         layers += three(layer, found->second, core, names);
                         layer_count += 2;
                         blob_count += 2;

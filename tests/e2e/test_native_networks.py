@@ -132,6 +132,16 @@ def test_a_weight_that_would_only_become_larger_is_dense(tmp_path: Path) -> None
     assert run.event("decode")["values"] == 1152
 
 
+def test_a_weight_of_other_axes_than_its_layer_is_dense(tmp_path: Path) -> None:
+    """As many values, other channels: in both executions the layer reads them in their order."""
+    weight = Tensor((8, 4, 4, 4), normal(9))
+    param = graph(INPUT, "Convolution conv 1 1 in0 out0 0=16 1=2 5=0 6=512")
+    x = normal(1, 8, 6, 6)
+    wanted = nn.conv2d(torched(x), torched(weight.weight().reshape(16, 8, 2, 2)))
+    for execution in ("dense", "factored"):
+        close(measure(tmp_path, param, package(weight), x, execution=execution).outputs, wanted)
+
+
 def test_a_padding_with_ones_cannot_be_factored(tmp_path: Path) -> None:
     weight = Tensor((6, 5, 3, 3), normal(20))
     param = graph(INPUT, "Convolution conv 1 1 in0 out0 0=6 1=3 4=1 18=1.0 5=0 6=270")
