@@ -243,7 +243,7 @@ class _Job:
         return folder / file
 
     def split(self, network: nn.Module) -> Split:
-        """The request's budget, by the weights of a trained, uncompressed `network`."""
+        """The request's budget, by the weights of a trained `network`, compressed or not."""
         from bench.compress.frequency import budget, sensitivity
         from bench.compress.training import Images, mean_loss
 
@@ -254,13 +254,13 @@ class _Job:
         return sensitivity.sensitivity(network, lambda plain: mean_loss(plain, some))
 
 
-def _ordinary(job: _Job, form: Form) -> nn.Module:
-    """The network in that form, trained without compression."""
+def _ordinary(job: _Job) -> nn.Module:
+    """The ordinary network, trained without compression."""
     import torch
 
     from bench.compress import training
 
-    network, data = job.network(form), job.needed()
+    network, data = job.network("ordinary"), job.needed()
     recipe = training.recipe(job.request.seed)
     recipe = _with_epochs(recipe, min(recipe.epochs, job.request.epochs or recipe.epochs))
 
@@ -269,7 +269,7 @@ def _ordinary(job: _Job, form: Form) -> nn.Module:
         torch.save(network.state_dict(), file)
 
     title = f"train {job.spec.name}, not compressed"
-    file = job.learned(title, "state.pt", ("ordinary", form, repr(recipe)), make)
+    file = job.learned(title, "state.pt", ("ordinary", repr(recipe)), make)
     network.load_state_dict(torch.load(file, weights_only=True))
     return network.eval()
 
@@ -277,31 +277,54 @@ def _ordinary(job: _Job, form: Form) -> nn.Module:
 def _trained(job: _Job) -> Compressed:
     """By Frequency Regularization from the start."""
     from bench.compress import training
-    from bench.compress.frequency import layers, norms, train
+    from bench.compress.frequency import layers, norms
+    from bench.compress.frequency.budget import budget
     from bench.compress.frequency.target import Target
 
-    request, data, target = job.request, job.needed(), Target.parse(job.request.target)
+    data, target = job.needed(), Target.parse(job.request.target)
     network = job.network("frequency")
     layers.check(network)
-    guide = network if request.budget == "uniform" else _ordinary(job, "frequency")
     plain = norms.folded(network)
-    kept = target.kept(plain, job.split(guide), name=job.spec.name, parameters=job.spec.parameters)
-    own = train.recipe_of_maps if job.spec.task == "segmentation" else train.recipe
-    recipe = _with_epochs(own(request.seed), request.epochs)
+
+    def shared(split: Split) -> dict[str, int]:
+        return target.kept(plain, split, name=job.spec.name, parameters=job.spec.parameters)
+
+    kept = shared(budget("uniform", plain))
     # What learns through a twin is too large to be trained whole, only to be a teacher.
-    twin = job.spec.twin()
-    teacher = None if twin else _ordinary(job, "ordinary")
+    teacher = None if job.spec.twin() else _ordinary(job)
+    if job.request.budget != "uniform":
+        kept = shared(job.split(_guide(job, kept, teacher)))
+    made = _regularized(job, kept, teacher)
+    return _result(job, made, "frequency", training.accuracy(teacher, data.test) if teacher else None)
+
+
+def _guide(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> nn.Module:
+    """The network trained with several times as many coefficients as are asked for, equally many each: what its layers
+    can do without shows there. What an ordinary network needs says little about it."""
+    from bench.compress.frequency import budget, package, restore, train
+
+    most = budget.sizes(job.network("frequency"))
+    more = {name: min(most[name], train.HEADROOM * few) for name, few in kept.items()}
+    return restore.restored(job.network("frequency"), package.read(_regularized(job, more, teacher))).eval()
+
+
+def _regularized(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> bytes:
+    """The package of the network, trained with `kept` coefficients."""
+    from bench.compress.frequency import train
+
+    network, data = job.network("frequency"), job.needed()
+    own = train.recipe_of_maps if job.spec.task == "segmentation" else train.recipe
+    recipe = _with_epochs(own(job.request.seed), job.request.epochs)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.train(
             network, data.train, kept, recipe, progress,
-            twin=twin, teacher=teacher, test=data.test, checkpoint=checkpoint,
+            twin=job.spec.twin(), teacher=teacher, test=data.test, checkpoint=checkpoint,
         )  # fmt: skip
         file.write_bytes(_packed(job, network))
 
     title = f"train {job.spec.name} with {sum(kept.values()):,} coefficients"
-    file = job.learned(title, "network.frq", ("frequency", repr(kept), repr(recipe)), make)
-    return _result(job, file.read_bytes(), "frequency", training.accuracy(teacher, data.test) if teacher else None)
+    return job.learned(title, "network.frq", ("frequency", repr(kept), repr(recipe)), make).read_bytes()
 
 
 def _one_shot(job: _Job) -> Compressed:
@@ -316,7 +339,7 @@ def _one_shot(job: _Job) -> Compressed:
     if request.weights:
         network, weights = _loaded(job.network("ordinary"), request.weights), sha256_file(request.weights)
     elif job.data and (job.spec.trained or request.data):
-        network = _ordinary(job, "ordinary")
+        network = _ordinary(job)
     else:
         network, notes = job.network("ordinary").eval(), (UNTRAINED,)
     layers.check(network)

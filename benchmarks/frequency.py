@@ -6,6 +6,7 @@ neighbours, so that what else the machine does falls on both. Takes some minutes
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from torch import nn
 
 from bench import terminal
 from bench.compress import training
-from bench.compress.frequency import layers, oneshot, train
+from bench.compress.frequency import factor, layers, oneshot, train
 from bench.compress.frequency.budget import budget, sizes
 from bench.compress.frequency.schedule import TailTruncation
 from bench.compress.frequency.sensitivity import sensitivity
@@ -69,36 +70,42 @@ def step(
     return run
 
 
-def overhead(work: Workload) -> tuple[list[float], list[float]]:
-    """Seconds of each plain step and of the FR step after it."""
+def overhead(work: Workload) -> dict[str, list[float]]:
+    """Seconds of each plain step and of the FR steps after it: through whole weights, and through their factors."""
     torch.manual_seed(0)
     spec = model(work.model)
-    plain, compressed = (spec.build("frequency") for _ in range(2))
-    target = budget("uniform", compressed)(work.target)
-    oneshot.compress(compressed, Target("coefficients", work.start), "uniform")
+    plain, dense = (spec.build("frequency") for _ in range(2))
+    target = budget("uniform", dense)(work.target)
+    oneshot.compress(dense, Target("coefficients", work.start), "uniform")
+    factored = copy.deepcopy(dense)
     images = torch.rand(work.batch, spec.input_shape[0], *work.pixels)
     classes = plain(images[:1]).shape[1]
     labels = torch.randint(classes, (work.batch, *((*work.pixels,) if spec.task == "segmentation" else ())))
-    steps = step(plain, images, labels), step(compressed, images, labels, TailTruncation(compressed, target))
-    found: tuple[list[float], list[float]] = ([], [])
+    steps = {
+        "plain": step(plain, images, labels),
+        "dense": step(dense, images, labels, TailTruncation(dense, target)),
+        "factored": step(factor.learner(factored), images, labels, TailTruncation(factored, target)),
+    }
+    found: dict[str, list[float]] = {form: [] for form in steps}
     for round_ in range(work.rounds + 2):
-        for run, seconds in zip(steps, found, strict=True):
+        for form, run in steps.items():
             before = time.perf_counter()
             run()
             if round_ >= 2:  # The first ones make the optimiser's state and warm the caches.
-                seconds.append(time.perf_counter() - before)
+                found[form].append(time.perf_counter() - before)
     return found
 
 
 def show_overhead() -> None:
     rows = []
     for work in WORKLOADS:
-        plain, compressed = overhead(work)
-        ratios = [b / a for a, b in zip(plain, compressed, strict=True)]
-        low, _, high = statistics.quantiles(ratios)
-        milliseconds = [f"{1e3 * statistics.median(seconds):.3g} ms" for seconds in (plain, compressed)]
-        middle = f"{low:.2f} … {high:.2f}"
-        rows.append((str(work), *milliseconds, f"{statistics.median(ratios):.2f}", middle, str(len(ratios))))
+        found = overhead(work)
+        medians = {form: f"{1e3 * statistics.median(seconds):.3g} ms" for form, seconds in found.items()}
+        for form in ("dense", "factored"):
+            ratios = [b / a for a, b in zip(found["plain"], found[form], strict=True)]
+            low, middle, high = statistics.quantiles(ratios)
+            told = f"{middle:.2f}", f"{low:.2f} … {high:.2f}", str(len(ratios))
+            rows.append((str(work), medians["plain"], f"{medians[form]} {form}", *told))
     header = ("training step", "plain", "FR", "ratio", "middle half", "n")
     terminal.table(header, rows, title="Training overhead of Frequency Regularization, one thread", words=1)
 

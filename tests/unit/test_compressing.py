@@ -95,6 +95,18 @@ def test_a_target_in_bytes_bounds_the_file(cache: Cache, mnist: Path) -> None:
     assert 1190 <= len(made.package) <= 1200
 
 
+@pytest.mark.parametrize(("budget", "target"), [("sensitivity", "400"), ("energy", "1.2kB")])
+def test_a_budget_for_training_looks_at_a_network_trained_with_more(
+    budget: str, target: str, cache: Cache, mnist: Path
+) -> None:
+    made, watch = compressed(dataclasses.replace(BRIEF, budget=budget, target=target, data=mnist), cache)
+    trained = [title for title in watch.titles if title.endswith("coefficients")]
+    assert len(trained) == 2
+    assert trained[-1] == f"train lenet5 with {made.coefficients} coefficients"
+    assert made.coefficients == 400 or 1150 <= len(made.package) <= 1200
+    assert len(set(made.kept.values())) == 4  # not equally many each
+
+
 @pytest.mark.parametrize("budget", ["energy", "sensitivity"])
 def test_a_budget_looks_at_the_trained_network(budget: str, cache: Cache, mnist: Path) -> None:
     request = Request("lenet300", "2000", budget=budget, one_shot=True, data=mnist)

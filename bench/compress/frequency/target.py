@@ -86,13 +86,15 @@ class Target:
         def too_large(total: int) -> bool:
             return planned_bytes(network, split(total), name) > self.amount
 
-        if too_large(least):
-            smallest = planned_bytes(network, split(least), name)
+        smallest = planned_bytes(network, split(least), name)
+        if smallest > self.amount:
             raise UsageError(
                 f"{self.amount:,.0f} bytes are too few for this network: with a single coefficient in each of its "
                 f"{least} weight tensors, its biases and norms make {smallest:,}",
                 f"Ask for {smallest:,}B or more.",
             )
+        # Each further coefficient takes two bytes at least.
+        most = min(most, least + (int(self.amount) - smallest) // 2)
         end = least + bisect.bisect_left(range(least, most + 1), True, key=too_large)
         # Tensors that keep equally many share a line of the file, so a larger total can take fewer bytes.
         further = range(min(end + least, most), end - 1, -1)
