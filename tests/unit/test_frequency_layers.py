@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from bench.compress.frequency import factor, layers, order, schedule
-from bench.errors import CorruptData, UsageError
+from bench.errors import CorruptData
 
 LAYERS = {
     "plain": (nn.Conv2d(5, 7, 3, padding=1), (2, 5, 9, 8)),
@@ -84,9 +84,11 @@ def test_half_precision_on_the_cpu() -> None:
     assert network(torch.randn(1, 4, 8, 8).half()).dtype == torch.float16
 
 
-def test_grouped_layers_are_not_factored() -> None:
-    with pytest.raises(UsageError, match="cannot be factored"):
-        factor.factored(compressed(nn.Conv2d(4, 4, 3, groups=2), 5))
+def test_grouped_layers_stay_as_they_are_in_a_factored_network() -> None:
+    network, x = compressed(nn.Conv2d(4, 4, 3, groups=2), 5), torch.randn(2, 4, 6, 6)
+    form = factor.factored(network)
+    assert type(form[0]) is nn.Conv2d
+    torch.testing.assert_close(form(x), network(x))
 
 
 def test_tail_truncation_follows_its_formula_and_arrives() -> None:
