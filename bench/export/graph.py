@@ -22,6 +22,7 @@ _CONVOLUTION = {
 }  # fmt: skip
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "Convolution": _CONVOLUTION | {"18": "0"},
+    "RankCore": _CONVOLUTION,
     "ConvolutionDepthWise": _CONVOLUTION | {"18": "0", "7": "1"},
     "Deconvolution": _CONVOLUTION | {"18": "0", "19": "=18"},
     "DeconvolutionDepthWise": _CONVOLUTION | {"18": "0", "19": "=18", "7": "1"},
@@ -89,6 +90,10 @@ class Layer:
             case "MemoryData":
                 sizes = [number[key] for key in ("0", "1", "11", "2") if number.get(key, 0)]
                 return blobs((math.prod(sizes) if sizes else 0, number.get("21", 1) == 0))
+            case "RankCore":
+                return blobs((number["6"], True))
+            case "RankPass":
+                return blobs((number["0"] * number.get("2", 0) * number.get("11", 0), True))
             case "InstanceNorm" if number.get("2", 1) == 0:
                 return ()
             case _ if self.type in _WEIGHTLESS:

@@ -11,8 +11,10 @@
 //   graph              path of the ncnn param file
 //   weights            path of the weights
 //   weights_format     ncnn | frq               (frq: docs/formats/frq.md)
-//   execution          stock | dense | factored (stock for ncnn; the other two for frq, with the same graph of ordinary
-//                      layers: factored replaces those that gain by it when it is loaded)
+//   execution          stock | dense | factored | resident (stock for ncnn, the others for frq. dense and factored have the same
+//                      graph of ordinary layers: factored replaces those that gain by it when it is loaded. A resident graph
+//                      has RankPass and RankCore layers; how many values a layer loads says what it takes of a tensor: all of
+//                      its weight, its core, or, in three layers, its factors)
 //   input, output      blob names
 //   samples            path of the packed sample file, below; latency and memory use its first sample
 //   outputs            path to write, accuracy only: float32 of all samples in order, little-endian, no header

@@ -7,9 +7,7 @@
 #include <utility>
 
 namespace bench {
-namespace {
 
-// D(n)[j, k] for j < n and each k of `columns`, as one row of n for each k: the transpose, so that a row is contiguous.
 std::vector<float> dct_columns(int n, const std::vector<int>& columns) {
     std::vector<float> rows;
     rows.reserve(static_cast<size_t>(n) * columns.size());
@@ -23,6 +21,8 @@ std::vector<float> dct_columns(int n, const std::vector<int>& columns) {
     }
     return rows;
 }
+
+namespace {
 
 // to = Σ from[k] · factors[k], in one pass over `count` contiguous values: every result is written once.
 template <int terms>

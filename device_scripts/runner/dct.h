@@ -9,6 +9,9 @@
 
 namespace bench {
 
+// D(n)[j, k] for j < n and each k of `columns`, as one row of n for each k: the transpose, so that a row is contiguous.
+std::vector<float> dct_columns(int n, const std::vector<int>& columns);
+
 // The kept coefficients of one tensor as a small array, with its axes in ncnn's order: out, in, kernel… Along each axis it
 // has the indices that some kept coefficient has, and no others.
 class Core {

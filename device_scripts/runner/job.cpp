@@ -126,7 +126,8 @@ Job read_job(const std::string& path) {
     job.weights = keys.text("weights");
     job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"ncnn", WeightsFormat::ncnn}, {"frq", WeightsFormat::frq}});
     job.execution = keys.choice<Execution>(
-        "execution", {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored}});
+        "execution", {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored},
+                      {"resident", Execution::resident}});
     job.input = keys.text("input");
     job.output = keys.text("output");
     job.samples = keys.text("samples");
@@ -148,7 +149,7 @@ Job read_job(const std::string& path) {
     }
     keys.expect_no_more();
     if ((job.weights_format == WeightsFormat::ncnn) != (job.execution == Execution::stock)) {
-        refuse("execution is stock for ncnn weights, dense or factored for frq weights");
+        refuse("execution is stock for ncnn weights; dense, factored or resident for frq weights");
     }
     return job;
 }

@@ -8,7 +8,7 @@ namespace bench {
 
 enum class Mode { latency, memory, accuracy };
 enum class WeightsFormat { ncnn, frq };
-enum class Execution { stock, dense, factored };
+enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
 
 struct Job {

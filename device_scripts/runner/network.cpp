@@ -6,6 +6,8 @@
 #include "graph.h"
 #include "guard.h"
 #include "process.h"
+#include "rank_core.h"
+#include "rank_pass.h"
 
 namespace bench {
 namespace {
@@ -57,6 +59,8 @@ Network::Network(const Job& job) : input_(job.input), output_(job.output) {
     net_.opt = options_for(job);
     const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
+    net_.register_custom_layer("RankCore", make_rank_core);
+    net_.register_custom_layer("RankPass", make_rank_pass);
     if (net_.load_param(reader) != 0) {
         throw Failure(Exit::bad_graph, job.graph + ": ncnn refuses it; its own words are on standard error");
     }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "dct.h"
@@ -74,11 +75,12 @@ void copy_raw(const FrqTensor& tensor, float* to) {
 // keeps it in, so that is where it is decoded: no second copy, and no more than one blob at a time.
 class FrqStream : public WeightsSource {
 public:
-    FrqStream(const std::string& path, bool factored, std::string& graph)
+    FrqStream(const std::string& path, Execution execution, std::string& graph)
         : started_(now_ns()),
           package_(read_whole(path, kLargestPackage, Exit::bad_weights), path),
           path_(path),
-          factored_(factored ? factor(graph, package_.tensors()) : std::vector<bool>(package_.tensors().size(), false)) {
+          resident_(execution == Execution::resident),
+          factored_(execution == Execution::factored ? factor(graph, package_.tensors()) : std::vector<bool>(package_.tensors().size(), false)) {
         decoded_.ns = now_ns() - started_;
     }
 
@@ -88,6 +90,7 @@ protected:
     void serve(void* buffer, size_t size) override {
         const int64_t start = now_ns();
         if (next_blob_ == blobs_.size()) open_next_tensor();
+        if (flag_sent_ && size != blobs_[next_blob_].size * sizeof(float)) take_parts(size);
         const Blob& blob = blobs_[next_blob_];
         if (blob.flagged && !flag_sent_) {
             if (size != sizeof kFloat32Flag) refuse("weights", "a vector");
@@ -120,6 +123,26 @@ private:
                                              " where the graph asks for " + wanted);
     }
 
+    // A resident graph has some layers on the core alone and some as three; how many values it asks for tells which.
+    void take_parts(size_t size) {
+        if (!parts_ || next_blob_ != 0) return;
+        if (size == parts_->spatial_core_size() * sizeof(float)) {
+            blobs_ = {core_of(parts_)};
+        } else if (size == parts_->factor_size(1) * sizeof(float)) {
+            blobs_ = three_of(parts_);
+        }
+    }
+
+    static Blob core_of(const std::shared_ptr<const Core>& core) {
+        return {true, core->spatial_core_size(), [core](float* to) { core->decode_spatial_core(to); }};
+    }
+
+    static std::vector<Blob> three_of(const std::shared_ptr<const Core>& core) {
+        return {{true, core->factor_size(1), [core](float* to) { core->write_in_factor(to); }},
+                core_of(core),
+                {true, core->factor_size(0), [core](float* to) { core->write_out_factor(to); }}};
+    }
+
     void open_next_tensor() {
         if (next_tensor_ == package_.tensors().size()) {
             throw Failure(Exit::bad_weights, path_ + ": the graph asks for more than its " +
@@ -127,6 +150,7 @@ private:
         }
         const FrqTensor& tensor = package_.tensors()[next_tensor_++];
         blobs_.clear();
+        parts_.reset();
         next_blob_ = 0;
         if (tensor.kind == FrqTensor::Kind::raw) {
             blobs_.push_back({!tensor.vector, tensor.size, [&tensor](float* to) { copy_raw(tensor, to); }});
@@ -135,20 +159,21 @@ private:
         decoded_.coefficients += tensor.kept;
         const auto core = std::make_shared<const Core>(tensor);
         if (factored_[next_tensor_ - 1]) {
-            blobs_.push_back({true, core->factor_size(1), [core](float* to) { core->write_in_factor(to); }});
-            blobs_.push_back({true, core->spatial_core_size(), [core](float* to) { core->decode_spatial_core(to); }});
-            blobs_.push_back({true, core->factor_size(0), [core](float* to) { core->write_out_factor(to); }});
+            blobs_ = three_of(core);
         } else {
             blobs_.push_back({true, core->dense_size(), [core](float* to) { core->decode_dense(to); }});
+            if (resident_) parts_ = core;
         }
     }
 
     int64_t started_;
     FrqPackage package_;
     std::string path_;
+    bool resident_;
     std::vector<bool> factored_;  // by tensor
     Decoded decoded_;
     std::vector<Blob> blobs_;  // of the tensor before next_tensor_
+    std::shared_ptr<const Core> parts_;  // of the same, for a graph that asks for them instead
     size_t next_tensor_ = 0, next_blob_ = 0;
     bool flag_sent_ = false;
 };
@@ -175,7 +200,7 @@ std::unique_ptr<WeightsSource> open_weights(const Job& job, std::string& graph) 
     if (job.weights_format == WeightsFormat::ncnn) {
         return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8);
     }
-    return std::make_unique<FrqStream>(job.weights, job.execution == Execution::factored, graph);
+    return std::make_unique<FrqStream>(job.weights, job.execution, graph);
 }
 
 }  // namespace bench

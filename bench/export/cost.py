@@ -1,0 +1,165 @@
+"""What a graph costs at a size of its input: multiply-adds, weights, and activations that are read and written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bench.export.graph import Graph, Layer
+
+Shape = tuple[int, int, int]
+FLOAT = 4
+
+MACS_PER_BYTE = 3.0
+"""How many multiply-adds a core does while it moves a byte to or from memory. Phones and PCs lie between 2 and 6."""
+MACS_PER_LAYER = 20_000.0
+"""What calling one more layer takes, in multiply-adds."""
+OWN = {"RankPass", "RankCore"}
+OWN_LAYER, OWN_SMALL, OWN_LARGE = 150_000.0, 1.5, 3.0
+"""Calling one of our own layers, which ncnn unpacks blobs for; and its multiply-adds against those of a large matrix
+product, which comes near the peak of a core: with 4 or fewer reduced channels all sums stay in registers.
+Measured on x86_64 with AVX2 (`make bench-resident`); what they decide is close only where it matters little."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-adds, and bytes in float32."""
+
+    macs: int = 0
+    weights: int = 0
+    activations: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.macs + other.macs, self.weights + other.weights, self.activations + other.activations)
+
+
+def costs(graph: Graph, shape: Shape) -> tuple[Cost, ...]:
+    """Of every layer, for one input of (C, H, W)."""
+    return tuple(cost for _, cost, _ in _walk(graph, shape))
+
+
+def shapes(graph: Graph, shape: Shape) -> dict[str, Shape]:
+    """(C, H, W) of every blob. A layer whose arithmetic is not known here is taken to leave the shape as it is."""
+    return {blob: after for layer, _, after in _walk(graph, shape) for blob in layer.outputs}
+
+
+def effort(graph: Graph, shape: Shape) -> float:
+    """The whole graph as one number, in multiply-adds of a large matrix product: what the choice of a form minimises."""
+    return sum(
+        cost.macs * _dearness(layer)
+        + (cost.weights + cost.activations) * MACS_PER_BYTE
+        + (0 if layer.type in _FREE else OWN_LAYER if layer.type in OWN else MACS_PER_LAYER)
+        for layer, cost, _ in _walk(graph, shape)
+    )
+
+
+def _dearness(layer: Layer) -> float:
+    if layer.type not in OWN:
+        return 1.0
+    reduced = int(layer.parameters.get("2" if layer.type == "RankPass" else "0", "0"))
+    return OWN_SMALL if 0 < reduced <= 4 else OWN_LARGE
+
+
+_FREE = {"Input", "Split", "Dropout", "Noop", "MemoryData", "Reshape", "Flatten"}
+
+
+def _walk(graph: Graph, shape: Shape) -> Iterator[tuple[Layer, Cost, Shape]]:
+    known: dict[str, Shape] = {}
+    for layer in graph.layers:
+        inputs = [known[blob] for blob in layer.inputs]
+        after = shape if layer.type == "Input" else _shape(layer, inputs)
+        known.update(dict.fromkeys(layer.outputs, after))
+        if layer.type in _FREE:
+            yield layer, Cost(), after
+            continue
+        moved = sum(map(math.prod, inputs)) + math.prod(after) * len(layer.outputs)
+        weights = sum(blob.count for blob in layer.blobs())
+        yield layer, Cost(_macs(layer, inputs, after), FLOAT * weights, FLOAT * moved), after
+
+
+def _numbers(layer: Layer) -> Mapping[str, int]:
+    return {key: int(text) for key, text in layer.parameters.items() if text.lstrip("-").isdecimal()}
+
+
+def _shape(layer: Layer, inputs: list[Shape]) -> Shape:
+    p = _numbers(layer)
+    channels, height, width = inputs[0] if inputs else (p.get("0", 1), 1, 1)
+    match layer.type:
+        case "Convolution" | "ConvolutionDepthWise" | "RankCore":
+            return (p["0"], *_slid(p, height, width, ceil=False))
+        case "Deconvolution" | "DeconvolutionDepthWise":
+            return (p["0"], *_spread(p, height, width))
+        case "Pooling" if p.get("4") == 1:
+            return channels, 1, 1
+        case "Pooling" if p.get("7") == 1:
+            return channels, p.get("18", p.get("8", 1)), p.get("8", 1)
+        case "Pooling":
+            return (channels, *_slid(p, height, width, ceil=p.get("5", 0) == 0))
+        case "RankPass":
+            halved = (height // 2, width // 2) if p.get("8") == 1 else (height, width)
+            return (p.get("2", p["0"]), *halved)
+        case "InnerProduct":
+            return p["0"], 1, 1
+        case "Flatten":
+            return channels * height * width, 1, 1
+        case "Concat" if p.get("0", 0) == 0:
+            return sum(shape[0] for shape in inputs), height, width
+        case "Padding":
+            return channels, height + p.get("0", 0) + p.get("1", 0), width + p.get("2", 0) + p.get("3", 0)
+        case "Reshape" if p.get("2", 0) > 0:
+            return p["2"], p.get("1", 1), p.get("0", 1)
+    return channels, height, width
+
+
+def _pair(p: Mapping[str, int], across: str, down: str, default: int) -> tuple[int, int]:
+    first = p.get(across, default)
+    return p.get(down, first), first
+
+
+def _pads(p: Mapping[str, int], left: str, others: tuple[str, str, str]) -> tuple[int, int]:
+    """Rows and columns that padding adds; `others` are right, top and bottom."""
+    first = p.get(left, 0)
+    right, top, bottom = (p.get(key, first) for key in others)
+    return top + bottom, first + right
+
+
+def _slid(p: Mapping[str, int], height: int, width: int, *, ceil: bool) -> tuple[int, int]:
+    pooling = "6" not in p
+    kernel = _pair(p, "1", "11", 1)
+    stride = _pair(p, "2", "12", 1) if pooling else _pair(p, "3", "13", 1)
+    dilation = (1, 1) if pooling else _pair(p, "2", "12", 1)
+    pads = _pads(p, "3", ("14", "13", "15")) if pooling else _pads(p, "4", ("15", "14", "16"))
+    reach = (
+        size + pad - (d * (k - 1) + 1) for size, pad, k, d in zip((height, width), pads, kernel, dilation, strict=True)
+    )
+    steps = [(-(-r // s) if ceil else r // s) + 1 for r, s in zip(reach, stride, strict=True)]
+    return steps[0], steps[1]
+
+
+def _spread(p: Mapping[str, int], height: int, width: int) -> tuple[int, int]:
+    kernel, stride, dilation = _pair(p, "1", "11", 1), _pair(p, "3", "13", 1), _pair(p, "2", "12", 1)
+    pads = _pads(p, "4", ("15", "14", "16"))
+    more = _pair(p, "18", "19", 0)
+    sizes = [
+        (size - 1) * s + d * (k - 1) + 1 + m - pad
+        for size, s, k, d, m, pad in zip((height, width), stride, kernel, dilation, more, pads, strict=True)
+    ]
+    return sizes[0], sizes[1]
+
+
+def _macs(layer: Layer, inputs: list[Shape], after: Shape) -> int:
+    p = _numbers(layer)
+    match layer.type:
+        case "Convolution" | "ConvolutionDepthWise" | "RankCore":
+            return p["6"] * after[1] * after[2]
+        case "Deconvolution" | "DeconvolutionDepthWise":
+            return p["6"] * inputs[0][1] * inputs[0][2]
+        case "InnerProduct":
+            return p["2"]
+        case "RankPass":
+            pixels, rank, reduced = inputs[0][1] * inputs[0][2], p.get("1", 0), p.get("2", 0)
+            if rank and reduced and not p.get("7") and not p.get("8"):
+                return pixels * rank * reduced  # two linear maps are one
+            return p["0"] * (pixels * rank + after[1] * after[2] * reduced)
+    return 0
