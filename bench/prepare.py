@@ -7,9 +7,10 @@ to be made: a second run reads a few files and is instant.
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.export.artifact import RunNative
+    from bench.exporting import Explained
 
-VARIANTS: Mapping[str, Execution] = {"baseline": "stock", "fr-dense": "dense", "fr-factored": "factored"}
+VARIANTS: Mapping[str, Execution] = {
+    "baseline": "stock",
+    "fr-dense": "dense",
+    "fr-factored": "factored",
+    "fr-resident": "resident",
+    "fr-auto": "resident",
+}
 UNTRAINED = "untrained: speed and fidelity only"
 SEED = 1
 _HERE = Path(__file__).parent
@@ -97,10 +105,7 @@ def weights_of(spec: ModelSpec, case: Case) -> Path | None:
     if case.weights is None and not pretrained.is_file():
         return None
     path = case.weights or pretrained
-    try:
-        found = package.read(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", "Name a .frq package.") from None
+    found = read_package(path)
     if case.weights is None and found.coefficients != (case.coefficients or spec.coefficients):
         return None
     if found.name != spec.name:
@@ -148,7 +153,11 @@ class _Job:
         """Of everything that determines the variant's files."""
         versions = (metadata.version("pnnx"), repr(self.spec), repr(self.shape))
         return content_key(
-            self.network_key, self.variant, self.samples.name, *versions, *_sources("export", "records.py")
+            self.network_key,
+            self.variant,
+            self.samples.name,
+            *versions,
+            *_sources("export", "exporting.py", "records.py"),
         )
 
 
@@ -235,22 +244,13 @@ def _file(path: Path, role: Literal["graph", "weights", "torchscript"]) -> Artif
 
 def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
     """Graph, TorchScript and weights.frq of a compressed network; returns the latter's name and its coefficients."""
-    from bench.compress.frequency import factor, layers, norms
-    from bench.export import artifact, pnnx
+    from bench import exporting
 
-    network = norms.folded(network)
-    layers.round_to_half(network)
-    shipped = layers.shipped(job.spec.name, network)
-    recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
-    plain = layers.decoded(network)
-    order = artifact.export_recipes(norms.convolved(plain), job.shape, recipes, folder)
-    # The runner factors the graph by itself. Torch has to be given the factored network, and norms as they are.
-    runs = factor.factored(network) if VARIANTS[job.variant] == "factored" else plain
-    pnnx.trace(runs, job.shape, folder / "network.pt")
-    tensors = (replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)
-    in_order = package.Package(shipped.name, tuple(tensors))
-    (folder / "weights.frq").write_bytes(package.write(in_order))
-    return "weights.frq", in_order.coefficients
+    execution = VARIANTS[job.variant]
+    exported = exporting.export_fr(job.spec.name, network, job.shape, execution, folder)
+    if execution == "resident":
+        exporting.write_resident(exported, job.shape, "cheapest" if job.variant == "fr-auto" else "all", folder)
+    return "weights.frq", exported.package.coefficients
 
 
 def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Progress) -> nn.Module:
@@ -296,11 +296,36 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
     return network.eval()
 
 
+def explained(path: Path, input_size: tuple[int, int] | None, progress: Progress) -> tuple[Explained, ...]:
+    """How each layer of the network in a package runs in the fr-auto variant, and why, at a height and width.
+
+    Raises UsageError, UnknownName, CorruptData (the package), ToolMissing, ExportRefused.
+    """
+    from bench import exporting
+
+    found = read_package(path)
+    spec = model(found.name)
+    shape = spec.shape(input_size)
+    progress(0.1, "export")
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        exported = exporting.export_fr(spec.name, _restored(spec, path), shape, "dense", Path(folder))
+    progress(0.9, "compare costs")
+    return exporting.explain(exported, shape)
+
+
+def read_package(path: Path) -> package.Package:
+    """The package in that file. Raises UsageError when there is none, CorruptData when it is damaged."""
+    try:
+        return package.read(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "Name a .frq package.") from None
+
+
 def _restored(spec: ModelSpec, path: Path) -> nn.Module:
     """The network in that package, in the form in which it was compressed: the one of FR, or else the ordinary one."""
     from bench.compress.frequency.restore import restored
 
-    found = package.read(path.read_bytes())
+    found = read_package(path)
     try:
         return restored(spec.build("frequency"), found).eval()
     except UsageError:

@@ -22,7 +22,7 @@ Progress = Callable[[float, str], None]
 Pass = Literal["size", "accuracy", "memory", "latency"]
 Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
-Execution = Literal["stock", "dense", "factored"]
+Execution = Literal["stock", "dense", "factored", "resident"]
 WeightsFormat = Literal["ncnn", "frq"]
 Task = Literal["classification", "segmentation", "reconstruction"]
 """What a network answers: a class for the image, one for each pixel, or the image itself."""

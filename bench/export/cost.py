@@ -45,7 +45,7 @@ def shapes(graph: Graph, shape: Shape) -> dict[str, Shape]:
 
 
 def effort(graph: Graph, shape: Shape) -> float:
-    """The whole graph as one number, in multiply-adds of a large matrix product: what the choice of a form minimises."""
+    """The whole graph as one number, in multiply-adds of a large matrix product; what the choice of forms minimises."""
     return sum(
         cost.macs * _dearness(layer)
         + (cost.weights + cost.activations) * MACS_PER_BYTE

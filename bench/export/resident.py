@@ -1,7 +1,7 @@
-"""From a graph of ordinary layers to one that stays in the small spaces of its FR weights. `docs/resident.md` explains it.
+"""From a graph of ordinary layers to one that stays in the small spaces of its FR weights (`docs/resident.md`).
 
-A truncated DCT weight is E · core · R with fixed E and R: it reads `r_in` numbers a pixel and makes `r_out`. Between two
-such layers stand only things that happen channel by channel (a norm, a bias, ReLU, pooling), so one layer `RankPass`
+A truncated DCT weight is E · core · R with fixed E and R: it reads `r_in` numbers a pixel and makes `r_out`. Between
+two such layers stand only things that happen channel by channel (a norm, a bias, ReLU, pooling): one layer, `RankPass`,
 expands, does them and reduces again, a channel at a time: the wide activation is never in memory.
 """
 
@@ -13,20 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.export.cost import Shape, effort
+from bench.export.cost import FLOAT, Cost, Shape, effort
 from bench.export.graph import Blob, Graph, Layer
 
 
 @dataclass(frozen=True)
 class Weight:
-    """What the pass has to know of one tensor of a package, in load order.
+    """What the pass has to know of a weight that is the first columns of E and R around a core.
 
-    `box` are the extents of the coefficients that were kept, `shape` those of the weight, both as (out, in, kernel…);
-    `box` is None for values that are stored as they are.
+    `shape` are the extents of the weight and `box` those of the kept coefficients, both as (out, in, kernel…).
     """
 
     shape: tuple[int, ...]
-    box: tuple[int, ...] | None
+    box: tuple[int, ...]
 
     @property
     def core(self) -> int:
@@ -178,7 +177,6 @@ class _Pass:
     def _layer(self, number: int, layer: Layer, weight: Weight) -> bool:
         """A layer with an FR weight: reduce what comes in, the core, and its output is known narrow."""
         n_out, n_in = weight.shape[:2]
-        assert weight.box is not None
         r_out, r_in = weight.box[:2]
         parts = self.features.get(layer.inputs[0]) or self._as_it_is(layer, n_in)
         if any(part.rank == 0 for part in parts):
@@ -214,10 +212,9 @@ class _Pass:
     def _three(self, layer: Layer, weight: Weight) -> bool:
         """A layer with an FR weight as three of ncnn's own, from wide to wide."""
         n_out, n_in = weight.shape[:2]
-        assert weight.box is not None
         r_out, r_in = weight.box[:2]
         x = self.wide(layer.inputs[0])
-        own = layer.parameters
+        own: dict[str, object] = dict(layer.parameters)
         if layer.type == "InnerProduct":
             x = self.emit(layer.type, [x], {"0": r_in, "2": n_in * r_in})
             x = self.emit(layer.type, [x], {"0": r_out, "2": weight.core})
@@ -239,7 +236,6 @@ class _Pass:
 def _reduces_itself(layer: Layer, weight: Weight) -> bool:
     value = layer.parameters.get
     bare = value("5", "0") == "0" and value("9", "0") == "0" and value("3", "1") == "1" and value("4", "0") == "0"
-    assert weight.box is not None
     return (
         layer.type == "Convolution" and math.prod(weight.shape[2:]) == 1 and bare and weight.shape[0] <= weight.box[1]
     )
@@ -283,23 +279,22 @@ def _halves(layer: Layer) -> bool:
 _ELIGIBLE = {"Convolution", "Deconvolution", "InnerProduct"}
 
 
-def weights_of(graph: Graph, weights: Sequence[Weight]) -> dict[int, Weight]:
+def weights_of(graph: Graph, weights: Sequence[Weight | None]) -> dict[int, Weight]:
     """Which of the package's tensors, in load order, is the weight of which layer: number of the layer to tensor.
 
-    Only layers that can be resident: their weight is of coefficients, and it is not grouped.
+    Only layers that can be resident: their weight has a small form (None in `weights`: it has none) and is not grouped.
     """
     found: dict[int, Weight] = {}
-    tensors: Iterator[Weight] = iter(weights)
+    tensors = iter(weights)
     for number, layer in enumerate(graph.layers):
         for place, blob in enumerate(layer.blobs()):
             weight = next(tensors)
-            if place == 0 and layer.type in _ELIGIBLE and weight.box is not None and _fits(layer, weight, blob):
+            if place == 0 and layer.type in _ELIGIBLE and weight is not None and _fits(layer, weight, blob):
                 found[number] = weight
     return found
 
 
 def _fits(layer: Layer, weight: Weight, blob: Blob) -> bool:
-    assert weight.box is not None
     whole = math.prod(weight.shape) == blob.count
     # The runner knows from the number of values which part of a tensor a layer loads.
     whole = whole and len({blob.count, weight.core, weight.box[1] * weight.shape[1]}) == 3
@@ -320,9 +315,11 @@ class Rewritten:
     wide_out: frozenset[int]
 
 
-def rewrite(graph: Graph, weights: Sequence[Weight], output: str, forms: Mapping[int, Form] | None = None) -> Rewritten:
-    """The same network with each layer in its form (resident, by default, wherever that is possible), and everything between
-    resident layers that goes channel by channel in one pass. What does not fit stays as it is.
+def rewrite(
+    graph: Graph, weights: Sequence[Weight | None], output: str, forms: Mapping[int, Form] | None = None
+) -> Rewritten:
+    """The same network with each layer in its form (resident, by default, wherever that is possible), and everything
+    between resident layers that goes channel by channel in one pass. What does not fit stays as it is.
 
     `weights` are the package's tensors in load order, which stays the same: one package drives every graph.
     """
@@ -335,8 +332,8 @@ def rewrite(graph: Graph, weights: Sequence[Weight], output: str, forms: Mapping
     return Rewritten(made, wanted, frozenset(walk.wide_in), frozenset(walk.wide_out))
 
 
-def cheapest(graph: Graph, weights: Sequence[Weight], output: str, shape: Shape) -> Rewritten:
-    """The rewriting that `cost.effort` finds least for an input of (C, H, W): layer by layer, as long as it gets better."""
+def cheapest(graph: Graph, weights: Sequence[Weight | None], output: str, shape: Shape) -> Rewritten:
+    """The rewriting of least `cost.effort` for inputs of (C, H, W), found layer by layer as long as it gets better."""
     best = rewrite(graph, weights, output)
     least = effort(best.graph, shape)
     improved = True
@@ -350,6 +347,22 @@ def cheapest(graph: Graph, weights: Sequence[Weight], output: str, shape: Shape)
                 if (this := effort(other.graph, shape)) < least:
                     best, least, improved = other, this, True
     return best
+
+
+def costs_of(layer: Layer, weight: Weight, before: Shape, after: Shape) -> tuple[Cost, Cost]:
+    """What a layer costs by itself, factored and resident, from an input of shape `before` to an output of `after`."""
+    n_out, n_in = weight.shape[:2]
+    r_out, r_in = weight.box[:2]
+    pixels_in, pixels_out = before[1] * before[2], after[1] * after[2]
+    if layer.type == "InnerProduct":
+        pixels_in = pixels_out = 1
+    core = weight.core * (pixels_in if layer.type == "Deconvolution" else pixels_out)
+    macs = pixels_in * n_in * r_in + core + pixels_out * n_out * r_out
+    narrow = 2 * (pixels_in * r_in + pixels_out * r_out)
+    wide = pixels_in * n_in + pixels_out * n_out
+    factors = n_in * r_in + n_out * r_out
+    factored = Cost(macs, FLOAT * (factors + weight.core), FLOAT * (narrow + wide))
+    return factored, Cost(macs, FLOAT * (factors + weight.core), FLOAT * narrow)
 
 
 def _with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
