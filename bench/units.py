@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 _BYTES = ("B", "kB", "MB", "GB", "TB")
+_THOUSANDS = ("", "k", "M", "G", "T")
 _TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 
 
@@ -30,6 +31,14 @@ def size(count: float) -> str:
         return f"{count:,.0f} B"
     power = min(int(math.log10(abs(count)) // 3), len(_BYTES) - 1)
     return f"{_three_digits(count / 1000**power)} {_BYTES[power]}"
+
+
+def number(count: float) -> str:
+    """A large number as text, e.g. `510 M`; exact below 10,000."""
+    if abs(count) < 10_000:
+        return f"{count:,.0f}"
+    power = min(int(math.log10(abs(count)) // 3), len(_THOUSANDS) - 1)
+    return f"{_three_digits(count / 1000**power)} {_THOUSANDS[power]}"
 
 
 def ratio(value: float) -> str:

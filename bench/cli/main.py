@@ -29,6 +29,7 @@ app.command("doctor")(devices.examine)
 app.command()(devices.clean)
 app.add_typer(devices.phone, name="phone")
 app.command()(networks.compress)
+app.command()(networks.explain)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

@@ -1,18 +1,24 @@
-"""The verbs around networks and what runs them: compress, import, native build."""
+"""The verbs around networks and what runs them: compress, explain, import, native build."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from bench import compressing, terminal, units
+from bench import compressing, prepare, terminal, units
 from bench.cache import Cache
 from bench.cli.options import Json, Quiet, print_json
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.export.cost import Cost
+    from bench.exporting import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
@@ -148,6 +154,53 @@ def compress(
     terminal.out.print(f"{escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
     if not quiet:
         _show(found)
+
+
+def explain(
+    package: Annotated[Path, typer.Argument(help="A .frq package.", metavar="MODEL.frq")],
+    input_size: Annotated[
+        str | None,
+        typer.Option("--input-size", help="Height and width; the network's own when left out.", metavar="HxW"),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show how each layer of an FR network runs in the fr-auto variant, why, and what each form of it costs.
+
+    Example: `bench explain unet.frq --input-size 320x480`
+    """
+    with terminal.watcher(quiet=quiet or as_json) as watcher:
+        layers = prepare.explained(package, _size(input_size), watcher.stage(f"export {package.name}"))
+    if as_json:
+        print_json([asdict(layer) for layer in layers])
+        return
+
+    def three(of: Callable[[Cost], str], layer: Explained) -> str:
+        return " · ".join("–" if cost is None else of(cost) for cost in (layer.dense, layer.factored, layer.resident))
+
+    rows = [
+        (
+            layer.name, "×".join(map(str, layer.shape)), layer.form, layer.reason, three(lambda c: units.number(c.macs), layer),
+            three(lambda c: units.size(c.weights), layer), three(lambda c: units.size(c.activations), layer),
+        )
+        for layer in layers
+    ]  # fmt: skip
+    terminal.table(
+        ("layer", "weight", "runs", "because", "multiply-adds", "weights", "activations"),
+        rows,
+        title=f"{package.name}: dense · factored · resident",
+        notes=["Activations are bytes read and written in float32. Resident: what is between two layers stays small."],
+        words=4,
+    )
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, cross, width = text.lower().replace("×", "x").partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal()):
+        raise UsageError(f"--input-size {text!r} is not a height and a width", "Write e.g. 320x480.")
+    return int(height), int(width)
 
 
 def _show(found: compressing.Compressed) -> None:
