@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 Choice = Literal["all", "cheapest"]
 """Of a resident graph: whether every layer that can be resident is, or each layer has the form that costs least."""
-INPUT, OUTPUT = "in0", "out0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,43 +32,50 @@ class Exported:
     names: tuple[str, ...]
 
 
-def export_fr(name: str, network: nn.Module, shape: cost.Shape, execution: Execution, folder: Path) -> Exported:
-    """Write graph.param, weights.frq and network.pt of a compressed network for inputs of (C, H, W).
+def export_fr(name: str, network: nn.Module, shape: cost.Shape, folder: Path) -> None:
+    """Write graph.param, weights.frq and names.json of a compressed network for inputs of (C, H, W).
 
     The graph is that of dense and factored execution; the runner factors it by itself. Raises ToolMissing and
     ExportRefused.
     """
-    from bench.compress.frequency import factor, layers, norms
-    from bench.export import artifact, pnnx
+    from bench.compress.frequency import layers, norms
+    from bench.export import artifact
 
     network = norms.folded(network)
     layers.round_to_half(network)
     shipped = layers.shipped(name, network)
     names = [part for part, _ in layers.parts(network)]
     recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
-    plain = layers.decoded(network)
-    order = artifact.export_recipes(norms.convolved(plain), shape, recipes, folder)
-    # Torch knows dense and factored networks only, and has norms as they are.
-    pnnx.trace(plain if execution == "dense" else factor.factored(network), shape, folder / "network.pt")
+    order = artifact.export_recipes(norms.convolved(layers.decoded(network)), shape, recipes, folder)
+    (folder / "network.pt").unlink()  # of the graph's own operators; see trace_fr
     tensors = tuple(replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)
-    in_order = package.Package(shipped.name, tensors)
-    (folder / "weights.frq").write_bytes(package.write(in_order))
+    (folder / "weights.frq").write_bytes(package.write(package.Package(shipped.name, tensors)))
+    (folder / "names.json").write_text(json.dumps([names[loaded.index] for loaded in order]), encoding="utf-8")
+
+
+def read(folder: Path) -> Exported:
+    """What `export_fr` wrote into `folder`."""
     parsed = graph.parse((folder / "graph.param").read_text(encoding="ascii"))
-    return Exported(parsed, in_order, tuple(names[loaded.index] for loaded in order))
+    names = json.loads((folder / "names.json").read_bytes())
+    return Exported(parsed, package.read((folder / "weights.frq").read_bytes()), tuple(names))
+
+
+def trace_fr(network: nn.Module, shape: cost.Shape, execution: Execution, path: Path) -> None:
+    """Write a compressed network as torch runs it, which knows dense and factored networks only."""
+    from bench.compress.frequency import factor, layers, norms
+    from bench.export import pnnx
+
+    network = norms.folded(network)
+    layers.round_to_half(network)
+    pnnx.trace(layers.decoded(network) if execution == "dense" else factor.factored(network), shape, path)
 
 
 def rewrite(exported: Exported, shape: cost.Shape, choice: Choice) -> resident.Rewritten:
     """The graph for resident execution of the same package."""
     weights = [_weight(tensor) for tensor in exported.package.tensors]
     if choice == "all":
-        return resident.rewrite(exported.graph, weights, OUTPUT)
-    return resident.cheapest(exported.graph, weights, OUTPUT, shape)
-
-
-def write_resident(exported: Exported, shape: cost.Shape, choice: Choice, folder: Path) -> None:
-    """Put the graph for resident execution in the place of graph.param."""
-    text = str(rewrite(exported, shape, choice).graph.small((INPUT, OUTPUT)))
-    (folder / "graph.param").write_text(text, encoding="ascii", newline="\n")
+        return resident.rewrite(exported.graph, weights, graph.OUTPUT)
+    return resident.cheapest(exported.graph, weights, graph.OUTPUT, shape)
 
 
 def _weight(tensor: package.Tensor) -> resident.Weight | None:

@@ -7,6 +7,7 @@ to be made: a second run reads a few files and is instant.
 from __future__ import annotations
 
 import copy
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -149,16 +150,16 @@ class _Job:
         return content_key(self.spec.name, kept, str(SEED), metadata.version("torch"), *sources)
 
     @property
+    def export_key(self) -> str:
+        """Of everything that determines the exported graph and package, which the FR variants share."""
+        versions = (metadata.version("pnnx"), repr(self.spec), repr(self.shape))
+        sources = _sources("export", "exporting.py", "records.py")
+        return content_key(self.network_key, self.samples.name, *versions, *sources)
+
+    @property
     def key(self) -> str:
         """Of everything that determines the variant's files."""
-        versions = (metadata.version("pnnx"), repr(self.spec), repr(self.shape))
-        return content_key(
-            self.network_key,
-            self.variant,
-            self.samples.name,
-            *versions,
-            *_sources("export", "exporting.py", "records.py"),
-        )
+        return content_key(self.export_key, self.variant)
 
 
 def _sources(*names: str) -> list[Path]:
@@ -201,7 +202,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
             network = _network(job, inputs, cache, progress)
             progress(0.8, "export")
             if job.is_fr:
-                weights, coefficients = _export_fr(job, network, folder)
+                weights, coefficients = _export_fr(job, network, folder, cache)
             else:
                 artifact.export_ordinary(network, job.shape, folder)
                 weights, coefficients = "weights.bin", None
@@ -242,14 +243,27 @@ def _file(path: Path, role: Literal["graph", "weights", "torchscript"]) -> Artif
     return ArtifactFile(role=role, path=Path(path.name), sha256=sha256_file(path), bytes=path.stat().st_size)
 
 
-def _export_fr(job: _Job, network: nn.Module, folder: Path) -> tuple[str, int]:
-    """Graph, TorchScript and weights.frq of a compressed network; returns the latter's name and its coefficients."""
-    from bench import exporting
+def _export_fr(job: _Job, network: nn.Module, folder: Path, cache: Cache) -> tuple[str, int]:
+    """Graph, TorchScript and weights.frq of a compressed network; returns the latter's name and its coefficients.
 
+    All FR variants are of one export.
+    """
+    from bench import exporting
+    from bench.export import graph
+
+    def make(shared: Path) -> None:
+        exporting.export_fr(job.spec.name, network, job.shape, shared)
+
+    shared = cache.build("exports", job.export_key, make)
+    exported = exporting.read(shared)
+    shutil.copyfile(shared / "weights.frq", folder / "weights.frq")
     execution = VARIANTS[job.variant]
-    exported = exporting.export_fr(job.spec.name, network, job.shape, execution, folder)
     if execution == "resident":
-        exporting.write_resident(exported, job.shape, "cheapest" if job.variant == "fr-auto" else "all", folder)
+        chosen = exporting.rewrite(exported, job.shape, "cheapest" if job.variant == "fr-auto" else "all")
+        graph.write(chosen.graph, folder / "graph.param")
+    else:
+        shutil.copyfile(shared / "graph.param", folder / "graph.param")
+    exporting.trace_fr(network, job.shape, execution, folder / "network.pt")
     return "weights.frq", exported.package.coefficients
 
 
@@ -308,9 +322,9 @@ def explained(path: Path, input_size: tuple[int, int] | None, progress: Progress
     shape = spec.shape(input_size)
     progress(0.1, "export")
     with tempfile.TemporaryDirectory() as folder, _one_thread():
-        exported = exporting.export_fr(spec.name, _restored(spec, path), shape, "dense", Path(folder))
-    progress(0.9, "compare costs")
-    return exporting.explain(exported, shape)
+        exporting.export_fr(spec.name, _restored(spec, path), shape, Path(folder))
+        progress(0.9, "compare costs")
+        return exporting.explain(exporting.read(Path(folder)), shape)
 
 
 def read_package(path: Path) -> package.Package:

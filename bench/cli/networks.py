@@ -180,11 +180,13 @@ def explain(
 
     rows = [
         (
-            layer.name, "×".join(map(str, layer.shape)), layer.form, layer.reason, three(lambda c: units.number(c.macs), layer),
-            three(lambda c: units.size(c.weights), layer), three(lambda c: units.size(c.activations), layer),
+            *(layer.name, "×".join(map(str, layer.shape)), layer.form, layer.reason),
+            three(lambda cost: units.number(cost.macs), layer),
+            three(lambda cost: units.size(cost.weights), layer),
+            three(lambda cost: units.size(cost.activations), layer),
         )
         for layer in layers
-    ]  # fmt: skip
+    ]
     terminal.table(
         ("layer", "weight", "runs", "because", "multiply-adds", "weights", "activations"),
         rows,

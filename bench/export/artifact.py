@@ -21,7 +21,6 @@ Array = NDArray[np.float32]
 RunNative = Callable[[Mapping[str, Path], WeightsFormat, Execution, Array], Array]
 """Runs the native runner here: files by role ("graph", "weights"), inputs (N, C, H, W) → outputs, flat or (N, …)."""
 
-INPUT, OUTPUT = "in0", "out0"
 TOLERANCE = 1e-3
 """Of the largest |output|: how far the native runner may be from torch in float32."""
 BLOB_TOLERANCE = 1e-5
@@ -81,9 +80,9 @@ def _convert(network: nn.Module, shape: tuple[int, int, int], folder: Path) -> t
     converted = pnnx.convert(folder / "network.pt", shape)
     parsed = graph.parse(converted.param)
     names = {name for layer in parsed.layers for name in layer.outputs}
-    if not {INPUT, OUTPUT} <= names or f"{OUTPUT[:-1]}1" in names:
+    if not {graph.INPUT, graph.OUTPUT} <= names or f"{graph.OUTPUT[:-1]}1" in names:
         raise ExportRefused("the converted network does not have one input and one output")
-    (folder / "graph.param").write_text(str(parsed.small((INPUT, OUTPUT))), encoding="ascii", newline="\n")
+    graph.write(parsed, folder / "graph.param")
     return converted, parsed
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from bench.errors import ExportRefused
 
 MAGIC = "7767517"
+INPUT, OUTPUT = "in0", "out0"
 
 _CONVOLUTION = {
     "11": "=1", "2": "1", "12": "=2", "3": "1", "13": "=3",
@@ -149,6 +151,11 @@ class Graph:
                 for layer in self.layers
             )
         )  # fmt: skip
+
+
+def write(graph: Graph, path: Path) -> None:
+    """Write a param file in few bytes. The blobs INPUT and OUTPUT keep their names."""
+    path.write_text(str(graph.small((INPUT, OUTPUT))), encoding="ascii", newline="\n")
 
 
 def parse(text: str) -> Graph:

@@ -18,7 +18,7 @@ from bench.station import desktop_station, native_outputs
 ELSEWHERE = {"lenet300", "lenet5", "unet"}
 """Networks that are trained first, or have tests of their own."""
 LARGE = {"alexnet", "resnet34", "vgg16", "vae"}
-"""The two FR executions have the same files; here one of them is enough."""
+"""Here some of the FR variants are enough."""
 SIZES = {"mobilenetv2": (64, 64)}
 
 
@@ -29,7 +29,7 @@ def run_native() -> RunNative:
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - ELSEWHERE))
 def test_the_runner_computes_what_torch_does(name: str, run_native: RunNative, tmp_path: Path) -> None:
-    variants = ("baseline", "fr-factored") if name in LARGE else tuple(VARIANTS)
+    variants = ("baseline", "fr-factored", "fr-auto") if name in LARGE else tuple(VARIANTS)
     case = Case(model=name, variants=variants, input_size=SIZES.get(name))
     prepared = prepare(case, Cache(tmp_path), run_native, lambda *_: None)
     for artifact in prepared.artifacts:
