@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-fr fuzz lint clean system
+.PHONY: help demo test bench bench-fr bench-resident fuzz lint clean system
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ bench: $(READY) ## Performance of bench itself: transport, decode, overhead
 
 bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication's figures (20 minutes)
 	@$(BIN)/python -m benchmarks.rows
+
+bench-resident: $(READY) ## The same FR networks in all their forms beside the ordinary ones: time, memory, answers
+	@$(BIN)/python -m benchmarks.resident
 
 fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
 	@$(BIN)/python device_scripts/runner/fuzz/run.py
