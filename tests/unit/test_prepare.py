@@ -21,7 +21,7 @@ from bench.errors import CorruptData, ExportRefused, UnknownName, UsageError
 from bench.export.artifact import Array, RunNative
 from bench.models import model
 from bench.plan import Case
-from bench.prepare import UNTRAINED, VARIANTS, Prepared, prepare, weights_of
+from bench.prepare import UNTRAINED, Prepared, prepare, weights_of
 from bench.station import desktop_station, native_outputs
 
 UNET = Case(model="unet", input_size=(32, 48))
@@ -43,7 +43,7 @@ def unet(cache: Cache, run_native: RunNative) -> Prepared:
 
 
 def test_every_variant_is_there_and_proven(unet: Prepared) -> None:
-    assert [a.variant for a in unet.artifacts] == list(VARIANTS)
+    assert tuple(a.variant for a in unet.artifacts) == UNET.variants
     for a in unet.artifacts:
         assert a.parameters == 31_043_586
         assert a.output_shape == (2, 32, 48)
