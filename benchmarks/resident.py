@@ -13,7 +13,7 @@ import datetime
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +34,10 @@ from bench.models import ModelSpec, model
 from bench.models.settle import settle
 from bench.phones import chosen
 from bench.plan import Case, Plan, Protocol
-from bench.prepare import Prepared
-from bench.records import Artifact, ArtifactFile, Execution, Measurement
+from bench.prepare import VARIANTS, Prepared
+from bench.records import Artifact, ArtifactFile, Measurement
 from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 
-VARIANTS: Mapping[str, Execution] = {
-    "baseline": "stock",
-    "fr-dense": "dense",
-    "fr-factored": "factored",
-    "fr-resident": "resident",
-    "fr-auto": "resident",
-}
 ROOT = Path(__file__).parents[1]
 AUTHORS = ROOT.parent / "shared" / "frereg"
 UNET_SIZE = (640, 959)
