@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -160,11 +159,3 @@ def test_the_optimiser_goes_on_over_the_end_of_truncation_as_if_the_tail_had_nev
         truncation.finish(optimiser)
         trained(network, truncation, optimiser, range(5, 10))
     assert torch.equal(site(long).coefficients, site(short).coefficients)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
