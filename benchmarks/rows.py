@@ -22,6 +22,8 @@ ORDINARY = 98.78
 """Top-1 of the uncompressed LeNet-5 in the publication (all 60,000 digits), in percent."""
 PUBLISHED = {7_668: (112, 98.35), 776: (1110, 97.52)}
 """Coefficients: the ratio and the top-1 in percent that the publication gives for them."""
+CASES = ((7_668, "uniform"), (776, "uniform"), (776, "sensitivity"))
+"""Coefficients and budget: as published, and a measured one where there is little to share."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Row:
     """One network of one seed; accuracies in percent, `lost` in points, bytes of whole `.frq` files."""
 
     coefficients: int
+    budget: str
     seed: int
     before: float
     accuracy: float
@@ -41,12 +44,12 @@ class Row:
     byte_ratio: float
 
 
-def measured(found: Compressed, seed: int) -> Row:
+def measured(found: Compressed, budget: str, seed: int) -> Row:
     assert found.accuracy is not None
     assert found.accuracy_before is not None
     before, accuracy = 100 * found.accuracy_before, 100 * found.accuracy
     return Row(
-        found.coefficients, seed, round(before, 2), round(accuracy, 2), round(before - accuracy, 2),
+        found.coefficients, budget, seed, round(before, 2), round(accuracy, 2), round(before - accuracy, 2),
         round(found.published_ratio, 1), round(found.parameter_ratio, 1), len(found.package), found.float32_bytes,
         found.float16_bytes, round(found.byte_ratio, 1),
     )  # fmt: skip
@@ -67,13 +70,16 @@ def summary(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     ordinary = {row.seed: row.before for row in rows}
     size = f"{rows[0].float32_bytes:,} B"
     lines = [("ordinary, float32", spread(list(ordinary.values())), "", f"{ORDINARY}", "", "", "", size, "1×")]
-    for coefficients, (ratio, top1) in PUBLISHED.items():
-        ours = [row for row in rows if row.coefficients == coefficients]
+    for coefficients, budget in CASES:
+        ratio, top1 = PUBLISHED[coefficients]
+        ours = [row for row in rows if (row.coefficients, row.budget) == (coefficients, budget)]
         one = ours[0]
         accuracy, lost = (spread(values) for values in ([row.accuracy for row in ours], [row.lost for row in ours]))
         published = (f"{top1}", f"{ORDINARY - top1:.2f}", f"{one.published_ratio:,.0f}× ({ratio}×)")
         size, ratios = f"{one.bytes:,} B", (f"{one.coefficient_ratio:,.1f}", f"{one.byte_ratio:,.1f}×")
-        lines.append((f"{coefficients:,} coefficients", accuracy, lost, *published, ratios[0], size, ratios[1]))
+        lines.append(
+            (f"{coefficients:,} coefficients, {budget}", accuracy, lost, *published, ratios[0], size, ratios[1])
+        )
     return lines
 
 
@@ -99,10 +105,10 @@ def main() -> None:
     rows, source = [], ""
     with terminal.watcher(quiet=False) as watcher:
         for seed in range(1, given.seeds + 1):
-            for coefficients in PUBLISHED:
-                request = Request("lenet5", str(coefficients), seed=seed, data=given.data)
+            for coefficients, budget in CASES:
+                request = Request("lenet5", str(coefficients), seed=seed, budget=budget, data=given.data)
                 found = compress(request, Cache(), watcher.stage)
-                rows.append(measured(found, seed))
+                rows.append(measured(found, budget, seed))
                 source = found.source
     folder = given.results / "fr" / datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     write(folder, rows, f"{given.seeds} seeds. {source}")
