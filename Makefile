@@ -38,7 +38,7 @@ lint: $(READY) ## Style, types and the rules of the house
 bench: $(READY) ## Performance of bench itself: transport, decode, overhead
 	@$(BIN)/python -m benchmarks
 
-bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication's figures (25 minutes)
+bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication's figures (20 minutes)
 	@$(BIN)/python -m benchmarks.rows
 
 bench-resident: $(READY) ## The same FR networks in all their forms beside the ordinary ones: time, memory, answers
