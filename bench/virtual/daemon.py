@@ -225,6 +225,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--ready", type=int, required=True)
     options = parser.parse_args()
+    # What is ignored stays so in every shell of the phone: `nohup` on this side would make them deaf to a hang-up.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # The phone must not keep this pipe: its end tells that something went wrong before it began to live.
     os.set_inheritable(options.ready, False)

@@ -45,6 +45,15 @@ def started(phone_maker: PhoneMaker) -> Iterator[Any]:
             phones.stop(phone.port)
 
 
+def test_a_phone_started_under_nohup_still_hangs_up(started: Any, adb: Adb) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        device = adb.on(started())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert device.run("shell", "kill -HUP $$; echo survived").stdout == b""
+
+
 def test_storage_survives_and_programs_do_not(started: Any, adb: Adb) -> None:
     phone = started()
     device = adb.on(phone)
