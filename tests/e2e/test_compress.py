@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,11 @@ def test_a_network_is_compressed_by_one_command(env: dict[str, str], tmp_path: P
 
 def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, str], tmp_path: Path) -> None:
     long = (*ARGUMENTS, "--epochs", "4")
-    with subprocess.Popen(command(*long), env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    # A shell gives what it starts in the background an ignored SIGINT, and these tests may be that.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command(*long), env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    ) as process:
         deadline = time.monotonic() + 300
         while not list(Path(env["XDG_CACHE_HOME"]).glob("fr-bench/checkpoints/*.pt")):
             assert process.poll() is None
