@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -60,7 +61,9 @@ def median_interval(medians: ArrayLike) -> Interval | None:
     data = np.asarray(medians, dtype=np.float64)
     if data.size < MIN_LAUNCHES:
         return None
-    return _bootstrap((data,), lambda a, axis=-1: np.median(a, axis=axis), paired=False)
+    found = _bootstrap((data,), lambda a, axis=-1: np.median(a, axis=axis), paired=False)
+    # A percentile between two equal numbers may round to one beside them.
+    return replace(found, low=max(found.low, float(data.min())), high=min(found.high, float(data.max())))
 
 
 def ratio(left: Mapping[int, float], right: Mapping[int, float], *, same_machine: bool = True) -> Ratio:

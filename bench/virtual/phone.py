@@ -32,6 +32,7 @@ DEFAULT = "pixel-8"
 PORTS = range(5555, 5586, 2)
 """Where an adb server looks for emulators when it starts; announced ones may be anywhere."""
 _START_S, _LIST_S, _STOP_S = 30.0, 15.0, 10.0
+_TELL_AGAIN_S = 1.0
 _PROGRAM = Path(__file__).resolve().parents[2]
 
 
@@ -252,10 +253,16 @@ def _announce(phone: VirtualPhone, server: tuple[str, int]) -> None:
 
     A server on another machine cannot reach this loopback and is not told.
     """
-    if server[0] not in ("127.0.0.1", "::1", "localhost") or _ask(server, f"host:emulator:{phone.port}") is None:
+    if server[0] not in ("127.0.0.1", "::1", "localhost"):
         return
     deadline = time.monotonic() + _LIST_S
-    while time.monotonic() < deadline:
+    told = float("-inf")
+    while (now := time.monotonic()) < deadline:
+        # Again and again: a server that has not yet noticed the end of a phone at this port does not listen.
+        if now > told + _TELL_AGAIN_S:
+            told = now
+            if _ask(server, f"host:emulator:{phone.port}") is None:
+                return
         listed = _ask(server, "host:devices")
         if listed is None or f"{phone.serial}\tdevice\n" in listed:
             return

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -35,6 +35,7 @@ def test_against_numpy_and_scipy(launches: list[list[float]]) -> None:
 
 
 @quick
+@example(launches=[[1.0, 7.0], [1.0, 9222464783.0], [6722428162.60045]])
 @given(LAUNCHES)
 def test_the_interval_holds_the_median_and_stays_among_the_launches(launches: list[list[float]]) -> None:
     found = statistics(*flat(launches))
