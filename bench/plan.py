@@ -117,18 +117,14 @@ def narrowed(
 ) -> Plan:
     """The plan with only these models and variants, and these threads, launches and weights instead of its own.
 
-    A model that the plan does not have is added with its defaults. Raises UnknownName for a variant that no case has,
-    UsageError for weights where the plan has several models.
+    A model or a variant that the plan does not have is added, a model with its defaults. Raises UsageError for weights
+    where the plan has several models.
     """
     cases = list(plan.cases)
     if models:
         known = {case.model: case for case in cases}
         cases = [known.get(model, Case(model=model)) for model in dict.fromkeys(models)]
     if variants:
-        offered = {variant for case in cases for variant in case.variants}
-        for variant in variants:
-            if variant not in offered:
-                raise UnknownName.of("variant", variant, offered)
         cases = [case.model_copy(update={"variants": tuple(dict.fromkeys(variants))}) for case in cases]
     if threads:
         cases = [case.model_copy(update={"threads": tuple(dict.fromkeys(threads))}) for case in cases]

@@ -132,7 +132,7 @@ def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) 
         return
     if not quiet:
         for sentence in shown.answer.sentences:
-            terminal.out.print(escape(sentence))
+            terminal.out.print(escape(sentence), soft_wrap=not terminal.out.is_terminal)
         terminal.out.print()
         for one in shown.tables:
             terminal.table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)

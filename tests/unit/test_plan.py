@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import plan
+from bench import campaign, plan
 from bench.errors import PlanError, UnknownName, UsageError
 from bench.measure import order
 
@@ -47,9 +47,15 @@ def test_an_unknown_suite_offers_the_nearest() -> None:
 
 
 def test_an_unknown_variant_offers_the_nearest() -> None:
-    with pytest.raises(UnknownName) as caught:
-        plan.narrowed(plan.parse(MINIMAL, "p"), variants=["fr-dens"])
+    wanted = plan.narrowed(plan.parse(MINIMAL, "p"), variants=["fr-dens"])
+    with pytest.raises(UnknownName, match="fr-dens") as caught:
+        campaign.checked(wanted)
     assert "fr-dense" in caught.value.fix
+
+
+def test_a_variant_that_a_plan_does_not_have_can_be_asked_for() -> None:
+    wanted = campaign.checked(plan.narrowed(plan.parse(MINIMAL, "p"), variants=["fr-auto"]))
+    assert [case.variants for case in wanted.cases] == [("fr-auto",)] * len(wanted.cases)
 
 
 def test_flags_narrow_a_plan() -> None:
