@@ -188,7 +188,7 @@ def rows(found: Sequence[Measurement], device: str, threads: int, virtual: bool)
         return own, "" if variant == "fr-resident" else units.ratio(against.value) + interval
 
     made = []
-    for variant in VARIANTS:
+    for variant in (variant for variant in VARIANTS if medians(found, "latency", variant, device, threads)):
         accuracy = medians(found, "accuracy", variant, device, threads)
         delta = medians(found, "max_abs_delta", variant, device, threads)
         largest = medians(found, "max_abs_reference", variant, device, threads)
@@ -240,6 +240,7 @@ def main() -> None:
     words.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     words.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     asked = words.parse_args()
+    variants = tuple(variant for variant in VARIANTS if variant in (*asked.variants, "fr-resident"))
     torch.set_num_threads(1)
     cache, watcher = Cache(), terminal.watcher(quiet=False)
     server = AdbServer.from_address(None)
@@ -255,7 +256,7 @@ def main() -> None:
             launches=asked.launches, memory_launches=3, warmup_iterations=1 if large else 10, warmup_seconds=0.1,
             min_iterations=2 if large else 50, min_seconds=0.2, deadline_seconds=900,
         )  # fmt: skip
-        case = Case(model=name, variants=tuple(asked.variants), threads=tuple(asked.threads))
+        case = Case(model=name, variants=variants, threads=tuple(asked.threads))
         plan = Plan(name=f"resident-{name}", cases=(case,), protocol=protocol, desktop=("native",))
         with tempfile.TemporaryDirectory() as folder:
             one = prepared(subject, Path(folder))
@@ -268,7 +269,8 @@ def main() -> None:
             for threads in case.threads
             for row in rows(found, station.device.serial, threads, station.is_phone and station.device.virtual)
         ]
-        now = statistics.median(medians(found, "latency", "fr-resident", stations[1].device.serial, 1).values())
+        here = medians(found, "latency", "fr-resident", stations[1].device.serial, case.threads[0])
+        now = statistics.median(here.values())
         notes = [
             f"Median of {asked.launches} launches (smallest–largest); ratios with their 95 % interval over launches.",
             f"Roofline of fr-resident: {ideal_words}; this computer takes {units.ratio(now / ideal)} of that.",
