@@ -32,6 +32,15 @@ class Exported:
     names: tuple[str, ...]
 
 
+def as_shipped(network: nn.Module) -> nn.Module:
+    """A copy of a compressed network that computes with what its package holds: norms folded, values of float16."""
+    from bench.compress.frequency import layers, norms
+
+    network = norms.folded(network)
+    layers.round_to_half(network)
+    return network
+
+
 def export_fr(name: str, network: nn.Module, shape: cost.Shape, folder: Path) -> None:
     """Write graph.param, weights.frq and names.json of a compressed network for inputs of (C, H, W).
 
@@ -41,8 +50,7 @@ def export_fr(name: str, network: nn.Module, shape: cost.Shape, folder: Path) ->
     from bench.compress.frequency import layers, norms
     from bench.export import artifact
 
-    network = norms.folded(network)
-    layers.round_to_half(network)
+    network = as_shipped(network)
     shipped = layers.shipped(name, network)
     names = [part for part, _ in layers.parts(network)]
     recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
@@ -62,11 +70,10 @@ def read(folder: Path) -> Exported:
 
 def trace_fr(network: nn.Module, shape: cost.Shape, execution: Execution, path: Path) -> None:
     """Write a compressed network as torch runs it, which knows dense and factored networks only."""
-    from bench.compress.frequency import factor, layers, norms
+    from bench.compress.frequency import factor, layers
     from bench.export import pnnx
 
-    network = norms.folded(network)
-    layers.round_to_half(network)
+    network = as_shipped(network)
     pnnx.trace(layers.decoded(network) if execution == "dense" else factor.factored(network), shape, path)
 
 

@@ -107,7 +107,7 @@ def prepared(subject: Subject, folder: Path) -> Prepared:
     packed.write(folder / "samples.bin", subject.inputs)
     exporting.export_fr(subject.spec.name, subject.network, shape, folder)
     exported = exporting.read(folder)
-    answers = torched(factor.factored(subject.network), subject.inputs)
+    answers = torched(factor.factored(exporting.as_shipped(subject.network)), subject.inputs)
     own = {"baseline": torched(subject.ordinary, subject.inputs)}
     made = []
     for variant, execution in VARIANTS.items():

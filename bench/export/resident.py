@@ -30,7 +30,6 @@ class Weight:
     @property
     def core(self) -> int:
         """Values of the small core: the box, spatial along the kernel axes."""
-        assert self.box is not None
         return math.prod(self.box[:2]) * math.prod(self.shape[2:])
 
 
@@ -169,16 +168,15 @@ class _Pass:
     def _scaled(self, layer: Layer, part: Narrow) -> Narrow:
         """A factor and a term for each channel, which become inputs of the pass that comes."""
         scale = self.emit("MemoryData", [], {"0": part.channels, "21": 0})
-        if layer.parameters.get("5") == "1":
-            bias = self.emit("MemoryData", [], {"0": part.channels})
-            return replace(part, vectors=(bias, scale), relu=layer.parameters.get("9") == "1")
-        return part
+        bias = self.emit("MemoryData", [], {"0": part.channels})
+        return replace(part, vectors=(bias, scale), relu=layer.parameters.get("9") == "1")
 
     def _layer(self, number: int, layer: Layer, weight: Weight) -> bool:
         """A layer with an FR weight: reduce what comes in, the core, and its output is known narrow."""
         n_out, n_in = weight.shape[:2]
         r_out, r_in = weight.box[:2]
-        parts = self.features.get(layer.inputs[0]) or self._as_it_is(layer, n_in)
+        parts = None if layer.type == "InnerProduct" else self.features.get(layer.inputs[0])
+        parts = parts or self._as_it_is(layer, n_in)
         if any(part.rank == 0 for part in parts):
             self.wide_in.add(number)
         if len(parts) == 1 and _reduces_itself(layer, weight):
@@ -228,7 +226,7 @@ class _Pass:
 
     def _as_it_is(self, layer: Layer, channels: int) -> Parts:
         blob = self.wide(layer.inputs[0])
-        if layer.type == "InnerProduct":
+        if layer.type == "InnerProduct":  # which takes an image of any size as one long vector
             blob = self.emit("Reshape", [blob], {"0": 1, "1": 1, "2": channels})
         return (Narrow(blob, channels, 0),)
 
@@ -255,7 +253,7 @@ def _zero(text: str) -> bool:
 
 
 def _per_channel(layer: Layer) -> bool:
-    """A depthwise 1×1 convolution: a factor, perhaps a term and ReLU, for each channel."""
+    """A depthwise 1×1 convolution: a factor and a term, perhaps ReLU, for each channel."""
     value = layer.parameters.get
     single = value("1") == "1" and value("11", "1") == "1" and value("3", "1") == "1" and value("4", "0") == "0"
     return single and value("0") == value("7") == value("6") and value("9", "0") in ("0", "1") and value("5") == "1"

@@ -177,7 +177,6 @@ def _drop_capabilities() -> None:
 def shield() -> None:
     """Last step of the first process inside: from here on nothing reaches it but what it listens to."""
     _control(_SET_DUMPABLE, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def adopt_orphans() -> None:

@@ -33,22 +33,25 @@ INLINE V largest(V a, V b) {
     return a > b ? a : b;
 }
 
-// y of channel c for the pixels from `at`.
-template <class V>
-INLINE V wide_value(const RankTile& tile, int rank, int windows, int c, int at) {
+// y of kBeside channels from c on, for the pixels from `at`: each z that is loaded serves so many of them. Rank and windows
+// are arguments beside the tile so that they can be constants.
+template <class V, int kBeside>
+INLINE void wide_values(const RankTile& tile, int rank, int windows, int c, int at, V (&wide)[kBeside]) {
     if (rank == 0) {
-        const V y = load<V>(tile.z + c * kTile + at);
-        return tile.relu ? largest(y, V{}) : y;
+        for (int i = 0; i < kBeside; i++) wide[i] = load<V>(tile.z + (c + i) * kTile + at);
     }
-    const float* row = tile.expand + c * rank;
-    V result = {};
-    for (int w = 0; w < windows; w++) {
-        V y = V{} + tile.bias[c];
-        const float* z = tile.z + w * rank * kTile + at;
-        for (int k = 0; k < rank; k++) y += row[k] * load<V>(z + k * kTile);
-        result = w == 0 ? y : largest(result, y);
+    for (int w = 0; rank > 0 && w < windows; w++) {
+        V y[kBeside];
+        for (int i = 0; i < kBeside; i++) y[i] = V{} + tile.bias[c + i];
+        for (int k = 0; k < rank; k++) {
+            const V z = load<V>(tile.z + (w * rank + k) * kTile + at);
+            for (int i = 0; i < kBeside; i++) y[i] += tile.expand[(c + i) * rank + k] * z;
+        }
+        for (int i = 0; i < kBeside; i++) wide[i] = w == 0 ? y[i] : largest(wide[i], y[i]);
     }
-    return tile.relu ? largest(result, V{}) : result;
+    if (tile.relu) {
+        for (int i = 0; i < kBeside; i++) wide[i] = largest(wide[i], V{});
+    }
 }
 
 // Both numbers of the small side are known: sums and z stay in registers over all channels, and each weight that is loaded
@@ -64,8 +67,9 @@ INLINE void in_registers(const RankTile& tile) {
         for (int c = 0; c < tile.channels; c++) {
             const float* weights = tile.reduce + c * kReduced;
             for (int i = 0; i < kBeside; i++) {
-                const V y = wide_value<V>(tile, kRank, kWindows, c, at + i * lanes);
-                for (int u = 0; u < kReduced; u++) sums[u][i] += weights[u] * y;
+                V y[1];
+                wide_values<V, 1>(tile, kRank, kWindows, c, at + i * lanes, y);
+                for (int u = 0; u < kReduced; u++) sums[u][i] += weights[u] * y[0];
             }
         }
         for (int u = 0; u < kReduced; u++) {
@@ -74,28 +78,13 @@ INLINE void in_registers(const RankTile& tile) {
     }
 }
 
-// `kBeside` channels from c on, so that each z and each sum that is loaded serves so many of them.
+// kBeside channels from c on, so that each sum that is loaded serves them all.
 template <class V, int kBeside>
 INLINE void some_channels(const RankTile& tile, int c) {
     constexpr int lanes = sizeof(V) / sizeof(float);
     for (int at = 0; at < kTile; at += lanes) {
         V wide[kBeside];
-        if (tile.rank == 0) {
-            for (int i = 0; i < kBeside; i++) wide[i] = load<V>(tile.z + (c + i) * kTile + at);
-        } else {
-            for (int w = 0; w < tile.windows; w++) {
-                V y[kBeside];
-                for (int i = 0; i < kBeside; i++) y[i] = V{} + tile.bias[c + i];
-                for (int k = 0; k < tile.rank; k++) {
-                    const V z = load<V>(tile.z + (w * tile.rank + k) * kTile + at);
-                    for (int i = 0; i < kBeside; i++) y[i] += tile.expand[(c + i) * tile.rank + k] * z;
-                }
-                for (int i = 0; i < kBeside; i++) wide[i] = w == 0 ? y[i] : largest(wide[i], y[i]);
-            }
-        }
-        if (tile.relu) {
-            for (int i = 0; i < kBeside; i++) wide[i] = largest(wide[i], V{});
-        }
+        wide_values<V, kBeside>(tile, tile.rank, tile.windows, c, at, wide);
         if (tile.reduced == 0) {
             for (int i = 0; i < kBeside; i++) store(tile.results + (c + i) * kTile + at, wide[i]);
         }

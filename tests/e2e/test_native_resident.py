@@ -12,6 +12,8 @@ from torch import nn
 
 from bench.compress.frequency import layers
 from bench.export import graph as param
+from bench.export import resident
+from bench.export.resident import Weight
 from bench.exporting import explain, export_fr, read, rewrite
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package
 
@@ -241,3 +243,18 @@ def test_a_whole_network_gives_the_same_answers_in_every_form(tmp_path: Path, no
     rows = explain(exported, shape)
     assert {row.name for row in rows} == {f"{name}" for name in layers.sites(network)}
     assert all(row.reason for row in rows)
+
+
+def test_a_linear_layer_takes_an_image_as_one_vector(tmp_path: Path) -> None:
+    first, last = Tensor((16, 12, 3, 3), normal(33)), Tensor((6, 16 * 4 * 5), normal(40))
+    text = graph(
+        "Input in0 0 1 in0", f"Convolution a 1 1 in0 a 0=16 1=3 4=1 6={16 * 12 * 9} 9=1",
+        f"InnerProduct b 1 1 a out0 0=6 2={6 * 16 * 4 * 5}",
+    )  # fmt: skip
+    weights = [Weight(tensor.shape, tensor.box()) for tensor in (first, last)]
+    made = str(resident.rewrite(param.parse(text), weights, "out0").graph)
+    x = normal(1, 12, 4, 5)
+    run = measure(tmp_path, made, package(first, last), x, execution="resident")
+    assert run.outputs is not None, (run.events, run.stderr)
+    y = F.relu(F.conv2d(torch.from_numpy(x).double(), torch.from_numpy(first.weight()), padding=1))
+    close(run.outputs, F.linear(y.flatten(1), torch.from_numpy(last.weight())), 1e-5)
