@@ -176,7 +176,7 @@ def _samples(spec: ModelSpec, shape: tuple[int, int, int], cache: Cache) -> Path
         from bench.data import packed
 
         chosen = data.samples(spec.data, shape)
-        packed.write(folder / "samples.bin", chosen.inputs)
+        packed.write(folder / "samples.bin", [chosen.inputs])
         if chosen.labels is not None:
             np.save(folder / "labels.npy", chosen.labels)
         (folder / "source.txt").write_text(chosen.source, encoding="utf-8")
@@ -198,7 +198,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
         from bench.export import artifact
 
         with _one_thread():
-            inputs = packed.read(job.samples / "samples.bin")
+            (inputs,) = packed.read(job.samples / "samples.bin")
             network = _network(job, inputs, cache, progress)
             progress(0.8, "export")
             if job.is_fr:
@@ -208,7 +208,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
                 weights, coefficients = "weights.bin", None
             progress(0.9, "compare with torch")
             reference = artifact.reference(folder / "network.pt", inputs)
-            weights_format: Literal["ncnn", "frq"] = "frq" if job.is_fr else "ncnn"
+            weights_format: Literal["runtime", "frq"] = "frq" if job.is_fr else "runtime"
             execution = VARIANTS[job.variant]
             files = {"graph": folder / "graph.param", "weights": folder / weights}
             verified = artifact.verify(run_native, files, (weights_format, execution), inputs, reference)

@@ -23,7 +23,7 @@ Pass = Literal["size", "accuracy", "memory", "latency"]
 Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 Execution = Literal["stock", "dense", "factored", "resident"]
-WeightsFormat = Literal["ncnn", "frq"]
+WeightsFormat = Literal["runtime", "frq"]
 Task = Literal["classification", "segmentation", "reconstruction"]
 """What a network answers: a class for the image, one for each pixel, or the image itself."""
 Status = Literal["ok", "tagged", "failed"]

@@ -116,10 +116,9 @@ def native_outputs(
     """
     with tempfile.TemporaryDirectory() as folder:
         samples, outputs = Path(folder, "samples"), Path(folder, "outputs")
-        packed.write(samples, inputs)
-        trial = Trial(model="verify", variant="verify", device="desktop", runtime="native", pass_="accuracy")
+        packed.write(samples, [inputs])
         paths = job.Files(str(files["graph"]), str(files["weights"]), str(samples), str(outputs))
-        text = job.job_text(trial, weights_format, execution, Protocol(), paths)
+        text = job.Job("accuracy", paths, ("in0",), ("out0",), weights_format, execution).text(Protocol())
         done = launch(
             desktop.transport, [str(desktop.binary.path)], text, name=Path(folder).name, deadline_s=VERIFY_DEADLINE_S
         )
@@ -186,7 +185,11 @@ def _once(
         graph, weights = (station.where[artifact.file(role).sha256] for role in ("graph", "weights"))
         files = job.Files(graph, weights, samples, outputs)
     affinity = gates.affinity(station.device, case.cores)
-    text = job.job_text(trial, artifact.weights_format, artifact.execution, protocol, files, affinity)
+    assert trial.pass_ != "size"
+    text = job.Job(
+        trial.pass_, files, ("in0",), ("out0",), artifact.weights_format, artifact.execution, trial.threads,
+        trial.precision, affinity,
+    ).text(protocol)  # fmt: skip
     done = launch(station.transport, program, text, name=name, deadline_s=protocol.deadline_seconds)
     reading = lines.read(done.stdout.splitlines(), done.status, done.stderr)
     if trial.pass_ != "accuracy":
