@@ -26,8 +26,8 @@ from bench.measure import gates, job, lines
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
 from bench.records import METRICS, Artifact, Device, Execution, Measurement, Progress, Sample, Trial, WeightsFormat
-from bench.runtimes.build import ABIS, NativeBinary, build, host_abi
 from bench.runtimes.launch import TORCH_PROGRAM, launch, work_path
+from bench.runtimes.ncnn.build import ABIS, NativeBinary, build, host_abi
 from bench.store import now
 
 CONDITIONS_EVERY_S = 10.0

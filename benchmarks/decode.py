@@ -20,7 +20,7 @@ from bench import terminal
 from bench.cache import Cache
 from bench.compress.frequency import layers, package
 from bench.models import model
-from bench.runtimes.build import build, host_abi
+from bench.runtimes.ncnn.build import build, host_abi
 
 ROUNDS = 31
 KEPT = 33

@@ -47,7 +47,7 @@ def native_build(
 
     Example: `bench native build --abi arm64-v8a --abi armeabi-v7a`
     """
-    from bench.runtimes.build import build, host_abi
+    from bench.runtimes.ncnn.build import build, host_abi
 
     built = []
     with terminal.watcher(quiet=quiet or as_json) as watcher:

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.fft
 
 from bench.cache import Cache
-from bench.runtimes.build import build, host_abi
+from bench.runtimes.ncnn.build import build, host_abi
 
 EXITS = {
     "ok": 0,
