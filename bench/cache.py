@@ -11,6 +11,8 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+_BENCH = Path(__file__).parent
+
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
@@ -26,6 +28,15 @@ def content_key(*parts: str | bytes | Path) -> str:
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
     return digest.hexdigest()[:24]
+
+
+def own_sources(*rooms: str) -> tuple[Path, ...]:
+    """The Python files of these rooms of bench (folders whole, or single files), for the keys of what they make."""
+    found: list[Path] = []
+    for room in rooms:
+        path = _BENCH / room
+        found += [path] if path.is_file() else sorted(path.rglob("*.py"))
+    return tuple(found)
 
 
 class Cache:

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from bench import doctor, phones, terminal, units
+from bench import units
 from bench.cache import Cache
+from bench.campaign import phones
+from bench.cli import doctor, terminal
 from bench.cli.options import Device, Json, Server, plain, print_json
 from bench.devices.adb import FOLDER, AdbServer
 from bench.errors import UsageError

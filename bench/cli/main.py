@@ -9,8 +9,7 @@ import typer
 from rich.markup import escape
 
 import bench
-from bench import terminal
-from bench.cli import devices, networks, running
+from bench.cli import devices, networks, running, terminal
 from bench.cli.options import print_json
 from bench.errors import BenchError
 

@@ -1,6 +1,6 @@
 """The folder of a run: appended to while it is measured, read back by every later question.
 
-The format is documented in results/README.md.
+The format is documented in results/README.md; older schemas are migrated while they are read.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 from pydantic import ValidationError
 
 from bench.errors import CorruptData
-from bench.records import SCHEMA_VERSION, Device, Measurement, RunRecord, Sample
+from bench.files import replace, replacing
+from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample
+from bench.results import migrate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,38 +72,56 @@ class RunFolder:
 
     def write_record(self, record: RunRecord) -> None:
         """Replace run.json in one step."""
-        _replace(self.path / "run.json", record.model_dump_json(indent=1))
+        replace(self.path / "run.json", (record.model_dump_json(indent=1) + "\n").encode())
 
-    def append(self, measurement: Measurement, device: Device) -> None:
-        """Store one finished trial: first its samples, then its line in trials.jsonl, which makes it count."""
-        table = _table(measurement, device)
-        part = self.path / "parts" / f"{measurement.trial.order:04d}.parquet"
-        draft = part.with_suffix(".draft")
-        pq.write_table(table, draft)
-        draft.rename(part)
+    def append(self, measurement: Measurement, device: Device, answers: Answers | None = None) -> None:
+        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes it
+        count."""
+        stem = measurement.trial.file_stem
+        _write(_table(measurement, device), self.path / "parts" / f"{stem}.parquet")
+        if answers is not None:
+            _write(_answers_table(answers), self.path / "answers" / f"{stem}.parquet")
         with (self.path / "trials.jsonl").open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"schema_version": SCHEMA_VERSION} | _header(measurement)) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
 
+    def answers(self) -> dict[str, Answers]:
+        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
+        found = {}
+        for measurement in self.measurements():
+            path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
+            if measurement.status != "failed" and path.is_file():
+                table = _read(path).to_pydict()
+                found[measurement.trial.id] = {name: np.asarray(values) for name, values in table.items()}
+        return found
+
     def consolidate(self) -> pd.DataFrame:
-        """All parts as one table, also written to measurements.parquet."""
+        """All samples as one table, also written to measurements.parquet.
+
+        Never replaces a table by one of fewer trials: where parts are missing, the table that was made of them stands.
+        """
         parts = sorted((self.path / "parts").glob("*.parquet"))
-        tables = [_read_table(part) for part in parts]
+        tables = [migrate.table(_read(part), part, COLUMNS) for part in parts]
         table = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
         target = self.path / "measurements.parquet"
-        draft = target.with_suffix(".draft")
-        pq.write_table(table.replace_schema_metadata(COLUMNS.metadata), draft, compression="zstd")
-        draft.rename(target)
-        frame: pd.DataFrame = table.to_pandas()
+        if target.is_file():
+            before = migrate.table(_read(target), target, COLUMNS)
+            missing = set(before["trial"].unique().to_pylist()) - set(table["trial"].unique().to_pylist())
+            if missing:
+                rest = before.filter(pc.is_in(before["trial"], pa.array(sorted(missing))))
+                table = pa.concat_tables([table, rest])
+        order = table.sort_by([("order", "ascending")])
+        _write(order.replace_schema_metadata(COLUMNS.metadata), target, compression="zstd")
+        frame: pd.DataFrame = order.to_pandas()
         return frame
 
     def record(self) -> RunRecord:
-        """run.json. Raises CorruptData."""
+        """run.json, migrated where it is older. Raises CorruptData for one that is damaged or newer."""
         path = self.path / "run.json"
         try:
-            return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError, ValueError) as error:
+            return RunRecord.model_validate(migrate.record(json.loads(path.read_text(encoding="utf-8")), path))
+        except (OSError, ValidationError, ValueError, RecursionError) as error:
             raise CorruptData(f"{path} is not the record of a run: {_first_line(error)}", _RUNS) from error
 
     def measurements(self) -> tuple[Measurement, ...]:
@@ -109,10 +131,8 @@ class RunFolder:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         for number, line in enumerate(lines, 1):
             try:
-                values = json.loads(line)
-                values.pop("schema_version")
-                found.append(Measurement.model_validate(values))
-            except (ValueError, KeyError) as error:
+                found.append(Measurement.model_validate(migrate.trial(json.loads(line), path)))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 if number == len(lines):
                     break  # The process was killed while it wrote its last line.
                 raise CorruptData(f"{path}:{number}: {_first_line(error)}", _RUNS) from error
@@ -147,10 +167,10 @@ def _header(measurement: Measurement) -> dict[str, Any]:
 
 def _table(measurement: Measurement, device: Device) -> pa.Table:
     """The samples of a trial as rows of COLUMNS; a trial without samples is one row with an empty metric."""
-    trial = measurement.trial
+    trial, subject = measurement.trial, measurement.trial.subject
     same = {
-        "trial": trial.id, "model": trial.model, "variant": trial.variant, "device": trial.device,
-        "runtime": trial.runtime, "pass": trial.pass_, "threads": trial.threads, "precision": trial.precision,
+        "trial": trial.id, "model": subject.model, "variant": subject.variant, "device": subject.device,
+        "runtime": subject.runtime, "pass": trial.pass_, "threads": subject.threads, "precision": subject.precision,
         "launch": trial.launch, "order": trial.order, "virtual": device.virtual, "translated": device.translated,
         "status": measurement.status, "reason": measurement.reason,
     }  # fmt: skip
@@ -166,26 +186,28 @@ def _table(measurement: Measurement, device: Device) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=COLUMNS)
 
 
-def _read_table(path: Path) -> pa.Table:
-    """A Parquet file of ours. Raises CorruptData when it is damaged or of another schema."""
+def _answers_table(answers: Answers) -> pa.Table:
+    """A row a sample, a column a fact."""
+    table = pa.table({name: np.asarray(values) for name, values in answers.items()})
+    return table.replace_schema_metadata(COLUMNS.metadata)
+
+
+def _write(table: pa.Table, path: Path, compression: str = "snappy") -> None:
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as draft:
+        pq.write_table(table, draft, compression=compression)
+
+
+def _read(path: Path) -> pa.Table:
+    """A Parquet file of ours. Raises CorruptData when it is damaged or of a newer schema."""
     try:
         with pq.ParquetFile(path) as file:
             table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise CorruptData(f"{path} cannot be read: {_first_line(error)}", "Delete it, or restore it.") from error
-    found = (table.schema.metadata or {}).get(b"bench_schema", b"none").decode()
-    if found != str(SCHEMA_VERSION) or not table.schema.equals(COLUMNS):
-        raise CorruptData(
-            f"{path} has schema {found}, this bench reads {SCHEMA_VERSION}", "Read it with the bench that wrote it."
-        )
+    migrate.check((table.schema.metadata or {}).get(b"bench_schema", b"none").decode(), path)
     return table
 
 
 def _first_line(error: Exception) -> str:
     return re.split(r"\n", str(error), maxsplit=1)[0]
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.rename(path)
