@@ -57,7 +57,7 @@ def station(virtual_phone: VirtualPhone) -> Station:
 def prepared(
     folder: Path, inputs: NDArray[np.float32], labels: NDArray[np.int64], reference: NDArray[np.float32], how: Execution
 ) -> Prepared:
-    packed.write(folder / "samples.bin", inputs)
+    packed.write(folder / "samples.bin", [inputs])
     files = {"graph": folder / "graph.param", "weights": folder / "weights.frq"}
     made = Artifact(
         model="unet", variant=how,
