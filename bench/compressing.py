@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.cache import Cache, content_key, sha256_file
-from bench.errors import CorruptData, UnknownName, UsageError
-from bench.models import Form, ModelSpec, model
+from bench.errors import UnknownName, UsageError
+from bench.networks import Network, resolve
+from bench.networks.count import count
 from bench.records import Progress
 
 if TYPE_CHECKING:
@@ -128,10 +129,10 @@ def compress(request: Request, cache: Cache, stage: Stage) -> Compressed:
     A training that was interrupted goes on where it was. Raises UnknownName (model, budget), UsageError (target,
     options that do not go together, data that does not suit), CorruptData (data, weights, checkpoint).
     """
-    spec = model(request.model)
+    spec = resolve(request.model)
     _check(request)
     data = _data(spec, request.data, stage)
-    with _threads(spec):
+    with _threads(spec, cache):
         return (_one_shot if request.one_shot else _trained)(_Job(request, spec, data, cache, stage))
 
 
@@ -149,7 +150,7 @@ def _check(request: Request) -> None:
         )
 
 
-def _data(spec: ModelSpec, folder: Path | None, stage: Stage) -> _Data | None:
+def _data(spec: Network, folder: Path | None, stage: Stage) -> _Data | None:
     """What the network learns from; None where neither the user nor bench has any."""
     from bench.compress.training import Images
 
@@ -158,10 +159,10 @@ def _data(spec: ModelSpec, folder: Path | None, stage: Stage) -> _Data | None:
 
         stage(f"read {folder}")
         found = data.load(folder)
-        if (found.task, found.train.shape) != (spec.task, spec.input_shape):
+        if (found.task, found.train.shape) != (spec.task, spec.shape):
             raise UsageError(
                 f"{folder} is for {found.task} of {'×'.join(map(str, found.train.shape))} values, and {spec.name} does "
-                f"{spec.task} of {'×'.join(map(str, spec.input_shape))}",
+                f"{spec.task} of {'×'.join(map(str, spec.shape))}",
                 "Name a folder with data for this network.",
             )
         first = found.train.read(np.arange(min(16, len(found.train))))
@@ -171,7 +172,7 @@ def _data(spec: ModelSpec, folder: Path | None, stage: Stage) -> _Data | None:
         from bench.data import vehicles
 
         return _Data(vehicles.to_train_on(), vehicles.to_test_on(), "200 drawn vehicles at 96×144", "vehicles")
-    if not spec.trained:
+    if not spec.learns:
         return None
     from bench.data import digits
 
@@ -182,11 +183,12 @@ def _data(spec: ModelSpec, folder: Path | None, stage: Stage) -> _Data | None:
 
 
 @contextmanager
-def _threads(spec: ModelSpec) -> Iterator[None]:
+def _threads(spec: Network, cache: Cache) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    if spec.default_macs < _SMALL_MACS or spec.twin():
+    counted = count(spec, cache)
+    if spec.twin or (counted and counted.macs < _SMALL_MACS):
         torch.set_num_threads(1)
     try:
         yield
@@ -197,18 +199,18 @@ def _threads(spec: ModelSpec) -> Iterator[None]:
 @dataclass(frozen=True, eq=False)
 class _Job:
     request: Request
-    spec: ModelSpec
+    spec: Network
     data: _Data | None
     cache: Cache
     stage: Stage
 
-    def network(self, form: Form) -> nn.Module:
-        """The network with the initial weights of the request's seed."""
-        import torch
+    def network(self) -> nn.Module:
+        """The ordinary network with the initial weights of the request's seed."""
+        return self.spec.build(self.request.seed)
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.request.seed)
-            return self.spec.build(form)
+    def learner(self) -> nn.Module:
+        """The form of it that FR trains."""
+        return (self.spec.learner or self.spec.build)(self.request.seed)
 
     def needed(self) -> _Data:
         """The data. Raises UsageError where there is none."""
@@ -226,7 +228,7 @@ class _Job:
         from bench.compress.checkpoint import Checkpoint
         from bench.compress.training import best_device
 
-        sources = [path for room in ("models", "data", "compress") for path in sorted((_HERE / room).rglob("*.py"))]
+        sources = [path for room in ("networks", "data", "compress") for path in sorted((_HERE / room).rglob("*.py"))]
         common = (self.spec.name, self.needed().key, metadata.version("torch"), best_device().type)
         key = content_key(*common, str(self.request.seed), *parts, *sources)
         checkpoint = Checkpoint(self.cache.path("checkpoints", f"{key}.pt"))
@@ -260,7 +262,7 @@ def _ordinary(job: _Job) -> nn.Module:
 
     from bench.compress import training
 
-    network, data = job.network("ordinary"), job.needed()
+    network, data = job.network(), job.needed()
     recipe = training.recipe(job.request.seed)
     recipe = _with_epochs(recipe, min(recipe.epochs, job.request.epochs or recipe.epochs))
 
@@ -282,20 +284,22 @@ def _trained(job: _Job) -> Compressed:
     from bench.compress.frequency.target import Target
 
     data, target = job.needed(), Target.parse(job.request.target)
-    network = job.network("frequency")
+    network = job.learner()
     layers.check(network)
     plain = norms.folded(network)
 
     def shared(split: Split) -> dict[str, int]:
-        return target.kept(plain, split, name=job.spec.name, parameters=job.spec.parameters)
+        return target.kept(
+            plain, split, name=job.spec.name, parameters=sum(p.numel() for p in job.network().parameters())
+        )
 
     kept = shared(budget("uniform", plain))
     # What learns through a twin is too large to be trained whole, only to be a teacher.
-    teacher = None if job.spec.twin() else _ordinary(job)
+    teacher = None if job.spec.twin else _ordinary(job)
     if job.request.budget != "uniform":
         kept = shared(job.split(_guide(job, kept, teacher)))
     made = _regularized(job, kept, teacher)
-    return _result(job, made, "frequency", training.accuracy(teacher, data.test) if teacher else None)
+    return _result(job, made, job.learner(), training.accuracy(teacher, data.test) if teacher else None)
 
 
 def _guide(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> nn.Module:
@@ -303,23 +307,23 @@ def _guide(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> nn.
     can do without shows there. What an ordinary network needs says little about it."""
     from bench.compress.frequency import budget, package, restore, train
 
-    most = budget.sizes(job.network("frequency"))
+    most = budget.sizes(job.learner())
     more = {name: min(most[name], train.HEADROOM * few) for name, few in kept.items()}
-    return restore.restored(job.network("frequency"), package.read(_regularized(job, more, teacher))).eval()
+    return restore.restored(job.learner(), package.read(_regularized(job, more, teacher))).eval()
 
 
 def _regularized(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> bytes:
     """The package of the network, trained with `kept` coefficients."""
     from bench.compress.frequency import train
 
-    network, data = job.network("frequency"), job.needed()
+    network, data = job.learner(), job.needed()
     own = train.recipe_of_maps if job.spec.task == "segmentation" else train.recipe
     recipe = _with_epochs(own(job.request.seed), job.request.epochs)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.train(
             network, data.train, kept, recipe, progress,
-            twin=job.spec.twin(), teacher=teacher, test=data.test, checkpoint=checkpoint,
+            twin=job.spec.twin() if job.spec.twin else None, teacher=teacher, test=data.test, checkpoint=checkpoint,
         )  # fmt: skip
         file.write_bytes(_packed(job, network))
 
@@ -332,16 +336,18 @@ def _one_shot(job: _Job) -> Compressed:
     from bench.compress import training
     from bench.compress.frequency import layers, norms, train
     from bench.compress.frequency.target import Target
+    from bench.networks.weights import load
 
     request, target = job.request, Target.parse(job.request.target)
     weights = ""
     notes: tuple[str, ...] = ()
     if request.weights:
-        network, weights = _loaded(job.network("ordinary"), request.weights), sha256_file(request.weights)
-    elif job.data and (job.spec.trained or request.data):
+        network, weights = job.network(), sha256_file(request.weights)
+        notes = (f"{request.weights.name}: {load(network, request.weights)}",)
+    elif job.data and (job.spec.learns or request.data):
         network = _ordinary(job)
     else:
-        network, notes = job.network("ordinary").eval(), (UNTRAINED,)
+        network, notes = job.network().eval(), (UNTRAINED,)
     layers.check(network)
     before = training.accuracy(network, job.data.test) if job.data else None
     teacher = copy.deepcopy(network)
@@ -349,7 +355,7 @@ def _one_shot(job: _Job) -> Compressed:
     layers.compress(network, kept)
     if not request.fine_tune:
         layers.round_to_half(network)
-        return _result(job, _packed(job, network), "ordinary", before, notes)
+        return _result(job, _packed(job, network), job.network(), before, notes)
     data = job.needed()
     recipe = _with_epochs(train.recipe_of_fine_tuning(request.seed), request.fine_tune)
 
@@ -359,29 +365,11 @@ def _one_shot(job: _Job) -> Compressed:
 
     title = f"train {job.spec.name} on with {sum(kept.values()):,} coefficients"
     file = job.learned(title, "network.frq", ("fine-tune", weights, repr(kept), repr(recipe)), make)
-    return _result(job, file.read_bytes(), "ordinary", before, notes)
+    return _result(job, file.read_bytes(), job.network(), before, notes)
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
     return recipe if epochs is None else replace(recipe, epochs=epochs)
-
-
-def _loaded(network: nn.Module, file: Path) -> nn.Module:
-    """`network` with the state dict in `file`. Raises UsageError (no such file, another network) and CorruptData."""
-    import torch
-
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", "Name the file of a state dict.") from None
-    except Exception:  # of any kind: torch's reader walks over whatever the bytes say
-        raise CorruptData(f"{file} is no state dict", "Write it by torch.save(network.state_dict(), FILE).") from None
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        words = " ".join(str(error).split())
-        raise UsageError(f"{file} is of another network: {words[:300]}", "Give this network's weights.") from None
-    return network.eval()
 
 
 def _packed(job: _Job, network: nn.Module) -> bytes:
@@ -391,14 +379,14 @@ def _packed(job: _Job, network: nn.Module) -> bytes:
     return package.write(layers.shipped(job.spec.name, norms.folded(network)))
 
 
-def _result(job: _Job, data: bytes, form: Form, before: float | None, notes: tuple[str, ...] = ()) -> Compressed:
+def _result(job: _Job, data: bytes, plain: nn.Module, before: float | None, notes: tuple[str, ...] = ()) -> Compressed:
     """What is to be told of a package: all from its bytes."""
     from bench.compress import training
     from bench.compress.frequency import layers, norms, package, restore, size
 
-    ordinary = job.network("ordinary")
+    ordinary = job.network()
     whole = size.count(norms.folded(ordinary), job.spec.name)
-    network = restore.restored(job.network(form), package.read(data)).eval()
+    network = restore.restored(plain, package.read(data)).eval()
     return Compressed(
         model=job.spec.name,
         package=data,
