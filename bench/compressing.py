@@ -157,11 +157,10 @@ def _data(spec: ModelSpec, folder: Path | None, stage: Stage) -> _Data | None:
         from bench import data
 
         stage(f"read {folder}")
-        found = data.load(folder)
-        if (found.task, found.train.shape) != (spec.task, spec.input_shape):
+        found = data.dataset(folder, None, spec.input_shape)
+        if found.task != spec.task:
             raise UsageError(
-                f"{folder} is for {found.task} of {'×'.join(map(str, found.train.shape))} values, and {spec.name} does "
-                f"{spec.task} of {'×'.join(map(str, spec.input_shape))}",
+                f"{folder} is for {found.task}, and {spec.name} does {spec.task}",
                 "Name a folder with data for this network.",
             )
         first = found.train.read(np.arange(min(16, len(found.train))))

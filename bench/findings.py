@@ -114,11 +114,11 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % bootstrap interval over launches."""
+    """A 95 % interval over launches or samples, and the method that gave it."""
 
     low: float
     high: float
-    method: Literal["BCa", "percentile"]
+    method: str
 
     def excludes(self, value: float) -> bool:
         return value < self.low or value > self.high

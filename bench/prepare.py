@@ -24,7 +24,7 @@ from bench.compress.frequency import package
 from bench.errors import UnknownName, UsageError
 from bench.models import ModelSpec, model
 from bench.plan import Case
-from bench.records import Artifact, ArtifactFile, Execution, Progress
+from bench.records import Artifact, ArtifactFile, Execution, Progress, Tensor
 
 if TYPE_CHECKING:
     from torch import nn
@@ -175,8 +175,8 @@ def _samples(spec: ModelSpec, shape: tuple[int, int, int], cache: Cache) -> Path
         from bench import data
         from bench.data import packed
 
-        chosen = data.samples(spec.data, shape)
-        packed.write(folder / "samples.bin", chosen.inputs)
+        chosen = data.samples((Tensor(name="in0", shape=shape),), kind=spec.data)
+        packed.write(folder / "samples.bin", chosen.inputs[0])  # type: ignore[arg-type]  # in0 is float32
         if chosen.labels is not None:
             np.save(folder / "labels.npy", chosen.labels)
         (folder / "source.txt").write_text(chosen.source, encoding="utf-8")

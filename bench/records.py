@@ -61,6 +61,14 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Tensor(Record):
+    """One input or output of a network for one sample, without a batch axis: rank 1 to 4."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int32"] = "float32"
+
+
 class ArtifactFile(Record):
     """One file of an artifact. `sha256` is of its bytes; `path` is on this host."""
 
