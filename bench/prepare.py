@@ -272,7 +272,7 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
     import torch
 
     from bench.compress.frequency import layers, train
-    from bench.models.settle import settle
+    from bench.networks.settle import settle
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)

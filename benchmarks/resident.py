@@ -31,7 +31,7 @@ from bench.devices.adb import AdbServer
 from bench.export import artifact, cost, graph
 from bench.measure import order
 from bench.models import ModelSpec, model
-from bench.models.settle import settle
+from bench.networks.settle import settle
 from bench.phones import chosen
 from bench.plan import Case, Plan, Protocol
 from bench.prepare import VARIANTS, Prepared

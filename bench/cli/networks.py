@@ -14,6 +14,11 @@ from rich.markup import escape
 from bench import compressing, prepare, terminal, units
 from bench.cache import Cache
 from bench.cli.options import Json, Quiet, print_json
+from bench.compress import method as named
+from bench.compress import result
+from bench.compress.frequency.method import BUDGETS
+from bench.compress.method import Request
+from bench.compress.result import Compressed
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,10 +27,6 @@ if TYPE_CHECKING:
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
-
-
-class Method(StrEnum):
-    FR = "fr"
 
 
 class Abi(StrEnum):
@@ -94,21 +95,23 @@ def import_frereg(
 def compress(
     model: Annotated[str, typer.Argument(help="A network that bench knows, e.g. lenet5.")],
     target: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--target",
             help="How small: a ratio as published (1110x), a number of coefficients (776), or the bytes of the whole "
             "package (1.6kB).",
         ),
-    ],
-    method: Annotated[Method, typer.Option("--method", help="fr: Frequency Regularization.")] = Method.FR,
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="fr: Frequency Regularization; half: float16 weights.")
+    ] = "fr",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The package; MODEL-fr-TARGET.frq when left out.")
+        Path | None, typer.Option("--output", "-o", help="The package; MODEL-METHOD-TARGET.frq when left out.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help=f"What each layer gets of the total: {', '.join(compressing.BUDGETS)}.")
+        str, typer.Option("--budget", help=f"What each layer gets of the total: {', '.join(BUDGETS)}.")
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Truncate trained weights instead of training with few coefficients.")
@@ -137,17 +140,19 @@ def compress(
     * `bench compress lenet5 --target 7668 --data mnist/ --output digits.frq`
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     """
-    path = output or Path(f"{model}-{method}-{target.strip().replace('/', '_')}.frq")
-    request = compressing.Request(
-        model, target, seed, epochs, budget, one_shot, fine_tune, weights, data, fresh
-    )  # fmt: skip
+    chosen = named(method)
+    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh)
+    chosen.check(request)
+    parts = (model, method, *([target.strip().replace("/", "_")] if target else []))
+    path = output or Path("-".join(parts) + chosen.suffix)
     try:
         with terminal.watcher(quiet=quiet or as_json) as watcher:
-            found = compressing.compress(request, Cache(), watcher.stage)
+            learner = compressing.learner(model, weights, data, Cache(), watcher.stage)
+            found = result.compressed(chosen, learner, request)
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; the same command goes on from where it was.")
         raise typer.Exit(130) from None
-    compressing.write(found, path)
+    result.write(found, path)
     if as_json:
         print_json({"path": str(path), **found.as_json()})
         return
@@ -205,7 +210,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _show(found: compressing.Compressed) -> None:
+def _show(found: Compressed) -> None:
     """The compressed network beside the ordinary one, all as files of the same kind."""
 
     def right(accuracy: float | None) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from bench.compress.frequency import factor, layers, oneshot, order
 from bench.errors import UsageError
 from bench.models import Form, model
-from bench.models.settle import settle
+from bench.networks.settle import settle
 
 CONVOLUTIONS: dict[int, tuple[type[nn.Module], type[nn.Module]]] = {
     1: (nn.Conv1d, nn.ConvTranspose1d),

@@ -12,7 +12,7 @@ from torch import nn
 from bench.compress.frequency import layers, norms, package, restore, train
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import UsageError
-from bench.models.settle import settle
+from bench.networks.settle import settle
 
 
 class _Mixed(nn.Module):

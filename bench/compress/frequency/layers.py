@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from bench.compress.frequency import dct, order, package
 from bench.compress.frequency.package import Package
-from bench.errors import UsageError
+from bench.errors import CorruptData, UsageError
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _WEIGHTED: dict[tuple[type[nn.Module], ...], tuple[str, ...]] = {
@@ -186,8 +186,7 @@ def _sites_of(path: str, module: nn.Module) -> Iterator[Site]:
 def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
     """Make every site of `network` an FR weight, in place: the `kept[name]` coefficients nearest it.
 
-    Raises UsageError, with nothing changed, for a network that cannot be compressed: compressed already, not yet
-    initialised, weights shared between layers or computed from other parameters.
+    Raises what `check` raises, with nothing changed.
     """
     check(network)
     for name, site in sites(network).items():
@@ -195,11 +194,16 @@ def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
         parametrize.register_parametrization(site.module, site.parameter, parametrization)
 
 
-def check(network: nn.Module) -> None:
-    """Raises UsageError, with words, unless `compress` can compress `network`."""
+def check(network: nn.Module, title: str = "the network") -> None:
+    """Raises UsageError, with words, unless `compress` can compress `network`, called `title`: it may have no layers
+    that FR knows, be compressed already or not yet initialised, have weights that are shared between layers or computed
+    from other parameters. Raises CorruptData for values that are not finite."""
     found = sites(network)
     if not found:
-        raise UsageError("the network has no weights that Frequency Regularization compresses")
+        raise UsageError(
+            f"{title} has no convolution, linear layer or attention that Frequency Regularization could change",
+            "Name the Python of the network; TorchScript and exported programs have operators instead of layers.",
+        )
     for name, site in found.items():
         if site.compressed:
             raise UsageError(
@@ -227,6 +231,15 @@ def check(network: nn.Module) -> None:
                 f"{' and '.join(owners[site.weight])} are one weight, shared between layers",
                 "Give each layer its own weight; a shared one has no place in a package.",
             )
+    for name, part in parts(network):
+        _check_finite(name, part.weight if isinstance(part, Site) else part)
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    if not values.isfinite().all():
+        raise CorruptData(
+            f"{name} holds values that are not finite numbers", "The training diverged; take an earlier state of it."
+        )
 
 
 def decoded(network: nn.Module) -> nn.Module:
@@ -259,11 +272,14 @@ def parts(network: nn.Module) -> Iterator[tuple[str, Site | Tensor]]:
 
 def shipped(name: str, network: nn.Module) -> Package:
     """What is shipped of a compressed network: `parts` in float16, float32 where that is too narrow. A site that is
-    not compressed is shipped as it is.
+    not compressed is shipped as it is. Raises CorruptData for values that are not finite.
 
     Whoever writes the package for a graph puts its tensors in that graph's load order.
     """
-    return Package(name, tuple(tensor_of(part) for _, part in parts(network)))
+    found = dict(parts(network))
+    for key, part in found.items():
+        _check_finite(key, part.values if isinstance(part, Site) else part)
+    return Package(name, tuple(tensor_of(part) for part in found.values()))
 
 
 def tensor_of(part: Site | Tensor) -> package.Tensor:
