@@ -23,7 +23,7 @@ Pass = Literal["size", "accuracy", "memory", "latency"]
 Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 Execution = Literal["stock", "dense", "factored", "resident"]
-WeightsFormat = Literal["ncnn", "frq"]
+WeightsFormat = Literal["runtime", "ncnn", "frq"]
 Task = Literal["classification", "segmentation", "reconstruction"]
 """What a network answers: a class for the image, one for each pixel, or the image itself."""
 Status = Literal["ok", "tagged", "failed"]
@@ -59,6 +59,27 @@ class Record(BaseModel):
     """Frozen, strict about names, stored as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(Record):
+    """One input or output of a network for one sample: no batch axis, rank 1 to 4."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int32"] = "float32"
+
+
+class Verified(Record):
+    """How one output of an artifact compared with the eager network's, over all samples, before anything was deployed.
+
+    `max_abs_delta` is the largest difference, `max_abs_reference` the largest |output|. `headroom` is the largest
+    difference as a share of what was allowed where it occurred: at most 1.
+    """
+
+    output: str
+    max_abs_delta: float
+    max_abs_reference: float
+    headroom: float
 
 
 class ArtifactFile(Record):
