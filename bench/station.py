@@ -153,10 +153,8 @@ def measure(trial: Trial, station: Station, case: Case, protocol: Protocol, prep
             conditions=_conditions(station, {}),
         )  # fmt: skip
     doubts = list(gates.doubts(station.conditions)) if trial.pass_ == "latency" else []
-    asked = gates.affinity(station.device, case.cores)
-    allowed = facts.cpu_list(str(reading.environment.get("cpus_allowed", "")))
-    if asked and sum(1 << cpu for cpu in allowed) != asked:
-        doubts.append(f"the launch ran on CPUs {allowed}, not on those asked for")
+    allowed = str(reading.environment.get("cpus_allowed", ""))
+    doubts += gates.placement_doubts(station.device, case.cores, trial.threads, allowed)
     return Measurement(
         **common,
         status="tagged" if doubts else "ok",
