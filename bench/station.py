@@ -19,8 +19,9 @@ from bench.analyse import accuracy
 from bench.cache import Cache, sha256_file
 from bench.data import packed
 from bench.devices import facts
+from bench.devices.deployment import Payload, deploy
 from bench.devices.host import HostTransport
-from bench.devices.transport import Payload, Transport, deploy
+from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroken, WrongAbi
 from bench.measure import gates, job, lines
 from bench.plan import Case, Protocol
