@@ -1,7 +1,7 @@
 """Inputs for the networks: the user's own, or from packages that are installed. Nothing is downloaded."""
 
 from bench.data.dataset import Dataset, dataset
-from bench.data.preprocess import Preprocess
+from bench.preprocess import Preprocess
 from bench.data.readers import READERS, detect
 from bench.data.samples import KINDS, SampleSet, samples
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.data.preprocess import Preprocess
+from bench.preprocess import Preprocess
 from bench.errors import CorruptData
 
 Integers = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.data import digits, vehicles
 from bench.data.collection import Part, Pictures
-from bench.data.preprocess import DEFAULT, Preprocess
+from bench.preprocess import DEFAULT, Preprocess
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.data import digits, photos, vehicles
 from bench.data.collection import Integers, Pictures, balanced
-from bench.data.preprocess import DEFAULT, Preprocess
+from bench.preprocess import DEFAULT, Preprocess
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
 from bench.records import Task, Tensor

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from bench.data.collection import Batch
-from bench.data.preprocess import DEFAULT, Preprocess
+from bench.preprocess import DEFAULT, Preprocess
 from bench.data.vehicle_body import HULL, MIDDLE, Camera, Colour, Face, Points, car
 
 Bytes = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from bench.data.collection import Collection, Item
-from bench.data.preprocess import Preprocess
+from bench.preprocess import Preprocess
 from bench.data.readers import folder as folders
 from bench.data.readers.pictures import decoded
 from bench.errors import CorruptData

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
 from bench.errors import UsageError
-from bench.records import Record
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -23,7 +22,7 @@ _Side = Annotated[PositiveInt, Field(le=65_536)]
 _Scale = Annotated[FiniteFloat, Field(gt=0)]
 
 
-class Preprocess(Record):
+class Preprocess(BaseModel):
     """A value of a pixel, 0..255, becomes (value × scale − mean) ÷ deviation.
 
     * `resize`: "shorter" makes the shorter side `size` (without one: as small as still covers the network's height and
@@ -34,6 +33,8 @@ class Preprocess(Record):
 
     Geometry is torchvision's Resize and CenterCrop on PIL images, to the pixel.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resize: Literal["shorter", "exact", "none"] = "shorter"
     size: _Side | tuple[_Side, _Side] | None = None
