@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import CorruptData, PlanError, UnknownName, UsageError
-from bench.records import Precision, Preprocess, RunRecord
+from bench.preprocess import Preprocess
+from bench.records import Precision, RunRecord
 
 _T = TypeVar("_T", bound=BaseModel)
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"

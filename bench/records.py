@@ -22,6 +22,8 @@ from typing import Any, Literal, NamedTuple
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.preprocess import Preprocess
+
 SCHEMA_VERSION = 2
 
 Progress = Callable[[float, str], None]
@@ -55,11 +57,12 @@ METRICS: dict[str, Metric] = {
     "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower", "memory"),
     "anonymous": Metric("B", "anonymous memory after inference (smaps_rollup)", "lower", "memory"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
-    "accuracy": Metric("fraction", "top-1, of masks mean Dice, over the test samples", "higher", "accuracy"),
-    "top5": Metric("fraction", "the right class among the five largest outputs", "higher", "accuracy"),
-    "iou": Metric("fraction", "intersection over union of masks, mean over samples", "higher", "accuracy"),
+    "top1": Metric("fraction", "the right class is the largest output", "higher", "accuracy"),
+    "top5": Metric("fraction", "the right class is among the five largest outputs", "higher", "accuracy"),
+    "dice": Metric("fraction", "mean Dice of masks", "higher", "accuracy"),
+    "iou": Metric("fraction", "intersection over union of masks, mean over classes", "higher", "accuracy"),
     "psnr": Metric("dB", "peak signal-to-noise ratio against the target picture", "higher", "accuracy"),
-    "ssim": Metric("1", "structural similarity with the target picture", "higher", "accuracy"),
+    "ssim": Metric("fraction", "structural similarity with the target picture", "higher", "accuracy"),
     "confidence": Metric("fraction", "mean probability that the network gives its answer", "equal", "accuracy"),
     "ece": Metric("fraction", "expected calibration error", "lower", "accuracy"),
     "agreement": Metric("fraction", "same answer as the eager network on the desktop", "equal", "accuracy"),
@@ -240,22 +243,6 @@ class Measurement(Record):
     started: str
     wall_s: float
     runner_s: float = 0.0
-
-
-class Preprocess(Record):
-    """How a picture becomes an input, in this order: resize, centre crop, channels, then (value · scale − mean) ÷ deviation.
-
-    `resize` brings the shorter side (`shorter`), or height and width (`exact`), to the input's size or to `size`; pixel
-    values are 0 to 255. `mean` and `deviation` have one value, or one a channel.
-    """
-
-    resize: Literal["shorter", "exact", "none"] = "shorter"
-    size: tuple[int, int] | None = None
-    filter: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
-    channels: Literal["rgb", "bgr", "grey"] | None = None
-    scale: float = 1 / 255
-    mean: tuple[float, ...] = (0.0,)
-    deviation: tuple[float, ...] = (1.0,)
 
 
 class SamplesRecord(Record):

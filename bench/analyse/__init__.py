@@ -20,10 +20,9 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
-    from bench.analyse.judge import judge
+    from bench.analyse.judge import by_subject, judge, unproven
     from bench.analyse.summary import in_order, summarise
 
-    measured = summarise(frame, run)
-    by_subject = judge.by_subject(frame, answers)
-    summaries = in_order((*measured, *judge(by_subject, measured, run)), run)
-    return Findings(summaries, compare(summaries, run, by_subject))
+    answered = by_subject(frame, answers)
+    summaries = in_order(unproven((*summarise(frame, run), *judge(answered, run))), run)
+    return Findings(summaries, compare(summaries, run, answered))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from bench.analyse import scores
+from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
 from bench.findings import Comparison, Summary
 from bench.records import METRICS, Answers, RunRecord, Subject
@@ -38,7 +38,7 @@ def compare(
             kind = relations.kind(left, right)
             if kind is None:
                 continue
-            if scores.is_score(right.metric):
+            if right.metric in SCORES and METRICS[right.metric].better != "equal":
                 if kind != "variant":  # one answer is enough, whatever the setting of the left side
                     found.setdefault((kind, right.metric, right.subject, None), _same(kind, left, right, summaries))
                 else:
@@ -110,18 +110,20 @@ def _paired(left: Summary, right: Summary, answers: Mapping[Subject, Answers]) -
     ours, theirs = answers.get(left.subject), answers.get(right.subject)
     if left.statistics is None or right.statistics is None or ours is None or theirs is None:
         return _same("variant", left, right, ())
-    test = scores.paired(right.metric, ours, theirs)
+    test = paired(SCORES[right.metric], ours, theirs)
     between = partial(
         Comparison, "variant", right.metric, left.subject, right.subject, None, test.interval,
         difference=test.difference, p_value=test.p_value,
     )  # fmt: skip
     values = " against ".join(quantity(s.statistics.median, s.unit) for s in (right, left) if s.statistics)
-    words = f"{values}: {scores.difference(test, right.unit)}"
+    words = f"{values}, p = {test.p_value:.2g} ({test.method})" if test.p_value is not None else values
     unusable = [s.verdict for s in (left, right) if not s.usable]
     if unusable:
         return between("unusable", unusable[0])
-    if test.difference == 0 and test.p_value == 1:
+    if test.difference == 0:
         return between("equal", f"equal: {quantity(right.statistics.median, right.unit)}")
+    if test.p_value is None:
+        return between("no-interval", f"{values}: too few samples to tell")
     return between("differs" if test.p_value < LEVEL else "not-shown", words)
 
 

@@ -35,6 +35,7 @@ def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
     `frame` has one row per sample, with the columns of `results/README.md`; a failed trial has one row with an
     empty metric. Raises CorruptData for an unknown metric or a plan that is not understood.
     """
+    frame = _scores_named(frame, run)
     unknown = sorted(set(frame["metric"]) - {"", *METRICS})
     if unknown:
         raise CorruptData(
@@ -48,6 +49,15 @@ def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
         subject = Subject(**dict(zip(Subject.model_fields, names, strict=True)))
         found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model)))
     return tuple(found)
+
+
+def _scores_named(frame: pd.DataFrame, run: RunRecord) -> pd.DataFrame:
+    """Schema 1 called the score of every task accuracy."""
+    if not (frame["metric"] == "accuracy").any():
+        return frame
+    masks = {a.model for a in run.artifacts if a.task == "segmentation"}
+    names = frame["model"].map(lambda model: "dice" if model in masks else "top1")
+    return frame.assign(metric=frame["metric"].where(frame["metric"] != "accuracy", names))
 
 
 def in_order(summaries: Sequence[Summary], run: RunRecord) -> tuple[Summary, ...]:

@@ -58,7 +58,9 @@ def checked(plan: Plan) -> Asked:
     for name in plan.desktop:
         runtimes.runtime(name)
     for case in plan.cases:
-        network = found[case.label] = networks.of_case(case)
+        network = found[case.label] = networks.resolve(
+            case.model, arguments=case.arguments, weights=case.weights, inputs=case.input, input_size=case.input_size
+        )
         variants = case.variants or default_variants(network)
         cases.append(case.model_copy(update={"variants": tuple(_described(v, plan, case, network) for v in variants)}))
     return Asked(plan.model_copy(update={"cases": tuple(cases)}), found)

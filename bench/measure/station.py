@@ -13,9 +13,10 @@ from typing import Any
 from bench import runtimes
 from bench.cache import Cache
 from bench.devices import facts
+from bench.devices.deployment import Payload, deploy
 from bench.devices.host import HostTransport
-from bench.devices.transport import Payload, Transport, deploy
-from bench.errors import BenchError
+from bench.devices.transport import Transport
+from bench.errors import BenchError, WrongAbi
 from bench.records import ArtifactFile, Device, Progress
 from bench.runtimes.runtime import Program
 
@@ -56,6 +57,18 @@ class Station:
         if self.is_phone and time.monotonic() - self.checked > CONDITIONS_EVERY_S:
             self.conditions = facts.conditions(facts.probe(self.transport))
             self.checked = time.monotonic()
+
+
+def refuse_unfit(transport: Transport, names: Iterable[str]) -> None:
+    """Raise WrongAbi for a phone that one of these runtimes cannot be built for, before anything is built."""
+    device = facts.phone(transport.serial, facts.probe(transport))
+    for name in names:
+        abis = runtimes.runtime(name).abis
+        if not set(abis) & set(device.abis):
+            raise WrongAbi(
+                f"{device.serial} ({device.name}) runs {', '.join(device.abis) or 'an ABI that it does not report'}",
+                f"{runtimes.runtime(name).title} is built for {', '.join(abis)}.",
+            )
 
 
 def desktop(names: Iterable[str], cache: Cache, progress: Progress) -> Station:

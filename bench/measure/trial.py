@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroke
 from bench.measure import answers, gates, job, lines
 from bench.measure.station import Station
 from bench.plan import Protocol
-from bench.records (
+from bench.records import (
     METRICS,
     Answers,
     Artifact,
@@ -80,7 +80,9 @@ def measure(
                 conditions=station.state(),
             )
         )  # fmt: skip
-    doubts = gates.doubts(station.device, station.conditions, trial, cores, reading.environment)
+    doubts = list(gates.doubts(station.conditions)) if trial.pass_ == "latency" else []
+    allowed = str(reading.environment.get("cpus_allowed", ""))
+    doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
     return Outcome(
         Measurement(
             **common,
@@ -108,8 +110,20 @@ def _once(
         return reading, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
     if trial.subject.precision == EXACT:
-        tolerance.hold(outputs, expected.outputs, artifact.runtime)
-    return reading, answers.facts(outputs[0], expected.outputs[0], expected.labels, artifact.task)
+        _hold(outputs, expected, artifact)
+    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task)
+
+
+def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
+    """Raise RunnerFailed for answers that rounding does not explain: of a damaged file, or a wrong kernel."""
+    for tensor, ours, wanted in zip(artifact.outputs, outputs, expected.outputs, strict=True):
+        worst = tolerance.worst(ours, wanted)
+        if worst.headroom > 1:
+            raise RunnerFailed(
+                f"its answers are not the network's: {tensor.name} is {worst.found:.4g} where it should be "
+                f"{worst.wanted:.4g} ± {worst.allowed:.2g}, in sample {worst.place[0]}",
+                "Run `bench clean` for that device and try again; if it stays, the device computes wrongly.",
+            )
 
 
 def _launched(

@@ -19,7 +19,8 @@ from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.method import Destination, Exported, Method, Request
 from bench.networks.network import Network
 from bench.plan import Case, Variant
-from bench.prepare.samples import Samples, data_key, to_learn
+from bench.prepare.compression import learner_of
+from bench.prepare.samples import Samples, data_key
 from bench.records import Artifact, ArtifactFile, Progress, Tensor, Verified
 from bench.runtimes.runtime import Shown
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from bench.compress.learner import Learner
     from bench.export.eager import Answers
 
 UNTRAINED = "untrained: speed and fidelity only"
@@ -131,12 +133,10 @@ class Job:
         about = {"outputs": [tensor.model_dump() for tensor in found.outputs], "places": list(found.places)}
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
-    def _learner(self) -> Any:
-        from bench.compress.learner import Learner
-
-        needs_data = self.network.learns or not self.request.one_shot or self.request.fine_tune
-        data = to_learn(self.network, self.case.data) if needs_data or self.case.data else None
-        return Learner(self.network, self.cache, self.stage, data, learnt=self.network.trained)
+    def _learner(self) -> Learner:
+        request = self.request
+        needs_data = self.network.learns or not request.one_shot or request.fine_tune > 0
+        return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
 
 
 def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, ArtifactFile, int], Sequence[Any]]) -> Artifact:

@@ -84,8 +84,8 @@ def build(abi: str, cache: Cache, progress: Progress | None = None, jobs: int | 
     )
 
     work = replace(work, log=logs / f"runner-{abi}.log")
-    sources = _files(scripts / "runner")
-    names = "\n".join(path.name for path in sources)
+    sources = _runner_sources(scripts / "runner")
+    names = "\n".join(path.relative_to(scripts).as_posix() for path in sources)
     key = content_key(ncnn_key, names, *sources)
     facts = {
         **kit.versions,
@@ -229,6 +229,12 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _runner_sources(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix in (".cpp", ".h", ".txt") and "fuzz" not in path.parts
+    )
 
 
 def _cores() -> int:

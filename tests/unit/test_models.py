@@ -16,7 +16,7 @@ from torch import nn
 from bench.compress.frequency import layers, norms
 from bench.errors import UnknownName, UsageError
 from bench.models import MODELS, model
-from bench.models.settle import settle
+from bench.networks.settle import settle
 from bench.models.vit import Attention
 
 
