@@ -13,8 +13,9 @@ SHORT = {
     "deployed": "bytes deployed",
     "load": "load",
     "first_inference": "first inference",
-    "accuracy": "accuracy",
+    "top1": "accuracy",
     "top5": "top-5",
+    "dice": "Dice",
     "iou": "IoU",
     "psnr": "PSNR",
     "ssim": "SSIM",
@@ -24,6 +25,9 @@ SHORT = {
     "max_abs_delta": "max |Δ|",
 }
 """The metrics that tables show, in their order."""
+
+MAIN_SCORES: dict[Task, str] = {"classification": "top1", "segmentation": "dice", "reconstruction": "psnr"}
+"""The score that sentences speak of."""
 
 
 class Labels:
@@ -64,17 +68,12 @@ class Labels:
     def task(self, model: str) -> Task:
         return self._tasks.get(model, "other")
 
-    def accuracy(self, model: str) -> str:
-        """What the accuracy of a network is called: masks are judged by their Dice."""
-        return "Dice" if self.task(model) == "segmentation" else SHORT["accuracy"]
-
-    def metric(self, name: str, model: str) -> str:
-        """The name of a metric as a heading."""
-        short = self.accuracy(model) if name == "accuracy" else SHORT[name]
-        return short[0].upper() + short[1:]
+    def score(self, model: str) -> str | None:
+        """The metric that tells how good the network's answers are."""
+        return MAIN_SCORES.get(self.task(model))
 
     def place(self, subject: Subject) -> str:
-        """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; with its runtime where phones have several."""
+        """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; and with what if phones have several."""
         if not self.is_phone(subject.device):
             return f"{subject.device} {subject.runtime}"
         device = self._devices[subject.device]
@@ -94,6 +93,10 @@ class Labels:
     def where(self, subject: Subject) -> str:
         """Place and setting."""
         return ", ".join(filter(None, (self.place(subject), self.setting(subject))))
+
+
+def heading(metric: str) -> str:
+    return SHORT[metric][0].upper() + SHORT[metric][1:]
 
 
 def interval(found: Interval, unit: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.findings import Comparison
 from bench.records import Subject
-from bench.report.labels import SHORT, difference, interval
+from bench.report.labels import SHORT, difference, heading, interval
 from bench.report.section import Context
 from bench.report.table import Cell, Table
 from bench.units import quantity
@@ -27,7 +27,7 @@ def table(title: str, comparisons: Sequence[Comparison], context: Context, note:
         where = f"{labels.where(left)} ÷ {labels.where(right)}" if places else labels.where(right)
         cells = (_cell(found.get(metric)) for metric in metrics)
         rows.append((Cell(right.variant, tone="strong"), Cell(where), *cells))
-    header = ("Variant", "Where", *(labels.metric(m, model) for m in metrics))
+    header = ("Variant", "Where", *(heading(m) for m in metrics))
     tested = (TESTED,) if any(c.p_value is not None for c in comparisons) else ()
     return Table(f"{labels.model(model)}: {title}", header, tuple(rows), (note, CALLED, *tested))
 

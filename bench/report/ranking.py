@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from bench.findings import Statistics
 from bench.records import METRICS, Subject
+from bench.report.labels import SHORT
 from bench.report.section import Context
 from bench.units import quantity
 
-RANKED = {"latency": "fastest", "vm_hwm": "least memory", "deployed": "fewest bytes", "accuracy": "best {accuracy}"}
+RANKED = {"latency": "fastest", "vm_hwm": "least memory", "deployed": "fewest bytes"}
 
 
 class _Rival(NamedTuple):
@@ -45,8 +46,9 @@ def _same_job(context: Context) -> Iterator[set[str]]:
 
 def _sentence(subjects: Sequence[Subject], where: str, context: Context) -> str:
     parts = []
-    for metric, title in RANKED.items():
-        words = title.format(accuracy=context.labels.accuracy(subjects[0].model))
+    score = context.labels.score(subjects[0].model)
+    ranked = RANKED | ({score: f"best {SHORT[score]}"} if score else {})
+    for metric, words in ranked.items():
         if winners := _winners(subjects, metric, context):
             best, *others = winners
             figure = quantity(best.figures.median, METRICS[metric].unit)

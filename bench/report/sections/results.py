@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.findings import CaveatKind, Summary
 from bench.records import METRICS, Subject
-from bench.report.labels import SHORT, interval
+from bench.report.labels import SHORT, heading, interval
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Notes, Table
 from bench.units import quantity
@@ -29,7 +29,7 @@ def _table(model: str, context: Context) -> Table:
     notes = Notes()
     header = ["Variant", "Where"]
     for metric in metrics:
-        header += ["Latency, median", "p90"] if metric == "latency" else [labels.metric(metric, model)]
+        header += ["Latency, median", "p90"] if metric == "latency" else [heading(metric)]
     rows = []
     for subject in subjects:
         found = {metric: findings.summary(subject, metric) for metric in metrics}
@@ -51,12 +51,15 @@ def _table(model: str, context: Context) -> Table:
 
 
 def _is_score(summary: Summary) -> bool:
-    return METRICS[summary.metric].pass_ == "accuracy"
+    known = METRICS[summary.metric]
+    return known.pass_ == "accuracy" and known.better != "equal"
 
 
 def _figure(metric: str, summary: Summary | None, subject: Subject, context: Context, notes: Notes) -> Cell:
     if summary is None:
-        untrained = metric == "accuracy" and context.labels.untrained(subject.model, subject.variant)
+        untrained = metric == context.labels.score(subject.model) and context.labels.untrained(
+            subject.model, subject.variant
+        )
         return Cell("untrained" if untrained else "–", tone="muted")
     marks = notes.marks(c.kind for c in summary.caveats if c.level != "note")
     if summary.statistics is None:
