@@ -75,8 +75,8 @@ class RunFolder:
         replace(self.path / "run.json", (record.model_dump_json(indent=1) + "\n").encode())
 
     def append(self, measurement: Measurement, device: Device, answers: Answers | None = None) -> None:
-        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes it
-        count."""
+        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes
+        it count."""
         stem = measurement.trial.file_stem
         _write(_table(measurement, device), self.path / "parts" / f"{stem}.parquet")
         if answers is not None:
@@ -88,7 +88,7 @@ class RunFolder:
 
     def answers(self) -> dict[str, Answers]:
         """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
-        found = {}
+        found: dict[str, Answers] = {}
         for measurement in self.measurements():
             path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
             if measurement.status != "failed" and path.is_file():

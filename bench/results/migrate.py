@@ -1,6 +1,7 @@
 """Results of earlier schemas as those of today: plain values in, plain values out; the files stay as they are.
 
-A schema is never guessed: it is read, refused when it is newer than this bench, and migrated step by step when it is older.
+A schema is never guessed: it is read, refused when it is newer than this bench, and migrated step by step when it is
+older.
 """
 
 from __future__ import annotations

@@ -57,10 +57,9 @@ def _is_score(summary: Summary) -> bool:
 
 def _figure(metric: str, summary: Summary | None, subject: Subject, context: Context, notes: Notes) -> Cell:
     if summary is None:
-        untrained = metric == context.labels.score(subject.model) and context.labels.untrained(
-            subject.model, subject.variant
-        )
-        return Cell("untrained" if untrained else "–", tone="muted")
+        untrained = context.labels.untrained(subject.model, subject.variant)
+        unjudged = untrained and metric == context.labels.score(subject.model)
+        return Cell("untrained" if unjudged else "–", tone="muted")
     marks = notes.marks(c.kind for c in summary.caveats if c.level != "note")
     if summary.statistics is None:
         return Cell("failed", tone="bad", marks=marks)
