@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench.findings import Comparison, Interval
 from bench.records import Subject
 from bench.report import ranking
-from bench.report.labels import SHORT, difference, interval
+from bench.report.labels import SHORT, difference, interval, listed
 from bench.report.section import Context, Section
 from bench.units import quantity, ratio
 
@@ -89,8 +89,9 @@ def _variant(subject: Subject, context: Context) -> _Said:
         parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
     if parts:
         price = _price(subject, against.get(labels.score(subject.model) or ""), context)
-        return _Said(score, f"{name} {_listed(parts)} on {where}{price}.")
+        return _Said(score, f"{name} {listed(parts)} on {where}{price}.")
     compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
+    compared |= ranking.has_rivals(subject.model, context)
     if compared or latency is None or latency.statistics is None or latency.translated:
         return _Said(0.0, "")
     median = quantity(latency.statistics.median, latency.unit)
@@ -110,9 +111,9 @@ def _price(subject: Subject, against: Comparison | None, context: Context) -> st
     before = quantity(theirs.statistics.median, theirs.unit)
     if mine == before:
         return f", at the same {name} ({mine})"
-    tested = difference(against)
+    by = difference(against)
     doubt = ", not shown to differ" if against.outcome == "not-shown" else ""
-    return f", at {mine} {name} instead of {before}{f' ({tested}{doubt})' if tested else ''}"
+    return f", at {mine} {name} instead of {before}{f' ({by.text}{doubt})' if by else ''}"
 
 
 def _same_place(a: Subject, b: Subject) -> bool:
@@ -138,10 +139,6 @@ def _speed(speed: Comparison, times: float) -> tuple[float, str]:
 
 def _times(value: float) -> str:
     return ratio(value if value > 1 else 1 / value)
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _same_networks(context: Context) -> str:

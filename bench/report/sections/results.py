@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.findings import CaveatKind, Summary
 from bench.records import METRICS, Subject
-from bench.report.labels import SHORT, heading, interval
+from bench.report.labels import SHORT, heading, interval, score_interval
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Notes, Table
 from bench.units import quantity
@@ -85,7 +85,7 @@ def _detail(metric: str, summary: Summary, subject: Subject, context: Context) -
     if metric == "latency":
         return interval(figures.interval, summary.unit)
     if _is_score(summary):
-        return f"{interval(figures.interval, summary.unit)}, n = {figures.samples:,}"
+        return f"{score_interval(figures.interval, summary.unit)}, n = {figures.samples:,}"
     return ""
 
 
