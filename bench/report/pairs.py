@@ -12,10 +12,11 @@ from bench.report.table import Cell, Table
 from bench.units import quantity
 
 CALLED = "A difference is called only where the 95 % interval of the ratio leaves out 1."
-TESTED = "Scores: how much more the variant has on the same samples, its 95 % interval, and the p of a paired test."
 
 
-def table(title: str, comparisons: Sequence[Comparison], context: Context, note: str, *, places: bool) -> Table | None:
+def table(
+    title: str, comparisons: Sequence[Comparison], context: Context, notes: tuple[str, ...], *, places: bool = False
+) -> Table | None:
     """The comparisons of one network; None for none. `places` says that sides differ in where they ran."""
     pairs = _pairs(comparisons)
     if not pairs:
@@ -28,8 +29,7 @@ def table(title: str, comparisons: Sequence[Comparison], context: Context, note:
         cells = (_cell(found.get(metric)) for metric in metrics)
         rows.append((Cell(right.variant, tone="strong"), Cell(where), *cells))
     header = ("Variant", "Where", *(heading(m) for m in metrics))
-    tested = (TESTED,) if any(c.p_value is not None for c in comparisons) else ()
-    return Table(f"{labels.model(model)}: {title}", header, tuple(rows), (note, CALLED, *tested))
+    return Table(f"{labels.model(model)}: {title}", header, tuple(rows), notes)
 
 
 def _pairs(comparisons: Sequence[Comparison]) -> dict[tuple[Subject, Subject], dict[str, Comparison]]:

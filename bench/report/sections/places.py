@@ -13,7 +13,7 @@ NOTE = "Above 1× the second place is faster or takes less."
 def section(context: Context) -> Section | None:
     found = [c for c in context.findings.comparisons if c.kind != "variant" and _told(c, context)]
     tables = (
-        pairs.table("the same variant in two places", mine, context, NOTE, places=True)
+        pairs.table("the same variant in two places", mine, context, (NOTE, pairs.CALLED), places=True)
         for mine in pairs.of_networks(found, context)
     )
     shown = tuple(table for table in tables if table)
