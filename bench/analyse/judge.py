@@ -20,9 +20,9 @@ def by_subject(frame: pd.DataFrame, answers: Mapping[str, Answers]) -> dict[Subj
     """The answers of each subject's accuracy trial that did not fail; `answers` are by the trial's id."""
     rows = frame[(frame["pass"] == "accuracy") & (frame["status"] != "failed")].drop_duplicates("trial")
     found = {}
-    for row in rows.itertuples():
-        if row.trial in answers:
-            found[Subject(**{name: getattr(row, name) for name in Subject.model_fields})] = answers[row.trial]
+    for row in rows.to_dict("records"):
+        if (trial := str(row["trial"])) in answers:
+            found[Subject.model_validate({name: row[name] for name in Subject.model_fields})] = answers[trial]
     return found
 
 

@@ -21,6 +21,7 @@ from bench.compress.result import Compressed
 from bench.errors import UsageError
 from bench.files import replace
 from bench.prepare.compression import compression
+from bench.prepare.explanation import explained
 
 if TYPE_CHECKING:
     from bench.export.cost import Cost
@@ -165,6 +166,9 @@ def compress(
 
 def explain(
     package: Annotated[Path, typer.Argument(help="A .frq package.", metavar="MODEL.frq")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="The network it was made of, where that is not one of bench's.")
+    ] = None,
     input_size: Annotated[
         str | None,
         typer.Option("--input-size", help="Height and width; the network's own when left out.", metavar="HxW"),
@@ -177,7 +181,7 @@ def explain(
     Example: `bench explain unet.frq --input-size 320x480`
     """
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        layers = prepare.explained(package, size(input_size), watcher.stage(f"export {package.name}"))
+        layers = explained(package, model, size(input_size), watcher.stage(f"export {package.name}"))
     if as_json:
         print_json([asdict(layer) for layer in layers])
         return

@@ -42,6 +42,11 @@ def dataset(origin: Path | str, preprocess: Preprocess | None, shape: tuple[int,
     return _KINDS[origin](preprocess or DEFAULT, shape)
 
 
+def teaches(origin: Path | str) -> bool:
+    """Whether there is something to train on: of the built-in kinds only some have answers."""
+    return isinstance(origin, Path) or origin in _KINDS
+
+
 def _own(path: Path, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Dataset:
     collection = read(path)
     if collection.task is None:

@@ -82,9 +82,10 @@ def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
 
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
-    found = data.dataset(path or network.data, preprocess, network.shape) if path or network.data else None
-    if found is None:
+    origin = path or network.data
+    if origin is None or (path is None and not data.teaches(origin)):
         return None
+    found = data.dataset(origin, preprocess, network.shape)
     return ToLearn(found.train, found.test, found.source, data_key(network, asked))
 
 

@@ -88,7 +88,7 @@ class RunFolder:
 
     def answers(self) -> dict[str, Answers]:
         """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
-        found = {}
+        found: dict[str, Answers] = {}
         for measurement in self.measurements():
             path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
             if measurement.status != "failed" and path.is_file():
