@@ -22,7 +22,7 @@ from bench.errors import DeviceBusy, NothingMeasured, UnknownName
 from bench.findings import Findings
 from bench.measure import order
 from bench.networks import resolve
-from bench.networks.count import count
+from bench.networks.count import counts
 from bench.plan import Plan
 from bench.prepare import VARIANTS, Prepared, prepare, weights_of
 from bench.records import Measurement, Progress, RunRecord
@@ -163,7 +163,7 @@ def outline(plan: Plan) -> Outline:
     seconds, rows = {}, []
     for case in plan.cases:
         spec = resolve(case.model, input_size=case.input_size)
-        counted = count(spec, Cache())
+        counted = counts(spec, Cache())
         seconds[case.model] = counted.macs / MACS_PER_SECOND if counted else 1.0
         p = order.protocol_of(plan, case)
         count = sum(trial.model == case.model for trial in order.trials(plan, where))

@@ -17,7 +17,7 @@ import numpy as np
 from bench.cache import Cache, content_key, sha256_file
 from bench.errors import UnknownName, UsageError
 from bench.networks import Network, resolve
-from bench.networks.count import count
+from bench.networks.count import counts
 from bench.records import Progress
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _threads(spec: Network, cache: Cache) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    counted = count(spec, cache)
+    counted = counts(spec, cache)
     if spec.twin or (counted and counted.macs < _SMALL_MACS):
         torch.set_num_threads(1)
     try:

@@ -17,7 +17,7 @@ from bench.compress.frequency import layers, package, restore
 from bench.compressing import UNTRAINED, Compressed, Request
 from bench.data import digits
 from bench.errors import BenchError, CorruptData, UnknownName, UsageError
-from bench.models import model
+from bench.networks import resolve
 from bench.records import Progress
 
 BRIEF = Request("lenet5", "400", epochs=1)
@@ -77,7 +77,7 @@ def test_training_makes_a_package_of_just_that_many_coefficients(cache: Cache, m
     ]  # fmt: skip
     assert watch.words[-1].endswith(" right, 400 kept")
     assert not list(cache.path("checkpoints", "").glob("*.pt"))
-    network = restore.restored(model("lenet5").build("frequency"), stored)
+    network = restore.restored(resolve("lenet5").learner(), stored)
     assert {name: site.frequency.kept for name, site in layers.sites(network).items()} == first.kept
 
     again, watch = compressed(request, cache)
@@ -119,16 +119,16 @@ def test_a_budget_looks_at_the_trained_network(budget: str, cache: Cache, mnist:
 
 def test_one_shot_is_the_truncated_dct_of_the_given_weights(cache: Cache, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    network = model("lenet300").build("ordinary")
+    network = resolve("lenet300").build()
     torch.save(network.state_dict(), tmp_path / "weights.pt")
     every = sum(site.weight.numel() for site in layers.sites(network).values())
     request = Request("lenet300", str(every), one_shot=True, weights=tmp_path / "weights.pt")
     whole, _ = compressed(request, cache)
-    restored = restore.restored(model("lenet300").build("ordinary"), package.read(whole.package))
+    restored = restore.restored(resolve("lenet300").build(), package.read(whole.package))
     for name, site in layers.sites(network).items():
         torch.testing.assert_close(layers.sites(restored)[name].weight, site.weight, atol=2e-3, rtol=0)
     assert whole.accuracy == pytest.approx(whole.accuracy_before, abs=0.005)
-    assert whole.notes == ()
+    assert whole.notes == ("weights.pt: state_dict → 6 tensors",)
 
 
 def test_fine_tuning_after_one_shot_mends_it(cache: Cache, mnist: Path) -> None:
@@ -178,11 +178,11 @@ def test_what_cannot_be_done_is_said(
 
 def test_weights_of_another_network_or_none_at_all_are_refused(cache: Cache, tmp_path: Path) -> None:
     file = tmp_path / "weights.pt"
-    torch.save(model("lenet300").build("ordinary").state_dict(), file)
+    torch.save(resolve("lenet300").build().state_dict(), file)
     with pytest.raises(UsageError, match=r"weights\.pt is of another network"):
         compressed(Request("lenet5", "776", one_shot=True, weights=file), cache)
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(CorruptData, match=r"weights\.pt is no state dict"):
+    with pytest.raises(CorruptData, match=r"weights\.pt is a damaged"):
         compressed(Request("lenet5", "776", one_shot=True, weights=file), cache)
 
 
