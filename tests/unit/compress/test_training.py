@@ -19,7 +19,7 @@ from bench.compress.frequency import layers, train
 from bench.compress.training import Images, Recipe
 from bench.data import digits
 from bench.errors import CorruptData
-from bench.models import model
+from bench.networks import resolve
 from bench.records import Progress
 
 
@@ -39,7 +39,7 @@ def untold(done: float, words: str) -> None:
 
 def lenet5() -> nn.Module:
     torch.manual_seed(0)
-    return model("lenet5").build("frequency")
+    return resolve("lenet5").learner()
 
 
 def state_bytes(network: nn.Module) -> bytes:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bench.compress.frequency import factor, layers, oneshot, order
 from bench.errors import UsageError
-from bench.models import Form, model
+from bench.networks import resolve
 from bench.networks.settle import settle
 
 CONVOLUTIONS: dict[int, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -296,9 +296,9 @@ def test_batch_norms_take_their_statistics_anew_after_a_one_shot_compression() -
     torch.testing.assert_close(network[1].running_var, seen.var((0, 2, 3)))
 
 
-@pytest.mark.parametrize("form", ["ordinary", "frequency"])
-def test_lenet5_is_the_same_dense_and_factored_in_both_its_forms(form: Form) -> None:
-    network, x = model("lenet5").build(form).eval(), torch.rand(2, 1, 28, 28)
+@pytest.mark.parametrize("form", ["build", "learner"])
+def test_lenet5_is_the_same_dense_and_factored_in_both_its_forms(form: str) -> None:
+    network, x = getattr(resolve("lenet5"), form)(), torch.rand(2, 1, 28, 28)
     oneshot.compress(network, "776", "uniform")
     torch.testing.assert_close(factor.factored(network)(x), network(x), atol=1e-5, rtol=1e-5)
 
