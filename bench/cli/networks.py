@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from bench import compress as methods
 from bench import networks, plan, units
@@ -159,7 +158,7 @@ def compress(
     if as_json:
         print_json({"path": str(path), **found.as_json()})
         return
-    terminal.out.print(f"{escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
+    terminal.out.print(f"{terminal.escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
     if not quiet:
         _show(found)
 

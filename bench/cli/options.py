@@ -83,7 +83,8 @@ def plain(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n")
+    """On stdout, in ASCII: no character of it can command a terminal or be lacking in an encoding."""
+    sys.stdout.write(json.dumps(plain(value), indent=1) + "\n")
 
 
 def size(text: str | None) -> tuple[int, int] | None:

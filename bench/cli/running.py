@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from bench import plan, units
 from bench.cache import Cache
@@ -128,10 +127,9 @@ def show_plan(
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
     beside = f" and this computer ({', '.join(full.desktop)})" if full.desktop else ""
-    terminal.out.print(
+    terminal.say(
         f"{outline.trials} trials on one phone{beside}, "
-        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached.",
-        soft_wrap=True,
+        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
     )
 
 
@@ -157,18 +155,15 @@ def _asked(file: Path | None, suite: str | None, changes: plan.Changes) -> asked
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:
-    """The final tables, or the summary as JSON."""
-    from bench.report import tables
+    """The sentences and tables of the report, or all of it as JSON."""
+    from bench.report import Context, content, values
 
-    shown = tables.of_run(folder.record(), folder.measurements(), findings)
+    record = folder.record()
+    shown = content(Context.of(record, folder.measurements(), findings))
     if as_json:
-        print_json({"folder": str(folder.path), "record": folder.record().model_dump(mode="json"), **shown.as_json()})
+        stored = {"folder": str(folder.path), "record": record.model_dump(mode="json")}
+        print_json(stored | values.as_json(findings, shown))
         return
     if not quiet:
-        for sentence in shown.answer.sentences:
-            terminal.out.print(escape(sentence), soft_wrap=not terminal.out.is_terminal)
-        terminal.out.print()
-        for one in shown.tables:
-            terminal.table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)
-            terminal.out.print()
-    terminal.out.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
+        terminal.sections(shown)
+    terminal.say(f"Report: {folder.path / 'report.html'}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,14 +23,35 @@ from rich.table import Table
 from bench import units
 from bench.records import METRICS, Measurement, Pass
 from bench.records import Progress as StageProgress
+from bench.report.section import Section
+from bench.text import SPELLED, visible
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
 
-SHOWN: dict[Pass, str] = {"size": "deployed", "accuracy": "agreement", "memory": "vm_hwm", "latency": "latency"}
-"""The figure that stands for a trial while it runs."""
+SHOWN: dict[Pass, str] = {"size": "deployed", "memory": "vm_hwm", "latency": "latency"}
+"""The figure that stands for a trial while it runs; answers are judged later."""
 
 MARKS = {"ok": "[green]✓[/]", "tagged": "[yellow]![/]", "failed": "[red]✗[/]"}
+PIPED_WIDTH = 4_000
+"""Characters: a table in a file has lines as long as it needs."""
+
+
+def prepare() -> None:
+    """Make stdout and stderr take every character: what their encoding lacks is spelled in ASCII (`bench.text`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SPELLED)
+
+
+def escape(text: str, *, lines: bool = False) -> str:
+    """Words from outside for a console: no markup, nothing that commands a terminal. `lines` keeps line ends."""
+    return markup.escape(visible(text, lines=lines))
+
+
+def say(text: str, *, to: Console = out) -> None:
+    """Words as they are, never broken into lines."""
+    to.print(escape(text), soft_wrap=True)
 
 
 class Quiet:
@@ -53,30 +76,31 @@ class Plain(Quiet):
     """A line on stderr for each stage and trial, for logs and pipes."""
 
     def stage(self, title: str) -> StageProgress:
-        err.print(f"{title} …", markup=False, soft_wrap=True)
+        say(f"{title} …", to=err)
         said = [0]
 
         def progress(fraction: float, note: str) -> None:
             if fraction * 4 >= said[0] + 1:
                 said[0] = int(fraction * 4)
-                err.print(f"  {fraction:.0%} {note}", markup=False, soft_wrap=True)
+                say(f"  {fraction:.0%} {note}", to=err)
 
         return progress
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
-        err.print(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", markup=False, soft_wrap=True)
+        say(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", to=err)
 
 
 class Live(Quiet):
     """A bar for the stage at hand and one for the trials, with the time left."""
 
     def __init__(self) -> None:
+        spinner = "dots" if err.encoding.startswith("utf") else "line"
         self._bars = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=28),
+            SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(bar_width=28),
             TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=err, transient=True,
         )  # fmt: skip
         self._trials = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(),
+            SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(),
             TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[note]}"),
             console=err, transient=True,
         )  # fmt: skip
@@ -122,11 +146,11 @@ def watcher(*, quiet: bool) -> Quiet:
 
 
 def _trial_text(measurement: Measurement) -> str:
-    trial = measurement.trial
-    text = f"{trial.pass_} {trial.model} {trial.variant} on {trial.device} ({trial.runtime}, {trial.threads} thr)"
-    metric = SHOWN[trial.pass_]
-    figures = sorted(s.value for s in measurement.samples if s.metric == metric)
-    if figures:
+    trial, s = measurement.trial, measurement.trial.subject
+    text = f"{trial.pass_} {s.model} {s.variant} on {s.device} ({s.runtime}, {s.threads} thr)"
+    metric = SHOWN.get(trial.pass_)
+    figures = sorted(sample.value for sample in measurement.samples if sample.metric == metric)
+    if metric and figures:
         text += f": {units.quantity(figures[len(figures) // 2], METRICS[metric].unit)}"
     return f"{text}: {measurement.reason}" if measurement.reason else text
 
@@ -141,7 +165,12 @@ def table(
 ) -> None:
     """A table on stdout; the first `words` columns hold words, the others figures. Aligned plain text when piped."""
     shown = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold"
+        title=escape(title) or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
     )
     for i, name in enumerate(header):
         shown.add_column(escape(name), justify="left" if i < words else "right", no_wrap=not out.is_terminal)
@@ -150,6 +179,22 @@ def table(
     if out.is_terminal:
         out.print(shown)
     else:
-        Console(file=out.file, width=400, highlight=False, no_color=True).print(shown)
+        Console(file=out.file, width=PIPED_WIDTH, highlight=False, no_color=True).print(shown)
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+
+def sections(shown: Sequence[Section]) -> None:
+    """The sections of a report on stdout, without those in the background."""
+    for section in shown:
+        if section.background:
+            continue
+        for notice in section.notices:
+            out.print(f"[yellow]![/] {escape(notice)}", soft_wrap=not out.is_terminal)
+        for sentence in section.sentences:
+            out.print(escape(sentence), soft_wrap=not out.is_terminal)
+        if section.notices or section.sentences:
+            out.print()
+        for one in section.tables:
+            table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)
+            out.print()

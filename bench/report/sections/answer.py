@@ -2,56 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bench.findings import Comparison, Findings, Interval, Subject
-from bench.records import Measurement
-from bench.report.labels import Labels, interval
+from bench.findings import Comparison, Interval
+from bench.records import Subject
+from bench.report import ranking
+from bench.report.labels import difference, interval
+from bench.report.section import Context, Section
 from bench.units import quantity, ratio
 
 WORTH_SAYING = 1.1
 """A smaller difference in memory is left to the tables."""
 
 
-class Answer(NamedTuple):
-    """`sentences` go first and large: one a network and place, one on fidelity; `details` follow."""
+class _Said(NamedTuple):
+    """How much faster a variant is than the ordinary network, and its sentence."""
 
-    sentences: tuple[str, ...]
-    details: tuple[str, ...] = ()
+    score: float
+    text: str
 
 
-def answer(findings: Findings, labels: Labels, measurements: Sequence[Measurement]) -> Answer:
-    """The sentences for a run, also for one where nothing was measured."""
+def section(context: Context) -> Section | None:
+    """Large: networks of one task against each other, then each network's best variant in each place, then fidelity.
+    Small: the other variants."""
+    findings = context.findings
     if not any(s.statistics for s in findings.summaries if s.metric != "deployed"):
-        failures = [m.reason for m in measurements if m.status == "failed"]
-        if failures:
-            return Answer((f"Nothing was measured: {len(failures)} trials failed, the first with “{failures[0]}”.",))
-        return Answer(("Nothing was measured.",))
-    sentences: list[str] = []
+        failures = [m.reason for m in context.measurements if m.status == "failed"]
+        why = f": {len(failures)} trials failed, the first with “{failures[0]}”" if failures else ""
+        return Section("answer", sentences=(f"Nothing was measured{why}.",))
+    sentences = list(ranking.sentences(context))
     details: list[str] = []
-    for model in dict.fromkeys(s.model for s in findings.subjects):
-        for place in _places(model, findings, labels):
-            scored = sorted(
-                (_variant(subject, findings, labels) for subject in place), key=lambda pair: pair[0], reverse=True
-            )
-            texts = [text for _, text in scored if text]
-            sentences += texts[:1]
-            details += texts[1:]
-    same = _same_networks(findings, labels)
-    sentences += [same] if same else []
-    return Answer(tuple(sentences), tuple(details))
+    for model in context.models:
+        for place in _places(model, context):
+            said = sorted(_variants(place, context), key=lambda one: one.score, reverse=True)
+            sentences += [one.text for one in said[:1]]
+            details += [one.text for one in said[1:]]
+    if same := _same_networks(context):
+        sentences.append(same)
+    return Section("answer", sentences=tuple(sentences), details=tuple(details))
 
 
-def _places(model: str, findings: Findings, labels: Labels) -> list[list[Subject]]:
-    """The subjects of a model, those of one place and setting together: phones, or the desktop when there is none.
+def _places(model: str, context: Context) -> list[list[Subject]]:
+    """The subjects of a network, those of one place and setting together: phones, or the desktop when there is none.
 
-    Of several settings only the first is told in words; the tables have them all.
+    Of several settings only the first is put into words; the tables have them all.
     """
-    mine = [s for s in findings.subjects if s.model == model]
+    labels = context.labels
+    mine = [s for s in context.findings.subjects if s.model == model]
     shown = [s for s in mine if labels.is_phone(s.device)]
-    shown = shown or [s for s in mine if s.runtime == "native"] or mine
+    shown = shown or [s for s in mine if not labels.is_reference(s)] or mine
     first = {s.device: (s.runtime, s.threads, s.precision) for s in reversed(shown)}
     return [
         [s for s in shown if s.device == device and (s.runtime, s.threads, s.precision) == setting]
@@ -59,15 +59,23 @@ def _places(model: str, findings: Findings, labels: Labels) -> list[list[Subject
     ]
 
 
-def _variant(subject: Subject, findings: Findings, labels: Labels) -> tuple[float, str]:
-    """How much faster a variant is than the baseline, and its sentence; an empty one for the baseline beside others."""
+def _variants(place: Sequence[Subject], context: Context) -> Iterator[_Said]:
+    for subject in place:
+        said = _variant(subject, context)
+        if said.text:
+            yield said
+
+
+def _variant(subject: Subject, context: Context) -> _Said:
+    """The sentence of a variant; an empty one for the ordinary network beside others."""
+    findings, labels = context.findings, context.labels
     name, where = f"{subject.variant} {labels.model(subject.model)}", labels.where(subject)
     latency = findings.summary(subject, "latency")
     if latency and latency.statistics is None:
-        return 0.0, f"{name} could not be timed on {where}: {latency.caveats[0].text}."
+        return _Said(0.0, f"{name} could not be timed on {where}: {latency.caveats[0].text}.")
     against = {
         c.metric: c
-        for c in findings.comparisons
+        for c in reversed(findings.comparisons)
         if c.kind == "variant" and (c.right == subject or (c.metric == "deployed" and _same_place(c.right, subject)))
     }
     score, parts = 0.0, []
@@ -80,25 +88,29 @@ def _variant(subject: Subject, findings: Findings, labels: Labels) -> tuple[floa
     if size and size.ratio and size.called:
         parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
     if parts:
-        return score, f"{name} {_listed(parts)} on {where}{_price(subject, findings, labels)}."
+        return _Said(score, f"{name} {_listed(parts)} on {where}{_price(subject, against.get('accuracy'), context)}.")
     compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
     if compared or latency is None or latency.statistics is None or latency.translated:
-        return 0.0, ""
+        return _Said(0.0, "")
     median = quantity(latency.statistics.median, latency.unit)
-    return 0.0, f"{name} takes {median} on {where}; nothing to compare it with."
+    return _Said(0.0, f"{name} takes {median} on {where}; nothing to compare it with.")
 
 
-def _price(subject: Subject, findings: Findings, labels: Labels) -> str:
+def _price(subject: Subject, against: Comparison | None, context: Context) -> str:
     """What the variant costs in accuracy, as far as it was measured."""
-    ours = findings.summary(subject, "accuracy")
-    theirs = findings.summary(replace(subject, variant="baseline"), "accuracy")
+    ours = context.findings.summary(subject, "accuracy")
+    theirs = context.findings.summary(against.left, "accuracy") if against else None
     if not (ours and ours.statistics):
         return ""
-    name, mine = labels.accuracy(subject.model), quantity(ours.statistics.median, "fraction")
-    if not (theirs and theirs.statistics):
+    name, mine = context.labels.accuracy(subject.model), quantity(ours.statistics.median, ours.unit)
+    if not (against and theirs and theirs.statistics):
         return f", at {mine} {name}"
-    before = quantity(theirs.statistics.median, "fraction")
-    return f", at the same {name} ({mine})" if mine == before else f", at {mine} {name} instead of {before}"
+    before = quantity(theirs.statistics.median, theirs.unit)
+    if mine == before:
+        return f", at the same {name} ({mine})"
+    tested = difference(against)
+    doubt = ", not shown to differ" if against.outcome == "not-shown" else ""
+    return f", at {mine} {name} instead of {before}{f' ({tested}{doubt})' if tested else ''}"
 
 
 def _same_place(a: Subject, b: Subject) -> bool:
@@ -107,15 +119,16 @@ def _same_place(a: Subject, b: Subject) -> bool:
 
 def _speed(speed: Comparison, times: float) -> tuple[float, str]:
     """A score to rank variants by, and the words for it. `times` is the ratio of the comparison."""
+    ordinary = speed.left.variant
     match speed.outcome:
         case "translated":
             return 0.0, "has no meaningful time (its machine code is translated)"
         case "not-shown":
-            return 1.0, "is neither faster nor slower than baseline as far as this run can tell"
+            return 1.0, f"is neither faster nor slower than {ordinary} as far as this run can tell"
         case "differs" if speed.interval:
             low, high, method = speed.interval.low, speed.interval.high, speed.interval.method
             shown = speed.interval if times > 1 else Interval(1 / high, 1 / low, method)
-            words = f"is {_times(times)} {'faster' if times > 1 else 'slower'} than baseline"
+            words = f"is {_times(times)} {'faster' if times > 1 else 'slower'} than {ordinary}"
             return times, f"{words} [{interval(shown, 'ratio')}]"
         case _:
             return 0.0, "has no latency fit to be compared"
@@ -129,8 +142,9 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _same_networks(findings: Findings, labels: Labels) -> str:
+def _same_networks(context: Context) -> str:
     """Whether phones compute what the desktop computes."""
+    findings, labels = context.findings, context.labels
     phones = [s for s in findings.subjects if labels.is_phone(s.device)]
     compared = [c for c in findings.comparisons if c.metric == "accuracy" and c.kind == "device"]
     for c in compared:
@@ -146,6 +160,6 @@ def _same_networks(findings: Findings, labels: Labels) -> str:
     places = " and ".join(dict.fromkeys(labels.place(s.subject) for s in agreements))
     cases = f"{quantity(worst, 'fraction')} of cases{'' if worst == 1 else ' or more'}"
     text = f"On {places} every measured variant gives the desktop reference's answer in {cases}"
-    if any(c.outcome == "equal" for c in compared):
+    if compared and all(c.outcome == "equal" for c in compared):
         text += ", and every measured accuracy equals the desktop's to the last digit printed"
     return f"{text}."
