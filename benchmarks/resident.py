@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bench.phones import chosen
+from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 from numpy.typing import NDArray
 from torch import nn
 
@@ -32,11 +34,9 @@ from bench.export import artifact, cost, graph
 from bench.measure import order
 from bench.networks import Network, resolve
 from bench.networks.settle import settle
-from bench.phones import chosen
 from bench.plan import Case, Plan, Protocol
 from bench.prepare import VARIANTS, Prepared
 from bench.records import Artifact, ArtifactFile, Measurement
-from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 
 ROOT = Path(__file__).parents[1]
 AUTHORS = ROOT.parent / "shared" / "frereg"

@@ -18,9 +18,7 @@ LEVEL = 0.05
 """A paired test calls a difference below this p."""
 
 
-def compare(
-    summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subject, Answers]
-) -> tuple[Comparison, ...]:
+def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subject, Answers]) -> tuple[Comparison, ...]:
     """All comparisons that the summaries allow, per metric and in their order.
 
     * `variant`: the ordinary network ÷ each other variant, same device, runtime and setting;

@@ -41,7 +41,11 @@ def judge(answered: Mapping[Subject, Answers], run: RunRecord) -> Iterator[Summa
                 found[metric] = Estimate(max(worst), None, len(facts[metric]))
         for metric, estimate in found.items():
             # Weights that nobody trained are never right or wrong.
-            if METRICS[metric].better != "equal" and metric not in FIDELITY and (subject.model, subject.variant) in untrained:
+            if (
+                METRICS[metric].better != "equal"
+                and metric not in FIDELITY
+                and (subject.model, subject.variant) in untrained
+            ):
                 continue
             figures = _statistics(estimate)
             yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, caveats)

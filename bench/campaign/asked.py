@@ -10,7 +10,7 @@ from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.measure import order
-from bench.networks.count import count
+from bench.networks.count import counts
 from bench.networks.network import Network
 from bench.plan import Case, Plan, Variant
 from bench.prepare.variant import request_of
@@ -36,13 +36,10 @@ class Asked(NamedTuple):
         """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here first."""
         return tuple(dict.fromkeys((*self.plan.desktop, *self.runtimes_on_phones())))
 
-
     def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
         """Names of the runtimes that measure each variant of a case, by the variant's label."""
         here = [name for name in self.plan.desktop if can_run(self.networks[case.label], name)]
-        return {
-            v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()
-        }
+        return {v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()}
 
 
 class Outline(NamedTuple):
@@ -145,7 +142,7 @@ def outline(asked: Asked, cache: Cache) -> Outline:
     seconds, rows = {}, []
     for case in plan.cases:
         network = asked.networks[case.label]
-        counted = count(network, cache)
+        counted = counts(network, cache)
         seconds[case.label] = (counted.macs if counted else 0) / MACS_PER_SECOND
         p = plan.protocol_for(case.label)
         count = sum(trial.subject.model == case.label for trial in trials)

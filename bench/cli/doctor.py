@@ -14,7 +14,7 @@ from bench.devices.adb import FOLDER, AdbServer
 from bench.devices.transport import free_bytes
 from bench.errors import BenchError
 from bench.measure import gates
-from bench.runtimes.build import ABIS
+from bench.runtimes.ncnn.toolchain import ABIS
 
 CACHE_WANTED = 3_000_000_000
 """Bytes: ncnn's build tree for three ABIs, and the exported UNet."""

@@ -24,7 +24,7 @@ from bench.prepare.explanation import explained
 
 if TYPE_CHECKING:
     from bench.export.cost import Cost
-    from bench.exporting import Explained
+    from bench.export.frequency import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
@@ -49,7 +49,8 @@ def native_build(
 
     Example: `bench native build --abi arm64-v8a --abi armeabi-v7a`
     """
-    from bench.runtimes.build import build, host_abi
+    from bench.runtimes import host_abi
+    from bench.runtimes.ncnn.build import build
 
     built = []
     with terminal.watcher(quiet=quiet or as_json) as watcher:
@@ -95,7 +96,9 @@ def import_frereg(
 
 
 def compress(
-    model: Annotated[str, typer.Argument(help="A name, file.py:function, module:function or a file (docs/networks.md).")],
+    model: Annotated[
+        str, typer.Argument(help="A name, file.py:function, module:function or a file (docs/networks.md).")
+    ],
     target: Annotated[
         str | None,
         typer.Option(

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.preprocess import Preprocess
 from bench.errors import CorruptData
+from bench.preprocess import Preprocess
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]

@@ -10,9 +10,9 @@ import numpy as np
 
 from bench.data import digits, vehicles
 from bench.data.collection import Part, Pictures
-from bench.preprocess import DEFAULT, Preprocess
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
+from bench.preprocess import DEFAULT, Preprocess
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from bench.data import digits, photos, vehicles
 from bench.data.collection import Integers, Pictures, balanced
-from bench.preprocess import DEFAULT, Preprocess
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
+from bench.preprocess import DEFAULT, Preprocess
 from bench.records import Task, Tensor
 
 RANDOM_COUNT = 4

@@ -12,7 +12,7 @@ from bench.prepare.variant import one_thread
 from bench.records import Progress
 
 if TYPE_CHECKING:
-    from bench.exporting import Explained
+    from bench.export.frequency import Explained
 
 
 def explained(
@@ -23,8 +23,8 @@ def explained(
     `model` names the network that the package was made of where it is not one of bench's. Raises UsageError,
     UnknownName, CorruptData (the package), ToolMissing, ExportRefused.
     """
-    from bench import exporting
     from bench.compress.frequency.method import METHOD
+    from bench.export import frequency
 
     found = networks.resolve(model or str(path), weights=path if model else None, input_size=input_size)
     if found.package is None:
@@ -35,6 +35,6 @@ def explained(
     progress(0.1, "export")
     with tempfile.TemporaryDirectory() as folder, one_thread():
         module = METHOD.compressed(found, found.package.read_bytes())
-        exporting.export_fr(found.name, module, (shape[0], shape[1], shape[2]), Path(folder))
+        frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
-        return exporting.explain(exporting.read(Path(folder)), (shape[0], shape[1], shape[2]))
+        return frequency.explain(frequency.read(Path(folder)), (shape[0], shape[1], shape[2]))

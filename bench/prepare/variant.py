@@ -192,11 +192,11 @@ def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Export
 
 
 def _record(job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tensor], folder: Path) -> Artifact:
-    from bench.networks.count import count
+    from bench.networks.count import counts
 
     runtime = runtimes.runtime(runtime_name)
     network = job.network
-    counted = count(network, job.cache)
+    counted = counts(network, job.cache)
     kept = None
     if job.method is not None and (package := job.package()) is not None:
         kept = sum(job.method.size(network, package).kept.values())
@@ -245,4 +245,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.station import Station, bring, leave, measure, phone_station
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -24,7 +25,6 @@ from bench.networks import resolve
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
 from bench.records import Artifact, ArtifactFile, Execution, Trial
-from bench.station import Station, bring, leave, measure, phone_station
 from bench.virtual.phone import VirtualPhone
 from tests.unit.compress.frequency.test_frereg import AUTHORS, checkpoint, saved, sparse
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.export.artifact import Array, RunNative
+from bench.station import desktop_station, native_outputs
 
 from bench.cache import Cache
 from bench.compress.frequency import layers, package, train
 from bench.data import packed
 from bench.data.vehicles import SHOWN
 from bench.errors import CorruptData, ExportRefused, UnknownName, UsageError
-from bench.export.artifact import Array, RunNative
 from bench.networks import resolve
 from bench.plan import Case
 from bench.prepare import UNTRAINED, Prepared, prepare, weights_of
-from bench.station import desktop_station, native_outputs
 
 UNET = Case(model="unet", input_size=(32, 48))
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from bench.data.collection import Collection, Item
-from bench.preprocess import Preprocess
 from bench.data.readers import folder as folders
 from bench.data.readers.pictures import decoded
 from bench.errors import CorruptData
+from bench.preprocess import Preprocess
 
 EXPECTED = (
     "Final_Training/Images/00000/ to 00042/, each with .ppm pictures and a table GT-00000.csv and so on, and "

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.data.collection import Collection, Item, split
-from bench.preprocess import Preprocess
 from bench.data.readers import parts
 from bench.data.readers.pictures import binary, from_sixteen_bits
 from bench.errors import CorruptData, UsageError
+from bench.preprocess import Preprocess
 from bench.records import Tensor
 
 EXPECTED = (

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from bench import plan
-from bench.records import Artifact, Device, Preprocess, RunRecord, SamplesRecord, Tensor, Verified
+from bench.records import Artifact, Device, RunRecord, SamplesRecord, Tensor, Verified
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table
 from bench.units import duration, number, percent, size
@@ -195,13 +195,5 @@ def _samples(found: SamplesRecord) -> str:
     if found.classes:
         words.append(f"{len(found.classes):,} classes")
     if found.preprocess:
-        words.append(_preprocess(found.preprocess))
+        words.append(found.preprocess.text)
     return "; ".join(words)
-
-
-def _preprocess(how: Preprocess) -> str:
-    shown = f" to {how.size[0]} × {how.size[1]}" if how.size else ""
-    resize = "not resized" if how.resize == "none" else f"resized ({how.resize}, {how.filter}){shown}"
-    channels = f", {how.channels}" if how.channels else ""
-    mean, deviation = (", ".join(f"{v:g}" for v in values) for values in (how.mean, how.deviation))
-    return f"{resize}{channels}, (value × {how.scale:.6g} − [{mean}]) ÷ [{deviation}]"

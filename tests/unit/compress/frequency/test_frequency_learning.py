@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.models import model
 from torch import nn
 
 from bench import compressing
@@ -21,7 +22,6 @@ from bench.compress.method import Request
 from bench.compress.result import UNTRAINED, Compressed
 from bench.data import digits
 from bench.errors import BenchError, CorruptData, UnknownName, UsageError
-from bench.models import model
 from bench.records import Progress
 from tests.unit.compress.compress_kit import learning, small
 
