@@ -201,7 +201,7 @@ def _pictures(
     return SampleSet(
         (inputs,),
         labels if collection.task else None,
-        f"{_part(len(items), total)} of {collection.source}" if len(items) < total else collection.source,
+        f"{len(items):,} of {collection.source}" if len(items) < total else collection.source,
         collection.classes,
         tuple(item.name for item in items),
         None if collection.ready else how,

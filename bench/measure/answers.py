@@ -93,7 +93,7 @@ def _classification(outputs: Values, reference: Values, labels: NDArray[Any] | N
     answer = chances.argmax(axis=1)
     found = {
         "answer": answer.astype(np.float64),
-        "confidence": chances.max(axis=1),
+        "confidence": chances.max(axis=1).clip(0, 1),
         "agrees": (answer == expected.argmax(axis=1)).astype(np.float64),
     }
     if labels is None:

@@ -127,8 +127,12 @@ class _Arrays(Mapping[str, NDArray[Any]]):
 @contextmanager
 def _opened(path: Path) -> Iterator[_Arrays]:
     with _damaged(path):
-        file = np.load(path, allow_pickle=False)
-    with file:
+        handle = path.open("rb")
+    with handle:
+        with _damaged(path):
+            file = np.load(handle, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise CorruptData(f"{path} is a single array, not an .npz file", _FIX)
         yield _Arrays(path, file)
 
 
