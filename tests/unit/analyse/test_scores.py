@@ -58,12 +58,14 @@ def test_dice_is_the_mean_over_samples_and_iou_over_all_pixels() -> None:
 
 
 def test_of_several_classes_those_count_that_there_are() -> None:
-    counts = {
-        "both.0": np.array([3.0]), "both.1": np.array([1.0]), "both.2": np.array([0.0]), "both.10": np.array([2.0]),
-        "ours.0": np.array([4.0]), "ours.1": np.array([2.0]), "ours.2": np.array([0.0]), "ours.10": np.array([2.0]),
-        "theirs.0": np.array([3.0]), "theirs.1": np.array([3.0]), "theirs.2": np.array([0.0]), "theirs.10": np.array([2.0]),
-    }  # fmt: skip
-    found = scores(counts)
+    pixels = {"both": (3, 1, 0, 2), "ours": (4, 2, 0, 2), "theirs": (3, 3, 0, 2)}
+    found = scores(
+        {
+            f"{fact}.{k}": np.array([float(count)])
+            for fact, counts in pixels.items()
+            for k, count in zip((0, 1, 2, 10), counts, strict=True)
+        }
+    )
     assert found["iou"].value == pytest.approx((3 / 4 + 1 / 4 + 1) / 3)
     assert found["dice"].value == pytest.approx((2 / 5 + 1) / 2)
 
