@@ -238,7 +238,28 @@ def test_training_data_reads_what_is_asked_for(count: int) -> None:
     np.testing.assert_array_equal(part.answers, whole.answers[places])
 
 
+def test_a_change_anywhere_in_the_data_changes_its_fingerprint(tmp_path: Path) -> None:
+    folder = write(tmp_path, 2, 2)
+    first = data.fingerprint(folder)
+    assert data.fingerprint(folder) == first
+    (folder / "kind1" / "1.png").write_bytes(b"other")
+    second = data.fingerprint(folder)
+    (folder / "kind1" / "1.png").rename(folder / "kind1" / "2.png")
+    assert len({first, second, data.fingerprint(folder), data.fingerprint(folder / "kind0" / "0.png")}) == 4
+    with pytest.raises(UsageError, match="none cannot be read"):
+        data.fingerprint(tmp_path / "none")
+
+
+def test_a_label_beyond_the_networks_classes_is_named_while_training(tmp_path: Path) -> None:
+    write(tmp_path, 3, 4)
+    found = data.dataset((tmp_path / "val").rename(tmp_path / "all"), None, (3, 8, 8), classes=2)
+    with pytest.raises(UsageError, match=r"label 2 of .*kind2/\d\.png is not one of the 2 classes"):
+        found.train.read()
+
+
 def test_data_that_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="do not become an input of 13 values"):
+        data.dataset("digits", None, (13,))
     with pytest.raises(UsageError, match="nothing to train on"):
         data.dataset(write(tmp_path, 2, 2), None, (3, 8, 8))
     with pytest.raises(UsageError, match="has no labels to learn from"):
