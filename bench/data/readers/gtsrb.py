@@ -45,7 +45,8 @@ class Sign(NamedTuple):
 
 
 def matches(folder: Path) -> bool:
-    return _training(folder) is not None
+    training = _training(folder)
+    return training is not None and next(training.glob("*/GT-*.csv"), None) is not None
 
 
 def load(folder: Path, roi: bool = False) -> Collection:
