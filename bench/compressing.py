@@ -342,8 +342,9 @@ def _one_shot(job: _Job) -> Compressed:
     weights = ""
     notes: tuple[str, ...] = ()
     if request.weights:
-        network, weights = job.network(), sha256_file(request.weights)
+        network = job.network()
         notes = (f"{request.weights.name}: {load(network, request.weights)}",)
+        weights = sha256_file(request.weights)
     elif job.data and (job.spec.learns or request.data):
         network = _ordinary(job)
     else:

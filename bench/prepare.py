@@ -23,6 +23,7 @@ from bench.cache import Cache, content_key, sha256_file
 from bench.compress.frequency import package
 from bench.errors import UnknownName, UsageError
 from bench.networks import Network, resolve
+from bench.networks.count import counts
 from bench.plan import Case
 from bench.records import Artifact, ArtifactFile, Execution, Progress
 
@@ -217,6 +218,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
             reference = artifact.reference(folder / "network.pt", inputs)
             weights_format: Literal["ncnn", "frq"] = "frq" if job.is_fr else "ncnn"
             execution = VARIANTS[job.variant]
+            counted = counts(job.spec, cache)
             files = {"graph": folder / "graph.param", "weights": folder / weights}
             verified = artifact.verify(run_native, files, (weights_format, execution), inputs, reference)
         np.save(folder / "reference.npy", reference)
@@ -233,7 +235,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
             input_shape=job.shape,
             output_shape=reference.shape[1:],
             task=job.spec.task,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            parameters=counted.parameters if counted else 0,
             coefficients=coefficients,
             trained=job.trained,
             notes=() if job.trained else (UNTRAINED,),

@@ -31,7 +31,7 @@ _WORDS: dict[Kind, str] = {
     "ncnn": "an ncnn graph (.param)",
     "binary ncnn": "a binary ncnn graph (.param.bin)",
     "damaged archive": "a damaged or incomplete archive",
-    "unknown": "neither a network nor weights"
+    "unknown": "neither a network nor weights",
 }
 _NCNN = 7767517
 """The number that an ncnn graph begins with, in text or in four bytes."""

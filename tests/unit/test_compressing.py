@@ -162,7 +162,7 @@ def test_a_network_without_data_is_compressed_as_it_is(cache: Cache) -> None:
         (Request("lenet5", "776", fine_tune=3), UsageError, "--fine-tune .*\nGive --one-shot"),
         (Request("lenet5", "776", weights=Path("w.pt")), UsageError, "--weights .*\nGive --one-shot"),
         (Request("lenet5", "776", one_shot=True, epochs=3), UsageError, "--epochs .*\nGive --fine-tune"),
-        (Request("lenet5", "776", one_shot=True, weights=Path("none.pt")), UsageError, "none.pt cannot be read"),
+        (Request("lenet5", "776", one_shot=True, weights=Path("none.pt")), UsageError, "there is no file none.pt"),
         (Request("lenet5", "776", data=Path("none")), UsageError, "none cannot be read as a folder"),
     ],
     ids=lambda value: "",
@@ -179,7 +179,7 @@ def test_what_cannot_be_done_is_said(
 def test_weights_of_another_network_or_none_at_all_are_refused(cache: Cache, tmp_path: Path) -> None:
     file = tmp_path / "weights.pt"
     torch.save(resolve("lenet300").build().state_dict(), file)
-    with pytest.raises(UsageError, match=r"weights\.pt is of another network"):
+    with pytest.raises(UsageError, match=r"weights\.pt is a state dict of another network"):
         compressed(Request("lenet5", "776", one_shot=True, weights=file), cache)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(CorruptData, match=r"weights\.pt is a damaged"):
