@@ -32,8 +32,8 @@ _SAVE = "Save the network's state dict: torch.save(network.state_dict(), FILE)."
 
 
 def check_finite(weights: nn.Module | Mapping[str, Tensor], what: str) -> None:
-    """Raises CorruptData, naming the first tensor, when one of `weights` (a network's parameters and buffers, or tensors
-    by name) has NaN or infinity. `what` begins the sentence."""
+    """Raises CorruptData, naming the first tensor, when one of `weights` has NaN or infinity: of a network's parameters
+    and buffers, or of tensors by name. `what` begins the sentence."""
     if isinstance(weights, nn.Module):
         weights = dict((*weights.named_parameters(), *weights.named_buffers()))
     for name, tensor in weights.items():
