@@ -77,7 +77,7 @@ def described(short: str) -> Description:
         if name != known and not name.startswith(f"{known}-"):
             continue
         forms = method(known).executions
-        form = name[len(known) + 1 :] or forms[0]
+        form = forms[0] if name == known else name[len(known) + 1 :]
         if form in forms and (name == known or len(forms) > 1):
             return Description(known, form, target or None)
     raise UnknownName.of("variant", short, short_names())

@@ -26,7 +26,7 @@ from bench.prepare import Prepared
 from bench.records import Artifact, ArtifactFile, Execution, Trial
 from bench.station import Station, bring, leave, measure, phone_station
 from bench.virtual.phone import VirtualPhone
-from tests.unit.test_frereg import AUTHORS, checkpoint, saved, sparse
+from tests.unit.compress.frequency.test_frereg import AUTHORS, checkpoint, saved, sparse
 
 AUTHORS_DICE = 0.9784
 """Of the authors' script over their pairs: images / 255, the larger logit, Dice of the vehicle, mean over images."""

@@ -69,10 +69,10 @@ def _stored_half(tensor: Tensor) -> bool:
 def _rounded(name: str, tensor: Tensor) -> Tensor:
     if not _stored_half(tensor):
         return tensor
-    half = tensor.half()
+    half = tensor.detach().half()
     if tensor.isfinite().all() and not half.isfinite().all():
         raise UsageError(
-            f"{name} holds {float(tensor.abs().max()):,.0f}, and float16 ends at 65,504",
+            f"{name} holds {tensor.abs().max().item():,.0f}, and float16 ends at 65,504",
             "Scale the weights of that layer down, or measure the network as it is.",
         )
     return half
