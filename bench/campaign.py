@@ -21,7 +21,8 @@ from bench.devices.transport import Transport
 from bench.errors import DeviceBusy, NothingMeasured, UnknownName
 from bench.findings import Findings
 from bench.measure import order
-from bench.models import model
+from bench.networks import resolve
+from bench.networks.count import count
 from bench.plan import Plan
 from bench.prepare import VARIANTS, Prepared, prepare, weights_of
 from bench.records import Measurement, Progress, RunRecord
@@ -148,8 +149,7 @@ def checked(plan: Plan) -> Plan:
     """The plan, when every name and size in it is known. Costs nothing, so that a typing error is told before a build
     or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
     for case in plan.cases:
-        spec = model(case.model)
-        spec.shape(case.input_size)
+        spec = resolve(case.model, input_size=case.input_size)
         weights_of(spec, case)
         for variant in case.variants:
             if variant not in VARIANTS:
@@ -162,14 +162,14 @@ def outline(plan: Plan) -> Outline:
     where = (order.Place("phone", "native"), *(order.Place(DESKTOP, runtime) for runtime in plan.desktop))
     seconds, rows = {}, []
     for case in plan.cases:
-        spec = model(case.model)
-        shape = spec.shape(case.input_size)
-        seconds[case.model] = spec.macs(shape) / MACS_PER_SECOND
+        spec = resolve(case.model, input_size=case.input_size)
+        counted = count(spec, Cache())
+        seconds[case.model] = counted.macs / MACS_PER_SECOND if counted else 1.0
         p = order.protocol_of(plan, case)
         count = sum(trial.model == case.model for trial in order.trials(plan, where))
         rows.append(
             (
-                case.model, ", ".join(case.variants), "×".join(map(str, shape)), ", ".join(map(str, case.threads)),
+                case.model, ", ".join(case.variants), "×".join(map(str, spec.shape)), ", ".join(map(str, case.threads)),
                 ", ".join(case.precision), str(p.launches), f"≥ {p.min_iterations}", str(count),
             )
         )  # fmt: skip

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bench.cache import Cache, content_key, sha256_file
 from bench.compress.frequency import package
 from bench.errors import UnknownName, UsageError
-from bench.models import ModelSpec, model
+from bench.networks import Network, resolve
 from bench.plan import Case
 from bench.records import Artifact, ArtifactFile, Execution, Progress
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.export.artifact import RunNative
+    from bench.export.cost import Shape
     from bench.exporting import Explained
 
 VARIANTS: Mapping[str, Execution] = {
@@ -66,21 +67,20 @@ def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress)
     Raises UnknownName (model, variant), UsageError (size, coefficients, weights), CorruptData (weights),
     ExportRefused, ToolMissing, and what `run_native` raises.
     """
-    spec = model(case.model)
+    spec = resolve(case.model, input_size=case.input_size)
     for variant in case.variants:
         if variant not in VARIANTS:
             raise UnknownName.of("variant", variant, VARIANTS)
-    shape = spec.shape(case.input_size)
-    total = case.coefficients or spec.coefficients
+    total = case.coefficients or spec.coefficients or 1
     weights = weights_of(spec, case)
-    samples = _samples(spec, shape, cache)
+    samples = _samples(spec, cache)
     folders: dict[str, Path] = {}
     for number, variant in enumerate(case.variants):
 
         def part(done: float, words: str, number: int = number, variant: str = variant) -> None:
             progress((number + done) / len(case.variants), f"{variant}: {words}")
 
-        folders[variant] = _variant(_Job(spec, variant, shape, total, weights, samples), cache, run_native, part)
+        folders[variant] = _variant(_Job(spec, variant, total, weights, samples), cache, run_native, part)
     progress(1.0, "ready")
     labels = samples / "labels.npy"
     return Prepared(
@@ -92,7 +92,7 @@ def prepare(case: Case, cache: Cache, run_native: RunNative, progress: Progress)
     )
 
 
-def weights_of(spec: ModelSpec, case: Case) -> Path | None:
+def weights_of(spec: Network, case: Case) -> Path | None:
     """The package that the FR variants have their weights of: the case's own, or the one that comes with bench where
     it has as many coefficients as are asked for. None where they have to be trained.
 
@@ -102,10 +102,9 @@ def weights_of(spec: ModelSpec, case: Case) -> Path | None:
         raise UsageError(
             f"{case.model} is given both weights and a number of coefficients", "Leave one out; a package has its own."
         )
-    pretrained = _HERE / "pretrained" / f"{spec.name}.frq"
-    if case.weights is None and not pretrained.is_file():
+    path = case.weights or spec.package
+    if path is None:
         return None
-    path = case.weights or pretrained
     found = read_package(path)
     if case.weights is None and found.coefficients != (case.coefficients or spec.coefficients):
         return None
@@ -122,9 +121,8 @@ class _Job:
     samples.
     """
 
-    spec: ModelSpec
+    spec: Network
     variant: str
-    shape: tuple[int, int, int]
     total: int
     weights: Path | None
     samples: Path
@@ -140,19 +138,23 @@ class _Job:
 
     @property
     def trained(self) -> bool:
-        return self.spec.trained or self.package is not None
+        return self.spec.learns or self.package is not None or (self.spec.trained and not self.is_fr)
+
+    @property
+    def shape(self) -> Shape:
+        return _image(self.spec)
 
     @property
     def network_key(self) -> str:
         """Of everything that determines the network's weights."""
         kept = sha256_file(self.package) if self.package else str(self.total) if self.is_fr else ""
-        sources = _sources("models", "data", "compress", "prepare.py")
+        sources = (*self.spec.sources, *_sources("networks", "data", "compress", "prepare.py"))
         return content_key(self.spec.name, kept, str(SEED), metadata.version("torch"), *sources)
 
     @property
     def export_key(self) -> str:
         """Of everything that determines the exported graph and package, which the FR variants share."""
-        versions = (metadata.version("pnnx"), repr(self.spec), repr(self.shape))
+        versions = (metadata.version("pnnx"), repr(self.spec.inputs))
         sources = _sources("export", "exporting.py", "records.py")
         return content_key(self.network_key, self.samples.name, *versions, *sources)
 
@@ -162,26 +164,31 @@ class _Job:
         return content_key(self.export_key, self.variant)
 
 
+def _image(spec: Network) -> Shape:
+    channels, height, width = spec.shape
+    return channels, height, width
+
+
 def _sources(*names: str) -> list[Path]:
     """The program's own files of these names, folders whole."""
     found = ([path] if path.is_file() else sorted(path.rglob("*.py")) for path in (_HERE / name for name in names))
     return [path for group in found for path in group]
 
 
-def _samples(spec: ModelSpec, shape: tuple[int, int, int], cache: Cache) -> Path:
+def _samples(spec: Network, cache: Cache) -> Path:
     """The folder with the network's test samples: samples.bin, labels.npy where there are labels, source.txt."""
 
     def make(folder: Path) -> None:
         from bench import data
         from bench.data import packed
 
-        chosen = data.samples(spec.data, shape)
+        chosen = data.samples(spec.data or "photos", _image(spec))
         packed.write(folder / "samples.bin", chosen.inputs)
         if chosen.labels is not None:
             np.save(folder / "labels.npy", chosen.labels)
         (folder / "source.txt").write_text(chosen.source, encoding="utf-8")
 
-    return cache.build("samples", content_key(spec.data, repr(shape), *_sources("data")), make)
+    return cache.build("samples", content_key(spec.data or "", repr(spec.shape), *_sources("data")), make)
 
 
 def _artifact(folder: Path) -> Artifact:
@@ -226,7 +233,7 @@ def _variant(job: _Job, cache: Cache, run_native: RunNative, progress: Progress)
             input_shape=job.shape,
             output_shape=reference.shape[1:],
             task=job.spec.task,
-            parameters=job.spec.parameters,
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
             coefficients=coefficients,
             trained=job.trained,
             notes=() if job.trained else (UNTRAINED,),
@@ -274,12 +281,12 @@ def _network(job: _Job, inputs: NDArray[np.float32], cache: Cache, progress: Pro
     from bench.compress.frequency import layers, train
     from bench.networks.settle import settle
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        network = job.spec.build("frequency" if job.is_fr else "ordinary")
+    network = (job.spec.learner or job.spec.build)(SEED) if job.is_fr else job.spec.build(SEED)
     if job.package:
         return _restored(job.spec, job.package)
-    if not job.spec.trained:
+    if job.spec.trained and not job.is_fr:
+        return network
+    if not job.spec.learns:
         if job.is_fr:
             layers.compress(network, train.targets(network, job.total))
             train.seed_coefficients(network, SEED, train.ENERGY)
@@ -318,13 +325,12 @@ def explained(path: Path, input_size: tuple[int, int] | None, progress: Progress
     from bench import exporting
 
     found = read_package(path)
-    spec = model(found.name)
-    shape = spec.shape(input_size)
+    spec = resolve(found.name, input_size=input_size)
     progress(0.1, "export")
     with tempfile.TemporaryDirectory() as folder, _one_thread():
-        exporting.export_fr(spec.name, _restored(spec, path), shape, Path(folder))
+        exporting.export_fr(spec.name, _restored(spec, path), _image(spec), Path(folder))
         progress(0.9, "compare costs")
-        return exporting.explain(exporting.read(Path(folder)), shape)
+        return exporting.explain(exporting.read(Path(folder)), _image(spec))
 
 
 def read_package(path: Path) -> package.Package:
@@ -335,15 +341,15 @@ def read_package(path: Path) -> package.Package:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Name a .frq package.") from None
 
 
-def _restored(spec: ModelSpec, path: Path) -> nn.Module:
+def _restored(spec: Network, path: Path) -> nn.Module:
     """The network in that package, in the form in which it was compressed: the one of FR, or else the ordinary one."""
     from bench.compress.frequency.restore import restored
 
     found = read_package(path)
     try:
-        return restored(spec.build("frequency"), found).eval()
+        return restored((spec.learner or spec.build)(), found).eval()
     except UsageError:
-        return restored(spec.build("ordinary"), found).eval()
+        return restored(spec.build(), found).eval()
 
 
 @contextmanager

@@ -24,8 +24,8 @@ Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 Execution = Literal["stock", "dense", "factored", "resident"]
 WeightsFormat = Literal["ncnn", "frq"]
-Task = Literal["classification", "segmentation", "reconstruction"]
-"""What a network answers: a class for the image, one for each pixel, or the image itself."""
+Task = Literal["classification", "segmentation", "reconstruction", "other"]
+"""What a network answers: a class for the input, one for each pixel, the input itself, or anything else."""
 Status = Literal["ok", "tagged", "failed"]
 
 
@@ -59,6 +59,30 @@ class Record(BaseModel):
     """Frozen, strict about names, stored as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(Record):
+    """One input or output of a network for one sample: no batch axis, rank 1 to 4."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int32"] = "float32"
+
+
+class Preprocess(Record):
+    """How a picture becomes an input: resize, centre crop, channels, then (value · scale − mean) ÷ deviation.
+
+    `resize` brings the shorter side (`shorter`), or height and width (`exact`), to the input's size or to `size`; pixel
+    values are 0 to 255. `mean` and `deviation` have one value, or one a channel.
+    """
+
+    resize: Literal["shorter", "exact", "none"] = "shorter"
+    size: tuple[int, int] | None = None
+    filter: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    channels: Literal["rgb", "bgr", "grey"] | None = None
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
 
 
 class ArtifactFile(Record):

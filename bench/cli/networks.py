@@ -76,11 +76,12 @@ def import_frereg(
 
     Example: `bench import frereg unet_fr.pt --model unet`
     """
-    from bench import models
     from bench.compress.frequency import frereg, package
+    from bench.networks import resolve
 
     path = output or Path(f"{model}.frq")
-    made = frereg.imported(checkpoint, models.model(model).build("frequency"), model)
+    network = resolve(model)
+    made = frereg.imported(checkpoint, (network.learner or network.build)(), model)
     data = package.write(made)
     try:
         path.write_bytes(data)

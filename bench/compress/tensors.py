@@ -22,8 +22,8 @@ def pack(tensors: dict[str, Tensor]) -> bytes:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CorruptData(
-                f"{name} holds values that are not finite numbers",
-                "The training diverged; take an earlier state of it.",
+                f"{name} holds values that are not finite",
+                "The training diverged; try another seed or an earlier state.",
             )
     return bytes(safetensors.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.models import model
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -20,7 +21,6 @@ from bench.compress.frequency import factor, layers, package, restore
 from bench.data import packed
 from bench.devices.adb import AdbServer
 from bench.export import artifact
-from bench.models import model
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
 from bench.records import Artifact, ArtifactFile, Execution, Trial

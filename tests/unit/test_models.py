@@ -16,8 +16,8 @@ from torch import nn
 from bench.compress.frequency import layers, norms
 from bench.errors import UnknownName, UsageError
 from bench.models import MODELS, model
-from bench.models.vit import Attention
 from bench.networks.settle import settle
+from bench.models.vit import Attention
 
 
 @pytest.mark.parametrize("name", MODELS)

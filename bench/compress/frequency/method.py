@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, sha256_file
-from bench.compress.method import Destination, Exported, Network, Request, Size, module_of
+from bench.compress.method import Destination, Exported, Request, Size, module_of
 from bench.errors import UnknownName, UsageError
 from bench.records import ArtifactFile
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
+    from bench.networks import Network
 
 BUDGETS = ("uniform", "energy", "sensitivity")
 

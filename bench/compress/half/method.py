@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Network, Ordinary, Request, Size, module_of, sample
+from bench.compress.method import Destination, Exported, Ordinary, Request, Size, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bench.compress.learner import Learner
+    from bench.networks import Network
 
 
 class Half(Ordinary):
@@ -30,10 +31,11 @@ class Half(Ordinary):
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress import fuse, tensors
+        from bench.networks.count import examples
 
         self.check(request)
         module_of(learner.network, self)
-        found = tensors.lasting(fuse.fused(learner.ordinary(request), sample(learner.network)))
+        found = tensors.lasting(fuse.fused(learner.ordinary(request), examples(learner.network.inputs)))
         if not any(_stored_half(tensor) for tensor in found.values()):
             raise UsageError(
                 f"{learner.network.name} has no weights of two axes or more that float16 could make smaller",
@@ -43,8 +45,9 @@ class Half(Ordinary):
 
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
         from bench.compress import fuse, tensors
+        from bench.networks.count import examples
 
-        module = fuse.fused(module_of(network, self), sample(network))
+        module = fuse.fused(module_of(network, self), examples(network.inputs))
         tensors.load(module, tensors.unpack(package))
         return module
 

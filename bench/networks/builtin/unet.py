@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models import Form
-
 Norm = Literal["batch", "instance"]
 
 
@@ -113,10 +111,14 @@ class UNet(nn.Module):
         return logits
 
 
-def build(form: Form) -> UNet:
-    return UNet("batch" if form == "ordinary" else "instance")
+def build() -> UNet:
+    return UNet("batch")
+
+
+def learner() -> UNet:
+    return UNet("instance")
 
 
 def twin() -> UNet:
-    """A quarter as wide as the frequency form, which learns its coefficients through this one."""
+    """A quarter as wide as the learner, which learns its coefficients through this one."""
     return UNet("instance", width=16)

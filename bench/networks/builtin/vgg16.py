@@ -10,8 +10,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.models import Form
-from bench.models.initial import he
+from bench.networks.builtin.initial import he
 
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -46,5 +45,5 @@ class VGG16(nn.Module):
         return logits
 
 
-def build(form: Form, classes: int = 10, size: Literal["cifar", "imagenet"] = "cifar") -> VGG16:
+def build(classes: int = 10, size: Literal["cifar", "imagenet"] = "cifar") -> VGG16:
     return VGG16(classes, size)

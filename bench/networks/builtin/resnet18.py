@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bench.models import Form
-from bench.models.resnet import ResNet, Stem
+from bench.networks.builtin.resnet import ResNet, Stem
 
 
-def build(form: Form, classes: int = 10, stem: Stem = "cifar") -> ResNet:
+def build(classes: int = 10, stem: Stem = "cifar") -> ResNet:
     return ResNet((2, 2, 2, 2), classes, stem)

@@ -9,8 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.models import Form
-from bench.models.initial import he
+from bench.networks.builtin.initial import he
 
 
 class AlexNet(nn.Module):
@@ -55,5 +54,5 @@ class AlexNet(nn.Module):
         return logits
 
 
-def build(form: Form, classes: int = 10, size: Literal["cifar", "imagenet"] = "cifar") -> AlexNet:
+def build(classes: int = 10, size: Literal["cifar", "imagenet"] = "cifar") -> AlexNet:
     return AlexNet(classes, size)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models import Form
-
 
 class LeNet300(nn.Module):
     """(N, 1, 28, 28) grey values in 0..1 to (N, 10) logits."""
@@ -23,5 +21,5 @@ class LeNet300(nn.Module):
         return logits
 
 
-def build(form: Form) -> LeNet300:
+def build() -> LeNet300:
     return LeNet300()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.models import Form
-from bench.models.initial import he
+from bench.networks.builtin.initial import he
 
 LATENT = 16
 
@@ -58,5 +57,5 @@ class VAE(nn.Module):
         return self.decode(mean)
 
 
-def build(form: Form) -> VAE:
+def build() -> VAE:
     return VAE()

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models import Form
-
 _EPSILON = 1e-6
 
 
@@ -94,6 +92,6 @@ class VisionTransformer(nn.Module):
 
 
 def build(
-    form: Form, size: int = 32, patch: int = 4, width: int = 192, depth: int = 12, heads: int = 3, classes: int = 10
+    size: int = 32, patch: int = 4, width: int = 192, depth: int = 12, heads: int = 3, classes: int = 10
 ) -> VisionTransformer:
     return VisionTransformer(size, patch, width, depth, heads, classes)

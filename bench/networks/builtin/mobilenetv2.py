@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models import Form
-
 _STAGES = (  # expansion, channels, blocks, stride of the first block: table 2 of the paper
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
 )  # fmt: skip
@@ -56,5 +54,5 @@ class MobileNetV2(nn.Module):
         return logits
 
 
-def build(form: Form, classes: int = 1000) -> MobileNetV2:
+def build(classes: int = 1000) -> MobileNetV2:
     return MobileNetV2(classes)
