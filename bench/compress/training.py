@@ -116,7 +116,7 @@ def fit(
     each = math.ceil(len(samples) / recipe.batch)
     steps = recipe.epochs * each
     begun = _resume(network, optimiser, truncation, checkpoint)
-    told = _Told(recipe.epochs, truncation)
+    report = _Report(recipe.epochs, truncation)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for step in range(begun, steps):
             epoch, place = divmod(step, each)
@@ -143,10 +143,10 @@ def fit(
             if truncation:
                 truncation.step()
             if test and place == each - 1:
-                told.accuracy = accuracy(network, test)
-                told.measure = "explained" if labels.is_floating_point() else "right"
+                report.accuracy = accuracy(network, test)
+                report.measure = "explained" if labels.is_floating_point() else "right"
                 network.train()
-            progress((step + 1) / steps, told.words(epoch, loss.item()))
+            progress((step + 1) / steps, report.words(epoch, loss.item()))
             if checkpoint and checkpoint.due:
                 checkpoint.save(_state(step + 1, network, optimiser, truncation))
     network.cpu().eval()
@@ -217,7 +217,7 @@ def _half(network: nn.Module) -> Iterator[None]:
 
 
 @dataclass
-class _Told:
+class _Report:
     """What is said of a training while it runs."""
 
     epochs: int

@@ -121,8 +121,8 @@ class FrequencyRegularization:
         if execution in ("auto", "resident"):
             choice: exporting.Choice = "cheapest" if execution == "auto" else "all"
             graph.write(exporting.rewrite(exporting.read(shared), shape, choice).graph, files["graph"])
-        told = "resident" if execution == "auto" else execution
-        return Exported(tuple(_file(role, path) for role, path in files.items()), "frq", told)
+        form = "resident" if execution == "auto" else execution
+        return Exported(tuple(_file(role, path) for role, path in files.items()), "frq", form)
 
 
 def _file(role: str, path: Path) -> ArtifactFile:

@@ -33,7 +33,7 @@ def some(count: int) -> Images:
     return Images(data().train_inputs[: 8 * count : 8], data().train_labels[: 8 * count : 8])
 
 
-def untold(done: float, words: str) -> None:
+def silent(done: float, words: str) -> None:
     pass
 
 
@@ -51,7 +51,7 @@ def state_bytes(network: nn.Module) -> bytes:
 # --- interruption --------------------------------------------------------------------------------------------------
 
 
-def trained(kind: str, checkpoint: Checkpoint | None = None, progress: Progress = untold) -> bytes:
+def trained(kind: str, checkpoint: Checkpoint | None = None, progress: Progress = silent) -> bytes:
     """The weights after a training that has everything which a state can be forgotten of."""
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -167,7 +167,7 @@ def test_the_seed_decides_and_nothing_else() -> None:
         network = lenet5()
         torch.manual_seed(disturbance)
         recipe = Recipe(epochs=1, batch=100, rate=0.1, distortion=1.0, seed=seed)
-        train.train(network, some(300), train.targets(network, 776), recipe, untold)
+        train.train(network, some(300), train.targets(network, 776), recipe, silent)
         return state_bytes(network)
 
     assert weights(3, 0) == weights(3, 1)
@@ -178,11 +178,11 @@ def test_training_leaves_the_generator_of_torch_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    training.fit(lenet5_ordinary := nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), some(50), brief(), untold)
+    training.fit(lenet5_ordinary := nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), some(50), brief(), silent)
     assert not lenet5_ordinary.training
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    training.fit(lenet5_ordinary, some(50), brief(), untold)
+    training.fit(lenet5_ordinary, some(50), brief(), silent)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(torch.rand(3), expected)
 
@@ -191,17 +191,17 @@ def brief() -> Recipe:
     return Recipe(epochs=1, batch=25, rate=0.01, distortion=1.0, seed=1)
 
 
-def test_fine_tuning_mends_what_truncation_broke() -> None:
+def test_fine_tuning_repairs_what_truncation_broke() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(784, 40), nn.ReLU(), nn.Linear(40, 10))
-    training.fit(network, some(400), Recipe(epochs=8, batch=20, rate=0.005, distortion=0, seed=1), untold)
+    training.fit(network, some(400), Recipe(epochs=8, batch=20, rate=0.005, distortion=0, seed=1), silent)
     whole = training.accuracy(network, some(400))
     layers.compress(network, {"1.weight": 1000, "3.weight": 200})
     cut = training.accuracy(network, some(400))
-    train.fine_tune(network, some(400), Recipe(epochs=4, batch=20, rate=0.01, distortion=0, seed=1, half=0.5), untold)
-    mended = training.accuracy(network, some(400))
+    train.fine_tune(network, some(400), Recipe(epochs=4, batch=20, rate=0.01, distortion=0, seed=1, half=0.5), silent)
+    tuned = training.accuracy(network, some(400))
     assert cut < whole - 0.1
-    assert mended > (cut + whole) / 2
+    assert tuned > (cut + whole) / 2
     assert sum(site.coefficients.numel() for site in layers.sites(network).values()) == 1200
 
 
@@ -276,7 +276,7 @@ def test_several_classes_of_pixels_are_learnt() -> None:
     inputs = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
     samples = Images(inputs, np.digitize(inputs[:, 0], (0.3, 0.6)).astype(np.int64))
     network = nn.Sequential(nn.Conv2d(1, 16, 1), nn.ReLU(), nn.Conv2d(16, 3, 1))
-    training.fit(network, samples, Recipe(epochs=60, batch=8, rate=0.02, distortion=0, seed=1), untold)
+    training.fit(network, samples, Recipe(epochs=60, batch=8, rate=0.02, distortion=0, seed=1), silent)
     assert training.accuracy(network, samples) > 0.8
 
 
@@ -302,4 +302,4 @@ def test_answers_that_a_network_cannot_learn_are_refused(
 ) -> None:
     samples = Images(np.zeros((2, 4), np.float32), answers)
     with pytest.raises(UsageError, match=words):
-        training.fit(network, samples, brief(), untold)
+        training.fit(network, samples, brief(), silent)

@@ -177,17 +177,6 @@ def test_what_cannot_be_done_is_said(
     assert re.search(words, str(caught.value)), str(caught.value)
 
 
-def test_weights_of_another_network_or_none_at_all_are_refused(cache: Cache, tmp_path: Path) -> None:
-    file = tmp_path / "weights.pt"
-    one_shot = Request("776", one_shot=True)
-    torch.save(resolve("lenet300").build().state_dict(), file)
-    with pytest.raises(UsageError, match=r"weights\.pt is a state dict of another network"):
-        compressed(one_shot, cache, weights=file)
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(CorruptData, match=r"weights\.pt is not a state dict"):
-        compressed(one_shot, cache, weights=file)
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(value: float, cache: Cache, tmp_path: Path) -> None:
     network = resolve("lenet300").build()
