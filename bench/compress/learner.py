@@ -14,7 +14,7 @@ from bench.cache import Cache, content_key
 from bench.compress.method import Request
 from bench.errors import UsageError
 from bench.networks import Network
-from bench.networks.count import count, examples
+from bench.networks.count import counts, examples
 from bench.records import Progress
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Learner:
     def _threads(self) -> Iterator[None]:
         import torch
 
-        before, counted = torch.get_num_threads(), count(self.network, self.cache)
+        before, counted = torch.get_num_threads(), counts(self.network, self.cache)
         if self.network.twin or (counted and counted.macs < _SMALL_MACS):
             torch.set_num_threads(1)
         try:

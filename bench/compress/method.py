@@ -131,7 +131,8 @@ class Method(Protocol):
 
 
 class Ordinary:
-    """What most methods have in common: one form, no target, and modules that every runtime can export."""
+    """What most methods have in common: one form, no target, modules that every runtime can export, and packages in
+    safetensors, where whatever has two axes or more counts as kept."""
 
     executions: tuple[str, ...] = ("stock",)
     suffix = ".safetensors"
@@ -147,6 +148,18 @@ class Ordinary:
 
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
         raise NotImplementedError
+
+    def size(self, network: Network, package: bytes) -> Size:
+        from bench.compress import tensors
+
+        ordinary = tensors.lasting(module_of(network, self))
+        wide = sum(tensor.numel() for tensor in ordinary.values() if tensors.is_weight(tensor))
+        return Size(
+            kept={name: one.numel() for name, one in tensors.unpack(package).items() if one.dim() >= 2},
+            parameters=sum(tensor.numel() for tensor in ordinary.values() if tensor.requires_grad),
+            float32_bytes=(whole := len(tensors.pack(ordinary))),
+            float16_bytes=whole - 2 * wide,
+        )
 
     def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
         module = self.restored(network, package, execution)

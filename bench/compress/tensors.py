@@ -17,6 +17,11 @@ def lasting(module: nn.Module) -> dict[str, Tensor]:
     return found | {name: buffer for name, buffer in module.named_buffers() if name in state}
 
 
+def is_weight(tensor: Tensor) -> bool:
+    """Whether it has two axes or more, unlike biases and what norms have."""
+    return tensor.dim() >= 2 and tensor.is_floating_point()
+
+
 def pack(tensors: dict[str, Tensor]) -> bytes:
     """The file's bytes. Raises CorruptData for a tensor with values that are not finite."""
     for name, tensor in tensors.items():

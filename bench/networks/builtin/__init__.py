@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import ToolMissing, UsageError
 from bench.networks.network import Network, parse_inputs
-from bench.records import Preprocess, Record, Task
+from bench.preprocess import Preprocess
+from bench.records import Record, Task
 
 if TYPE_CHECKING:
     from torch import nn
