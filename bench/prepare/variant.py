@@ -106,7 +106,7 @@ class Job:
     def module(self) -> nn.Module:
         """The eager network, which is what every runtime's answers are compared with."""
         if self.method is None:
-            return self._learner().ordinary(self.request) if self.network.learns else self.network.build()
+            return self._learner().ordinary(self.request)
         package = self.package()
         assert package is not None
         return self.method.restored(self.network, package, self.execution)
@@ -133,7 +133,8 @@ class Job:
 
     def _learner(self) -> Learner:
         request = self.request
-        needs_data = self.network.learns or not request.one_shot or request.fine_tune > 0
+        looks = request.fine_tune > 0 or request.budget == "sensitivity"
+        needs_data = self.network.learns or not request.one_shot or looks
         return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
 
 

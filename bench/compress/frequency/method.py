@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, file_of, own_sources
-from bench.compress.method import Destination, Exported, Network, Request, Size, module_of
+from bench.compress.method import Destination, Exported, Request, Size, module_of
 from bench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
+    from bench.networks import Network
 
 BUDGETS = ("uniform", "energy", "sensitivity")
 
@@ -117,8 +118,8 @@ class FrequencyRegularization:
         if execution in ("auto", "resident"):
             choice: frequency.Choice = "cheapest" if execution == "auto" else "all"
             graph.write(frequency.rewrite(frequency.read(shared), shape, choice).graph, files["graph"])
-        told = "resident" if execution == "auto" else execution
-        return Exported(tuple(file_of(path, role) for role, path in files.items()), "frq", told)
+        form = "resident" if execution == "auto" else execution
+        return Exported(tuple(file_of(path, role) for role, path in files.items()), "frq", form)
 
 
 METHOD = FrequencyRegularization()
