@@ -63,9 +63,8 @@ def listening(serve: Callable[[socket.socket], None], patience_s: float = 20) ->
         listener = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
 
         def one(conn: socket.socket) -> None:
-            with conn:
-                with suppress(OSError, ValueError):
-                    serve(conn)
+            with conn, suppress(OSError, ValueError):
+                serve(conn)
 
         def accept() -> None:
             while True:
