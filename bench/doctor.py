@@ -34,11 +34,11 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
     """The checks, in the order in which one depends on the other; those that depend on a bad one are left out."""
     yield from _tools(cache)
     try:
-        listed = server.devices()
+        listed, version = server.devices(), server.version()
     except BenchError as error:
         yield Check("adb server", "bad", error.what, error.fix)
         return
-    yield Check("adb server", "ok", f"{server.version()} at {server.host}:{server.port}")
+    yield Check("adb server", "ok", f"{version} at {server.host}:{server.port}")
     if not listed:
         yield Check(
             "devices",
@@ -66,7 +66,12 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
         "" if fits else f"The native runner is built for {', '.join(ABIS)}.",
     )  # fmt: skip
     if room.status:
-        yield Check("folder", "bad", f"{FOLDER}: {clean(room.stderr or room.stdout)}", "The shell user must be able to write there.")
+        yield Check(
+            "folder",
+            "bad",
+            f"{FOLDER}: {clean(room.stderr or room.stdout)}",
+            "The shell user must be able to write there.",
+        )
     else:
         free = free_bytes(transport)
         low = free is not None and free < 500_000_000
