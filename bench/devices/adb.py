@@ -21,7 +21,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fi
 
 from bench.devices import adb_states, adb_streams
 from bench.devices.adb_streams import exactly, left
-from bench.devices.transport import Completed, free_bytes, quoted
+from bench.devices.transport import OUTPUT_MAX, Completed, free_bytes, quoted
 from bench.devices.words import clean
 from bench.errors import (
     BenchError,
@@ -39,8 +39,6 @@ from bench.errors import (
 FOLDER = "/data/local/tmp/bench"
 PATIENCE_S = 30.0
 """Seconds within which an adb server has to answer a question or to open a connection to a device."""
-_OUTPUT_MAX = 64 << 20
-"""Bytes that a command may print."""
 
 
 @dataclass(frozen=True)
@@ -284,12 +282,12 @@ class AdbTransport:
     def _collect(self, conn: socket.socket, marked: adb_streams.Marked, end: float) -> bytes:
         """Hand on stdout as it comes; returns stderr."""
         stderr: list[bytes] = []
-        room = _OUTPUT_MAX
+        room = OUTPUT_MAX
         for stream, data in adb_streams.packets(conn, end) if self._v2 else adb_streams.plain(conn, end):
             room -= len(data)
             if room < 0:
                 raise RunnerFailed(
-                    f"a command on {self._serial} printed more than {_OUTPUT_MAX >> 20} MiB and was stopped"
+                    f"a command on {self._serial} printed more than {OUTPUT_MAX >> 20} MiB and was stopped"
                 )
             if stream == 1:
                 marked.feed(data)
