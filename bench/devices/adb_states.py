@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from bench.devices.words import clean
 from bench.errors import BenchError, DeviceOffline, TransportBroken, Unauthorized
 
@@ -45,7 +47,7 @@ def state_error(serial: str, state: str) -> BenchError:
     for known, (kind, what, fix) in _ADVICE.items():
         # adb adds to "no permissions" why, and a link.
         if state == known or state.startswith(f"{known} "):
-            return kind(f"{serial} {what}", fix.format(serial=serial))
+            return kind(f"{serial} {what}", fix.format(serial=shlex.quote(serial)))
     return DeviceOffline(
         f"{serial} is in the state {clean(state)!r}, which is not known here",
         "Restart the phone, or run `adb reconnect`; then run the same command again.",

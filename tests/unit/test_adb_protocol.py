@@ -189,6 +189,12 @@ def test_every_state_has_its_own_advice(state: str, error: type[BenchError], wha
     assert caught.value.what.isprintable()
 
 
+def test_advice_can_be_pasted_into_a_shell() -> None:
+    with server(f"{WIRELESS}\trecovery\n") as found, pytest.raises(DeviceOffline) as caught:
+        found.choose(None)
+    assert f"adb -s '{WIRELESS}' reboot" in caught.value.fix
+
+
 @pytest.mark.parametrize(
     ("said", "error", "what"),
     [
