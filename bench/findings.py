@@ -58,12 +58,12 @@ ADVICE: dict[CaveatKind, Advice] = {
     "no-interval": Advice(
         "unusable",
         "fewer than 3 launches: no interval",
-        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
+        "Set launches (for the reference: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-launches": Advice(
         "care",
         "fewer launches than the protocol asks for",
-        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
+        "Set launches (for the reference: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-iterations": Advice(
         "care",

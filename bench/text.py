@@ -19,7 +19,7 @@ _ASCII = str.maketrans(
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """`text` with each character that acts instead of being seen as an escape, e.g. `\\x1b`; `lines` keeps line ends."""
+    """`text` with each character that acts instead of being seen as an escape (`\\x1b`); `lines` keeps line ends."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(c) if unicodedata.category(c) in _UNSEEN and not (lines and c == "\n") else c for c in text)
