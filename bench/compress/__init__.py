@@ -1,1 +1,83 @@
-"""Ways to make a network small. Frequency Regularization is the first."""
+"""Making networks smaller: an open set of methods. Adding one is a folder and a line in METHODS.
+
+Third parties add theirs by an entry point in the group `fr_bench.methods`, which names a `method.Method`.
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib import metadata
+from typing import NamedTuple, cast
+
+from bench.compress.method import Method
+from bench.errors import UnknownName, UsageError
+
+METHODS: dict[str, str] = {
+    "fr": "bench.compress.frequency.method:METHOD",
+    "half": "bench.compress.half.method:METHOD",
+}
+"""Where each member is, as an entry point says it."""
+GROUP = "fr_bench.methods"
+BASELINE = "baseline"
+"""The short name of the ordinary network, which no method has changed."""
+
+
+class Description(NamedTuple):
+    """What a short name says of a variant. `method` is None for the ordinary network."""
+
+    method: str | None
+    execution: str
+    target: str | None
+
+
+def names() -> tuple[str, ...]:
+    """Every method, bench's own first."""
+    return tuple(dict.fromkeys((*METHODS, *(point.name for point in metadata.entry_points(group=GROUP)))))
+
+
+@cache
+def method(name: str) -> Method:
+    """The method of that name. Raises UnknownName, and UsageError for a third party's that cannot be loaded."""
+    if name in METHODS:
+        module, _, member = METHODS[name].partition(":")
+        return cast(Method, getattr(importlib.import_module(module), member))
+    for point in metadata.entry_points(group=GROUP, name=name):
+        try:
+            return cast(Method, point.load())
+        except Exception as error:  # of any kind: a stranger's code is imported
+            raise UsageError(
+                f"the method {name} of {point.value} cannot be loaded: {type(error).__name__}: {error}",
+                "Update or uninstall the package that it comes with.",
+            ) from error
+    raise UnknownName.of("method", name, names())
+
+
+def short_names() -> tuple[str, ...]:
+    """Every name that `described` understands, without targets."""
+    found = [BASELINE]
+    for name in names():
+        forms = method(name).executions
+        found += [name, *(f"{name}-{form}" for form in forms if len(forms) > 1)]
+    return tuple(found)
+
+
+def described(short: str) -> Description:
+    """The variant that a short name stands for: `baseline`, a method, or a method in one of its forms, and after a
+    colon the target, e.g. `fr`, `fr-resident`, `fr-auto:20x`, `half`. Raises UnknownName and UsageError."""
+    name, colon, target = short.partition(":")
+    if colon and not target:
+        raise UsageError(f"{short!r} has no target after its colon", "Write e.g. fr-auto:20x, or leave the colon out.")
+    if name == BASELINE:
+        if colon:
+            raise UsageError(f"{short!r}: the ordinary network has no target", f"Write {BASELINE}.")
+        return Description(None, "stock", None)
+    for known in names():
+        if name != known and not name.startswith(f"{known}-"):
+            continue
+        forms = method(known).executions
+        form = forms[0] if name == known else name[len(known) + 1 :]
+        if form in forms and (name == known or len(forms) > 1):
+            return Description(known, form, target or None)
+    raise UnknownName.of("variant", short, short_names())

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.devices.adb import FOLDER, AdbServer, AdbTransport
-from bench.devices.transport import Payload, deploy
+from bench.devices.deployment import Payload, deploy
 from bench.errors import (
     DeadlineExceeded,
     DeviceOffline,
