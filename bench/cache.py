@@ -11,6 +11,8 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from bench.records import ArtifactFile
+
 _BENCH = Path(__file__).parent
 
 
@@ -18,6 +20,11 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def file_of(path: Path, role: str) -> ArtifactFile:
+    """A finished file of an artifact with its hash; in the record its path is its name, within the artifact's folder."""
+    return ArtifactFile(role=role, path=Path(path.name), sha256=sha256_file(path), bytes=path.stat().st_size)
 
 
 def content_key(*parts: str | bytes | Path) -> str:

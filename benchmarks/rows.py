@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.compressing import learner
+
 from bench import terminal
 from bench.cache import Cache
 from bench.compress.frequency.method import BUDGETS, METHOD
 from bench.compress.method import Request
 from bench.compress.result import Compressed, compressed
-from bench.compressing import learner
 
 ORDINARY = 98.78
 """Top-1 of the uncompressed LeNet-5 in the publication (all 60,000 digits), in percent."""

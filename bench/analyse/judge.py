@@ -20,9 +20,9 @@ def by_subject(frame: pd.DataFrame, answers: Mapping[str, Answers]) -> dict[Subj
     """The answers of each subject's accuracy trial that did not fail; `answers` are by the trial's id."""
     rows = frame[(frame["pass"] == "accuracy") & (frame["status"] != "failed")].drop_duplicates("trial")
     found = {}
-    for row in rows.itertuples():
-        if row.trial in answers:
-            found[Subject(**{name: getattr(row, name) for name in Subject.model_fields})] = answers[row.trial]
+    for row in rows.to_dict("records"):
+        if (trial := str(row["trial"])) in answers:
+            found[Subject.model_validate({name: row[name] for name in Subject.model_fields})] = answers[trial]
     return found
 
 
@@ -41,7 +41,11 @@ def judge(answered: Mapping[Subject, Answers], run: RunRecord) -> Iterator[Summa
                 found[metric] = Estimate(max(worst), None, len(facts[metric]))
         for metric, estimate in found.items():
             # Weights that nobody trained are never right or wrong.
-            if METRICS[metric].better != "equal" and metric not in FIDELITY and (subject.model, subject.variant) in untrained:
+            if (
+                METRICS[metric].better != "equal"
+                and metric not in FIDELITY
+                and (subject.model, subject.variant) in untrained
+            ):
                 continue
             figures = _statistics(estimate)
             yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, caveats)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench import compress, networks, runtimes
+from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.measure import order
+from bench.networks.count import counts
 from bench.networks.network import Network
 from bench.plan import Case, Plan, Variant
+from bench.prepare.variant import request_of
 from bench.records import Precision
 
 MACS_PER_SECOND = 20e9
@@ -33,13 +36,10 @@ class Asked(NamedTuple):
         """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here first."""
         return tuple(dict.fromkeys((*self.plan.desktop, *self.runtimes_on_phones())))
 
-
     def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
         """Names of the runtimes that measure each variant of a case, by the variant's label."""
         here = [name for name in self.plan.desktop if can_run(self.networks[case.label], name)]
-        return {
-            v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()
-        }
+        return {v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()}
 
 
 class Outline(NamedTuple):
@@ -76,14 +76,19 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
     """The variant with its method and form instead of a shorthand. Raises UnknownName, UsageError."""
     full = variant
     if variant.name is not None:
-        method, execution = compress.described(variant.name)
+        method, execution, target = compress.described(variant.name)
         if variant.method not in (None, method):
             raise UsageError(
                 f"variant {variant.label} of {case.label} names the method {variant.method}, and {variant.name} is of "
                 f"{method}",
                 "Leave one of them out.",
             )
-        full = variant.model_copy(update={"method": method, "execution": variant.execution or execution})
+        full = variant.model_copy(update={
+                "method": method,
+                "execution": variant.execution or execution,
+                "target": variant.target or target,
+            }
+        )  # fmt: skip
     runtime = runtimes.runtime(full.runtime or plan.runtime)
     if "phone" not in runtime.places:
         raise UsageError(
@@ -105,7 +110,7 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             raise UsageError(
                 f"{full.method} has no form {full.execution!r}", f"It has {', '.join(method_of.executions)}."
             )
-        method_of.check(full.target)
+        method_of.check(request_of(full, network))
     return full
 
 
@@ -130,14 +135,15 @@ def can_run(network: Network, runtime: str) -> bool:
     return network.graph is None or not runtimes.runtime(runtime).reference
 
 
-def outline(asked: Asked) -> Outline:
+def outline(asked: Asked, cache: Cache) -> Outline:
     """What a checked plan asks for, on one phone and this host."""
     plan, where = asked.plan, entries(asked, ["phone"])
     trials = order.trials(plan, where)
     seconds, rows = {}, []
     for case in plan.cases:
         network = asked.networks[case.label]
-        seconds[case.label] = (network.macs() or 0) / MACS_PER_SECOND
+        counted = counts(network, cache)
+        seconds[case.label] = (counted.macs if counted else 0) / MACS_PER_SECOND
         p = plan.protocol_for(case.label)
         count = sum(trial.subject.model == case.label for trial in trials)
         shapes = " + ".join("×".join(map(str, tensor.shape)) for tensor in network.inputs)

@@ -28,14 +28,15 @@ class Row(NamedTuple):
     name: str = ""
     abis: tuple[str, ...] = ()
     ram_bytes: int | None = None
-    virtual: bool = False
+    virtual: bool | None = False
+    """None where nothing tells."""
 
     def cells(self) -> tuple[str, ...]:
-        what = f"{self.name} (virtual)" if self.virtual else self.name
+        mark = {True: " (virtual)", False: "", None: " (real or virtual: unknown)"}[self.virtual]
         return (
             self.serial,
             self.state,
-            what,
+            f"{self.name}{mark}",
             ", ".join(self.abis),
             units.size(self.ram_bytes) if self.ram_bytes else "",
         )
@@ -48,8 +49,9 @@ def connected(server: AdbServer) -> tuple[Row, ...]:
         row = Row(listed.serial, listed.state)
         if listed.state == "device":
             try:
-                device = facts.phone(listed.serial, facts.probe(server.choose(listed.serial)))
-                row = Row(listed.serial, "device", device.name, device.abis, device.ram_bytes, device.virtual)
+                device = facts.phone(listed.serial, facts.probe(server.choose(listed.address)))
+                virtual = None if device.facts.get("virtual") == "unknown" else device.virtual
+                row = Row(listed.serial, "device", device.name, device.abis, device.ram_bytes, virtual)
             except BenchError as error:
                 row = Row(listed.serial, error.what)
         rows.append(row)

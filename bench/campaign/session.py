@@ -24,7 +24,7 @@ from bench.findings import Findings
 from bench.measure import order, station, trial
 from bench.measure.station import Station
 from bench.prepare import Prepared
-from bench.records import Measurement, Progress, RunRecord
+from bench.records import Measurement, Progress, RunRecord, Trial
 from bench.results.folder import RunFolder, now
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
@@ -50,7 +50,7 @@ class Ready(NamedTuple):
     prepared: Mapping[str, Prepared]
 
     @property
-    def trials(self) -> tuple[order.Trial, ...]:
+    def trials(self) -> tuple[Trial, ...]:
         phones = [s.device.serial for s in self.stations if s.is_phone]
         return order.trials(self.asked.plan, entries(self.asked, phones))
 

@@ -12,9 +12,10 @@ from bench.cache import Cache
 from bench.devices import facts
 from bench.devices.adb import FOLDER, AdbServer
 from bench.devices.transport import free_bytes
+from bench.devices.words import clean
 from bench.errors import BenchError
 from bench.measure import gates
-from bench.runtimes.build import ABIS
+from bench.runtimes.ncnn.toolchain import ABIS
 
 CACHE_WANTED = 3_000_000_000
 """Bytes: ncnn's build tree for three ABIs, and the exported UNet."""
@@ -33,11 +34,11 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
     """The checks, in the order in which one depends on the other; those that depend on a bad one are left out."""
     yield from _tools(cache)
     try:
-        listed = server.devices()
+        listed, version = server.devices(), server.version()
     except BenchError as error:
         yield Check("adb server", "bad", error.what, error.fix)
         return
-    yield Check("adb server", "ok", f"{server.version()} at {server.host}:{server.port}")
+    yield Check("adb server", "ok", f"{version} at {server.host}:{server.port}")
     if not listed:
         yield Check(
             "devices",
@@ -55,26 +56,40 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
         yield Check("device", "bad", error.what, error.fix)
         return
     device = facts.phone(transport.serial, sections)
-    yield Check("device", "ok", f"{device.serial}: {device.name}, {device.os}{', virtual' if device.virtual else ''}")
+    kind = ", virtual" if device.virtual else ""
+    if device.facts.get("virtual") == "unknown":
+        kind = ", real or virtual: unknown"
+    yield Check("device", "ok", f"{device.serial}: {device.name}, {device.os}{kind}")
     fits = [abi for abi in device.abis if abi in ABIS]
     yield Check(
-        "ABI", "ok" if fits else "bad", ", ".join(device.abis) or "not told",
+        "ABI", "ok" if fits else "bad", ", ".join(device.abis) or "not reported",
         "" if fits else f"The native runner is built for {', '.join(ABIS)}.",
     )  # fmt: skip
     if room.status:
-        yield Check("folder", "bad", f"{FOLDER}: {room.stderr.strip()}", "The shell user must be able to write there.")
+        yield Check(
+            "folder",
+            "bad",
+            f"{FOLDER}: {clean(room.stderr or room.stdout)}",
+            "The shell user must be able to write there.",
+        )
     else:
         free = free_bytes(transport)
         low = free is not None and free < 500_000_000
-        found = "not told" if free is None else f"{units.size(free)} free at {FOLDER}"
+        found = "not reported" if free is None else f"{units.size(free)} free at {FOLDER}"
         yield Check("space", "warn" if low else "ok", found, "`bench clean` removes what bench left." if low else "")
-    doubts = gates.doubts(facts.conditions(sections))
-    yield Check(
-        "conditions",
-        "warn" if doubts else "ok",
-        "; ".join(doubts) or "fit to measure",
-        "Let it cool, or charge it." if doubts else "",
-    )
+    yield _conditions(facts.conditions(sections))
+
+
+def _conditions(conditions: facts.Conditions) -> Check:
+    """Whether the phone is fit to measure now, or nobody knows."""
+    if doubts := gates.doubts(conditions):
+        return Check("conditions", "warn", "; ".join(doubts), "Let it cool, or charge it.")
+    if unknown := gates.unknown(conditions):
+        return Check(
+            "conditions", "warn", f"unknown: the device does not report its {' and '.join(unknown)}",
+            "Watch the spread of its launches instead: nothing tells when it throttles.",
+        )  # fmt: skip
+    return Check("conditions", "ok", "fit to measure")
 
 
 def _tools(cache: Cache) -> Iterator[Check]:

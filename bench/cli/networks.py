@@ -20,10 +20,11 @@ from bench.compress.result import Compressed
 from bench.errors import UsageError
 from bench.files import replace
 from bench.prepare.compression import compression
+from bench.prepare.explanation import explained
 
 if TYPE_CHECKING:
     from bench.export.cost import Cost
-    from bench.exporting import Explained
+    from bench.export.frequency import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
@@ -48,7 +49,8 @@ def native_build(
 
     Example: `bench native build --abi arm64-v8a --abi armeabi-v7a`
     """
-    from bench.runtimes.build import build, host_abi
+    from bench.runtimes import host_abi
+    from bench.runtimes.ncnn.build import build
 
     built = []
     with terminal.watcher(quiet=quiet or as_json) as watcher:
@@ -94,7 +96,9 @@ def import_frereg(
 
 
 def compress(
-    model: Annotated[str, typer.Argument(help="A name, file.py:function, module:function or a file (docs/networks.md).")],
+    model: Annotated[
+        str, typer.Argument(help="A name, file.py:function, module:function or a file (docs/networks.md).")
+    ],
     target: Annotated[
         str | None,
         typer.Option(
@@ -164,6 +168,9 @@ def compress(
 
 def explain(
     package: Annotated[Path, typer.Argument(help="A .frq package.", metavar="MODEL.frq")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="The network it was made of, where that is not one of bench's.")
+    ] = None,
     input_size: Annotated[
         str | None,
         typer.Option("--input-size", help="Height and width; the network's own when left out.", metavar="HxW"),
@@ -176,7 +183,7 @@ def explain(
     Example: `bench explain unet.frq --input-size 320x480`
     """
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        layers = prepare.explained(package, size(input_size), watcher.stage(f"export {package.name}"))
+        layers = explained(package, model, size(input_size), watcher.stage(f"export {package.name}"))
     if as_json:
         print_json([asdict(layer) for layer in layers])
         return

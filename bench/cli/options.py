@@ -38,7 +38,9 @@ Model = Annotated[
 ]
 Variant = Annotated[
     list[str] | None,
-    typer.Option("--variant", help="Only this variant, e.g. fr-auto, half, or with a target fr-auto:20x; may be repeated."),
+    typer.Option(
+        "--variant", help="Only this variant, e.g. fr-auto, half, or with a target fr-auto:20x; may be repeated."
+    ),
 ]
 Threads = Annotated[list[int] | None, typer.Option("--threads", help="CPU threads; may be repeated.", min=1, max=64)]
 Launches = Annotated[int | None, typer.Option("--launches", help="Fresh processes per variant.", min=1)]
@@ -50,7 +52,9 @@ Weights = Annotated[
 ]
 Input = Annotated[
     list[str] | None,
-    typer.Option("--input", help="Shape of an input without the batch, e.g. 3x224x224; may be repeated.", metavar="SHAPE"),
+    typer.Option(
+        "--input", help="Shape of an input without the batch, e.g. 3x224x224; may be repeated.", metavar="SHAPE"
+    ),
 ]
 InputSize = Annotated[
     str | None,

@@ -120,7 +120,7 @@ def show_plan(
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
     wanted = _asked(plan_file, suite, changes)
-    outline, full = asked.outline(wanted), wanted.plan
+    outline, full = asked.outline(wanted, Cache()), wanted.plan
     if as_json:
         print_json({"plan": full.model_dump(mode="json"), **outline._asdict()})
         return

@@ -6,20 +6,17 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
-from importlib import metadata
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from bench.compress.method import Method
 from bench.errors import UnknownName, UsageError
+from bench.registry import Registry
 
-METHODS: dict[str, str] = {
-    "fr": "bench.compress.frequency.method:METHOD",
-    "half": "bench.compress.half.method:METHOD",
-}
-"""Where each member is, as an entry point says it."""
-GROUP = "fr_bench.methods"
+METHODS: Registry[Method] = Registry(
+    "method",
+    "fr_bench.methods",
+    {"fr": "bench.compress.frequency.method:METHOD", "half": "bench.compress.half.method:METHOD"},
+)
 BASELINE = "baseline"
 """The short name of the ordinary network, which no method has changed."""
 
@@ -34,24 +31,12 @@ class Description(NamedTuple):
 
 def names() -> tuple[str, ...]:
     """Every method, bench's own first."""
-    return tuple(dict.fromkeys((*METHODS, *(point.name for point in metadata.entry_points(group=GROUP)))))
+    return METHODS.names()
 
 
-@cache
 def method(name: str) -> Method:
-    """The method of that name. Raises UnknownName, and UsageError for a third party's that cannot be loaded."""
-    if name in METHODS:
-        module, _, member = METHODS[name].partition(":")
-        return cast(Method, getattr(importlib.import_module(module), member))
-    for point in metadata.entry_points(group=GROUP, name=name):
-        try:
-            return cast(Method, point.load())
-        except Exception as error:  # of any kind: a stranger's code is imported
-            raise UsageError(
-                f"the method {name} of {point.value} cannot be loaded: {type(error).__name__}: {error}",
-                "Update or uninstall the package that it comes with.",
-            ) from error
-    raise UnknownName.of("method", name, names())
+    """The method of that name. Raises UnknownName, and ToolMissing for a third party's that cannot be loaded."""
+    return METHODS[name]
 
 
 def short_names() -> tuple[str, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -34,7 +33,8 @@ def _pairs(network: nn.Module, inputs: Sequence[Tensor]) -> Iterator[tuple[str, 
     """Paths of a layer and the batch norm that is all that its output goes to."""
     try:
         traced = fx.symbolic_trace(network)
-        ShapeProp(traced).propagate(*inputs)
+        with torch.no_grad():
+            _Ranks(traced).run(*inputs)
     except Exception:  # of any kind: the forward of a stranger's network meets proxies instead of tensors
         return
     calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
@@ -49,10 +49,19 @@ def _pairs(network: nn.Module, inputs: Sequence[Tensor]) -> Iterator[tuple[str, 
             yield str(before.target), str(node.target)
 
 
+class _Ranks(fx.Interpreter):
+    """Notes how many axes each node's tensor has."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        answer = super().run_node(n)
+        n.meta["rank"] = answer.dim() if isinstance(answer, Tensor) else None
+        return answer
+
+
 def _foldable(layer: nn.Module, node: fx.Node) -> bool:
     if isinstance(layer, nn.Linear):
         # Of a sequence, a batch norm has the places as its channels.
-        return len(node.meta["tensor_meta"].shape) == 2
+        return bool(node.meta["rank"] == 2)
     return isinstance(layer, _CONVOLUTIONS) or (isinstance(layer, _TRANSPOSED) and layer.groups == 1)
 
 

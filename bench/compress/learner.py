@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key
-from bench.compress.method import Network, Request, sample
+from bench.compress.method import Request
 from bench.errors import UsageError
+from bench.networks import Network
+from bench.networks.count import counts, examples
 from bench.records import Progress
 
 if TYPE_CHECKING:
@@ -44,17 +46,12 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """A network that is to be compressed.
-
-    `learnt`: its weights were trained before, and `network.build` gives it with them. `data` is None where there is
-    nothing to train it with.
-    """
+    """A network that is to be compressed; `data` is None where there is nothing to train it with."""
 
     network: Network
     cache: Cache
     stage: Stage
     data: Data | None = None
-    learnt: bool = False
 
     @property
     def trainable(self) -> bool:
@@ -63,25 +60,22 @@ class Learner:
 
     @property
     def trained(self) -> bool:
-        """Whether the answers of `ordinary` mean something."""
-        return self.learnt or self.trainable
+        """Whether the answers of `ordinary` mean something: its weights are trained already, or are now."""
+        return self.network.trained or self.trainable
 
     def needed(self) -> Data:
-        """The data. Raises UsageError where there is none."""
+        """The data. Raises UsageError where there is none, and for a network with several inputs."""
+        if len(self.network.inputs) != 1:
+            raise UsageError(
+                f"{self.network.name} has {len(self.network.inputs)} inputs, and bench trains networks with one",
+                "Compress trained weights as they are: --one-shot --weights FILE.",
+            )
         if self.data is None:
             raise UsageError(
                 f"there is no data to train {self.network.name} with",
                 "Give --data FOLDER, or compress trained weights as they are: --one-shot --weights FILE.",
             )
         return self.data
-
-    def built(self, seed: int, *, form: Callable[[], nn.Module] | None = None) -> nn.Module:
-        """A module of the network, by default the ordinary one, its random initial weights those of `seed`."""
-        import torch
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return (form or self.network.build)()
 
     def ordinary(self, request: Request) -> nn.Module:
         """The ordinary network in evaluation mode: as it was trained before, else trained now by the request's seed and
@@ -91,12 +85,12 @@ class Learner:
         from bench.compress import training
         from bench.networks.settle import settle
 
-        network = self.built(request.seed).eval()
+        network = self.network.build(request.seed)
         if not self.trained:
-            settle(network, *sample(self.network))
-        if self.learnt or not self.trainable:
+            settle(network, *examples(self.network.inputs))
+        if self.network.trained or not self.trainable:
             return network
-        data, recipe = self.needed(), training.recipe(request.seed)
+        data, recipe = self.needed(), training.recipe(request.seed, self.network.task)
         recipe = with_epochs(recipe, min(recipe.epochs, request.epochs or recipe.epochs))
 
         def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
@@ -135,24 +129,13 @@ class Learner:
     def _threads(self) -> Iterator[None]:
         import torch
 
-        before = torch.get_num_threads()
-        if self.network.twin or self._macs() < _SMALL_MACS:
+        before, counted = torch.get_num_threads(), counts(self.network, self.cache)
+        if self.network.twin or (counted and counted.macs < _SMALL_MACS):
             torch.set_num_threads(1)
         try:
             yield
         finally:
             torch.set_num_threads(before)
-
-    def _macs(self) -> int:
-        """Multiply-adds of one inference."""
-        import numpy as np
-        import torch
-        from torch.utils.flop_counter import FlopCounterMode
-
-        inputs, _ = self.needed().train.read(np.arange(1))
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            self.network.build().eval()(torch.from_numpy(inputs))
-        return int(counter.get_total_flops()) // 2
 
 
 def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:

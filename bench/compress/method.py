@@ -5,7 +5,7 @@ This module does not import torch, and a member's does so only when it works: na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,50 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from bench.cache import Cache
     from bench.compress.learner import Learner
+    from bench.networks.network import Network
     from bench.records import ArtifactFile, WeightsFormat
-
-
-class Tensor(Protocol):
-    """One input of a network: the shape of one sample, and "float32" or "int32"; `bench.records.Tensor` is one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> str: ...
-
-
-class Network(Protocol):
-    """What a method needs to know of a network; `bench.networks.network.Network` is one.
-
-    `build` makes the ordinary network in evaluation mode. `learner`, where there is one, makes the form of it that
-    Frequency Regularization trains, and `twin` a narrower one of that form. `graph` is set for a network that has no
-    torch module. `sources` are everything that `build` depends on, for cache keys. `coefficients` is the default
-    target of Frequency Regularization.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def inputs(self) -> Sequence[Tensor]: ...
-    @property
-    def task(self) -> str: ...
-    @property
-    def build(self) -> Callable[[], nn.Module]: ...
-    @property
-    def learner(self) -> Callable[[], nn.Module] | None: ...
-    @property
-    def twin(self) -> Callable[[], nn.Module] | None: ...
-    @property
-    def graph(self) -> Path | None: ...
-    @property
-    def sources(self) -> tuple[Path | str | bytes, ...]: ...
-    @property
-    def coefficients(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -169,7 +131,8 @@ class Method(Protocol):
 
 
 class Ordinary:
-    """What most methods have in common: one form, no target, and modules that every runtime can export."""
+    """What most methods have in common: one form, no target, modules that every runtime can export, and packages in
+    safetensors, where whatever has two axes or more counts as kept."""
 
     executions: tuple[str, ...] = ("stock",)
     suffix = ".safetensors"
@@ -186,6 +149,18 @@ class Ordinary:
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
         raise NotImplementedError
 
+    def size(self, network: Network, package: bytes) -> Size:
+        from bench.compress import tensors
+
+        ordinary = tensors.lasting(module_of(network, self))
+        wide = sum(tensor.numel() for tensor in ordinary.values() if tensors.is_weight(tensor))
+        return Size(
+            kept={name: one.numel() for name, one in tensors.unpack(package).items() if one.dim() >= 2},
+            parameters=sum(tensor.numel() for tensor in ordinary.values() if tensor.requires_grad),
+            float32_bytes=(whole := len(tensors.pack(ordinary))),
+            float16_bytes=whole - 2 * wide,
+        )
+
     def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
         module = self.restored(network, package, execution)
         return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
@@ -199,16 +174,3 @@ def module_of(network: Network, method: Method | Ordinary) -> nn.Module:
             "Name the PyTorch network that the graph was made of.",
         )
     return network.build()
-
-
-def sample(network: Network, seed: int = 1) -> tuple[torch.Tensor, ...]:
-    """One seeded sample of each of the network's inputs: values in 0..1, or zeros where it takes integers."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    return tuple(
-        torch.zeros((1, *tensor.shape), dtype=torch.int32)
-        if tensor.dtype == "int32"
-        else torch.rand((1, *tensor.shape), generator=generator)
-        for tensor in network.inputs
-    )

@@ -87,7 +87,7 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
         accuracy_before=training.accuracy(learner.ordinary(request), test) if test and learner.trained else None,
         tested=len(test) if test else 0,
         source=learner.data.source if learner.data else "",
-        notes=() if learner.learnt or learner.data else (UNTRAINED,),
+        notes=() if learner.network.trained or learner.data else (UNTRAINED,),
     )
 
 

@@ -17,13 +17,18 @@ def lasting(module: nn.Module) -> dict[str, Tensor]:
     return found | {name: buffer for name, buffer in module.named_buffers() if name in state}
 
 
+def is_weight(tensor: Tensor) -> bool:
+    """Whether it has two axes or more, unlike biases and what norms have."""
+    return tensor.dim() >= 2 and tensor.is_floating_point()
+
+
 def pack(tensors: dict[str, Tensor]) -> bytes:
     """The file's bytes. Raises CorruptData for a tensor with values that are not finite."""
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CorruptData(
-                f"{name} holds values that are not finite numbers",
-                "The training diverged; take an earlier state of it.",
+                f"{name} holds values that are not finite",
+                "The training diverged; try another seed or an earlier state.",
             )
     return bytes(safetensors.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}))
 

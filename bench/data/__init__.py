@@ -1,8 +1,11 @@
 """Inputs for the networks: the user's own, or from packages that are installed. Nothing is downloaded."""
 
-from bench.data.dataset import Dataset, dataset
-from bench.preprocess import Preprocess
+from bench.data.dataset import Dataset, dataset, teaches
 from bench.data.readers import READERS, detect
+from bench.data.readers.folder import fingerprint
 from bench.data.samples import KINDS, SampleSet, samples
+from bench.preprocess import Preprocess
 
-__all__ = ["KINDS", "READERS", "Dataset", "Preprocess", "SampleSet", "dataset", "detect", "samples"]
+__all__ = [
+    "KINDS", "READERS", "Dataset", "Preprocess", "SampleSet", "dataset", "detect", "fingerprint", "samples", "teaches",
+]  # fmt: skip

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.errors import CorruptData, UsageError
 from bench.preprocess import Preprocess
-from bench.errors import CorruptData
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -75,6 +75,8 @@ class Pictures:
     items: Sequence[Item]
     preprocess: Preprocess
     shape: tuple[int, ...]
+    classes: int | None = None
+    """How many the network tells apart; other answers raise UsageError when they are read."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -110,14 +112,25 @@ class Pictures:
         return picture
 
     def _answer(self, item: Item) -> int | Integers:
-        if callable(item.answer):
-            height, width = self.shape[1:]
-            return self.preprocess.apply_mask(item.answer(), (height, width))
-        return UNLABELLED if item.answer is None else item.answer
+        if item.answer is None:
+            return UNLABELLED
+        height, width = self.shape[1:]
+        answer = self.preprocess.apply_mask(item.answer(), (height, width)) if callable(item.answer) else item.answer
+        if self.classes is not None and not 0 <= (largest := int(np.max(answer))) < self.classes:
+            raise impossible(str(largest), item.name, self.classes)
+        return answer
 
 
 _SHOWN = 5
 """Damaged pictures that an error names."""
+
+
+def impossible(label: str, name: str, classes: int) -> UsageError:
+    """The error for a `label`, of the picture `name`, that a network with so many `classes` cannot give."""
+    return UsageError(
+        f"label {label} of {name} is not one of the {classes} classes that the network tells apart, 0 to {classes - 1}",
+        "Correct the label, or name data with this network's classes.",
+    )
 
 
 def from_pixels(pixels: NDArray[np.uint8], labels: NDArray[np.integer[Any]], file: Path) -> list[Item]:

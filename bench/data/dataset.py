@@ -10,9 +10,9 @@ import numpy as np
 
 from bench.data import digits, vehicles
 from bench.data.collection import Part, Pictures
-from bench.preprocess import DEFAULT, Preprocess
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
+from bench.preprocess import DEFAULT, Preprocess
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +29,33 @@ class Dataset:
     classes: tuple[str, ...] | None = None
 
 
-def dataset(origin: Path | str, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Dataset:
+def dataset(
+    origin: Path | str, preprocess: Preprocess | None, shape: tuple[int, ...], *, classes: int | None = None
+) -> Dataset:
     """The data in a folder or file (a Path), or of a built-in kind, for a network with the input `shape` (C, H, W).
 
-    Drawn vehicles keep their own sizes, as a network that is convolutional throughout may have them. Raises UnknownName
+    `classes` is how many the network tells apart: a user's label beyond them is a UsageError when it is read. Drawn
+    vehicles keep their own sizes, as a network that is convolutional throughout may have them. Raises UnknownName
     (kind), UsageError (nothing to train on) and CorruptData.
     """
+    if len(shape) != 3:
+        raise UsageError(
+            f"pictures do not become an input of {'×'.join(map(str, shape))} values",
+            "bench trains networks that take one picture: channels × height × width.",
+        )
     if isinstance(origin, Path):
-        return _own(origin, preprocess, shape)
+        return _own(origin, preprocess, shape, classes)
     if origin not in _KINDS:
         raise UnknownName.of("kind of data to train on", origin, _KINDS)
     return _KINDS[origin](preprocess or DEFAULT, shape)
 
 
-def _own(path: Path, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Dataset:
+def teaches(origin: Path | str) -> bool:
+    """Whether there is something to train on: of the built-in kinds only some have answers."""
+    return isinstance(origin, Path) or origin in _KINDS
+
+
+def _own(path: Path, preprocess: Preprocess | None, shape: tuple[int, ...], classes: int | None) -> Dataset:
     collection = read(path)
     if collection.task is None:
         raise UsageError(f"{path} has no labels to learn from", "Name data with class folders, labels or masks.")
@@ -53,7 +66,7 @@ def _own(path: Path, preprocess: Preprocess | None, shape: tuple[int, ...]) -> D
             "Name a folder with train/ and test/, or one without either, which is then split.",
         )
     how = preprocess or collection.preprocess or DEFAULT
-    train, test = (Pictures(items, how, shape) for items in (collection.train, collection.test))
+    train, test = (Pictures(items, how, shape, classes) for items in (collection.train, collection.test))
     if collection.ready and preprocess:
         npz.check_range(train.read(np.arange(min(_LOOKED_AT, len(train)))).inputs, preprocess, path)
     source = f"{len(train):,} pictures to train on, {collection.source}"

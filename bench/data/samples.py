@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import digits, photos, vehicles
-from bench.data.collection import Integers, Pictures, balanced
-from bench.preprocess import DEFAULT, Preprocess
+from bench.data.collection import Integers, Pictures, balanced, impossible
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
+from bench.preprocess import DEFAULT, Preprocess
 from bench.records import Task, Tensor
 
 RANDOM_COUNT = 4
@@ -66,16 +66,12 @@ class SampleSet:
             place = outside[0]
             label = int(self.labels[tuple(place)])
             called = f" ({self.classes[label]})" if self.classes and 0 <= label < len(self.classes) else ""
-            raise UsageError(
-                f"label {label}{called} of {self._name(int(place[0]))} is not one of the {number} classes that the "
-                f"network tells apart, 0 to {number - 1}",
-                "Correct the label, or name data with this network's classes.",
-            )
-        if self.classes and task == "classification" and len(self.classes) < number:
+            raise impossible(f"{label}{called}", self._name(int(place[0])), number)
+        if self.classes and task == "classification" and len(self.classes) != number:
             raise UsageError(
                 f"the data has {len(self.classes)} classes ({', '.join(self.classes[:5])}, …) and the network tells "
                 f"{number} apart, so it is unknown which is which",
-                "Add the missing class folders, empty ones too, or name folders by the number of their class.",
+                "Have a folder for each class, empty if need be, or name folders by the number of their class.",
             )
 
     def _name(self, index: int) -> str:
@@ -201,7 +197,7 @@ def _pictures(
     return SampleSet(
         (inputs,),
         labels if collection.task else None,
-        f"{_part(len(items), total)} of {collection.source}" if len(items) < total else collection.source,
+        f"{len(items):,} of {collection.source}" if len(items) < total else collection.source,
         collection.classes,
         tuple(item.name for item in items),
         None if collection.ready else how,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from bench.data.collection import Batch
-from bench.preprocess import DEFAULT, Preprocess
 from bench.data.vehicle_body import HULL, MIDDLE, Camera, Colour, Face, Points, car
+from bench.preprocess import DEFAULT, Preprocess
 
 Bytes = NDArray[np.uint8]
 

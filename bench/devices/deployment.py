@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def deploy(
     if free is not None and free < 2 * needed:
         raise DiskFull(
             f"{transport.serial} has {free:,} bytes free at {folder}; {2 * needed:,} are wanted (twice the payload)",
-            f"Free some space there, or run `bench clean --device {transport.serial}`.",
+            f"Free some space there, or run `bench clean --device {shlex.quote(transport.serial)}`.",
         )
     # Programs first: one of them may be what checks the rest.
     for remote, payload in sorted(missing.items(), key=lambda item: not item[1].executable):

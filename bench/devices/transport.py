@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+OUTPUT_MAX = 64 << 20
+"""Bytes that a command may print before it is stopped."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -36,7 +39,7 @@ class Transport(Protocol):
 
     def run(self, argv: Sequence[str], *, deadline_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
         """Run a command to its end; each line of stdout is handed to `on_line` when it comes. When the deadline passes
-        the command is killed on the machine."""
+        the command is killed on the machine, and when it prints more than OUTPUT_MAX, which raises RunnerFailed."""
         ...
 
     def push(self, local: Path, remote: str, *, deadline_s: float) -> None:

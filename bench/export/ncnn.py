@@ -14,6 +14,7 @@ from bench.errors import ExportRefused
 from bench.export import graph, operators, pnnx, proof, torchscript
 from bench.export.eager import Answers, Array
 from bench.export.equivalents import Equivalents
+from bench.export.half import stored as stored_half
 from bench.records import Tensor
 
 
@@ -46,16 +47,19 @@ def _mark(tensor: Tensor) -> nn.Module:
 
 
 def export(
-    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers, folder: Path
-) -> None:
-    """Write graph.param and weights.bin of a network that answers `expected` to `samples`.
+    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers, folder: Path,
+    *, half: bool = False,
+) -> None:  # fmt: skip
+    """Write graph.param and weights.bin of a network that answers `expected` to `samples`. `half` stores weights as
+    float16 that lose nothing by it.
 
     The graph's inputs are called in0, in1, …, and its outputs out0, out1, …. Raises ToolMissing, and ExportRefused with
     the operator and the line of the user's source for what ncnn cannot do.
     """
     parsed, values = convert(network, inputs, samples, expected)
     graph.write(parsed, folder / "graph.param")
-    (folder / "weights.bin").write_bytes(graph.joined(parsed.blobs(), values))
+    weights = graph.joined(parsed.blobs(), values)
+    (folder / "weights.bin").write_bytes(stored_half(weights, parsed.blobs()) if half else weights)
 
 
 def convert(
@@ -77,9 +81,7 @@ def convert(
     return _unmarked(parsed, graph.split(converted.weights, parsed.blobs()))
 
 
-def _unmarked(
-    marked: graph.Graph, values: tuple[proof.Floats, ...]
-) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
+def _unmarked(marked: graph.Graph, values: tuple[proof.Floats, ...]) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
     """The graph without the layers that only marked the batch axis, and without their weights."""
     left = iter(values)
     weights = [(layer, [next(left) for _ in layer.blobs()]) for layer in marked.layers]
@@ -92,7 +94,11 @@ def _is_mark(layer: graph.Layer, blobs: Sequence[proof.Floats]) -> bool:
         return False
     match layer.type:
         case "Pooling" | "Pooling1D" | "Pooling3D":
-            return layer.parameters.get("1") == "1" and layer.parameters.get("4", "0") == "0" and layer.parameters.get("2", "1") == "1"
+            return (
+                layer.parameters.get("1") == "1"
+                and layer.parameters.get("4", "0") == "0"
+                and layer.parameters.get("2", "1") == "1"
+            )
         case "BatchNorm":
             return all((blob == neutral).all() for blob, neutral in zip(blobs, (1, 0, 1, 0), strict=True))
     return False

@@ -14,14 +14,15 @@ from torch import nn
 from bench import tolerance
 from bench.errors import ExportRefused
 from bench.export.eager import Answers
-from bench.records import Execution, Verified, WeightsFormat
+from bench.records import Verified, WeightsFormat
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
-RunNative = Callable[[Mapping[str, Path], WeightsFormat, Execution, Sequence[Array]], Sequence[Floats]]
+RunNative = Callable[[Mapping[str, Path], WeightsFormat, str, Sequence[Array]], Sequence[Floats]]
 """Runs the native runner here: files by role ("graph", "weights"), each input (N, *shape) → each output (N, *shape),
 or flat."""
+
 
 def check_finite(network: nn.Module) -> None:
     """Raise ExportRefused, with its name, for a parameter or buffer that holds NaN or infinity.
@@ -78,7 +79,7 @@ def compare(
 def verify(
     run_native: RunNative,
     files: Mapping[str, Path],
-    form: tuple[WeightsFormat, Execution],
+    form: tuple[WeightsFormat, str],
     samples: Sequence[Array],
     expected: Answers,
 ) -> tuple[Verified, ...]:

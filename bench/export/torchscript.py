@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from bench.errors import ExportRefused
 from bench.export import eager, proof
 from bench.export.eager import Answers, Array
 

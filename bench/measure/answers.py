@@ -89,11 +89,13 @@ def _flat(outputs: Values) -> Values:
 
 
 def _classification(outputs: Values, reference: Values, labels: NDArray[Any] | None) -> Facts:
-    chances, expected = (_chances(values, _are_chances(reference)) for values in (outputs, reference))
-    answer = chances.argmax(axis=1)
+    already = _are_chances(reference)
+    values, expected = _compared(outputs, already), _compared(reference, already)
+    answer = values.argmax(axis=1)
+    confidence = np.take_along_axis(_chances(outputs, already), answer[:, None], axis=1)[:, 0]
     found = {
         "answer": answer.astype(np.float64),
-        "confidence": chances.max(axis=1),
+        "confidence": confidence.clip(0, 1),
         "agrees": (answer == expected.argmax(axis=1)).astype(np.float64),
     }
     if labels is None:
@@ -103,12 +105,10 @@ def _classification(outputs: Values, reference: Values, labels: NDArray[Any] | N
             f"outputs of shape {outputs.shape} do not go with labels of shape {labels.shape}",
             "Classification outputs are samples × classes, with one label a sample.",
         )
-    if labels.min() < 0 or labels.max() >= chances.shape[1]:
-        raise CorruptData(f"labels from {labels.min()} to {labels.max()} are beyond {chances.shape[1]} classes")
-    # By the outputs, since the chances of very different ones are all 0.
-    order = outputs if outputs.shape[1] > 1 else chances
-    own = np.take_along_axis(order, labels[:, None], axis=1)
-    before = (order > own) | ((order == own) & (np.arange(order.shape[1]) < labels[:, None]))
+    if labels.min() < 0 or labels.max() >= values.shape[1]:
+        raise CorruptData(f"labels from {labels.min()} to {labels.max()} are beyond {values.shape[1]} classes")
+    own = np.take_along_axis(values, labels[:, None], axis=1)
+    before = (values > own) | ((values == own) & (np.arange(values.shape[1]) < labels[:, None]))
     return found | {"label": labels.astype(np.float64), "rank": before.sum(axis=1).astype(np.float64)}
 
 
@@ -116,6 +116,13 @@ def _are_chances(reference: Values) -> bool:
     if reference.min() < 0 or reference.max() > 1:
         return False
     return reference.shape[1] == 1 or bool(np.allclose(reference.sum(axis=1), 1, atol=1e-3))
+
+
+def _compared(outputs: Values, are_chances: bool) -> Values:
+    """Values (N, K, …), K ≥ 2, whose largest is the answer: one channel is compared with where its answer changes."""
+    if outputs.shape[1] > 1:
+        return outputs
+    return np.concatenate((np.full_like(outputs, 0.5 if are_chances else 0), outputs), axis=1)
 
 
 def _chances(outputs: Values, already: bool) -> NDArray[np.float64]:
@@ -139,7 +146,9 @@ def _segmentation(outputs: Values, reference: Values, labels: NDArray[Any] | Non
             "Segmentation outputs are samples × classes × height × width, with one label a pixel.",
         )
     already = _are_chances(reference)
-    ours, expected = (_classes(values, already).reshape(len(values), -1) for values in (outputs, reference))
+    ours, expected = (
+        _compared(values, already).argmax(axis=1).reshape(len(values), -1) for values in (outputs, reference)
+    )
     found = {"agrees": (ours == expected).mean(axis=1)}
     if labels is None:
         return found
@@ -150,12 +159,6 @@ def _segmentation(outputs: Values, reference: Values, labels: NDArray[Any] | Non
         for fact, pixels in (("both", a & b), ("ours", a), ("theirs", b)):
             found[fact + suffix] = pixels.sum(axis=1).astype(np.float64)
     return found
-
-
-def _classes(outputs: Values, are_chances: bool) -> NDArray[np.integer[Any]]:
-    if outputs.shape[1] == 1:
-        return (outputs[:, 0] > (0.5 if are_chances else 0)).astype(np.int64)
-    return np.asarray(outputs.argmax(axis=1))
 
 
 def _reconstruction(outputs: Values, targets: NDArray[Any]) -> Facts:

@@ -181,4 +181,3 @@ def fetched(
         raise RunnerFailed(f"{flat.size:,} output values came back; {count * sum(sizes):,} were expected")
     parts = np.split(flat.reshape(count, -1), np.cumsum(sizes)[:-1], axis=1)
     return tuple(part.reshape(count, *tensor.shape) for part, tensor in zip(parts, outputs, strict=True))
-

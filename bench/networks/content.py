@@ -10,7 +10,16 @@ from bench.errors import UsageError
 from bench.networks import onnx
 
 Kind = Literal[
-    "frq", "safetensors", "state dict", "torchscript", "pt2", "onnx", "ncnn", "binary ncnn", "empty", "unknown"
+    "frq",
+    "safetensors",
+    "state dict",
+    "torchscript",
+    "pt2",
+    "onnx",
+    "ncnn",
+    "binary ncnn",
+    "damaged archive",
+    "unknown",
 ]
 _WORDS: dict[Kind, str] = {
     "frq": "a .frq package",
@@ -21,8 +30,8 @@ _WORDS: dict[Kind, str] = {
     "onnx": "an ONNX network",
     "ncnn": "an ncnn graph (.param)",
     "binary ncnn": "a binary ncnn graph (.param.bin)",
-    "empty": "an empty file",
-    "unknown": "not a file that bench knows",
+    "damaged archive": "a damaged or incomplete archive",
+    "unknown": "neither a network nor weights",
 }
 _NCNN = 7767517
 """The number that an ncnn graph begins with, in text or in four bytes."""
@@ -39,8 +48,6 @@ def kind(path: Path) -> Kind:
         raise UsageError(f"there is no file {path}", "Check the path.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Check the path and its permissions.") from None
-    if not head:
-        return "empty"
     if head.startswith(b"FRQ"):
         return "frq"
     if head.startswith(b"PK\x03\x04"):
@@ -62,7 +69,7 @@ def _archive(path: Path) -> Kind:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return "unknown"
+        return "damaged archive"
     inner = {name.partition("/")[2] for name in names} | set(names)
     if any(name.startswith("code/") for name in inner):
         return "torchscript"
@@ -74,5 +81,5 @@ def _archive(path: Path) -> Kind:
 
 
 def words(kind: Kind) -> str:
-    """The kind in words, for messages."""
+    """The kind in words, after "is"."""
     return _WORDS[kind]

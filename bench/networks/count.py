@@ -30,14 +30,14 @@ class Counted(NamedTuple):
     outputs: tuple[Tensor, ...]
 
 
-def count(network: Network, cache: Cache) -> Counted | None:
+def counts(network: Network, cache: Cache) -> Counted | None:
     """The counts of a network at its inputs, from the cache where they were made before; None for a ready graph, which
     has no module to count."""
     if network.graph:
         return None
 
     def make(folder: Path) -> None:
-        found = counted(network.build(), network.inputs)
+        found = count(network.build(), network.inputs)
         outputs = [output.model_dump() for output in found.outputs]
         (folder / "counts.json").write_text(json.dumps([found.parameters, found.macs, outputs]), encoding="utf-8")
 
@@ -48,7 +48,7 @@ def count(network: Network, cache: Cache) -> Counted | None:
     return Counted(parameters, macs, tuple(Tensor.model_validate(output) for output in outputs))
 
 
-def counted(module: nn.Module, inputs: Sequence[Tensor]) -> Counted:
+def count(module: nn.Module, inputs: Sequence[Tensor]) -> Counted:
     """Of a module in evaluation mode. Raises UsageError when it does not take these inputs, or its outputs are not
     tensors of one sample each."""
     from torch.utils.flop_counter import FlopCounterMode

@@ -42,6 +42,8 @@ def network(path: Path, inputs: Sequence[Tensor] | None) -> Network:
             f"{path} is {content.words(kind)}: weights without the network that they belong to",
             f"Give it with --weights {path}, and the network's own code as --model: net.py:build.",
         )
+    if kind == "damaged archive":
+        raise CorruptData(f"{path} is {content.words(kind)}", "Copy or export it again.")
     if kind == "binary ncnn":
         raise UsageError(
             f"{path} is {content.words(kind)}, which has no names", "Give the text form: the .param beside it."

@@ -83,15 +83,24 @@ def _bound(found: Any, arguments: Mapping[str, Any], reference: str) -> Callable
         if arguments:
             raise UsageError(f"{reference} is a module already and takes no arguments", "Leave the arguments out.")
         return lambda: copy.deepcopy(found)
-    with contextlib.suppress(ValueError):  # of functions that do not tell what they take
-        try:
-            inspect.signature(found).bind(**arguments)
-        except TypeError as error:
-            raise UsageError(
-                f"{reference} takes {inspect.signature(found)}: {error}",
-                "Give its arguments in a plan, as [cases.arguments], or write a function without any.",
-            ) from None
+    check_arguments(found, arguments, reference)
     return lambda: found(**arguments)
+
+
+def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], reference: str) -> None:
+    """Raises UsageError unless `function`, which messages call `reference`, takes these arguments."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of functions that do not tell what they take
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        plain = (str(p.replace(annotation=inspect.Parameter.empty)) for p in signature.parameters.values())
+        raise UsageError(
+            f"{reference} takes ({', '.join(plain)}): {error}",
+            "Give its arguments in a plan, as [cases.arguments], or name a function that needs none.",
+        ) from None
 
 
 def _file(path: Path, reference: str) -> ModuleType:

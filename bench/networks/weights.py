@@ -31,9 +31,12 @@ _NAMED = 3
 _SAVE = "Save the network's state dict: torch.save(network.state_dict(), FILE)."
 
 
-def check_finite(network: nn.Module, what: str) -> None:
-    """Raises CorruptData, naming the first tensor, when a parameter or buffer of `network` has NaN or infinity."""
-    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+def check_finite(weights: nn.Module | Mapping[str, Tensor], what: str) -> None:
+    """Raises CorruptData, naming the first tensor, when one of `weights` has NaN or infinity: of a network's parameters
+    and buffers, or of tensors by name. `what` begins the sentence."""
+    if isinstance(weights, nn.Module):
+        weights = dict((*weights.named_parameters(), *weights.named_buffers()))
+    for name, tensor in weights.items():
         if isinstance(tensor, nn.UninitializedParameter | nn.UninitializedBuffer) or not tensor.is_floating_point():
             continue
         if not bool(tensor.isfinite().all()):
@@ -66,12 +69,13 @@ def load(network: nn.Module, path: Path) -> str:
     elif kind in ("state dict", "safetensors"):
         state, words = _state(path) if kind == "state dict" else (_safetensors(path), ["safetensors"])
         note = _fill(network, state, words, path)
+    elif kind == "damaged archive":
+        raise CorruptData(f"{path} is {content.words(kind)}", _SAVE)
     else:
         raise UsageError(
-            f"{path} is {content.words(kind)}, not a state dict",
+            f"{path} is {content.words(kind)}, and not a state dict",
             "Give a whole network as the network itself; --weights takes a state dict (.pt, .safetensors) or a .frq.",
         )
-    check_finite(network, str(path))
     return note
 
 
@@ -145,18 +149,21 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], words: list[str], pat
             f"{path} is a state dict of another network: " + "\n".join(lines),
             "Give weights that were saved from this very network.",
         )
-    casts = set()
+    casts, taken = set(), {}
     for key, tensor in wanted.items():
-        if key not in named:
+        given = named.get(key)
+        if given is None:
             continue
-        given = named[key]
-        if given.is_complex() or given.is_floating_point() != tensor.is_floating_point():
-            raise UsageError(f"{key} of {path} is {given.dtype}, where the network has {tensor.dtype}", _SAVE)
-        if given.dtype != tensor.dtype:
+        other = given.is_complex() or given.is_floating_point() != tensor.is_floating_point()
+        if other and not _IGNORED.search(key):
+            raise UsageError(f"{key} of {path} is {_dtype(given)}, where the network has {_dtype(tensor)}", _SAVE)
+        if given.dtype != tensor.dtype and not other:
             casts.add(f"{_dtype(given)} → {_dtype(tensor)}")
-        tensor.copy_(given.to_dense() if given.is_sparse else given)
-    taken = sum(key in named for key in wanted)
-    notes = [f"{taken} tensors", *([f"prefix `{prefix}` removed"] if prefix else []), *sorted(casts)]
+        taken[key] = given.to_dense().to(tensor.dtype)
+    check_finite(taken, str(path))
+    for key, values in taken.items():
+        wanted[key].copy_(values)
+    notes = [f"{len(taken)} tensors", *([f"prefix `{prefix}` removed"] if prefix else []), *sorted(casts)]
     if outside:
         notes.append(f"not used: {_listed(outside)}")
     return f"{' in '.join(reversed(words))} → {', '.join(notes)}"
@@ -205,6 +212,7 @@ def _load_package(network: nn.Module, path: Path) -> str:
 
     read = package.read(path.read_bytes())
     plain = layers.decoded(restore.restored(network, read))
+    check_finite(plain, str(path))
     for name, part in _leaves(network):
         source = plain.get_submodule(name)
         if isinstance(part, nn.BatchNorm2d) and isinstance(source, norms.PerChannel):

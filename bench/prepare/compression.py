@@ -19,8 +19,8 @@ def learner_of(
     network: Network, data: Data | None, cache: Cache, stage: Callable[[str], Progress], *, needs_data: bool = True
 ) -> Learner:
     """The network with what it can learn from, where there is any. Raises UsageError, CorruptData."""
-    found = to_learn(network, data) if needs_data or data else None
-    return Learner(network, cache, stage, found, learnt=network.trained)
+    found = to_learn(network, data) if needs_data else None
+    return Learner(network, cache, stage, found)
 
 
 def compression(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cache import Cache, content_key, own_sources, sha256_file
+from bench.errors import UsageError
 from bench.networks.network import Network
 from bench.plan import Data
 from bench.records import ArtifactFile, SamplesRecord
@@ -82,9 +83,16 @@ def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
 
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
-    found = data.dataset(path or network.data, preprocess, network.shape) if path or network.data else None
-    if found is None:
+    origin = path or network.data
+    if origin is None or (path is None and not data.teaches(origin)):
         return None
+    found = data.dataset(origin, preprocess, network.shape)
+    if network.task not in (found.task, "other"):
+        if path is None:
+            return None  # its own samples are to be looked at, not to learn from
+        raise UsageError(
+            f"{path} is for {found.task}, and {network.name} does {network.task}", "Name data for this network."
+        )
     return ToLearn(found.train, found.test, found.source, data_key(network, asked))
 
 

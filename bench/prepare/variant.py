@@ -69,12 +69,7 @@ class Job:
 
     @property
     def request(self) -> Request:
-        effort = self.variant.effort
-        one_shot = effort.one_shot if effort.one_shot is not None else not self.network.learns
-        return Request(
-            target=self.variant.target, seed=effort.seed, epochs=effort.epochs, budget=effort.budget,
-            one_shot=one_shot, fine_tune=effort.fine_tune, seeded=not self.trained,
-        )  # fmt: skip
+        return request_of(self.variant, self.network)
 
     @property
     def trained(self) -> bool:
@@ -82,15 +77,18 @@ class Job:
         return self.network.trained or self.network.learns or self.given is not None
 
     @cached_property
-    def key(self) -> str:
-        """Of everything that determines the variant's weights."""
+    def weights_key(self) -> str:
+        """Of everything that determines the variant's weights, which all its forms share."""
         made = sha256_file(self.given) if self.given else repr(self.request) if self.method else ""
-        name = self.variant.method or ""
         data = data_key(self.network, self.case.data) if self.network.learns or self.method else ""
         sources = own_sources("networks", "compress", "prepare")
-        return content_key(
-            *self.network.sources, name, made, self.execution, data, metadata.version("torch"), *sources
-        )
+        name = self.variant.method or ""
+        return content_key(*self.network.sources, name, made, data, metadata.version("torch"), *sources)
+
+    @property
+    def key(self) -> str:
+        """Of everything that determines what the variant computes."""
+        return content_key(self.weights_key, self.execution, repr(self.network.inputs))
 
     def package(self) -> bytes | None:
         """The package of the variant's weights; None for the ordinary network. Raises what the method raises."""
@@ -103,12 +101,12 @@ class Job:
         def make(folder: Path) -> None:
             (folder / "package").write_bytes(method.compress(self._learner(), self.request))
 
-        return (self.cache.build("packages", self.key, make) / "package").read_bytes()
+        return (self.cache.build("packages", self.weights_key, make) / "package").read_bytes()
 
     def module(self) -> nn.Module:
         """The eager network, which is what every runtime's answers are compared with."""
         if self.method is None:
-            return self._learner().ordinary(self.request) if self.network.learns else self.network.build()
+            return self._learner().ordinary(self.request)
         package = self.package()
         assert package is not None
         return self.method.restored(self.network, package, self.execution)
@@ -120,8 +118,7 @@ class Job:
         folder = self.cache.build("references", content_key(self.key, self.shown.key), self._reference)
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
-        with np.load(folder / "answers.npz") as stored:
-            values = tuple(stored[tensor.name] for tensor in outputs)
+        values = tuple(np.load(folder / f"{tensor.name}.npy") for tensor in outputs)
         return Answers(outputs, tuple(about["places"]), values)
 
     def _reference(self, folder: Path) -> None:
@@ -129,14 +126,27 @@ class Job:
 
         with one_thread():
             found = eager.answers(self.module(), self.shown.read())
-        np.savez(folder / "answers.npz", **{t.name: v for t, v in zip(found.outputs, found.values, strict=True)})
+        for tensor, values in zip(found.outputs, found.values, strict=True):
+            np.save(folder / f"{tensor.name}.npy", values)
         about = {"outputs": [tensor.model_dump() for tensor in found.outputs], "places": list(found.places)}
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     def _learner(self) -> Learner:
         request = self.request
-        needs_data = self.network.learns or not request.one_shot or request.fine_tune > 0
+        looks = request.fine_tune > 0 or request.budget == "sensitivity"
+        needs_data = self.network.learns or not request.one_shot or looks
         return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
+
+
+def request_of(variant: Variant, network: Network) -> Request:
+    """What a variant asks of its method. Where the plan leaves it open, networks that bench has a training for are
+    trained, and others are compressed as they are."""
+    effort = variant.effort
+    one_shot = effort.one_shot if effort.one_shot is not None else not network.learns
+    return Request(
+        target=variant.target, seed=effort.seed, epochs=effort.epochs, budget=effort.budget, one_shot=one_shot,
+        fine_tune=effort.fine_tune, seeded=not (network.trained or network.learns),
+    )  # fmt: skip
 
 
 def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, ArtifactFile, int], Sequence[Any]]) -> Artifact:
@@ -153,7 +163,7 @@ def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, Artifact
         expected = job.reference()
         shown = Shown(job.shown.read(), expected)
         with one_thread():
-            made = _exported(job, runtime_name, shown, folder, key)
+            made = _exported(job, runtime_name, shown, folder)
         progress(0.7, "compare with torch")
         draft = _record(job, runtime_name, made, expected.outputs, folder)
         verified: tuple[Verified, ...] = ()
@@ -170,25 +180,24 @@ def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, Artifact
     return stored.model_copy(update=labels | {"files": _at(stored.files, folder)})
 
 
-def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path, key: str) -> Exported:
+def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Exported:
     runtime = runtimes.runtime(runtime_name)
     if job.method is None:
         files = runtime.export(job.module(), job.network.inputs, shown, folder)
         return Exported(files, "runtime", ORDINARY)
     package = job.package()
     assert package is not None
-    to = Destination(runtime, job.network.inputs, shown, folder, job.cache, key)
+    shared = content_key(job.weights_key, repr(job.network.inputs))
+    to = Destination(runtime, job.network.inputs, shown, folder, job.cache, shared)
     return job.method.export(job.network, package, job.execution, to)
 
 
-def _record(
-    job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tensor], folder: Path
-) -> Artifact:  # fmt: skip
-    from bench.networks import count
+def _record(job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tensor], folder: Path) -> Artifact:
+    from bench.networks.count import counts
 
     runtime = runtimes.runtime(runtime_name)
     network = job.network
-    counted = count.of(network)
+    counted = counts(network, job.cache)
     kept = None
     if job.method is not None and (package := job.package()) is not None:
         kept = sum(job.method.size(network, package).kept.values())
@@ -237,4 +246,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-

@@ -1,7 +1,7 @@
 """A runtime for bench in a package of its own: TorchScript after `optimize_for_inference`, measured beside plain torch.
 
-    pip install ./examples/third_party_runtime
-    bench run --plan plan.toml          # with desktop = ["torch", "torch-frozen", "ncnn"]
+pip install ./examples/third_party_runtime
+bench run --plan plan.toml          # with desktop = ["torch", "torch-frozen", "ncnn"]
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from bench.cache import file_of
 from bench.records import ArtifactFile, Tensor
-from bench.runtimes.files import file_of
 from bench.runtimes.runtime import Shown
 from bench.runtimes.torch.member import Torch
 

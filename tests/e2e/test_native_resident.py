@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from bench.exporting import explain, export_fr, read, rewrite
 from torch import nn
 
 from bench.compress.frequency import layers
 from bench.export import graph as param
 from bench.export import resident
 from bench.export.resident import Weight
-from bench.exporting import explain, export_fr, read, rewrite
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package
 
 RNG = np.random.default_rng(11)

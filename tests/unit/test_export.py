@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.export.artifact import Recipe
 from torch import nn
 
 from bench.compress.frequency import factor, layers, package, train
 from bench.compress.frequency.package import Package
 from bench.errors import ExportRefused, ToolMissing
 from bench.export import artifact, graph, pnnx
-from bench.export.artifact import Recipe
-from bench.models import model
+from bench.networks import resolve
 
 PARAM = """7767517
 6 7
@@ -30,7 +30,8 @@ InnerProduct             linear_6                 1 1 4 out0 0=10 1=1 2=5000 9=1
 
 def compressed(name: str, total: int) -> nn.Module:
     torch.manual_seed(0)
-    network = model(name).build("frequency").eval()
+    found = resolve(name)
+    network = (found.learner or found.build)(0)
     layers.compress(network, train.targets(network, total))
     train.seed_coefficients(network, seed=0, energy=1.0)
     layers.round_to_half(network)
@@ -167,7 +168,7 @@ def test_batch_norm_is_folded(tmp_path: Path) -> None:
 
 
 def test_exported_files_are_the_same_every_time(tmp_path: Path) -> None:
-    network = model("lenet5").build().eval()
+    network = resolve("lenet5").build().eval()
     contents = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -194,7 +195,7 @@ def test_pnnx_refuses_what_is_no_network(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_pnnx_has_a_deadline(tmp_path: Path) -> None:
-    pnnx.trace(model("unet").build(), (3, 32, 32), tmp_path / "network.pt")
+    pnnx.trace(resolve("unet").build(), (3, 32, 32), tmp_path / "network.pt")
     with pytest.raises(ExportRefused, match="within 0 s"):
         pnnx.convert(tmp_path / "network.pt", (3, 32, 32), deadline_s=0.05)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.devices.host import HostTransport
-from bench.errors import DeadlineExceeded
+from bench.devices.transport import OUTPUT_MAX
+from bench.errors import DeadlineExceeded, RunnerFailed
 
 
 @pytest.fixture
@@ -50,3 +51,13 @@ def test_a_deadline_kills_the_command_and_its_children(host: HostTransport, tmp_
         time.sleep(0.05)
     os.kill(pid, 9)
     pytest.fail("the child lived on")
+
+
+def test_output_without_end_is_stopped(host: HostTransport) -> None:
+    with pytest.raises(RunnerFailed, match="more than 64 MiB"):
+        host.run(["sh", "-c", "yes & cat /dev/zero"], deadline_s=60)
+
+
+def test_complaints_without_end_do_not_hold_up_the_command(host: HostTransport) -> None:
+    done = host.run(["sh", "-c", "head -c 80000000 /dev/zero >&2; echo done"], deadline_s=60)
+    assert (done.status, done.stdout, len(done.stderr)) == (0, "done\n", OUTPUT_MAX)

@@ -211,8 +211,7 @@ def _sites_of(path: str, module: nn.Module) -> Iterator[Site]:
 def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
     """Make every site of `network` an FR weight, in place: the `kept[name]` coefficients nearest it.
 
-    Raises what `check` raises, with nothing changed.
-    """
+    Raises what `check` raises, with nothing changed."""
     check(network)
     for name, site in sites(network).items():
         site.compress(Frequency(site.shape, kept[name], site.groups).to(site.weight))
@@ -221,7 +220,7 @@ def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
 def check(network: nn.Module, title: str = "the network") -> None:
     """Raises UsageError, with words, unless `compress` can compress `network`, called `title`: it may have no layers
     that FR knows, be compressed already or not yet initialised, have weights that are shared between layers or computed
-    from other parameters. Raises CorruptData for values that are not finite."""
+    from other parameters."""
     found = sites(network)
     if not found:
         raise UsageError(
@@ -255,15 +254,6 @@ def check(network: nn.Module, title: str = "the network") -> None:
                 f"{' and '.join(owners[site.weight])} are one weight, shared between layers",
                 "Give each layer its own weight; a shared one has no place in a package.",
             )
-    for name, part in parts(network):
-        _check_finite(name, part.weight if isinstance(part, Site) else part)
-
-
-def _check_finite(name: str, values: Tensor) -> None:
-    if not values.isfinite().all():
-        raise CorruptData(
-            f"{name} holds values that are not finite numbers", "The training diverged; take an earlier state of it."
-        )
 
 
 def decoded(network: nn.Module) -> nn.Module:
@@ -310,7 +300,11 @@ def shipped(name: str, network: nn.Module) -> Package:
     """
     found = dict(parts(network))
     for key, part in found.items():
-        _check_finite(key, part.values if isinstance(part, Site) else part)
+        if not (part.values if isinstance(part, Site) else part).isfinite().all():
+            raise CorruptData(
+                f"{key} holds values that are not finite",
+                "The training diverged; try another seed or an earlier state.",
+            )
     return Package(name, tuple(tensor_of(part) for part in found.values()))
 
 

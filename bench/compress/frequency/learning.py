@@ -16,7 +16,8 @@ from bench.compress.frequency import budget, layers, norms, package, restore, se
 from bench.compress.frequency.budget import Split
 from bench.compress.frequency.target import Target
 from bench.compress.learner import Learner, with_epochs
-from bench.compress.method import Request, sample
+from bench.compress.method import Request
+from bench.networks.count import examples
 from bench.networks.settle import settle
 from bench.records import Progress
 
@@ -46,7 +47,7 @@ class _Job:
 
     def untrained(self) -> nn.Module:
         """The form that FR trains, with its initial weights."""
-        network = self.learner.built(self.request.seed, form=self.learner.network.learner)
+        network = (self.learner.network.learner or self.learner.network.build)(self.request.seed)
         layers.check(network, self.name)
         return network
 
@@ -93,8 +94,7 @@ def _regularized(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) 
     """The package of the network, trained with `kept` coefficients."""
     learner, network = job.learner, job.untrained()
     data = learner.needed()
-    own = train.recipe_of_maps if learner.network.task == "segmentation" else train.recipe
-    recipe = with_epochs(own(job.request.seed), job.request.epochs)
+    recipe = with_epochs(train.recipe(job.request.seed, learner.network.task), job.request.epochs)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         twin = learner.network.twin() if learner.network.twin else None
@@ -105,7 +105,7 @@ def _regularized(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) 
         file.write_bytes(job.packed(network))
 
     title = f"train {job.name} with {sum(kept.values()):,} coefficients"
-    parts = ("frequency", repr(kept), repr(recipe), repr(learner.learnt))
+    parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained))
     return learner.learned(job.request, title, "network.frq", parts, make).read_bytes()
 
 
@@ -121,14 +121,14 @@ def _one_shot(job: _Job) -> bytes:
         layers.round_to_half(network)
         return job.packed(network)
     data = learner.needed()
-    recipe = replace(train.recipe_of_fine_tuning(request.seed), epochs=request.fine_tune)
+    recipe = replace(train.recipe_of_fine_tuning(request.seed, learner.network.task), epochs=request.fine_tune)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.fine_tune(network, data.train, recipe, progress, teacher=teacher, test=data.test, checkpoint=checkpoint)
         file.write_bytes(job.packed(network))
 
     title = f"train {job.name} on with {sum(kept.values()):,} coefficients"
-    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.learnt))
+    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained))
     return learner.learned(request, title, "network.frq", parts, make).read_bytes()
 
 
@@ -138,5 +138,5 @@ def _seeded(job: _Job) -> bytes:
     layers.compress(network, job.kept(network, budget.budget("uniform", norms.folded(network))))
     train.seed_coefficients(network, job.request.seed, train.ENERGY)
     layers.round_to_half(network)
-    settle(network, *sample(job.learner.network, job.request.seed))
+    settle(network, *examples(job.learner.network.inputs, job.request.seed))
     return job.packed(network.eval())

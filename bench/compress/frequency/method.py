@@ -6,15 +6,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cache import content_key, sha256_file
-from bench.compress.method import Destination, Exported, Network, Request, Size, module_of
+from bench.cache import content_key, file_of, own_sources
+from bench.compress.method import Destination, Exported, Request, Size, module_of
 from bench.errors import UnknownName, UsageError
-from bench.records import ArtifactFile
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
+    from bench.networks import Network
 
 BUDGETS = ("uniform", "energy", "sensitivity")
 
@@ -103,29 +103,23 @@ class FrequencyRegularization:
         if "frq" not in to.runtime.packages:
             module = self.restored(network, package, execution)
             return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
-        from bench import exporting
-        from bench.export import graph
+        from bench.export import frequency, graph
 
         shape = to.inputs[0].shape
 
         def make(folder: Path) -> None:
-            exporting.export_fr(network.name, self.compressed(network, package), shape, folder)
+            frequency.export_fr(network.name, self.compressed(network, package), to.inputs, folder)
 
         # All forms are of one conversion, which takes longest.
-        own = sorted((Path(exporting.__file__).parent / "export").rglob("*.py"))
-        shared = to.cache.build("exports", content_key(to.key, *own), make)
+        shared = to.cache.build("exports", content_key(to.key, *own_sources("export")), make)
         files = {"graph": to.folder / "graph.param", "weights": to.folder / "weights.frq"}
         for file in files.values():
             shutil.copyfile(shared / file.name, file)
         if execution in ("auto", "resident"):
-            choice: exporting.Choice = "cheapest" if execution == "auto" else "all"
-            graph.write(exporting.rewrite(exporting.read(shared), shape, choice).graph, files["graph"])
-        told = "resident" if execution == "auto" else execution
-        return Exported(tuple(_file(role, path) for role, path in files.items()), "frq", told)
-
-
-def _file(role: str, path: Path) -> ArtifactFile:
-    return ArtifactFile(role=role, path=path, sha256=sha256_file(path), bytes=path.stat().st_size)
+            choice: frequency.Choice = "cheapest" if execution == "auto" else "all"
+            graph.write(frequency.rewrite(frequency.read(shared), shape, choice).graph, files["graph"])
+        form = "resident" if execution == "auto" else execution
+        return Exported(tuple(file_of(path, role) for role, path in files.items()), "frq", form)
 
 
 METHOD = FrequencyRegularization()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Network, Ordinary, Request, Size, module_of, sample
+from bench.compress.method import Destination, Exported, Ordinary, Request, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bench.compress.learner import Learner
+    from bench.networks import Network
 
 
 class Half(Ordinary):
@@ -30,11 +31,12 @@ class Half(Ordinary):
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress import fuse, tensors
+        from bench.networks.count import examples
 
         self.check(request)
         module_of(learner.network, self)
-        found = tensors.lasting(fuse.fused(learner.ordinary(request), sample(learner.network)))
-        if not any(_stored_half(tensor) for tensor in found.values()):
+        found = tensors.lasting(fuse.fused(learner.ordinary(request), examples(learner.network.inputs)))
+        if not any(map(tensors.is_weight, found.values())):
             raise UsageError(
                 f"{learner.network.name} has no weights of two axes or more that float16 could make smaller",
                 "Measure it as it is.",
@@ -43,18 +45,11 @@ class Half(Ordinary):
 
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
         from bench.compress import fuse, tensors
+        from bench.networks.count import examples
 
-        module = fuse.fused(module_of(network, self), sample(network))
+        module = fuse.fused(module_of(network, self), examples(network.inputs))
         tensors.load(module, tensors.unpack(package))
         return module
-
-    def size(self, network: Network, package: bytes) -> Size:
-        from bench.compress import tensors
-
-        ordinary = module_of(network, self)
-        kept = {name: tensor.numel() for name, tensor in tensors.unpack(package).items() if _stored_half(tensor)}
-        parameters = sum(parameter.numel() for parameter in ordinary.parameters())
-        return Size(kept, parameters, len(tensors.pack(tensors.lasting(ordinary))), len(package))
 
     def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
         module = self.restored(network, package, execution)
@@ -62,12 +57,10 @@ class Half(Ordinary):
         return Exported(files, "runtime", "stock")
 
 
-def _stored_half(tensor: Tensor) -> bool:
-    return tensor.dim() >= 2 and tensor.is_floating_point()
-
-
 def _rounded(name: str, tensor: Tensor) -> Tensor:
-    if not _stored_half(tensor):
+    from bench.compress.tensors import is_weight
+
+    if not is_weight(tensor):
         return tensor
     half = tensor.detach().half()
     if tensor.isfinite().all() and not half.isfinite().all():

@@ -24,9 +24,10 @@ READERS: dict[str, ModuleType] = {
 
 def detect(path: Path) -> str:
     """The name of the reader that a folder or file is for. Raises UsageError, with what each of them expects."""
-    for name, reader in READERS.items():
-        if reader.matches(path):
-            return name
+    with folders.readable(path):
+        for name, reader in READERS.items():
+            if reader.matches(path):
+                return name
     found = folders.few(folders.entries(path))
     expected = "".join(f"\n  {name}: {reader.EXPECTED}" for name, reader in READERS.items())
     raise UsageError(f"{path} holds no data that bench can read; found {found}", f"Expected one of:{expected}")
@@ -39,5 +40,6 @@ def read(path: Path, reader: str | None = None) -> Collection:
     """
     if reader is not None and reader not in READERS:
         raise UnknownName.of("reader", reader, READERS)
-    collection: Collection = READERS[reader or detect(path)].load(path)
+    with folders.readable(path):
+        collection: Collection = READERS[reader or detect(path)].load(path)
     return collection

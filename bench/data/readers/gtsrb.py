@@ -15,10 +15,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from bench.data.collection import Collection, Item
-from bench.preprocess import Preprocess
 from bench.data.readers import folder as folders
 from bench.data.readers.pictures import decoded
 from bench.errors import CorruptData
+from bench.preprocess import Preprocess
 
 EXPECTED = (
     "Final_Training/Images/00000/ to 00042/, each with .ppm pictures and a table GT-00000.csv and so on, and "
@@ -45,7 +45,8 @@ class Sign(NamedTuple):
 
 
 def matches(folder: Path) -> bool:
-    return _training(folder) is not None
+    training = _training(folder)
+    return training is not None and next(training.glob("*/GT-*.csv"), None) is not None
 
 
 def load(folder: Path, roi: bool = False) -> Collection:

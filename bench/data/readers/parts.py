@@ -16,8 +16,8 @@ TEST = ("test", "testing", "val", "valid", "validation")
 
 
 def is_test(path: Path) -> bool:
-    """Whether a folder's or a file's name says that all of it is to test with."""
-    return any(word in TEST for word in path.resolve().stem.lower().replace("-", "_").split("_"))
+    """Whether a folder's or a file's name says that all of it is to test with: `val`, `flowers-test`, `x_val.npz`."""
+    return path.resolve().stem.lower().replace("-", "_").rpartition("_")[2] in TEST
 
 
 def folder_of(root: Path, names: tuple[str, ...]) -> list[Path]:

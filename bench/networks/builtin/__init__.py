@@ -8,16 +8,17 @@ a network has to be built, and torch neither.
 from __future__ import annotations
 
 import importlib
-import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import ToolMissing, UsageError
+from bench.errors import ToolMissing
 from bench.networks.network import Network, parse_inputs
+from bench.networks.python import check_arguments
 from bench.preprocess import Preprocess
 from bench.records import Record, Task
 
@@ -68,7 +69,7 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
     facts = card(name)
     shipped = None if arguments else _shipped(name)
     if arguments:
-        _check(name, arguments)
+        check_arguments(_module(name).build, arguments, name)
     package = _PRETRAINED / f"{name}.frq"
     sources: list[Path | str | bytes] = [
         repr(sorted(arguments.items())),
@@ -100,10 +101,13 @@ def _shipped(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
 def _maker(name: str, form: str) -> Callable[..., nn.Module]:
     def make(**arguments: Any) -> nn.Module:
-        module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-        made: nn.Module = getattr(module, form)(**arguments)
+        made: nn.Module = getattr(_module(name), form)(**arguments)
         return made
 
     return make
@@ -116,14 +120,6 @@ def _built(name: str, arguments: Mapping[str, Any], shipped: Path | None) -> nn.
 
         load(network, shipped)
     return network
-
-
-def _check(name: str, arguments: Mapping[str, Any]) -> None:
-    build = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").build
-    try:
-        inspect.signature(build).bind(**arguments)
-    except TypeError as error:
-        raise UsageError(f"{name} takes {inspect.signature(build)}: {error}", "Correct its arguments.") from None
 
 
 def _versions(name: str, packages: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,8 @@ twice the channels of the one above.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ class SmallUNet(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         channels = [width << level for level in range(_LEVELS + 1)]
-        pairs = list(zip(channels, channels[1:], strict=False))
+        pairs = list(pairwise(channels))
         self.first = _double(3, width)
         self.down = nn.ModuleList(_double(above, below) for above, below in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, above, 2, stride=2) for above, below in reversed(pairs))

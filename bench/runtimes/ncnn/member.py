@@ -7,10 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cache import Cache, content_key, own_sources
+from bench.cache import Cache, content_key, file_of, own_sources
 from bench.errors import WrongAbi
 from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
-from bench.runtimes.files import file_of
 from bench.runtimes.ncnn import build, source
 from bench.runtimes.ncnn.toolchain import ABIS, host_abi
 from bench.runtimes.runtime import Place, Program, Shown

@@ -8,9 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cache import Cache, content_key, own_sources
+from bench.cache import Cache, content_key, file_of, own_sources
 from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
-from bench.runtimes.files import file_of
 from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
 
 if TYPE_CHECKING:

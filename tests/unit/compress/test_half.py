@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.compress import fuse, method, tensors
-from bench.compress.method import Request, sample
+from bench.compress.method import Request
 from bench.errors import BenchError, CorruptData, UsageError
+from bench.networks import Network
+from bench.networks.count import examples
 from bench.networks.settle import settle
-from tests.unit.compress.compress_kit import Small, learnt, small
+from tests.unit.compress.compress_kit import learnt, small
 
 HALF = method("half")
 
@@ -110,7 +112,7 @@ def test_a_package_with_folded_norms_is_read_back(tmp_path: Path) -> None:
 
     network = small(make, 3, 9, 9)
     package = HALF.compress(learnt(network, tmp_path), Request())
-    (x,) = sample(network, 7)
+    (x,) = examples(network.inputs, 7)
     made = HALF.restored(network, package, "stock")
     torch.testing.assert_close(made(x), network.build()(x), rtol=0.01, atol=0.01)
     for name, tensor in made.state_dict().items():
@@ -126,21 +128,19 @@ def test_torchscript_is_rounded_too(tmp_path: Path) -> None:
     assert torch.equal(made.weight, network.build().weight.half().float())
 
 
-def test_weights_tied_between_layers_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
+def test_weights_tied_between_layers_are_stored_once_and_stay_tied() -> None:
     def make() -> nn.Module:
         network = nn.Sequential(nn.Embedding(7, 5), nn.Linear(5, 7, bias=False))
         network[1].weight = network[0].weight
         return network
 
-    network = Small(make, ())
-    found = tensors.unpack(tensors.pack(tensors.lasting(make())))
-    assert set(found) == {"0.weight"}
-    restored = network.build()
+    restored = make()
+    assert set(tensors.unpack(tensors.pack(tensors.lasting(restored)))) == {"0.weight"}
     tensors.load(restored, {"0.weight": torch.ones(7, 5)})
     assert restored[0].weight is restored[1].weight
 
 
-def linear(weight: float) -> Small:
+def linear(weight: float) -> Network:
     def make() -> nn.Module:
         layer = nn.Linear(4, 3)
         with torch.no_grad():
@@ -155,8 +155,8 @@ def linear(weight: float) -> Small:
     [
         (65_600.0, UsageError, "weight holds 65,600, and float16 ends at 65,504"),
         (-1e30, UsageError, "weight holds .*, and float16 ends"),
-        (float("nan"), CorruptData, "weight holds values that are not finite"),
-        (float("-inf"), CorruptData, "weight holds values that are not finite"),
+        (float("nan"), CorruptData, "not finite: 1 of 12 values of weight"),
+        (float("-inf"), CorruptData, "not finite: 1 of 12 values of weight"),
     ],
 )
 def test_values_that_float16_cannot_hold_are_refused_by_name(

@@ -18,8 +18,8 @@ from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency import layers, train
 from bench.compress.training import Images, Recipe
 from bench.data import digits
-from bench.errors import CorruptData
-from bench.models import model
+from bench.errors import CorruptData, UsageError
+from bench.networks import resolve
 from bench.records import Progress
 
 
@@ -33,13 +33,13 @@ def some(count: int) -> Images:
     return Images(data().train_inputs[: 8 * count : 8], data().train_labels[: 8 * count : 8])
 
 
-def untold(done: float, words: str) -> None:
+def silent(done: float, words: str) -> None:
     pass
 
 
 def lenet5() -> nn.Module:
     torch.manual_seed(0)
-    return model("lenet5").build("frequency")
+    return resolve("lenet5").learner()
 
 
 def state_bytes(network: nn.Module) -> bytes:
@@ -51,7 +51,7 @@ def state_bytes(network: nn.Module) -> bytes:
 # --- interruption --------------------------------------------------------------------------------------------------
 
 
-def trained(kind: str, checkpoint: Checkpoint | None = None, progress: Progress = untold) -> bytes:
+def trained(kind: str, checkpoint: Checkpoint | None = None, progress: Progress = silent) -> bytes:
     """The weights after a training that has everything which a state can be forgotten of."""
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -167,7 +167,7 @@ def test_the_seed_decides_and_nothing_else() -> None:
         network = lenet5()
         torch.manual_seed(disturbance)
         recipe = Recipe(epochs=1, batch=100, rate=0.1, distortion=1.0, seed=seed)
-        train.train(network, some(300), train.targets(network, 776), recipe, untold)
+        train.train(network, some(300), train.targets(network, 776), recipe, silent)
         return state_bytes(network)
 
     assert weights(3, 0) == weights(3, 1)
@@ -178,11 +178,11 @@ def test_training_leaves_the_generator_of_torch_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    training.fit(lenet5_ordinary := nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), some(50), brief(), untold)
+    training.fit(lenet5_ordinary := nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), some(50), brief(), silent)
     assert not lenet5_ordinary.training
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    training.fit(lenet5_ordinary, some(50), brief(), untold)
+    training.fit(lenet5_ordinary, some(50), brief(), silent)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(torch.rand(3), expected)
 
@@ -191,17 +191,17 @@ def brief() -> Recipe:
     return Recipe(epochs=1, batch=25, rate=0.01, distortion=1.0, seed=1)
 
 
-def test_fine_tuning_mends_what_truncation_broke() -> None:
+def test_fine_tuning_repairs_what_truncation_broke() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(784, 40), nn.ReLU(), nn.Linear(40, 10))
-    training.fit(network, some(400), Recipe(epochs=8, batch=20, rate=0.005, distortion=0, seed=1), untold)
+    training.fit(network, some(400), Recipe(epochs=8, batch=20, rate=0.005, distortion=0, seed=1), silent)
     whole = training.accuracy(network, some(400))
     layers.compress(network, {"1.weight": 1000, "3.weight": 200})
     cut = training.accuracy(network, some(400))
-    train.fine_tune(network, some(400), Recipe(epochs=4, batch=20, rate=0.01, distortion=0, seed=1, half=0.5), untold)
-    mended = training.accuracy(network, some(400))
+    train.fine_tune(network, some(400), Recipe(epochs=4, batch=20, rate=0.01, distortion=0, seed=1, half=0.5), silent)
+    tuned = training.accuracy(network, some(400))
     assert cut < whole - 0.1
-    assert mended > (cut + whole) / 2
+    assert tuned > (cut + whole) / 2
     assert sum(site.coefficients.numel() for site in layers.sites(network).values()) == 1200
 
 
@@ -242,3 +242,64 @@ def test_accuracy_is_top1_of_classes_and_dice_of_maps() -> None:
     found = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 1], [0, 0]]])
     two = np.stack((1 - found, found), axis=1).astype(np.float32)
     assert training.accuracy(Given(), Images(two, maps)) == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_accuracy_of_several_classes_of_pixels_is_the_mean_over_those_that_are_there() -> None:
+    expected = np.array([[[1, 1], [2, 0]]])
+    found = np.array([[[1, 0], [2, 0]]])
+    of_four = np.eye(4, dtype=np.float32)[found].transpose(0, 3, 1, 2)
+    assert training.accuracy(Given(), Images(of_four, expected)) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_accuracy_of_pictures_is_the_share_of_variance_that_is_explained() -> None:
+    pictures = np.random.default_rng(0).random((4, 1, 3, 3), np.float32)
+    assert training.accuracy(Given(), Images(pictures, pictures)) == pytest.approx(1)
+    mean = np.broadcast_to(pictures.mean((1, 2, 3), keepdims=True), pictures.shape).copy()
+    assert training.accuracy(Given(), Images(mean, pictures)) == pytest.approx(0, abs=1e-5)
+
+
+def test_an_autoencoder_learns_to_give_its_input_back() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 784), nn.Unflatten(1, (1, 28, 28))
+    )
+    told: list[str] = []
+    samples = Images(some(400).inputs, some(400).inputs)
+    recipe = Recipe(epochs=20, batch=20, rate=0.003, distortion=0.5, seed=1)
+    training.fit(network, samples, recipe, lambda _, words: told.append(words), teacher=Given(), test=samples)
+    assert training.accuracy(network, samples) > 0.5
+    assert told[-1].endswith("% explained")
+
+
+def test_several_classes_of_pixels_are_learnt() -> None:
+    torch.manual_seed(0)
+    inputs = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
+    samples = Images(inputs, np.digitize(inputs[:, 0], (0.3, 0.6)).astype(np.int64))
+    network = nn.Sequential(nn.Conv2d(1, 16, 1), nn.ReLU(), nn.Conv2d(16, 3, 1))
+    training.fit(network, samples, Recipe(epochs=60, batch=8, rate=0.02, distortion=0, seed=1), silent)
+    assert training.accuracy(network, samples) > 0.8
+
+
+class Pair(nn.Linear):
+    """Answers with two tensors."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        return super().forward(x), x
+
+
+@pytest.mark.parametrize(
+    ("network", "answers", "words"),
+    [
+        (nn.Linear(4, 3), np.array([0, 3]), "has the class 3, and the network tells 3 classes apart"),
+        (nn.Linear(4, 3), np.array([0, -1]), "the network tells 3 classes apart"),
+        (nn.Linear(4, 3), np.zeros((2, 5, 5), np.int64), "output of 3 cannot learn answers of 5×5"),
+        (nn.Linear(4, 3), np.zeros((2, 4), np.float32), "output of 3 cannot learn answers of 4"),
+        (Pair(4, 3), np.array([0, 1]), "answers with a tuple, and training knows one tensor only"),
+    ],
+)
+def test_answers_that_a_network_cannot_learn_are_refused(
+    network: nn.Module, answers: training.Answers, words: str
+) -> None:
+    samples = Images(np.zeros((2, 4), np.float32), answers)
+    with pytest.raises(UsageError, match=words):
+        training.fit(network, samples, brief(), silent)

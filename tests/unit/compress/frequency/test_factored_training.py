@@ -14,8 +14,8 @@ from bench.compress.frequency import factor, layers, train
 from bench.compress.training import Images
 from bench.data.vehicles import TEST_SEED, Vehicles
 from bench.errors import UsageError
-from bench.models import unet
-from bench.models.unet import UNet
+from bench.networks.builtin import unet
+from bench.networks.builtin.unet import UNet
 
 
 def mixed() -> nn.Module:
@@ -90,7 +90,7 @@ def test_a_learner_follows_a_truncation() -> None:
 def wide() -> nn.Module:
     """The UNet with smooth random coefficients."""
     torch.manual_seed(0)
-    network = unet.build("frequency").eval()
+    network = unet.learner().eval()
     layers.compress(network, train.targets(network, 759))
     train.seed_coefficients(network, 1, train.ENERGY)
     return network

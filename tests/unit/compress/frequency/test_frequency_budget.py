@@ -17,7 +17,7 @@ from bench.compress.frequency.sensitivity import sensitivity
 from bench.compress.frequency.size import count
 from bench.compress.frequency.target import Target
 from bench.errors import UnknownName, UsageError
-from bench.models import model
+from bench.networks import resolve
 
 # --- targets -------------------------------------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ def test_any_text_is_a_target_or_refused(text: str) -> None:
 
 
 def lenet5() -> nn.Module:
-    return model("lenet5").build("ordinary")
+    return resolve("lenet5").build()
 
 
 @pytest.mark.parametrize(("text", "total"), [("1110x", 776), ("776", 776), ("112.4x", 7_670), ("430500", 430_500)])

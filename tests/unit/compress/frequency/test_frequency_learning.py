@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-from bench import compressing
 from bench.cache import Cache
 from bench.compress import result
 from bench.compress.frequency import layers, package, restore
@@ -21,7 +20,9 @@ from bench.compress.method import Request
 from bench.compress.result import UNTRAINED, Compressed
 from bench.data import digits
 from bench.errors import BenchError, CorruptData, UnknownName, UsageError
-from bench.models import model
+from bench.networks import resolve
+from bench.plan import Data
+from bench.prepare.compression import compression
 from bench.records import Progress
 from tests.unit.compress.compress_kit import learning, small
 
@@ -49,7 +50,8 @@ def compressed(
     request: Request, cache: Cache, name: str = "lenet5", data: Path | None = None, weights: Path | None = None
 ) -> tuple[Compressed, Watch]:
     watch = Watch()
-    return result.compressed(METHOD, compressing.learner(name, weights, data, cache, watch), request), watch
+    network = resolve(name, weights=weights)
+    return compression(network, Data(path=data) if data else None, "fr", request, cache, watch), watch
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +80,15 @@ def test_training_makes_a_package_of_just_that_many_coefficients(cache: Cache, m
     assert 2 * 431_080 < first.float16_bytes < 2 * 431_080 + 100
     assert first.tested == 100
     assert str(mnist) in first.source
-    assert watch.titles == [
-        f"read {mnist}", "train lenet5, not compressed", "train lenet5 with 400 coefficients"
-    ]  # fmt: skip
+    assert watch.titles == ["train lenet5, not compressed", "train lenet5 with 400 coefficients"]
     assert watch.words[-1].endswith(" right, 400 kept")
     assert not list(cache.path("checkpoints", "").glob("*.pt"))
-    network = restore.restored(model("lenet5").build("frequency"), stored)
+    network = restore.restored(resolve("lenet5").learner(), stored)
     assert {name: site.frequency.kept for name, site in layers.sites(network).items()} == first.kept
 
     again, watch = compressed(BRIEF, cache, data=mnist)
     assert again == first
-    assert watch.titles == [f"read {mnist}"]  # found in the cache
+    assert watch.titles == []  # found in the cache
     fresh, watch = compressed(dataclasses.replace(BRIEF, fresh=True), cache, data=mnist)
     assert fresh == first
     assert watch.titles[-1].startswith("train")
@@ -124,12 +124,12 @@ def test_a_budget_looks_at_the_trained_network(budget: str, cache: Cache, mnist:
 
 def test_one_shot_is_the_truncated_dct_of_the_given_weights(cache: Cache, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    network = model("lenet300").build("ordinary")
+    network = resolve("lenet300").build()
     torch.save(network.state_dict(), tmp_path / "weights.pt")
     every = sum(site.weight.numel() for site in layers.sites(network).values())
     request = Request(str(every), one_shot=True)
     whole, _ = compressed(request, cache, "lenet300", weights=tmp_path / "weights.pt")
-    restored = restore.restored(model("lenet300").build("ordinary"), package.read(whole.package))
+    restored = restore.restored(resolve("lenet300").build(), package.read(whole.package))
     for name, site in layers.sites(network).items():
         torch.testing.assert_close(layers.sites(restored)[name].weight, site.weight, atol=2e-3, rtol=0)
     assert whole.accuracy == pytest.approx(whole.accuracy_before, abs=0.005)
@@ -177,37 +177,26 @@ def test_what_cannot_be_done_is_said(
     assert re.search(words, str(caught.value)), str(caught.value)
 
 
-def test_weights_of_another_network_or_none_at_all_are_refused(cache: Cache, tmp_path: Path) -> None:
-    file = tmp_path / "weights.pt"
-    one_shot = Request("776", one_shot=True)
-    torch.save(model("lenet300").build("ordinary").state_dict(), file)
-    with pytest.raises(UsageError, match=r"weights\.pt is of another network"):
-        compressed(one_shot, cache, weights=file)
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(CorruptData, match=r"weights\.pt is not a state dict"):
-        compressed(one_shot, cache, weights=file)
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(value: float, cache: Cache, tmp_path: Path) -> None:
-    network = model("lenet300").build("ordinary")
+    network = resolve("lenet300").build()
     network.load_state_dict(state := {**network.state_dict()})
     state["fc2.weight"][3, 4] = value
     torch.save(state, tmp_path / "weights.pt")
-    with pytest.raises(CorruptData, match=r"fc2\.weight holds values that are not finite"):
+    with pytest.raises(CorruptData, match=r"not finite: 1 of 30,000 values of fc2\.weight"):
         compressed(Request("2000", one_shot=True), cache, "lenet300", weights=tmp_path / "weights.pt")
 
 
 @pytest.mark.parametrize("request_", [Request("3", epochs=1), Request("3", one_shot=True)])
 def test_a_training_that_diverged_gives_no_package(request_: Request, tmp_path: Path) -> None:
     inputs = np.full((4, 6), np.nan)
-    learner = learning(small(lambda: nn.Linear(6, 3), 6), tmp_path, inputs, np.array([0, 1, 2, 0]))
+    learner = learning(small(lambda: nn.Linear(6, 3), 6, trained=False), tmp_path, inputs, np.array([0, 1, 2, 0]))
     with pytest.raises(CorruptData, match=r"weight holds values that are not finite"):
         METHOD.compress(learner, request_)
 
 
 def test_data_for_another_network_is_refused(cache: Cache, mnist: Path) -> None:
-    with pytest.raises(UsageError, match=r"classification of 1×28×28 values, and unet does segmentation of 3×320×480"):
+    with pytest.raises(UsageError, match=r"mnist0 is for classification, and unet does segmentation"):
         compressed(Request("759"), cache, "unet", mnist)
 
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from bench.cli.main import app
 from bench.compress.frequency import frereg, package, restore
 from bench.errors import CorruptData, UsageError
-from bench.models import model
+from bench.networks import resolve
 
 AUTHORS = [path for path in (Path("../shared/frereg/unet_fr.pt"),) if path.is_file()]
 
@@ -169,7 +169,7 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
 
 
 def test_the_command_writes_a_package_and_says_what_is_wrong(tmp_path: Path) -> None:
-    state, target = saved(tmp_path, checkpoint(model("lenet300").build("frequency"))), tmp_path / "made.frq"
+    state, target = saved(tmp_path, checkpoint(resolve("lenet300").build())), tmp_path / "made.frq"
     asked = ["import", "frereg", str(state), "--output", str(target), "--model"]
     done = CliRunner().invoke(app, [*asked, "lenet300", "--json"])
     assert json.loads(done.stdout) == {"path": str(target), "bytes": target.stat().st_size, "coefficients": 60}
@@ -182,7 +182,7 @@ def test_the_command_writes_a_package_and_says_what_is_wrong(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("made", [None, *AUTHORS], ids=lambda path: path.parent.name if path else "own")
 def test_a_whole_unet_takes_less_than_1600_bytes(tmp_path: Path, made: Path | None) -> None:
-    network = model("unet").build("frequency")
+    network = resolve("unet").learner()
     path = made or saved(tmp_path, sparse(checkpoint(network, kept=33)))
     found = frereg.imported(path, network, "unet")
     assert found.coefficients == 759

@@ -1,4 +1,4 @@
-"""`python -m bench.runtimes.torch_worker JOB`: torch as a runtime, under the contract of the native runner.
+"""`python -m bench.runtimes.torch.worker JOB`: torch as a runtime, under the contract of the native runner.
 
 It takes the same job file and prints the same events (device_scripts/runner/contract/contract.h), with a TorchScript
 file as the graph, so that the desktop reference is measured in fresh processes just as a phone is. A network's outputs

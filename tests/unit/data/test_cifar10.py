@@ -13,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import data
-from bench.data.readers import cifar10
+from bench.data.collection import Pictures
+from bench.preprocess import DEFAULT
+from bench.data.readers import cifar10, detect, read
 from bench.errors import CorruptData, UsageError
 
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+SHAPE = (3, 32, 32)
 RNG = np.random.default_rng(5)
 PIXELS = {name: RNG.integers(0, 256, (4, 3, 32, 32), np.uint8) for name in BATCHES}
 LABELS = {name: RNG.integers(0, 10, 4) for name in BATCHES}
@@ -46,15 +48,17 @@ def write(folder: Path, version: str) -> Path:
 def test_what_was_written_is_read(tmp_path: Path, version: str, place: str) -> None:
     write(tmp_path / place, version)
     (tmp_path / place / "readme.html").touch()
-    assert data.detect(tmp_path) == "cifar10"
-    found = data.load(tmp_path)
-    assert (found.classes, found.task, len(found.train), len(found.test)) == (10, "classification", 20, 4)
-    inputs, answers = found.train.read(np.array([0, 5, 19]))
+    assert detect(tmp_path) == "cifar10"
+    found = read(tmp_path)
+    assert (found.reader, found.task, len(found.train), len(found.test)) == ("cifar10", "classification", 20, 4)
+    assert found.classes is not None
+    assert found.classes[9] == "truck"
+    inputs, answers = Pictures(found.train, DEFAULT, SHAPE).read(np.array([0, 5, 19]))
     assert inputs.dtype == np.float32
     expected = [PIXELS["data_batch_1"][0], PIXELS["data_batch_2"][1], PIXELS["data_batch_5"][3]]
     np.testing.assert_allclose(inputs, np.stack(expected) / 255, rtol=1e-6)
     assert answers.tolist() == [LABELS["data_batch_1"][0], LABELS["data_batch_2"][1], LABELS["data_batch_5"][3]]
-    assert found.test.read().answers.tolist() == LABELS["test_batch"].tolist()
+    assert Pictures(found.test, DEFAULT, SHAPE).read().answers.tolist() == LABELS["test_batch"].tolist()
 
 
 def test_pickles_of_python_2_are_read(tmp_path: Path) -> None:
@@ -67,7 +71,7 @@ def test_pickles_of_python_2_are_read(tmp_path: Path) -> None:
     )
     for name in BATCHES:
         (tmp_path / name).write_bytes(batch)
-    inputs, answers = data.load(tmp_path).test.read()
+    inputs, answers = Pictures(read(tmp_path).test, DEFAULT, SHAPE).read()
     np.testing.assert_allclose(inputs.ravel() * 255, list(image), rtol=1e-6)
     assert answers.tolist() == [7]
 
@@ -78,7 +82,7 @@ def test_missing_batches_are_named(tmp_path: Path) -> None:
     empty = tmp_path / "none"
     empty.mkdir()
     with pytest.raises(UsageError, match=r"CIFAR-10: data_batch_3\.bin missing; found data_batch_1\.bin, "):
-        data.load(tmp_path)
+        read(tmp_path)
     with pytest.raises(UsageError, match=r"data_batch_1\.bin, .* missing; found nothing"):
         cifar10.load(empty)
 
@@ -92,14 +96,14 @@ def test_broken_binary_records_are_refused(tmp_path: Path, cut: int, longer: boo
         whole + bytes(1 + cut % 3072) if longer else whole[: len(whole) - 1 - cut % 3072]
     )
     with pytest.raises(CorruptData, match=r"data_batch_2\.bin has .* not whole records"):
-        data.load(tmp_path)
+        read(tmp_path)
 
 
 def test_classes_beyond_nine_are_refused(tmp_path: Path) -> None:
     write(tmp_path, ".bin")
     (tmp_path / "test_batch.bin").write_bytes(b"\x0a" + bytes(3072))
     with pytest.raises(CorruptData, match=r"test_batch\.bin has a class beyond 0 to 9"):
-        data.load(tmp_path)
+        read(tmp_path)
 
 
 class _Program:
@@ -128,7 +132,7 @@ def test_pickles_of_anything_else_are_refused(
     write(tmp_path, "")
     (tmp_path / "data_batch_4").write_bytes(pickled("data_batch_4", **changes))
     with pytest.raises(CorruptData, match="data_batch_4"):
-        data.load(tmp_path)
+        read(tmp_path)
     assert not (tmp_path / "made by a pickle").exists()
 
 
@@ -144,5 +148,5 @@ def test_damaged_pickles_end_in_an_error_or_in_images(tmp_path: Path, draw: st.D
     write(tmp_path, "")
     (tmp_path / "test_batch").write_bytes(whole)
     with contextlib.suppress(CorruptData):
-        inputs, answers = data.load(tmp_path).test.read()
+        inputs, answers = Pictures(read(tmp_path).test, DEFAULT, SHAPE).read()
         assert inputs.shape == (len(answers), 3, 32, 32)

@@ -19,9 +19,11 @@ from typing import Any
 from bench.cache import Cache, content_key, sha256_file
 from bench.errors import BuildFailed, ToolMissing
 from bench.records import Progress
-from bench.runtimes import ncnn_options, ncnn_source, toolchain
-from bench.runtimes.executable import read_elf
-from bench.runtimes.toolchain import ABIS, Target, Toolchain, host_abi
+from bench.runtimes.ncnn import options as ncnn_options
+from bench.runtimes.ncnn import source as ncnn_source
+from bench.runtimes.ncnn import toolchain
+from bench.runtimes.ncnn.executable import read_elf
+from bench.runtimes.ncnn.toolchain import ABIS, Target, Toolchain, host_abi
 
 __all__ = ["ABIS", "NativeBinary", "build", "host_abi", "source_folder"]
 
@@ -51,7 +53,7 @@ def source_folder() -> Path:
 
     Raises ToolMissing when they are in neither place.
     """
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     for folder in (package / "_device_scripts", package.parent / "device_scripts"):
         if (folder / "runner" / "CMakeLists.txt").is_file():
             return folder

@@ -10,6 +10,7 @@ from PIL import Image
 
 from bench.data import samples, vehicles
 from bench.data.vehicles import TEST_SEED, TRAIN_SEED, Vehicles, draw
+from bench.records import Tensor
 
 
 def test_a_sample_follows_from_seed_and_index_alone() -> None:
@@ -79,8 +80,8 @@ def test_a_batch_is_of_one_of_the_sizes() -> None:
 
 
 def test_what_a_phone_is_given() -> None:
-    shown = samples("vehicles", (3, 32, 48))
-    assert shown.inputs.shape == (vehicles.SHOWN, 3, 32, 48)
+    shown = samples((Tensor(name="in0", shape=(3, 32, 48)),), kind="vehicles")
+    assert shown.inputs[0].shape == (vehicles.SHOWN, 3, 32, 48)
     assert shown.labels is not None
     assert shown.labels.shape == (vehicles.SHOWN, 32, 48)
     assert str(vehicles.SHOWN) in shown.source

@@ -1,21 +1,26 @@
-"""From a compressed network to what a phone runs: a graph, a package, the network for torch; and why it is so."""
+"""From a network of Frequency Regularization to what a phone runs: a graph and a package; and why it is so."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.compress.frequency import package
+from bench.errors import ExportRefused
 from bench.export import cost, graph, resident
-from bench.records import Execution
+from bench.records import Tensor
 
 if TYPE_CHECKING:
     from torch import nn
 
+BLOB_TOLERANCE = 1e-5
+"""Of the largest |value| in a blob: how far a decoded weight may be from torch's, both computed in floating point."""
 Choice = Literal["all", "cheapest"]
 """Of a resident graph: whether every layer that can be resident is, or each layer has the form that costs least."""
 
@@ -41,24 +46,77 @@ def as_shipped(network: nn.Module) -> nn.Module:
     return network
 
 
-def export_fr(name: str, network: nn.Module, shape: cost.Shape, folder: Path) -> None:
-    """Write graph.param, weights.frq and names.json of a compressed network for inputs of (C, H, W).
+def export_fr(name: str, network: nn.Module, inputs: Sequence[Tensor], folder: Path) -> None:
+    """Write graph.param, weights.frq and names.json of a compressed network for these inputs.
 
     The graph is that of dense and factored execution; the runner factors it by itself. Raises ToolMissing and
-    ExportRefused.
+    ExportRefused: for one, unless the package's tensors make exactly the weights that the graph loads.
     """
     from bench.compress.frequency import layers, norms
-    from bench.export import artifact
+    from bench.export import eager, ncnn
 
     network = as_shipped(network)
     shipped = layers.shipped(name, network)
     names = [part for part, _ in layers.parts(network)]
-    recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
-    order = artifact.export_recipes(norms.convolved(layers.decoded(network)), shape, recipes, folder)
-    (folder / "network.pt").unlink()  # of the graph's own operators; see trace_fr
+    dense = norms.convolved(layers.decoded(network))
+    random = np.random.default_rng(1)
+    sample = [random.uniform(size=(1, *tensor.shape)).astype(np.float32) for tensor in inputs]
+    parsed, values = ncnn.convert(dense, inputs, sample, eager.answers(dense, sample))
+    order = load_order([_recipe(tensor) for tensor in shipped.tensors], parsed.blobs(), values)
+    graph.write(parsed, folder / "graph.param")
     tensors = tuple(replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)
     (folder / "weights.frq").write_bytes(package.write(package.Package(shipped.name, tensors)))
     (folder / "names.json").write_text(json.dumps([names[loaded.index] for loaded in order]), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a runtime will make of one tensor of a package, executed dense.
+
+    `typed` as in ncnn; None for values that are stored as they are, which a layer may load either way.
+    """
+
+    blob: NDArray[np.float32]
+    typed: bool | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The place of a recipe in the list, and whether the graph loads its blob with a type word before it."""
+
+    index: int
+    typed: bool
+
+
+def _recipe(tensor: package.Tensor) -> Recipe:
+    return Recipe(package.blob(tensor), None if tensor.kind == "raw" else True)
+
+
+def load_order(
+    recipes: Sequence[Recipe], blobs: Sequence[graph.Blob], values: Sequence[NDArray[np.float32]]
+) -> tuple[Loaded, ...]:
+    """Which recipe makes the next blob, again and again to the end. Raises ExportRefused for a blob that none makes,
+    and for a recipe that is left over."""
+    order: list[Loaded] = []
+    left = list(range(len(recipes)))
+    for blob, value in zip(blobs, values, strict=True):
+        index = next((index for index in left if _makes(recipes[index], blob, value)), None)
+        if index is None:
+            raise ExportRefused(
+                f"no tensor of the package makes the {blob.count} weights that {blob.layer} loads",
+                "The converter changed them; this network cannot be shipped as coefficients.",
+            )
+        order.append(Loaded(index, blob.typed))
+        left.remove(index)
+    if left:
+        raise ExportRefused(f"{len(left)} tensors of the package are loaded by no layer")
+    return tuple(order)
+
+
+def _makes(recipe: Recipe, blob: graph.Blob, value: NDArray[np.float32]) -> bool:
+    if recipe.typed not in (None, blob.typed) or recipe.blob.size != value.size:
+        return False
+    return bool(np.abs(recipe.blob.reshape(-1) - value).max() <= BLOB_TOLERANCE * np.abs(value).max())
 
 
 def read(folder: Path) -> Exported:
@@ -66,15 +124,6 @@ def read(folder: Path) -> Exported:
     parsed = graph.parse((folder / "graph.param").read_text(encoding="ascii"))
     names = json.loads((folder / "names.json").read_bytes())
     return Exported(parsed, package.read((folder / "weights.frq").read_bytes()), tuple(names))
-
-
-def trace_fr(network: nn.Module, shape: cost.Shape, execution: Execution, path: Path) -> None:
-    """Write a compressed network as torch runs it, which knows dense and factored networks only."""
-    from bench.compress.frequency import factor, layers
-    from bench.export import pnnx
-
-    network = as_shipped(network)
-    pnnx.trace(layers.decoded(network) if execution == "dense" else factor.factored(network), shape, path)
 
 
 def rewrite(exported: Exported, shape: cost.Shape, choice: Choice) -> resident.Rewritten:

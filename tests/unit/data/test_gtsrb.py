@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from bench import data
+from bench.data.collection import Batch, Item, Pictures
 from bench.data.readers import gtsrb
 from bench.errors import CorruptData, UsageError
 
@@ -24,6 +26,11 @@ def draw(path: Path, width: int, height: int, label: int) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
     return ";".join(map(str, (path.name, width, height, *box, label)))
+
+
+def seen(items: Sequence[Item], size: int) -> Batch:
+    """As the study's network sees them."""
+    return Pictures(items, gtsrb.PREPROCESS, (3, size, size)).read()
 
 
 def write(folder: Path, root: str = "", training: str = "Final_Training/Images", beside: bool = False) -> Path:
@@ -43,13 +50,13 @@ def write(folder: Path, root: str = "", training: str = "Final_Training/Images",
 def test_what_was_drawn_is_read(tmp_path: Path, root: str, training: str, beside: bool) -> None:
     write(tmp_path, root, training, beside)
     assert data.detect(tmp_path) == "gtsrb"
-    found = gtsrb.load(tmp_path, size=64)
-    assert (found.classes, len(found.train), len(found.test)) == (43, 6, 3)
-    inputs, answers = found.train.read()
+    found = gtsrb.load(tmp_path)
+    assert (len(found.train), len(found.test)) == (6, 3)
+    inputs, answers = seen(found.train, 64)
     assert inputs.shape == (6, 3, 64, 64)
     assert inputs.dtype == np.float32
     assert answers.tolist() == [0, 0, 7, 7, 42, 42]
-    assert found.test.read(np.array([2])).answers.tolist() == [2]
+    assert seen(found.test[2:], 64).answers.tolist() == [2]
     middle = inputs[:, :, 28:36, 28:36].mean(axis=(0, 2, 3))
     mean, deviation = np.array([0.3418, 0.3126, 0.3224]), np.array([0.1627, 0.1632, 0.1731])
     np.testing.assert_allclose(middle, (np.array(SIGN) / 255 - mean) / deviation, rtol=1e-4)
@@ -57,7 +64,7 @@ def test_what_was_drawn_is_read(tmp_path: Path, root: str, training: str, beside
 
 def test_the_shorter_side_is_resized_and_the_middle_cut_out(tmp_path: Path) -> None:
     """50×30 pixels, the sign from 4, 5 to 44, 26: at 60 for the height it is 100 wide, of which 20 to 80 are seen."""
-    inputs = gtsrb.load(write(tmp_path), size=60).test.read().inputs
+    inputs = seen(gtsrb.load(write(tmp_path)).test, 60).inputs
     red = inputs[0, 0] > (160 / 255 - 0.3418) / 0.1627
     assert red[30].all()
     assert not red[:9].any()
@@ -67,13 +74,13 @@ def test_the_shorter_side_is_resized_and_the_middle_cut_out(tmp_path: Path) -> N
 
 def test_only_the_sign_when_asked(tmp_path: Path) -> None:
     write(tmp_path)
-    whole, cut = (gtsrb.load(tmp_path, size=32, roi=roi).train.read().inputs for roi in (False, True))
+    whole, cut = (seen(gtsrb.load(tmp_path, roi=roi).train, 32).inputs for roi in (False, True))
     assert cut.std(axis=(2, 3)).max() < 1e-5
     assert whole.std(axis=(2, 3)).min() > 0.1
 
 
-def test_the_whole_size_is_the_networks(tmp_path: Path) -> None:
-    assert data.load(write(tmp_path)).train.shape == (3, 256, 256)
+def test_the_size_is_the_networks(tmp_path: Path) -> None:
+    assert data.dataset(write(tmp_path), None, (3, 20, 24)).test.read().inputs.shape == (3, 3, 20, 24)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +117,14 @@ def test_tables_without_classes_are_refused(tmp_path: Path) -> None:
 
 
 def test_pictures_other_than_the_table_says_are_refused_when_read(tmp_path: Path) -> None:
-    found = gtsrb.load(write(tmp_path), size=32)
+    found = gtsrb.load(write(tmp_path))
     path = tmp_path / "Final_Test" / "Images" / "00001.ppm"
     draw(path, 51, 30, 1)
     with pytest.raises(CorruptData, match=r"00001\.ppm is \(51, 30\) pixels where its table says \(50, 30\)"):
-        found.test.read()
+        seen(found.test, 32)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(CorruptData, match=r"00001\.ppm cannot be read as a picture|00001\.ppm is"):
-        found.test.read()
+        seen(found.test, 32)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
