@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused
-from bench.export import graph, operators, pnnx, proof, torchscript
+from bench.export import eager, graph, operators, pnnx, proof, torchscript
 from bench.export.eager import Answers, Array
-from bench.export.equivalents import Equivalents
+from bench.export.equivalents import Equivalents, transparent
 from bench.records import Tensor
 
 
@@ -46,12 +46,17 @@ def _mark(tensor: Tensor) -> nn.Module:
 
 
 def export(
-    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers, folder: Path
+    network: nn.Module,
+    inputs: Sequence[Tensor],
+    samples: Sequence[Array],
+    folder: Path,
+    expected: Answers | None = None,
 ) -> None:
-    """Write graph.param and weights.bin of a network that answers `expected` to `samples`.
+    """Write graph.param and weights.bin of a network for inputs of these shapes; `samples` are (N, *shape) each.
 
-    The graph's inputs are called in0, in1, …, and its outputs out0, out1, …. Raises ToolMissing, and ExportRefused with
-    the operator and the line of the user's source for what ncnn cannot do.
+    `expected` is what the network answers to the samples, computed where it is not given. The graph's inputs are called
+    in0, in1, …, and its outputs out0, out1, …. Raises ToolMissing, and ExportRefused with the operator and the line of
+    the user's source for what ncnn cannot do.
     """
     parsed, values = convert(network, inputs, samples, expected)
     graph.write(parsed, folder / "graph.param")
@@ -59,14 +64,16 @@ def export(
 
 
 def convert(
-    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers
+    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers | None = None
 ) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
     """The graph of a network, and the weights that its layers load. Raises as `export` does."""
+    expected = expected or eager.answers(network, samples)
     if not isinstance(network, torch.jit.ScriptModule):
         network = _Marked(network, inputs)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
         traced = Path(scratch, "network.pt")
-        recorded = torchscript.trace(network, samples, expected, traced, Equivalents())
+        with transparent(network):
+            recorded = torchscript.trace(network, samples, expected, traced, Equivalents())
         converted = pnnx.convert(traced, inputs)
     parsed = graph.parse(converted.param)
     operators.check(parsed, recorded)
@@ -77,9 +84,7 @@ def convert(
     return _unmarked(parsed, graph.split(converted.weights, parsed.blobs()))
 
 
-def _unmarked(
-    marked: graph.Graph, values: tuple[proof.Floats, ...]
-) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
+def _unmarked(marked: graph.Graph, values: tuple[proof.Floats, ...]) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
     """The graph without the layers that only marked the batch axis, and without their weights."""
     left = iter(values)
     weights = [(layer, [next(left) for _ in layer.blobs()]) for layer in marked.layers]
@@ -92,7 +97,11 @@ def _is_mark(layer: graph.Layer, blobs: Sequence[proof.Floats]) -> bool:
         return False
     match layer.type:
         case "Pooling" | "Pooling1D" | "Pooling3D":
-            return layer.parameters.get("1") == "1" and layer.parameters.get("4", "0") == "0" and layer.parameters.get("2", "1") == "1"
+            return (
+                layer.parameters.get("1") == "1"
+                and layer.parameters.get("4", "0") == "0"
+                and layer.parameters.get("2", "1") == "1"
+            )
         case "BatchNorm":
             return all((blob == neutral).all() for blob, neutral in zip(blobs, (1, 0, 1, 0), strict=True))
     return False

@@ -103,7 +103,9 @@ def compare(
 
 
 def _worst(delta: Floats, limit: Floats) -> tuple[np.intp, ...]:
-    excess = np.where(delta <= limit, 0, np.nan_to_num(delta / np.maximum(limit, np.finfo(np.float32).tiny), nan=np.inf))
+    excess = np.where(
+        delta <= limit, 0, np.nan_to_num(delta / np.maximum(limit, np.finfo(np.float32).tiny), nan=np.inf)
+    )
     return np.unravel_index(int(np.argmax(excess)), delta.shape)
 
 

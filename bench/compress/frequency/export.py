@@ -1,8 +1,9 @@
-"""From a compressed network to what a phone runs: a graph, a package, the network for torch; and why it is so."""
+"""From a compressed network to what a phone runs: a graph and a package; and why it is so."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from bench.compress.frequency import package
 from bench.export import cost, graph, resident
-from bench.records import Execution
+from bench.records import Tensor
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,48 +42,38 @@ def as_shipped(network: nn.Module) -> nn.Module:
     return network
 
 
-def export_fr(name: str, network: nn.Module, shape: cost.Shape, folder: Path) -> None:
-    """Write graph.param, weights.frq and names.json of a compressed network for inputs of (C, H, W).
+def export(name: str, network: nn.Module, inputs: Sequence[Tensor], folder: Path) -> None:
+    """Write graph.param, weights.frq and names.json of a compressed network for these inputs.
 
     The graph is that of dense and factored execution; the runner factors it by itself. Raises ToolMissing and
     ExportRefused.
     """
     from bench.compress.frequency import layers, norms
-    from bench.export import artifact
+    from bench.export import recipes
 
     network = as_shipped(network)
     shipped = layers.shipped(name, network)
     names = [part for part, _ in layers.parts(network)]
-    recipes = [artifact.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
-    order = artifact.export_recipes(norms.convolved(layers.decoded(network)), shape, recipes, folder)
-    (folder / "network.pt").unlink()  # of the graph's own operators; see trace_fr
+    blobs = [recipes.Recipe(package.blob(t), None if t.kind == "raw" else True) for t in shipped.tensors]
+    order = recipes.export(norms.convolved(layers.decoded(network)), inputs, blobs, folder)
     tensors = tuple(replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)
     (folder / "weights.frq").write_bytes(package.write(package.Package(shipped.name, tensors)))
     (folder / "names.json").write_text(json.dumps([names[loaded.index] for loaded in order]), encoding="utf-8")
 
 
 def read(folder: Path) -> Exported:
-    """What `export_fr` wrote into `folder`."""
+    """What `export` wrote into `folder`."""
     parsed = graph.parse((folder / "graph.param").read_text(encoding="ascii"))
     names = json.loads((folder / "names.json").read_bytes())
     return Exported(parsed, package.read((folder / "weights.frq").read_bytes()), tuple(names))
 
 
-def trace_fr(network: nn.Module, shape: cost.Shape, execution: Execution, path: Path) -> None:
-    """Write a compressed network as torch runs it, which knows dense and factored networks only."""
-    from bench.compress.frequency import factor, layers
-    from bench.export import pnnx
-
-    network = as_shipped(network)
-    pnnx.trace(layers.decoded(network) if execution == "dense" else factor.factored(network), shape, path)
-
-
-def rewrite(exported: Exported, shape: cost.Shape, choice: Choice) -> resident.Rewritten:
+def rewrite(exported: Exported, inputs: Sequence[Tensor], choice: Choice) -> resident.Rewritten:
     """The graph for resident execution of the same package."""
     weights = [_weight(tensor) for tensor in exported.package.tensors]
     if choice == "all":
-        return resident.rewrite(exported.graph, weights, graph.OUTPUT)
-    return resident.cheapest(exported.graph, weights, graph.OUTPUT, shape)
+        return resident.rewrite(exported.graph, weights)
+    return resident.cheapest(exported.graph, weights, inputs)
 
 
 def _weight(tensor: package.Tensor) -> resident.Weight | None:
@@ -116,10 +107,10 @@ class Explained:
     resident: cost.Cost | None
 
 
-def explain(exported: Exported, shape: cost.Shape) -> tuple[Explained, ...]:
-    """Every layer with a weight in the cheapest graph for inputs of (C, H, W), in the order in which they run."""
-    chosen = rewrite(exported, shape, "cheapest")
-    sizes, dense = cost.shapes(exported.graph, shape), cost.costs(exported.graph, shape)
+def explain(exported: Exported, inputs: Sequence[Tensor]) -> tuple[Explained, ...]:
+    """Every layer with a weight in the cheapest graph for these inputs, in the order in which they run."""
+    chosen = rewrite(exported, inputs, "cheapest")
+    sizes, dense = cost.shapes(exported.graph, inputs), cost.costs(exported.graph, inputs)
     tensors, rows, place = exported.package.tensors, [], 0
     for number, layer in enumerate(exported.graph.layers):
         blobs = layer.blobs()
