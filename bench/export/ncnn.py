@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused
-from bench.export import eager, graph, operators, pnnx, proof, torchscript
+from bench.export import graph, operators, pnnx, proof, torchscript
 from bench.export.eager import Answers, Array
 from bench.export.equivalents import Equivalents, transparent
+from bench.export.half import stored as stored_half
 from bench.records import Tensor
 
 
@@ -49,25 +50,27 @@ def export(
     network: nn.Module,
     inputs: Sequence[Tensor],
     samples: Sequence[Array],
+    expected: Answers,
     folder: Path,
-    expected: Answers | None = None,
+    *,
+    half: bool = False,
 ) -> None:
-    """Write graph.param and weights.bin of a network for inputs of these shapes; `samples` are (N, *shape) each.
+    """Write graph.param and weights.bin of a network that answers `expected` to `samples`, (N, *shape) for each input.
 
-    `expected` is what the network answers to the samples, computed where it is not given. The graph's inputs are called
-    in0, in1, …, and its outputs out0, out1, …. Raises ToolMissing, and ExportRefused with the operator and the line of
-    the user's source for what ncnn cannot do.
+    `half` stores weights as float16 that lose nothing by it. The graph's inputs are called in0, in1, …, and its outputs
+    out0, out1, …. Raises ToolMissing, and ExportRefused with the operator and the line of the user's source for what
+    ncnn cannot do.
     """
     parsed, values = convert(network, inputs, samples, expected)
     graph.write(parsed, folder / "graph.param")
-    (folder / "weights.bin").write_bytes(graph.joined(parsed.blobs(), values))
+    weights = graph.joined(parsed.blobs(), values)
+    (folder / "weights.bin").write_bytes(stored_half(weights, parsed.blobs()) if half else weights)
 
 
 def convert(
-    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers | None = None
+    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers
 ) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
     """The graph of a network, and the weights that its layers load. Raises as `export` does."""
-    expected = expected or eager.answers(network, samples)
     if not isinstance(network, torch.jit.ScriptModule):
         network = _Marked(network, inputs)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:

@@ -11,23 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from bench import tolerance
 from bench.errors import ExportRefused
 from bench.export.eager import Answers
-from bench.records import Execution, Verified, WeightsFormat
+from bench.records import Verified, WeightsFormat
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
-RunNative = Callable[[Mapping[str, Path], WeightsFormat, Execution, Sequence[Array]], Sequence[Floats]]
+RunNative = Callable[[Mapping[str, Path], WeightsFormat, str, Sequence[Array]], Sequence[Floats]]
 """Runs the native runner here: files by role ("graph", "weights"), each input (N, *shape) → each output (N, *shape),
 or flat."""
-
-TOLERANCE = 1e-3
-"""Of the largest |value| of a slice of an output: how far a float32 runtime may be from torch."""
-SPREAD = 100
-"""A channel or column whose largest |value| is this many times smaller than the output's is a slice by itself."""
-ROUNDING = 1e-5
-"""Of the largest |output| of a sample: what rounding in float32 makes of a deep network, however small the slice."""
 
 
 def check_finite(network: nn.Module) -> None:
@@ -47,25 +41,8 @@ def check_finite(network: nn.Module) -> None:
                 )
 
 
-def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
-    """How far each value of an output (N, *shape) may be from `expected`, as an array that broadcasts to it.
-
-    Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so is each channel
-    (first axis) and column (last axis) that is SPREAD times smaller, like scores from 0 to 1 beside boxes in pixels.
-    A sample that is a vector has columns of one value; their scale is the largest over all samples.
-    """
-    magnitude = np.abs(expected)
-    whole = magnitude.max(axis=tuple(range(1, magnitude.ndim)), keepdims=True)
-    scale = whole
-    for axis in {1, magnitude.ndim - 1}:
-        others = tuple(a for a in range(magnitude.ndim) if a != axis and (a or magnitude.ndim == 2))
-        largest = magnitude.max(axis=others, keepdims=True)
-        scale = np.minimum(scale, np.where(largest * SPREAD < whole, largest, whole))
-    return np.asarray(np.maximum(tolerance * scale, ROUNDING * whole), np.float32)
-
-
 def compare(
-    expected: Answers, found: Sequence[Floats], runtime: str, tolerance: float = TOLERANCE
+    expected: Answers, found: Sequence[Floats], runtime: str, share: float = tolerance.TOLERANCE
 ) -> tuple[Verified, ...]:
     """Compare what `runtime` computed with what the network answers, output by output.
 
@@ -78,41 +55,31 @@ def compare(
         title, output = expected.title(number), expected.outputs[number]
         if got.size != wanted.size:
             raise ExportRefused(f"{runtime} gave {got.size} values for {title} where the network gives {wanted.size}")
-        delta = np.abs(got.reshape(wanted.shape) - wanted)
-        limit = np.broadcast_to(allowed(wanted, tolerance), wanted.shape)
-        # Written so that not-a-number is refused too.
-        if not (delta <= limit).all():
-            sample, *place = (int(index) for index in _worst(delta, limit))
-            at = (sample, *place)
+        shaped = got.reshape(wanted.shape)
+        worst = tolerance.worst(shaped, wanted, share)
+        if worst.headroom > 1:
+            sample, *place = worst.place
+            delta = abs(worst.found - worst.wanted)
             raise ExportRefused(
-                f"{title} of the exported network differs from the network's by {delta[at]:.3g} at {tuple(place)} of "
-                f"sample {sample}, where {limit[at]:.3g} is allowed ({got.reshape(wanted.shape)[at]:.6g} instead of "
-                f"{wanted[at]:.6g})",
+                f"{title} of the exported network differs from the network's by {delta:.3g} at {tuple(place)} of sample "
+                f"{sample}, where {worst.allowed:.3g} is allowed ({worst.found:.6g} instead of {worst.wanted:.6g})",
                 f"{runtime} does not compute what the network does; the files are not used.",
             )
-        headroom = float(np.divide(delta, limit, out=np.zeros_like(delta), where=limit > 0).max())
         verified.append(
             Verified(
                 output=output.name,
-                max_abs_delta=float(delta.max()),
+                max_abs_delta=float(np.abs(shaped - wanted).max()),
                 max_abs_reference=float(np.abs(wanted).max()),
-                headroom=headroom,
+                headroom=worst.headroom,
             )
         )
     return tuple(verified)
 
 
-def _worst(delta: Floats, limit: Floats) -> tuple[np.intp, ...]:
-    excess = np.where(
-        delta <= limit, 0, np.nan_to_num(delta / np.maximum(limit, np.finfo(np.float32).tiny), nan=np.inf)
-    )
-    return np.unravel_index(int(np.argmax(excess)), delta.shape)
-
-
 def verify(
     run_native: RunNative,
     files: Mapping[str, Path],
-    form: tuple[WeightsFormat, Execution],
+    form: tuple[WeightsFormat, str],
     samples: Sequence[Array],
     expected: Answers,
 ) -> tuple[Verified, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.station import Station, bring, leave, measure, phone_station
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -20,13 +21,12 @@ from bench.compress.frequency import factor, layers, package, restore
 from bench.data import packed
 from bench.devices.adb import AdbServer
 from bench.export import artifact
-from bench.models import model
+from bench.networks import resolve
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
 from bench.records import Artifact, ArtifactFile, Execution, Trial
-from bench.station import Station, bring, leave, measure, phone_station
 from bench.virtual.phone import VirtualPhone
-from tests.unit.test_frereg import AUTHORS, checkpoint, saved, sparse
+from tests.unit.compress.frequency.test_frereg import AUTHORS, checkpoint, saved, sparse
 
 AUTHORS_DICE = 0.9784
 """Of the authors' script over their pairs: images / 255, the larger logit, Dice of the vehicle, mean over images."""
@@ -57,7 +57,7 @@ def station(virtual_phone: VirtualPhone) -> Station:
 def prepared(
     folder: Path, inputs: NDArray[np.float32], labels: NDArray[np.int64], reference: NDArray[np.float32], how: Execution
 ) -> Prepared:
-    packed.write(folder / "samples.bin", inputs)
+    packed.write(folder / "samples.bin", [inputs])
     files = {"graph": folder / "graph.param", "weights": folder / "weights.frq"}
     made = Artifact(
         model="unet", variant=how,
@@ -76,7 +76,7 @@ def prepared(
 def test_a_checkpoint_answers_on_the_phone_as_on_the_desktop(
     given: Path | None, station: Station, tmp_path: Path
 ) -> None:
-    ordinary = model("unet").build("frequency")
+    ordinary = resolve("unet").learner()
     state = given or saved(tmp_path, sparse(checkpoint(ordinary, kept=33)))
     done = CliRunner().invoke(
         app, ["import", "frereg", str(state), "--model", "unet", "-o", str(tmp_path / "unet.frq")]

@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from bench.store import RunFolder
 
 from bench.measure import order
 from bench.plan import Plan
 from bench.records import Artifact, ArtifactFile, Cpu, Device, Measurement, RunRecord, Sample, Trial
-from bench.store import RunFolder
 
 HERE = Path(__file__).parent
 NAME = "synthetic-run"

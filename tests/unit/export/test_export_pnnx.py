@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import ExportRefused, ToolMissing
 from bench.export import eager, pnnx, torchscript
-from bench.models import model
+from bench.networks import resolve
 from bench.records import Tensor
 
 
@@ -21,7 +21,7 @@ def test_pnnx_refuses_what_is_no_network(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_pnnx_has_a_deadline(tmp_path: Path) -> None:
-    network, samples = model("unet").build(), [np.zeros((1, 3, 32, 32), np.float32)]
+    network, samples = resolve("unet").build(), [np.zeros((1, 3, 32, 32), np.float32)]
     torchscript.trace(network, samples, eager.answers(network, samples), tmp_path / "network.pt")
     with pytest.raises(ExportRefused, match="within 0 s"):
         pnnx.convert(tmp_path / "network.pt", [Tensor(name="in0", shape=(3, 32, 32))], deadline_s=0.05)
