@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bench.phones import chosen
+from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 from numpy.typing import NDArray
 from torch import nn
 
@@ -32,11 +34,9 @@ from bench.export import artifact, cost, graph
 from bench.measure import order
 from bench.networks import Network, resolve
 from bench.networks.settle import settle
-from bench.phones import chosen
 from bench.plan import Case, Plan, Protocol
 from bench.prepare import VARIANTS, Prepared
 from bench.records import Artifact, ArtifactFile, Measurement
-from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 
 ROOT = Path(__file__).parents[1]
 AUTHORS = ROOT.parent / "shared" / "frereg"
@@ -108,7 +108,7 @@ def prepared(subject: Subject, folder: Path) -> Prepared:
     """Every variant's files. The reference of each is the FR network in torch, of the baseline the ordinary one."""
     shape = (subject.inputs.shape[1], *(subject.graph_size or subject.inputs.shape[2:]))
     full: cost.Shape = (subject.inputs.shape[1], subject.inputs.shape[2], subject.inputs.shape[3])
-    packed.write(folder / "samples.bin", subject.inputs)
+    packed.write(folder / "samples.bin", [subject.inputs])
     exporting.export_fr(subject.spec.name, subject.network, shape, folder)
     exported = exporting.read(folder)
     answers = torched(factor.factored(exporting.as_shipped(subject.network)), subject.inputs)
@@ -134,7 +134,7 @@ def prepared(subject: Subject, folder: Path) -> Prepared:
                 model=subject.spec.name,
                 variant=variant,
                 files=tuple(files),
-                weights_format="ncnn" if execution == "stock" else "frq",
+                weights_format="runtime" if execution == "stock" else "frq",
                 execution=execution,
                 input_shape=full,
                 output_shape=answers.shape[1:],

@@ -1,56 +1,79 @@
-"""The job file: what one launch is told, in the form of device_scripts/runner/contract.h."""
+"""The job file: what one launch has to do, in the form of device_scripts/runner/contract/contract.h."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from bench.errors import UsageError
 from bench.plan import Protocol
-from bench.records import Execution, Trial, WeightsFormat
 
-CONTRACT = 1
+CONTRACT = 2
+
+Mode = Literal["latency", "memory", "accuracy"]
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where a launch finds its files, as paths on its machine. `graph` is the TorchScript file for torch."""
+    """Where a launch finds its files, as paths on its machine. `graph` is the TorchScript file for torch, which has no
+    `weights` beside it ("-"); `answers` is written, by the accuracy mode alone."""
 
     graph: str
     weights: str
     samples: str
-    outputs: str
+    answers: str
 
 
-def job_text(
-    trial: Trial,
-    weights_format: WeightsFormat,
-    execution: Execution,
-    protocol: Protocol,
-    files: Files,
-    affinity: int = 0,
-) -> str:
-    """The job file of one launch. `affinity` is a CPU mask, 0 to leave the scheduler alone."""
-    keys: dict[str, object] = {
-        "contract": CONTRACT,
-        "mode": trial.pass_,
-        "graph": files.graph,
-        "weights": files.weights,
-        "weights_format": weights_format,
-        "execution": execution,
-        "input": "in0",
-        "output": "out0",
-        "samples": files.samples,
-        "threads": trial.threads,
-        "affinity": f"0x{affinity:x}",
-        "precision": trial.precision,
-    }
-    if trial.pass_ == "accuracy":
-        keys["outputs"] = files.outputs
-    if trial.pass_ == "latency":
-        keys |= {
-            "warmup_iterations": protocol.warmup_iterations,
-            "warmup_ms": round(protocol.warmup_seconds * 1000),
-            "min_iterations": protocol.min_iterations,
-            "min_ms": round(protocol.min_seconds * 1000),
-            "max_iterations": protocol.max_iterations,
+@dataclass(frozen=True)
+class Job:
+    """One launch. `inputs` and `outputs` are blob names in the network's order; `affinity` is a CPU mask, 0 to leave
+    the scheduler alone."""
+
+    mode: Mode
+    files: Files
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    weights_format: str
+    execution: str
+    threads: int = 1
+    precision: str = "fp32"
+    affinity: int = 0
+
+    def text(self, protocol: Protocol) -> str:
+        """The job file. Raises UsageError for a path that such a file cannot hold."""
+        keys: dict[str, object] = {
+            "contract": CONTRACT,
+            "mode": self.mode,
+            "graph": self.files.graph,
+            "weights": self.files.weights,
+            "weights_format": self.weights_format,
+            "execution": self.execution,
+            "inputs": ",".join(self.inputs),
+            "outputs": ",".join(self.outputs),
+            "samples": self.files.samples,
+            "threads": self.threads,
+            "affinity": f"0x{self.affinity:x}",
+            "precision": self.precision,
         }
-    return "".join(f"{key} = {value}\n" for key, value in keys.items())
+        if self.mode == "accuracy":
+            keys["answers"] = self.files.answers
+        if self.mode == "latency":
+            keys |= {
+                "warmup_iterations": protocol.warmup_iterations,
+                "warmup_ms": round(protocol.warmup_seconds * 1000),
+                "min_iterations": protocol.min_iterations,
+                "min_ms": round(protocol.min_seconds * 1000),
+                "max_iterations": protocol.max_iterations,
+            }
+        return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
+
+
+def _checked(value: str) -> str:
+    """Anything else would be read as another value: blanks at the ends, a comment, a second line."""
+    comment = value.startswith("#") or " #" in value or "\t#" in value
+    if not value or value != value.strip() or comment or any(ord(character) < 0x20 for character in value):
+        raise UsageError(
+            f"the name {value!r} cannot be in a job file", "Use a folder without ` #` or control characters."
+        )
+    return value

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from bench.errors import UsageError
-from bench.records import Preprocess, Task, Tensor
+from bench.preprocess import Preprocess
+from bench.records import Task, Tensor
 
 if TYPE_CHECKING:
     from torch import nn

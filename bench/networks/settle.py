@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def settle(network: nn.Module, inputs: Tensor) -> None:
-    """Let every batch norm take the mean and variance that `inputs` (N, C, H, W) give it, in place.
+def settle(network: nn.Module, *inputs: Tensor) -> None:
+    """Let every batch norm take the mean and variance that a batch of `inputs` gives it, in place.
 
     Activations then neither die nor blow up, so that an untrained network computes as much as a trained one. What the
     norms knew before is forgotten.
@@ -20,5 +20,5 @@ def settle(network: nn.Module, inputs: Tensor) -> None:
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain average over what it is shown
-    network(inputs)
+    network(*inputs)
     network.eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.devices.transport import Completed, Transport
 
-TORCH_PROGRAM = (sys.executable, "-m", "bench.runtimes.torch_worker")
+TORCH_PROGRAM = (sys.executable, "-m", "bench.runtimes.torch.worker")
 """The desktop reference, which obeys the same contract as the native runner."""
 
 

@@ -1,5 +1,6 @@
 // bench-runner: measures one network on the device it runs on. contract.h says what goes in and what comes out.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -9,29 +10,30 @@
 
 #include <cpu.h>
 
-#include "events.h"
-#include "guard.h"
-#include "job.h"
-#include "network.h"
-#include "process.h"
-#include "samples.h"
+#include "contract/events.h"
+#include "contract/guard.h"
+#include "contract/job.h"
+#include "contract/process.h"
+#include "contract/samples.h"
+#include "contract/sha256.h"
+#include "ncnn/kernels.h"
+#include "ncnn/network.h"
 
 namespace bench {
 namespace {
 
+using Mats = std::vector<ncnn::Mat>;
+
 void send_environment(int threads, const std::string& precision) {
-#if NCNN_ARM82
-    constexpr bool arm82 = true;
-#else
-    constexpr bool arm82 = false;
-#endif
+    const Kernels found = kernels();
     Event("environment")
         .number("contract", kContract)
         .text("runner", BENCH_RUNNER_VERSION)
-        .text("ncnn", NCNN_VERSION_STRING)
+        .text("runtime", "ncnn " NCNN_VERSION_STRING)
         .text("abi", BENCH_ABI)
         .text("compiler", BENCH_COMPILER)
-        .flag("arm82", arm82)
+        .texts("kernels", found.built)
+        .texts("kernels_used", found.used)
         .number("pid", getpid())
         .number("threads", threads)
         .text("cpus_allowed", cpus_allowed())
@@ -51,45 +53,48 @@ void send_memory() {
 }
 
 // Until both the count and the time are reached, or `most` inferences; how long each took, in ns.
-std::vector<int64_t> repeat(const Network& network, const ncnn::Mat& input, int64_t count, int64_t ms, int64_t most) {
+std::vector<int64_t> repeat(const Network& network, const Mats& inputs, int64_t count, int64_t ms, int64_t most) {
     std::vector<int64_t> times;
     const int64_t until = now_ns() + ms * 1'000'000;
     while (static_cast<int64_t>(times.size()) < most && (static_cast<int64_t>(times.size()) < count || now_ns() < until)) {
         const int64_t start = now_ns();
-        network.infer(input);
+        network.infer(inputs);
         times.push_back(now_ns() - start);
     }
     return times;
 }
 
-void measure_latency(const Job& job, const Network& network, const ncnn::Mat& input) {
+void measure_latency(const Job& job, const Network& network, const Mats& inputs) {
     const int64_t start = now_ns();
-    const std::vector<int64_t> warmup = repeat(network, input, job.warmup_iterations, job.warmup_ms, INT64_MAX);
+    const std::vector<int64_t> warmup = repeat(network, inputs, job.warmup_iterations, job.warmup_ms, INT64_MAX);
     const int64_t warmup_ns = now_ns() - start;
-    const std::vector<int64_t> times = repeat(network, input, job.min_iterations, job.min_ms, job.max_iterations);
+    const std::vector<int64_t> times = repeat(network, inputs, job.min_iterations, job.min_ms, job.max_iterations);
     Event("warmup").number("iterations", static_cast<int64_t>(warmup.size())).number("ns", warmup_ns).send();
     for (size_t i = 0; i < times.size(); i++) {
         Event("iteration").number("i", static_cast<int64_t>(i)).number("ns", times[i]).send();
     }
 }
 
-// The file of all outputs, written as they come.
-class OutputFile {
+// How many values an output has, without the gaps that ncnn leaves between channels.
+int64_t values_of(const ncnn::Mat& output) { return static_cast<int64_t>(output.w) * output.h * output.d * output.c; }
+
+// The file of all answers, written as they come.
+class AnswersFile {
 public:
-    explicit OutputFile(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wbe")) {
+    explicit AnswersFile(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wbe")) {
         if (!file_) fail();
     }
-    ~OutputFile() {
+    ~AnswersFile() {
         if (file_) std::fclose(file_);
     }
-    OutputFile(const OutputFile&) = delete;
-    OutputFile& operator=(const OutputFile&) = delete;
+    AnswersFile(const AnswersFile&) = delete;
+    AnswersFile& operator=(const AnswersFile&) = delete;
 
     void append(const ncnn::Mat& output) {
-        const size_t values = static_cast<size_t>(output.w) * static_cast<size_t>(output.h) * static_cast<size_t>(output.d);
+        const size_t plane = static_cast<size_t>(values_of(output) / output.c);
         for (int c = 0; c < output.c; c++) {
-            if (std::fwrite(output.channel(c), sizeof(float), values, file_) != values) fail();
-            bytes_ += static_cast<int64_t>(values * sizeof(float));
+            if (std::fwrite(output.channel(c), sizeof(float), plane, file_) != plane) fail();
+            bytes_ += static_cast<int64_t>(plane * sizeof(float));
         }
     }
 
@@ -109,19 +114,29 @@ private:
     int64_t bytes_ = 0;
 };
 
-void write_outputs(const Job& job, const Network& network, const Samples& samples, ncnn::Mat& input, const ncnn::Mat& first) {
-    OutputFile file(job.outputs);
-    file.append(first);
+std::vector<int64_t> counts_of(const Mats& outputs) {
+    std::vector<int64_t> counts;
+    for (const ncnn::Mat& output : outputs) counts.push_back(values_of(output));
+    return counts;
+}
+
+void write_answers(const Job& job, const Network& network, const Samples& samples, Mats& inputs, const Mats& first) {
+    AnswersFile file(job.answers);
+    const std::vector<int64_t> counts = counts_of(first);
+    for (const ncnn::Mat& output : first) file.append(output);
     for (uint32_t i = 1; i < samples.count(); i++) {
-        samples.read(i, input, input.cstep);
-        file.append(network.infer(input));
+        read_sample(samples, i, inputs);
+        const Mats outputs = network.infer(inputs);
+        if (counts_of(outputs) != counts) throw Failure(Exit::inference_failed, "the outputs do not have as many values for every sample");
+        for (const ncnn::Mat& output : outputs) file.append(output);
     }
     const int64_t bytes = file.finish();
-    Event("outputs").text("path", job.outputs).number("samples", samples.count()).number("bytes", bytes).send();
+    Event("answers").text("path", job.answers).number("samples", samples.count()).number("bytes", bytes).numbers("counts", counts).send();
 }
 
 void run(const char* job_path) {
     const Job job = read_job(job_path);
+    expect_cpu();
     if (job.affinity != 0) restrict_to(job.affinity);
     expect_precision(job.precision);
     send_environment(job.threads, job.precision_name);
@@ -136,22 +151,22 @@ void run(const char* job_path) {
     flush_events();
 
     enter_phase(Exit::inference_failed, "computing the output");
-    ncnn::Mat input = network.make_input(samples);
-    samples.read(0, input, input.cstep);
+    Mats inputs = network.make_inputs(samples);
+    read_sample(samples, 0, inputs);
     const int64_t start = now_ns();
-    const ncnn::Mat first = network.infer(input);
+    const Mats first = network.infer(inputs);
     Event("first_inference").number("ns", now_ns() - start).send();
     flush_events();
 
     switch (job.mode) {
-        case Mode::latency: measure_latency(job, network, input); break;
+        case Mode::latency: measure_latency(job, network, inputs); break;
         case Mode::memory: break;
-        case Mode::accuracy: write_outputs(job, network, samples, input, first); break;
+        case Mode::accuracy: write_answers(job, network, samples, inputs, first); break;
     }
     send_memory();
 }
 
-int run_and_tell(const char* job_path) {
+int run_and_report(const char* job_path) {
     Exit status = Exit::ok;
     try {
         run(job_path);
@@ -167,21 +182,36 @@ int run_and_tell(const char* job_path) {
     return static_cast<int>(status);
 }
 
+// The exit status; a file that cannot be read does not keep the others from being read.
+int print_sha256(const char* path) {
+    try {
+        std::printf("%s  %s\n", sha256_of(path).c_str(), path);
+        flush_events();
+        return static_cast<int>(Exit::ok);
+    } catch (const Failure& failure) {
+        std::fprintf(stderr, "bench-runner: %s\n", failure.what());
+        return static_cast<int>(failure.exit);
+    }
+}
+
 }  // namespace
 }  // namespace bench
 
 int main(int count, char** arguments) {
     bench::mark_start();
     bench::stand_guard();
-    int status = static_cast<int>(bench::Exit::bad_job);
+    int status = static_cast<int>(bench::Exit::ok);
+    const std::string first = count > 1 ? arguments[1] : "";
     try {
-        if (count == 2 && std::strcmp(arguments[1], "--version") == 0) {
+        if (count == 2 && first == "--version") {
             bench::send_environment(0, "fp32");
-            status = static_cast<int>(bench::Exit::ok);
+        } else if (count > 2 && first == "--sha256") {
+            for (int i = 2; i < count; i++) status = std::max(status, bench::print_sha256(arguments[i]));
         } else if (count == 2) {
-            status = bench::run_and_tell(arguments[1]);
+            status = bench::run_and_report(arguments[1]);
         } else {
-            std::fprintf(stderr, "usage: bench-runner JOB | --version\n");
+            std::fprintf(stderr, "usage: bench-runner JOB | --version | --sha256 FILE...\n");
+            status = static_cast<int>(bench::Exit::bad_job);
         }
     } catch (const bench::Failure& failure) {
         std::fprintf(stderr, "bench-runner: %s\n", failure.what());

@@ -9,15 +9,16 @@ import resource
 import struct
 import subprocess
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.fft
+from bench.runtimes.build import build, host_abi
 
 from bench.cache import Cache
-from bench.runtimes.build import build, host_abi
 
 EXITS = {
     "ok": 0,
@@ -120,9 +121,13 @@ def graph(*layers: str) -> str:
     return "\n".join(["7767517", f"{len(layers)} {blobs}", *layers, ""])
 
 
-def packed(samples: np.ndarray) -> bytes:
-    """(count, channels, height, width) as a packed sample file."""
-    return b"BSMP" + struct.pack("<5I", 1, *samples.shape) + samples.astype("<f4").tobytes()
+def packed(*inputs: np.ndarray) -> bytes:
+    """Inputs of (count, …) each as a packed sample file; whole numbers as int32."""
+    stored = [one.astype("<i4" if np.issubdtype(one.dtype, np.integer) else "<f4") for one in inputs]
+    out = b"BSMP" + struct.pack("<3I", 2, len(stored[0]), len(stored))
+    for one in stored:
+        out += struct.pack(f"<{one.ndim + 1}I", one.dtype == "<i4", one.ndim - 1, *one.shape[1:])
+    return out + b"".join(one[number].tobytes() for number in range(len(stored[0])) for one in stored)
 
 
 @dataclass(frozen=True)
@@ -156,29 +161,29 @@ def execute(job: Path, memory_limit: int | None = None) -> Run:
     errors = [e for e in events if e["event"] == "error"]
     assert len(errors) == (done.returncode != 0)
     assert all(EXITS[e["kind"]] == done.returncode and e["message"] for e in errors)
-    outputs = job.with_name("outputs.f32")
-    values = np.fromfile(outputs, "<f4") if done.returncode == 0 and outputs.exists() else None
+    answers = job.with_name("answers.f32")
+    values = np.fromfile(answers, "<f4") if done.returncode == 0 and answers.exists() else None
     return Run(done.returncode, events, values, done.stderr.decode(errors="replace"))
 
 
 def job_text(folder: Path, **changes: Any) -> str:
     """A complete job; `changes` replace keys, or drop them when None."""
     keys: dict[str, Any] = {
-        "contract": 1,
+        "contract": 2,
         "mode": "accuracy",
         "graph": folder / "net.param",
         "weights": folder / "net.weights",
         "weights_format": "frq",
         "execution": "dense",
-        "input": "in0",
-        "output": "out0",
+        "inputs": "in0",
+        "outputs": "out0",
         "samples": folder / "samples.bsmp",
         "threads": 1,
         "affinity": 0,
         "precision": "fp32",
     } | changes
     if keys["mode"] == "accuracy":
-        keys.setdefault("outputs", folder / "outputs.f32")
+        keys.setdefault("answers", folder / "answers.f32")
     if keys["mode"] == "latency":
         for key, value in {"warmup_iterations": 2, "warmup_ms": 1, "min_iterations": 5, "min_ms": 1}.items():
             keys.setdefault(key, value)
@@ -187,11 +192,17 @@ def job_text(folder: Path, **changes: Any) -> str:
 
 
 def measure(
-    folder: Path, param: str, weights: bytes, samples: np.ndarray, memory_limit: int | None = None, /, **changes: Any
+    folder: Path,
+    param: str,
+    weights: bytes,
+    samples: np.ndarray | Sequence[np.ndarray],
+    memory_limit: int | None = None,
+    /,
+    **changes: Any,
 ) -> Run:
     """Writes all the files of a job into `folder` and runs it."""
     (folder / "net.param").write_text(param)
     (folder / "net.weights").write_bytes(weights)
-    (folder / "samples.bsmp").write_bytes(packed(samples))
+    (folder / "samples.bsmp").write_bytes(packed(*([samples] if isinstance(samples, np.ndarray) else samples)))
     (folder / "job").write_text(job_text(folder, **changes))
     return execute(folder / "job", memory_limit)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.station import Station, bring, leave, measure, phone_station
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -24,9 +25,8 @@ from bench.networks import resolve
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
 from bench.records import Artifact, ArtifactFile, Execution, Trial
-from bench.station import Station, bring, leave, measure, phone_station
 from bench.virtual.phone import VirtualPhone
-from tests.unit.test_frereg import AUTHORS, checkpoint, saved, sparse
+from tests.unit.compress.frequency.test_frereg import AUTHORS, checkpoint, saved, sparse
 
 AUTHORS_DICE = 0.9784
 """Of the authors' script over their pairs: images / 255, the larger logit, Dice of the vehicle, mean over images."""
@@ -57,7 +57,7 @@ def station(virtual_phone: VirtualPhone) -> Station:
 def prepared(
     folder: Path, inputs: NDArray[np.float32], labels: NDArray[np.int64], reference: NDArray[np.float32], how: Execution
 ) -> Prepared:
-    packed.write(folder / "samples.bin", inputs)
+    packed.write(folder / "samples.bin", [inputs])
     files = {"graph": folder / "graph.param", "weights": folder / "weights.frq"}
     made = Artifact(
         model="unet", variant=how,

@@ -74,7 +74,7 @@ quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthC
 
 def test_the_files_to_be_damaged_are_good() -> None:
     assert attempt({}) == EXITS["ok"]
-    assert attempt({"net.weights": STOCK}, weights_format="ncnn", execution="stock") == EXITS["ok"]
+    assert attempt({"net.weights": STOCK}, weights_format="runtime", execution="stock") == EXITS["ok"]
 
 
 @quick
@@ -98,7 +98,7 @@ def test_noise_in_a_sealed_package_is_survived(body: bytes) -> None:
 
 
 @quick
-@given(damages(24))
+@given(damages(36))
 def test_a_damaged_sample_header_is_refused(damage: Damage) -> None:
     status = attempt({"samples.bsmp": damage(SAMPLES)})
     assert status in (EXITS["ok"], EXITS["bad_samples"], EXITS["inference_failed"], EXITS["out_of_memory"])
@@ -110,7 +110,7 @@ def test_a_damaged_job_is_survived(damage: Damage) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "job").write_bytes(
-            damage(job_text(folder, graph="g", weights="w", samples="s", outputs="o").encode())
+            damage(job_text(folder, graph="g", weights="w", samples="s", answers="o").encode())
         )
         assert execute(folder / "job").status in (EXITS["bad_job"], EXITS["missing_file"], EXITS["unsupported"])
 
@@ -124,7 +124,7 @@ def test_a_damaged_graph_is_survived(damage: Damage) -> None:
 @quick
 @given(damages(len(STOCK)))
 def test_damaged_stock_weights_are_survived(damage: Damage) -> None:
-    attempt({"net.weights": damage(STOCK)}, weights_format="ncnn", execution="stock")
+    attempt({"net.weights": damage(STOCK)}, weights_format="runtime", execution="stock")
 
 
 @pytest.mark.parametrize("end", range(len(PACKAGE) - 8))

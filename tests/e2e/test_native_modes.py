@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.runtimes.build import host_abi
 
 from bench.runtimes import ncnn_source
-from bench.runtimes.build import host_abi
-from tests.e2e.native_kit import Tensor, execute, graph, job_text, measure, ncnn_weights, package, packed, runner
+from tests.e2e.native_kit import EXITS, Tensor, execute, graph, job_text, measure, ncnn_weights, package, packed, runner
 
 PARAM = graph("Input in0 0 1 in0 0=6 1=5 2=4", "Convolution conv 1 1 in0 out0 0=8 1=3 5=0 6=288")
 WEIGHT = Tensor((8, 4, 3, 3), np.linspace(-1, 1, 20), half=True)
@@ -28,20 +29,40 @@ def test_version_is_an_environment_event() -> None:
     done = subprocess.run([runner(), "--version"], capture_output=True, text=True, check=True)
     environment = json.loads(done.stdout)
     assert environment["event"] == "environment"
-    assert environment["contract"] == 1
-    assert environment["ncnn"] == ncnn_source.VERSION
+    assert environment["contract"] == 2
+    assert environment["runtime"] == f"ncnn {ncnn_source.VERSION}"
     assert environment["abi"] == host_abi()
-    assert environment["arm82"] == host_abi().endswith("arm64-v8a")
+    assert set(environment["kernels_used"]) <= set(environment["kernels"])
+    assert ("asimdhp" in environment["kernels"]) == host_abi().endswith("arm64-v8a")
+
+
+def test_the_digests_of_files_are_those_of_sha256sum(tmp_path: Path) -> None:
+    """Around the sizes where its padding needs another block, and beyond one buffer."""
+    paths = [tmp_path / str(size) for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1 << 20, (1 << 20) + 57)]
+    for path in paths:
+        path.write_bytes(np.random.default_rng(1).bytes(int(path.name)))
+    done = subprocess.run([runner(), "--sha256", *paths], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p}" for p in paths]
+
+
+def test_a_missing_file_does_not_hide_the_digests_of_others(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"abc")
+    command = [runner(), "--sha256", tmp_path / "missing", tmp_path / "there"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == EXITS["missing_file"]
+    assert "missing: No such file" in done.stderr
+    assert done.stdout == f"{hashlib.sha256(b'abc').hexdigest()}  {tmp_path / 'there'}\n"
 
 
 def test_accuracy_writes_every_sample(tmp_path: Path) -> None:
     done = run(tmp_path)
-    assert done.names == ["environment", "decode", "load", "first_inference", "outputs", "memory", "end"]
-    assert done.event("outputs") == {
-        "event": "outputs",
-        "path": str(tmp_path / "outputs.f32"),
+    assert done.names == ["environment", "decode", "load", "first_inference", "answers", "memory", "end"]
+    assert done.event("answers") == {
+        "event": "answers",
+        "path": str(tmp_path / "answers.f32"),
         "samples": 3,
         "bytes": 3 * 8 * 3 * 4 * 4,
+        "counts": [8 * 3 * 4],
     }
     assert done.outputs is not None
     assert len(done.outputs) == 3 * 8 * 3 * 4
@@ -99,7 +120,12 @@ def test_fp32_is_exact_to_single_precision(tmp_path: Path) -> None:
     weight = np.full((1, 1, 1, 1), 1 + 2.0**-20, np.float32)
     param = graph("Input in0 0 1 in0", "Convolution conv 1 1 in0 out0 0=1 1=1 5=0 6=1")
     done = measure(
-        tmp_path, param, ncnn_weights((True, weight)), np.ones((1, 1, 2, 2)), weights_format="ncnn", execution="stock"
+        tmp_path,
+        param,
+        ncnn_weights((True, weight)),
+        np.ones((1, 1, 2, 2)),
+        weights_format="runtime",
+        execution="stock",
     )
     assert done.outputs is not None
     assert (done.outputs == np.float32(1 + 2.0**-20)).all()
@@ -117,7 +143,7 @@ def int8_network() -> tuple[str, bytes]:
 def test_int8_network_in_int8(tmp_path: Path) -> None:
     param, weights = int8_network()
     x = np.array([0.5, -1.0], np.float32).reshape(1, 2, 1, 1)
-    done = measure(tmp_path, param, weights, x, weights_format="ncnn", execution="stock", precision="int8")
+    done = measure(tmp_path, param, weights, x, weights_format="runtime", execution="stock", precision="int8")
     assert done.outputs is not None
     assert np.abs(done.outputs - [64 / 127 * 0.5 + 1.0, 0.5 - 32 / 127]).max() < 0.02
 
@@ -126,7 +152,7 @@ def test_int8_network_in_int8(tmp_path: Path) -> None:
 def test_int8_network_in_floats_is_refused(tmp_path: Path, precision: str) -> None:
     param, weights = int8_network()
     x = np.ones((1, 2, 1, 1))
-    done = measure(tmp_path, param, weights, x, weights_format="ncnn", execution="stock", precision=precision)
+    done = measure(tmp_path, param, weights, x, weights_format="runtime", execution="stock", precision=precision)
     assert done.event("error")["kind"] == "unsupported"
 
 
@@ -142,12 +168,12 @@ def test_half_precision_is_refused_where_it_does_not_exist(tmp_path: Path, preci
 
 def test_strings_are_escaped(tmp_path: Path) -> None:
     """Quotes, backslashes and bytes that are no UTF-8 still make one JSON object a line."""
-    outputs = os.fsencode(tmp_path) + b'/a "b" \\ \xff \xc3\xa9'
+    answers = os.fsencode(tmp_path) + b'/a "b" \\ \xff \xc3\xa9'
     (tmp_path / "net.param").write_text(PARAM)
     (tmp_path / "net.weights").write_bytes(package(WEIGHT))
     (tmp_path / "samples.bsmp").write_bytes(packed(SAMPLES))
-    text = job_text(tmp_path, outputs=None).encode() + b"outputs = " + outputs + b"\n"
+    text = job_text(tmp_path, answers=None).encode() + b"answers = " + answers + b"\n"
     (tmp_path / "job").write_bytes(text)
     done = execute(tmp_path / "job")
-    assert done.event("outputs")["path"] == os.fsdecode(tmp_path) + '/a "b" \\ \N{REPLACEMENT CHARACTER} é'
-    assert os.path.exists(outputs)
+    assert done.event("answers")["path"] == os.fsdecode(tmp_path) + '/a "b" \\ \N{REPLACEMENT CHARACTER} é'
+    assert os.path.exists(answers)

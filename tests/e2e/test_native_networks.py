@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as nn
-
 from bench.runtimes.build import host_abi
+
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package, vector
 
 RNG = np.random.default_rng(7)
@@ -242,7 +242,7 @@ def test_stock_weights_and_several_threads(tmp_path: Path) -> None:
     binary = ncnn_weights((True, weight), (False, bias))
     wanted = nn.conv2d(torched(x), torched(weight), torched(bias), padding=1)
     for threads in (1, 2, 64):
-        run = measure(tmp_path, param, binary, x, weights_format="ncnn", execution="stock", threads=threads)
+        run = measure(tmp_path, param, binary, x, weights_format="runtime", execution="stock", threads=threads)
         close(run.outputs, wanted)
         assert run.event("environment")["threads"] == threads
         assert "decode" not in run.names

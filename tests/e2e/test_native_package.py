@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.runtimes.build import build, host_abi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +19,9 @@ from bench.cache import Cache
 from bench.compress.frequency import package
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import CorruptData
-from bench.runtimes.build import build, host_abi
 from tests.e2e.native_kit import EXITS, execute, job_text, seal
 from tests.e2e.test_native_damage import damages
-from tests.unit.test_frq import PACKAGES, SMALL
+from tests.unit.compress.frequency.test_frq import PACKAGES, SMALL
 
 CORPUS = Path("tests/corpus")
 WHOLE = package.write(SMALL)

@@ -50,7 +50,7 @@ def test_the_job_that_the_others_spoil_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"contract": 2}, "contract"),
+        ({"contract": 1}, "contract"),
         ({"contract": None}, "contract"),
         ({"mode": "speed"}, "mode"),
         ({"threads": 0}, "threads"),
@@ -63,12 +63,18 @@ def test_the_job_that_the_others_spoil_is_good(tmp_path: Path) -> None:
         ({"precision": "fp64"}, "precision"),
         ({"weights_format": "onnx"}, "weights_format"),
         ({"execution": "stock"}, "execution"),
-        ({"execution": "dense", "weights_format": "ncnn"}, "execution"),
+        ({"execution": "dense", "weights_format": "runtime"}, "execution"),
+        ({"inputs": None}, "inputs"),
+        ({"inputs": "in0,"}, "empty name"),
+        ({"inputs": ",in0"}, "empty name"),
+        ({"inputs": "in0, in0"}, "in0 again"),
+        ({"outputs": "out0,out0"}, "out0 again"),
+        ({"inputs": ",".join(f"in{i}" for i in range(9))}, "more than 8"),
         ({"graph": None}, "graph"),
         ({"graph": ""}, "line"),
         ({"colour": "blue"}, "colour"),
         ({"min_iterations": 5}, "min_iterations"),
-        ({"mode": "latency", "outputs": "x"}, "outputs"),
+        ({"mode": "latency", "answers": "x"}, "answers"),
         ({"mode": "latency", "min_iterations": 5, "max_iterations": 4}, "max_iterations"),
         ({"mode": "latency", "min_iterations": 0}, "min_iterations"),
         ({"mode": "latency", "max_iterations": 10**9}, "max_iterations"),
@@ -190,26 +196,35 @@ def test_a_package_with_too_few_tensors(tmp_path: Path) -> None:
 def test_stock_weights_of_the_wrong_length(tmp_path: Path, change: int, word: str) -> None:
     whole = ncnn_weights((True, np.ones(108)))
     weights = whole + bytes(change) if change > 0 else whole[:change]
-    refused(attempt(tmp_path, PARAM, weights, weights_format="ncnn", execution="stock"), "bad_weights", word)
+    refused(attempt(tmp_path, PARAM, weights, weights_format="runtime", execution="stock"), "bad_weights", word)
 
 
-def header(*fields: int) -> bytes:
-    return struct.pack("<5I", *fields)
+def header(*words: int) -> bytes:
+    """A packed sample file that ends with its header."""
+    return b"BSMP" + struct.pack(f"<{len(words)}I", *words)
 
 
 @pytest.mark.parametrize(
     ("samples", "word"),
     [
         (b"", "header"),
-        (b"BSMP" + header(1, 1, 1, 1, 1)[:-1], "header"),
+        (header(2, 1, 1, 0, 3, 1, 1), "header"),
+        (header(2, 1, 1), "header"),
         (b"JPEG" + packed(SAMPLES)[4:], "packed"),
-        (b"BSMP" + header(2, *SAMPLES.shape) + SAMPLES.tobytes(), "version"),
-        (b"BSMP" + header(1, 0, 3, 6, 6), "dimension"),
+        (b"BSMP" + struct.pack("<5I", 1, *SAMPLES.shape) + SAMPLES.tobytes(), "version 1"),
+        (header(2, 0, 1, 0, 1, 5), "no samples"),
+        (header(2, 1, 0), "0 inputs"),
+        (header(2, 1, 9), "9 inputs"),
+        (header(2, 1, 1, 2, 1, 5), "type 2"),
+        (header(2, 1, 1, 0, 0), "rank 0"),
+        (header(2, 1, 1, 0, 5, 1, 1, 1, 1, 1), "rank 5"),
+        (header(2, 1, 1, 0, 3, 3, 0, 6), "extent of 0"),
         (packed(SAMPLES)[:-1], "bytes"),
         (packed(SAMPLES) + b"\0", "bytes"),
-        (b"BSMP" + header(1, 2**31, 2**31, 2**31, 2**31), "dimension"),
-        (b"BSMP" + header(1, *[2**31 - 1] * 4), "more values"),
-        (b"BSMP" + header(1, 1, 2**20, 2**7, 1), "2^26"),
+        (packed(SAMPLES, np.ones((2, 1), np.int32)), "2 inputs for a job of 1"),
+        (header(2, 1, 1, 0, 4, *[2**31] * 4), "2^26"),
+        (header(2, 2**32 - 1, 1, 0, 4, *[2**8] * 3, 4), "bytes"),
+        (header(2, 1, 1, 0, 2, 2**20, 2**7), "2^26"),
     ],
 )
 def test_bad_samples(tmp_path: Path, samples: bytes, word: str) -> None:
@@ -222,14 +237,23 @@ def test_samples_of_another_shape_than_the_graph_names(tmp_path: Path) -> None:
     refused(attempt(tmp_path, graph("Input in0 0 1 in0 0=7 1=6 2=3", CONV)), "bad_samples", "3×6×6", "3×6×7")
 
 
+def test_a_graph_with_an_input_that_the_job_does_not_give(tmp_path: Path) -> None:
+    param = graph(INPUT, "Input in1 0 1 in1", "BinaryOp sum 2 1 in0 in1 a 0=0", CONV.replace("in0", "a"))
+    refused(attempt(tmp_path, param), "bad_graph", "in1")
+
+
+def test_a_job_with_an_output_that_the_graph_does_not_make(tmp_path: Path) -> None:
+    refused(attempt(tmp_path, outputs="out0,out1"), "bad_graph", "out1")
+
+
 def test_an_inference_that_cannot_be(tmp_path: Path) -> None:
     param = graph(INPUT, CONV.replace("out0", "a"), "Reshape r 1 1 a out0 0=1000000 1=3")
     refused(attempt(tmp_path, param), "inference_failed")
 
 
-def test_outputs_that_cannot_be_written(tmp_path: Path) -> None:
-    refused(attempt(tmp_path, outputs=tmp_path / "no" / "folder"), "write_failed", "No such file")
-    refused(attempt(tmp_path, outputs="/dev/full"), "write_failed", "No space")
+def test_answers_that_cannot_be_written(tmp_path: Path) -> None:
+    refused(attempt(tmp_path, answers=tmp_path / "no" / "folder"), "write_failed", "No such file")
+    refused(attempt(tmp_path, answers="/dev/full"), "write_failed", "No space")
 
 
 def test_a_mask_without_any_cpu_of_this_machine(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from bench.exporting import explain, export_fr, read, rewrite
 from torch import nn
 
 from bench.compress.frequency import layers
 from bench.export import graph as param
 from bench.export import resident
 from bench.export.resident import Weight
-from bench.exporting import explain, export_fr, read, rewrite
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package
 
 RNG = np.random.default_rng(11)
@@ -42,7 +42,7 @@ def run_layer(
     count = inputs.count(" ") + 1
     kind, _, parameters = line.partition(" ")
     text = graph("Input in0 0 1 in0", *extra, f"{kind} own {count} 1 {inputs} out0 {parameters}")
-    run = measure(folder, text, weights, x, weights_format="ncnn", execution="stock", **changes)
+    run = measure(folder, text, weights, x, weights_format="runtime", execution="stock", **changes)
     assert run.status == 0, (run.events, run.stderr)
     assert run.outputs is not None
     return run.outputs
@@ -147,7 +147,7 @@ def test_a_small_convolution(
 def test_a_layer_that_makes_no_sense_is_refused(tmp_path: Path, line: str) -> None:
     kind, _, parameters = line.partition(" ")
     text = graph("Input in0 0 1 in0", f"{kind} own 1 1 in0 out0 {parameters}")
-    run = measure(tmp_path, text, bytes(4000), normal(1, 3, 8, 8), weights_format="ncnn", execution="stock")
+    run = measure(tmp_path, text, bytes(4000), normal(1, 3, 8, 8), weights_format="runtime", execution="stock")
     assert run.event("error")["kind"] in ("bad_graph", "bad_weights")
 
 
@@ -156,7 +156,7 @@ def test_an_input_that_does_not_fit_is_refused(tmp_path: Path, line: str, channe
     kind, _, parameters = line.partition(" ")
     text = graph("Input in0 0 1 in0", f"{kind} own 1 1 in0 out0 {parameters}")
     weights = ncnn_weights((True, np.zeros(486))) if kind == "RankCore" else b""
-    run = measure(tmp_path, text, weights, normal(1, channels, 8, 8), weights_format="ncnn", execution="stock")
+    run = measure(tmp_path, text, weights, normal(1, channels, 8, 8), weights_format="runtime", execution="stock")
     assert run.event("error")["kind"] == "inference_failed"
 
 

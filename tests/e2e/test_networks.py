@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.export.artifact import RunNative
+from bench.station import desktop_station, native_outputs
 
 from bench.cache import Cache
-from bench.export.artifact import RunNative
 from bench.networks import names, resolve
 from bench.plan import Case
 from bench.prepare import VARIANTS, prepare
-from bench.station import desktop_station, native_outputs
 
 ELSEWHERE = {"lenet300", "lenet5", "unet"}
 """Networks that are trained first, or have tests of their own."""

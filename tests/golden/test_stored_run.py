@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from bench.report.tables import Table, Tables
+from bench.store import RunFolder
 from syrupy.assertion import SnapshotAssertion
 
 from bench.analyse import analyse
 from bench.report import html, tables
-from bench.report.tables import Table, Tables
-from bench.store import RunFolder
 
 STORED = RunFolder(Path(__file__).parent / "synthetic-run")
 

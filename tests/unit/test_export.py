@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.export.artifact import Recipe
 from torch import nn
 
 from bench.compress.frequency import factor, layers, package, train
 from bench.compress.frequency.package import Package
 from bench.errors import ExportRefused, ToolMissing
 from bench.export import artifact, graph, pnnx
-from bench.export.artifact import Recipe
 from bench.networks import resolve
 
 PARAM = """7767517

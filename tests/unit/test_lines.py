@@ -1,6 +1,7 @@
 """The runner's output lines, and what a launch that ends badly is said to have."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,8 @@ from bench.errors import RunnerFailed
 from bench.measure import lines
 from bench.records import Sample
 
-GOOD = [
-    {"event": "environment", "contract": 1, "cpus_allowed": "0-1"},
+GOOD: list[dict[str, Any]] = [
+    {"event": "environment", "contract": 2, "cpus_allowed": "0-1", "kernels": ["avx2"]},
     {"event": "load", "ns": 5},
     {"event": "first_inference", "ns": 7},
     {"event": "warmup", "iterations": 10, "ns": 100},
@@ -20,9 +21,10 @@ GOOD = [
     {"event": "memory", "vm_hwm": 4096, "rss": 4096, "pss": -1, "anonymous": 1024},
     {"event": "end", "status": "ok", "exit": 0, "ns": 2_000_000_000},
 ]
+ANSWERS = {"event": "answers", "path": "/x", "samples": 3, "bytes": 132, "counts": [10, 1]}
 
 
-def text(events: list[dict[str, object]]) -> list[str]:
+def text(events: list[dict[str, Any]]) -> list[str]:
     return [json.dumps(e) for e in events]
 
 
@@ -36,7 +38,13 @@ def test_a_good_launch() -> None:
         Sample("vm_hwm", 0, 4096.0),
         Sample("anonymous", 0, 1024.0),
     )
-    assert (reading.warmup_iterations, reading.runner_s, reading.environment["cpus_allowed"]) == (10, 2.0, "0-1")
+    assert (reading.warmup_iterations, reading.runner_s, reading.strays) == (10, 2.0, 0)
+    assert reading.environment == {"contract": 2, "cpus_allowed": "0-1", "kernels": ["avx2"]}
+
+
+def test_answers_are_counted_for_each_output() -> None:
+    reading = lines.read(text([ANSWERS, GOOD[-1]]), 0)
+    assert reading.answers == lines.Answers("/x", 3, (10, 1))
 
 
 @pytest.mark.parametrize(
@@ -55,17 +63,85 @@ def test_a_good_launch() -> None:
             2,
             "bad_job: key x",
         ),
-        ([{"event": "load", "ns": "5"}], 0, "no whole number"),
-        ([{"event": "load", "ns": True}], 0, "no whole number"),
-        ([{"event": "dance"}], 0, "does not know"),
+        ([{"event": "dance"}], 0, "unknown runner event 'dance'"),
+        ([{"event": "environment", "contract": 1}], 0, "contract 1, not 2"),
+        ([GOOD[1], GOOD[1]], 0, "second event 'load'"),
+        ([*GOOD, GOOD[5]], 0, "second event 'iteration'"),
+        ([GOOD[5]], 0, "iteration 0 is missing"),
+        ([GOOD[4], GOOD[4]], 0, "iteration 1 is missing"),
     ],
 )
-def test_a_bad_launch_says_why(events: list[dict[str, object]], status: int, reason: str) -> None:
+def test_a_bad_launch_says_why(events: list[dict[str, Any]], status: int, reason: str) -> None:
     with pytest.raises(RunnerFailed, match=reason):
         lines.read(text(events), status)
 
 
-@given(st.lists(st.one_of(st.text(max_size=40), st.sampled_from(text(GOOD))), max_size=8), st.integers(0, 255))
+NUMBERS = [
+    (event, key)
+    for event in (*GOOD[1:], ANSWERS)
+    for key, value in event.items()
+    if isinstance(value, int) and (event["event"], key) not in {("warmup", "ns"), ("memory", "rss"), ("end", "exit")}
+]
+
+
+@pytest.mark.parametrize(("event", "key"), NUMBERS)
+@pytest.mark.parametrize(
+    "value", ["-5", "NaN", "Infinity", "-Infinity", "1e308", "1.5", "9" * 30, "9" * 5000, '"5"', "true", "null", "[5]"]
+)
+def test_a_number_that_cannot_be_is_refused(event: dict[str, Any], key: str, value: str) -> None:
+    spoilt = json.dumps({**event, key: "HERE"}).replace('"HERE"', value)
+    launch = [spoilt] if event["event"] == "end" else [spoilt, text(GOOD)[-1]]
+    with pytest.raises(RunnerFailed):
+        lines.read(launch, 0)
+
+
+def test_an_inference_takes_time() -> None:
+    with pytest.raises(RunnerFailed, match="no usable whole number 'ns'"):
+        lines.read(text([{"event": "iteration", "i": 0, "ns": 0}, GOOD[-1]]), 0)
+
+
+@pytest.mark.parametrize("change", [{"bytes": 131}, {"counts": []}, {"counts": [11, 0]}, {"counts": 11}, {"path": 3}])
+def test_answers_that_contradict_themselves_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(RunnerFailed, match="answers"):
+        lines.read(text([{**ANSWERS, **change}, GOOD[-1]]), 0)
+
+
+def test_lines_of_something_else_are_counted_and_left_out() -> None:
+    """Android's linker warns on standard output of old shells; some end their lines with CR LF."""
+    warning = "WARNING: linker: ./bench-runner: unused DT entry: type 0x6ffffffe arg 0x5e8"
+    mixed = [warning, "", *(f"{line}\r" for line in text(GOOD)[:4]), warning, *text(GOOD)[4:], "$ "]
+    reading = lines.read(mixed, 0)
+    assert reading.strays == 3
+    assert reading.samples == lines.read(text(GOOD), 0).samples
+
+
+@pytest.mark.parametrize(
+    "line", ["{", '{"event":', '{"event":5}', "{}", '{"event":' + "[" * 100_000, "{" + '"a":{' * 100_000]
+)
+def test_a_broken_event_is_refused_and_quoted_shortly(line: str) -> None:
+    with pytest.raises(RunnerFailed, match="not an event") as refused:
+        lines.read([line, *text(GOOD)], 0)
+    assert len(str(refused.value)) < 400
+
+
+def test_words_of_a_device_are_short_and_printable() -> None:
+    hostile = "\\u001b[2J\\ud800" + "x" * 100_000
+    deep = "[" * 50 + "]" * 50
+    environment = f'{{"event":"environment","contract":2,"compiler":"{hostile}","deep":{deep}}}'
+    error = f'{{"event":"error","kind":"{hostile}","message":"{hostile}"}}'
+    told = lines.read([environment, text(GOOD)[-1]], 0).environment["compiler"]
+    with pytest.raises(RunnerFailed) as refused:
+        lines.read([environment, error], 2, hostile)
+    for words in (told, refused.value.what):
+        assert words.isprintable()
+        assert len(words) < 1000
+        words.encode()
+
+
+LINES = st.one_of(st.text(max_size=40), st.sampled_from(text(GOOD)), st.builds(lambda t: "{" + t, st.text(max_size=40)))
+
+
+@given(st.lists(LINES, max_size=8), st.integers(0, 255))
 def test_any_output_is_understood_or_refused(output: list[str], status: int) -> None:
     try:
         reading = lines.read(output, status)

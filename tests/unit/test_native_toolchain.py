@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench.runtimes.build import ABIS, host_abi, source_folder
+from bench.runtimes.executable import Elf, read_elf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import CorruptData, ToolMissing, UnknownName
 from bench.runtimes import ncnn_options, toolchain
-from bench.runtimes.build import ABIS, host_abi, source_folder
-from bench.runtimes.executable import Elf, read_elf
 
 SCRIPTS = source_folder() / "toolchain"
 

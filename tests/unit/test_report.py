@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from bench.store import RunFolder
 
 from bench.analyse import analyse
 from bench.records import Measurement, RunRecord
 from bench.report import html, tables
-from bench.store import RunFolder
 
 STORED = RunFolder(Path(__file__).parents[1] / "golden" / "synthetic-run")
 PHONE = "emulator-5554"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -10,14 +12,33 @@ from bench.errors import UsageError
 _SHOWN = 8
 
 
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Whatever the system says against reading `folder`, or what is in it, is a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        raise UsageError(
+            f"{place} cannot be read as a folder: {error.strerror}", "Name the folder that holds the data set."
+        ) from error
+
+
 def entries(folder: Path) -> tuple[str, ...]:
     """Names in `folder`, sorted, folders with a / at the end. Raises UsageError when it is no folder."""
-    try:
+    with readable(folder):
         return tuple(sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()))
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be read as a folder: {error.strerror}", "Name the folder that holds the data set."
-        ) from error
+
+
+def fingerprint(path: Path) -> str:
+    """What tells apart two states of a file, or of a folder with all that is in it, in a cache: the names, sizes and
+    times of change. Raises UsageError."""
+    digest = hashlib.sha256()
+    with readable(path):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            about = file.stat()
+            digest.update(repr((str(file.relative_to(path)), about.st_size, about.st_mtime_ns)).encode())
+    return digest.hexdigest()
 
 
 def few(names: Iterable[str]) -> str:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.errors import ToolMissing
 from bench.networks.network import Network, parse_inputs
 from bench.networks.python import check_arguments
-from bench.records import Preprocess, Record, Task
+from bench.preprocess import Preprocess
+from bench.records import Record, Task
 
 if TYPE_CHECKING:
     from torch import nn

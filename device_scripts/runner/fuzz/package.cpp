@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "../dct.h"
-#include "../factor.h"
-#include "../failure.h"
+#include "contract/failure.h"
+#include "ncnn/factor.h"
+#include "weights/dct.h"
 
 namespace {
 

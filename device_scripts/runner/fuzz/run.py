@@ -17,10 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parents[2] / "tests" / "corpus"
-SOURCES = {
-    "package": ["dct", "factor", "frq", "order", "utf8"],
-    "text": ["dct", "factor", "files", "frq", "job", "order", "samples", "utf8"],
-}
+PACKAGE = ["contract/utf8", "ncnn/factor", "weights/dct", "weights/frq", "weights/order"]
+SOURCES = {"package": PACKAGE, "text": [*PACKAGE, "contract/files", "contract/job", "contract/samples"]}
 LENGTHS = {"package": 256, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
@@ -30,7 +28,19 @@ def compile_target(target: str, folder: Path) -> Path:
     sources = [HERE / f"{target}.cpp", *(HERE.parent / f"{name}.cpp" for name in SOURCES[target])]
     program = folder / target
     subprocess.run(
-        ["clang++", "-std=c++17", "-O2", "-g", *SANITIZERS, *map(str, sources), "-o", str(program)], check=True
+        [
+            "clang++",
+            "-std=c++17",
+            "-O2",
+            "-g",
+            *SANITIZERS,
+            "-I",
+            str(HERE.parent),
+            *map(str, sources),
+            "-o",
+            str(program),
+        ],
+        check=True,
     )
     return program
 

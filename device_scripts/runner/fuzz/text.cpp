@@ -7,10 +7,10 @@
 #include <unistd.h>
 #include <vector>
 
-#include "../factor.h"
-#include "../failure.h"
-#include "../job.h"
-#include "../samples.h"
+#include "contract/failure.h"
+#include "contract/job.h"
+#include "contract/samples.h"
+#include "ncnn/factor.h"
 
 namespace {
 
@@ -32,9 +32,11 @@ private:
 
 void read_samples(const std::string& path) {
     const bench::Samples samples(path);
-    const size_t plane = static_cast<size_t>(samples.height()) * static_cast<size_t>(samples.width());
-    std::vector<float> sample(plane * static_cast<size_t>(samples.channels()));
-    for (uint32_t i = 0; i < samples.count(); i++) samples.read(i, sample.data(), plane);
+    for (const bench::InputShape& input : samples.inputs()) {
+        const size_t plane = 4 * input.values() / input.planes(), step = plane + 12;  // with a gap, as ncnn has it
+        std::vector<uint8_t> values(step * input.planes());
+        for (uint32_t i = 0; i < samples.count(); i++) samples.read(i, input, values.data(), step);
+    }
 }
 
 void factor_graph(std::string text) {

@@ -1,0 +1,1 @@
+"""The native runner: ncnn, compiled here with our own few files on top of it."""

@@ -1,0 +1,69 @@
+// The contract between `bench` and anything that measures a network on a device. It knows no inference library.
+//
+//   bench-runner JOB              run the job; JSON lines to standard output; diagnostics to standard error
+//   bench-runner --version        one JSON line: the environment event
+//   bench-runner --sha256 FILE…   one line `HEX  PATH` for each file, as sha256sum prints it
+//
+// JOB is a text file of `key = value` lines; `#` at the start of a line or after a blank starts a comment; unknown,
+// missing and repeated keys are errors, and so are keys of another mode.
+//
+//   contract           2
+//   mode               latency | memory | accuracy
+//   graph              path of the graph, in the runtime's own format
+//   weights            path of the weights
+//   weights_format     runtime | frq            (runtime: the runtime's own format; frq: docs/formats/frq.md)
+//   execution          stock | dense | factored | resident (stock for the runtime's own weights, the others for frq.
+//                      dense and factored have the same graph of ordinary layers: factored replaces those that gain by it
+//                      when it is loaded. A resident graph has layers of our own; how many values a layer loads says what
+//                      it takes of a tensor: all of its weight, its core, or, in three layers, its factors)
+//   inputs, outputs    names of blobs, separated by commas: 1 to 8 inputs in the order of the sample file, 1 to 64 outputs
+//   samples            path of the packed sample file, below; latency and memory use its first sample
+//   answers            path to write, accuracy only: float32, little-endian, no header: for each sample, for each output in
+//                      the order of `outputs`, its values
+//   threads            1..64
+//   affinity           hexadecimal CPU mask, or 0 to leave it
+//   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8
+//   warmup_iterations, warmup_ms, min_iterations, min_ms, max_iterations     latency only
+//
+// Packed sample file, little-endian: "BSMP", u32 version 2, u32 count, u32 inputs (1..8); for each input u32 dtype
+// (0 float32, 1 int32), u32 rank (1..4), u32 extents[rank] without a batch axis; then for each sample, for each input, its
+// values of 4 bytes in row-major order. Its length must match exactly; an input has at most 2^26 values a sample.
+//
+// Events, one JSON object a line, in this order:
+//
+//   {"event":"environment","contract":2,"runner":"…","runtime":"name version","abi":"…","compiler":"…",
+//    "kernels":["avx2",…],"kernels_used":["avx2",…],"pid":n,"threads":n,"cpus_allowed":"0-3","precision":"fp32"}
+//                                                     kernels: the CPU features that this build has code for, and those of
+//                                                     them that this CPU has; precision as really in force, not as asked for
+//   {"event":"decode","ns":n,"coefficients":n,"values":n}         frq only
+//   {"event":"load","ns":n}                                       graph + weights + pipelines, decode included
+//   {"event":"first_inference","ns":n}
+//   {"event":"warmup","iterations":n,"ns":n}                       latency only
+//   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
+//   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy only; counts: values of each output in
+//                                                     one sample
+//   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not tell
+//   {"event":"error","kind":"…","message":"…"}                    instead of what could not be done
+//   {"event":"end","status":"ok"|"error","exit":n,"ns":n}          always last; ns since the process began main()
+#pragma once
+
+namespace bench {
+
+constexpr int kContract = 2;
+constexpr int kMostInputs = 8;
+constexpr int kMostOutputs = 64;
+
+enum class Exit : int {
+    ok = 0,
+    bad_job = 2,         // kind "bad_job": key, value or syntax
+    missing_file = 3,    // "missing_file": cannot be opened or read
+    bad_graph = 4,       // "bad_graph": the graph file, a layer this build lacks, or a blob name not in it
+    bad_weights = 5,     // "bad_weights": the wrong length, a failed check sum, or a package that lies
+    bad_samples = 6,     // "bad_samples": the packed sample file, or shapes that the network does not take
+    out_of_memory = 7,   // "out_of_memory"
+    unsupported = 8,     // "unsupported": a precision, or an instruction of this build, that this CPU does not have
+    inference_failed = 9,// "inference_failed"
+    write_failed = 10,   // "write_failed": answers
+};
+
+}  // namespace bench

@@ -1,0 +1,31 @@
+// The job file, read strictly: contract.h lists its keys.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+enum class Mode { latency, memory, accuracy };
+enum class WeightsFormat { runtime, frq };
+enum class Execution { stock, dense, factored, resident };
+enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
+
+struct Job {
+    Mode mode;
+    std::string graph, weights, samples, answers;
+    std::vector<std::string> inputs, outputs;
+    WeightsFormat weights_format;
+    Execution execution;
+    int threads;
+    uint64_t affinity;
+    Precision precision;
+    std::string precision_name;
+    int64_t warmup_iterations = 0, warmup_ms = 0, min_iterations = 0, min_ms = 0, max_iterations = 0;
+};
+
+// Throws Failure(missing_file) or Failure(bad_job).
+Job read_job(const std::string& path);
+
+}  // namespace bench

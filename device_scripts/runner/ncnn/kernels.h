@@ -1,0 +1,18 @@
+// Which of ncnn's kernels for single CPU generations this build has, and which of them this CPU runs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct Kernels {
+    std::vector<std::string> built, used;  // names of CPU features
+};
+
+Kernels kernels();
+
+// Throws Failure(unsupported) when this build is for one kind of CPU and this is not such a one.
+void expect_cpu();
+
+}  // namespace bench

@@ -1,0 +1,147 @@
+#include "ncnn/network.h"
+
+#include <algorithm>
+
+#include <cpu.h>
+#include <datareader.h>
+
+#include "contract/guard.h"
+#include "contract/process.h"
+#include "layers/rank_core.h"
+#include "layers/rank_pass.h"
+
+namespace bench {
+namespace {
+
+ncnn::Option options_for(const Job& job) {
+    ncnn::Option options;
+    const bool half_storage = job.precision == Precision::fp16s || job.precision == Precision::fp16a;
+    options.num_threads = job.threads;
+    options.use_fp16_packed = half_storage;
+    options.use_fp16_storage = half_storage;
+    options.use_fp16_arithmetic = job.precision == Precision::fp16a;
+    options.use_bf16_packed = false;
+    options.use_bf16_storage = job.precision == Precision::bf16;
+    options.use_int8_inference = job.precision == Precision::int8;
+    options.use_int8_packed = job.precision == Precision::int8;
+    options.use_int8_storage = job.precision == Precision::int8;
+    options.use_int8_arithmetic = job.precision == Precision::int8;
+    return options;
+}
+
+bool differs(int named, int given) { return named != 0 && named != given; }
+
+// Without values: rank 1 is a row of them, and so on to rank 4, planes of depth × height × width.
+ncnn::Mat mat_of(const InputShape& shape) {
+    const std::vector<int>& n = shape.extents;
+    switch (n.size()) {
+        case 1: return ncnn::Mat(n[0]);
+        case 2: return ncnn::Mat(n[1], n[0]);
+        case 3: return ncnn::Mat(n[2], n[1], n[0]);
+        default: return ncnn::Mat(n[3], n[2], n[1], n[0]);
+    }
+}
+
+}  // namespace
+
+// Half storage without half arithmetic in the CPU exists in ncnn for single layers only (VFPv4); the others would compute
+// in float32 and nobody would know.
+void expect_precision(Precision precision) {
+    if (precision != Precision::fp16s && precision != Precision::fp16a) return;
+#if NCNN_ARM82
+    if (ncnn::cpu_support_arm_asimdhp()) return;
+#endif
+    throw Failure(Exit::unsupported, "half precision (ARMv8.2 FP16) is not in this CPU or this build");
+}
+
+Network::Network(const Job& job) {
+    const int64_t start = now_ns();
+    enter_phase(Exit::bad_graph, "reading the graph");
+    Graph graph(job.graph, job.inputs, job.outputs);
+    enter_phase(Exit::bad_weights, "reading the weights");
+    weights_ = open_weights(job, graph.text);
+
+    enter_phase(Exit::bad_graph, "preparing the graph");
+    net_.opt = options_for(job);
+    const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
+    const ncnn::DataReaderFromMemory reader(text, graph.text.size());
+    net_.register_custom_layer("RankCore", make_rank_core);
+    net_.register_custom_layer("RankPass", make_rank_pass);
+    if (net_.load_param(reader) != 0) {
+        throw Failure(Exit::bad_graph, job.graph + ": ncnn refuses it; its own words are on standard error");
+    }
+    for (const std::string& name : job.inputs) inputs_.push_back(find(name, inputs_.size()));
+    for (const std::string& name : job.outputs) outputs_.push_back(find(name, outputs_.size()));
+    // ncnn keeps an output that was asked for, and forgets what it has used up: so those that others are made of come first.
+    std::sort(outputs_.begin(), outputs_.end(), [](const Blob& a, const Blob& b) { return a.index < b.index; });
+    extents_ = std::move(graph.inputs);
+
+    enter_phase(Exit::bad_weights, "loading the weights");
+    const int status = net_.load_model(*weights_);
+    weights_->finish(status == 0);
+    if (status != 0) {
+        throw Failure(Exit::bad_graph, job.graph + ": ncnn cannot prepare it for these weights; its own words are on standard error");
+    }
+    if (job.precision == Precision::int8 && !weights_->has_int8()) {
+        throw Failure(Exit::unsupported, "the network has no int8 weights");
+    }
+    load_ns_ = now_ns() - start;
+}
+
+Network::Blob Network::find(const std::string& name, size_t place) const {
+    const std::vector<ncnn::Blob>& blobs = net_.blobs();
+    for (size_t i = 0; i < blobs.size(); i++) {
+        if (blobs[i].name == name) return {name, static_cast<int>(i), place};
+    }
+    throw Failure(Exit::bad_graph, "ncnn does not know the blob " + name);
+}
+
+std::vector<ncnn::Mat> Network::make_inputs(const Samples& samples) const {
+    const std::vector<InputShape>& shapes = samples.inputs();
+    if (shapes.size() != inputs_.size()) {
+        throw Failure(Exit::bad_samples, "samples of " + std::to_string(shapes.size()) + " inputs for a job of " + std::to_string(inputs_.size()));
+    }
+    std::vector<ncnn::Mat> mats;
+    for (size_t i = 0; i < shapes.size(); i++) {
+        ncnn::Mat mat = mat_of(shapes[i]);
+        const Graph::Extents& named = extents_.at(inputs_[i].name);
+        if (differs(named.channels, mat.c) || differs(named.depth, mat.d) || differs(named.height, mat.h) || differs(named.width, mat.w)) {
+            std::string wanted;
+            for (const int extent : {named.channels, named.depth, named.height, named.width}) {
+                if (extent != 0) wanted += (wanted.empty() ? "" : "×") + std::to_string(extent);
+            }
+            throw Failure(Exit::bad_samples, "samples of " + shapes[i].words() + " for the input " + inputs_[i].name + ", which takes " + wanted);
+        }
+        mat.fill(0.0f);
+        mats.push_back(std::move(mat));
+    }
+    return mats;
+}
+
+std::vector<ncnn::Mat> Network::infer(const std::vector<ncnn::Mat>& inputs) const {
+    ncnn::Extractor extractor = net_.create_extractor();
+    for (const Blob& input : inputs_) {
+        if (extractor.input(input.index, inputs[input.place]) != 0) {
+            throw Failure(Exit::inference_failed, "ncnn does not take the input " + input.name);
+        }
+    }
+    std::vector<ncnn::Mat> answers(outputs_.size());
+    for (const Blob& output : outputs_) {
+        ncnn::Mat& answer = answers[output.place];
+        if (extractor.extract(output.index, answer) != 0) {
+            throw Failure(Exit::inference_failed, "ncnn cannot compute " + output.name + " from this input");
+        }
+        if (answer.empty() || answer.elempack != 1 || answer.elemsize != sizeof(float)) {
+            throw Failure(Exit::inference_failed, "the output " + output.name + " is not float32");
+        }
+    }
+    return answers;
+}
+
+void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs) {
+    for (size_t i = 0; i < inputs.size(); i++) {
+        samples.read(sample, samples.inputs()[i], inputs[i], inputs[i].cstep * sizeof(float));
+    }
+}
+
+}  // namespace bench

@@ -1,0 +1,53 @@
+// A network that ncnn has loaded, and its inferences.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <net.h>
+
+#include "contract/job.h"
+#include "contract/samples.h"
+#include "ncnn/graph.h"
+#include "ncnn/weights_source.h"
+
+namespace bench {
+
+// Throws Failure(unsupported) when neither this build nor this CPU can compute in that precision.
+void expect_precision(Precision precision);
+
+class Network {
+public:
+    // Loads graph and weights. Throws Failure.
+    explicit Network(const Job& job);
+
+    int64_t load_ns() const { return load_ns_; }
+    const WeightsSource::Decoded* decoded() const { return weights_->decoded(); }
+
+    // One Mat for each input of the samples, zeroed. Throws Failure(bad_samples) when the graph names other shapes.
+    std::vector<ncnn::Mat> make_inputs(const Samples& samples) const;
+
+    // One inference as an application does it: a new extractor, the inputs, the outputs in the order of the job, in
+    // float32. Throws Failure(inference_failed).
+    std::vector<ncnn::Mat> infer(const std::vector<ncnn::Mat>& inputs) const;
+
+private:
+    struct Blob {
+        std::string name;
+        int index;       // ncnn's
+        size_t place;    // in the job
+    };
+    Blob find(const std::string& name, size_t place) const;
+
+    std::vector<Blob> inputs_, outputs_;
+    std::map<std::string, Graph::Extents> extents_;
+    int64_t load_ns_ = 0;
+    std::unique_ptr<WeightsSource> weights_;
+    ncnn::Net net_;
+};
+
+// Puts one sample into the Mats that make_inputs() made.
+void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs);
+
+}  // namespace bench

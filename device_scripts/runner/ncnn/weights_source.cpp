@@ -1,0 +1,206 @@
+#include "ncnn/weights_source.h"
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "contract/process.h"
+#include "ncnn/factor.h"
+#include "weights/dct.h"
+#include "weights/frq.h"
+
+namespace bench {
+namespace {
+
+constexpr uint32_t kFloat32Flag = 0;         // ModelBin::load type 0: float32 values follow
+constexpr uint32_t kInt8Flag = 0x000D4B38;   // the same for int8 weights
+constexpr uint64_t kLargestPackage = 0x7FFFFFFF;
+
+// An ordinary ncnn .bin file, read front to back.
+class NcnnFile : public WeightsSource {
+public:
+    NcnnFile(const std::string& path, bool int8_wanted) : file_(path), int8_wanted_(int8_wanted) {}
+
+    bool has_int8() const override { return has_int8_; }
+
+protected:
+    void serve(void* buffer, size_t size) override {
+        if (!file_.read_at(offset_, buffer, size)) {
+            throw Failure(Exit::bad_weights, file_.path() + ": it ends too early for this graph");
+        }
+        offset_ += size;
+        uint32_t flag;
+        if (size == sizeof flag && (std::memcpy(&flag, buffer, sizeof flag), flag == kInt8Flag)) {
+            has_int8_ = true;
+            if (!int8_wanted_) {
+                throw Failure(Exit::unsupported, "the network has int8 weights, so its precision can only be int8");
+            }
+        }
+    }
+
+    std::string left_over() const override {
+        if (offset_ == file_.size()) return "";
+        return file_.path() + ": the graph uses " + std::to_string(offset_) + " of its " + std::to_string(file_.size()) + " bytes";
+    }
+
+private:
+    File file_;
+    uint64_t offset_ = 0;
+    bool int8_wanted_, has_int8_ = false;
+};
+
+// One run of floats that ncnn will ask for at once, with a flag word before it unless it is a bias or norm parameter.
+struct Blob {
+    bool flagged;
+    size_t size;  // floats
+    std::function<void(float*)> write;
+};
+
+void copy_raw(const FrqTensor& tensor, float* to) {
+    if (!tensor.transposed) {
+        for (uint32_t i = 0; i < tensor.size; i++) to[i] = tensor.value(i);
+        return;
+    }
+    const uint32_t in = static_cast<uint32_t>(tensor.shape[0]), out = static_cast<uint32_t>(tensor.shape[1]);
+    const uint32_t kernel = tensor.size / in / out;
+    for (uint32_t o = 0; o < out; o++) {
+        for (uint32_t i = 0; i < in; i++) {
+            for (uint32_t k = 0; k < kernel; k++) *to++ = tensor.value((i * out + o) * kernel + k);
+        }
+    }
+}
+
+// The byte stream that a .bin file with the decoded weights would have. ncnn reads a blob straight into the memory it
+// keeps it in, so that is where it is decoded: no second copy, and no more than one blob at a time.
+class FrqStream : public WeightsSource {
+public:
+    FrqStream(const std::string& path, Execution execution, std::string& graph)
+        : started_(now_ns()),
+          package_(read_whole(path, kLargestPackage, Exit::bad_weights), path),
+          path_(path),
+          resident_(execution == Execution::resident),
+          factored_(execution == Execution::factored ? factor(graph, package_.tensors()) : std::vector<bool>(package_.tensors().size(), false)) {
+        decoded_.ns = now_ns() - started_;
+    }
+
+    const Decoded* decoded() const override { return &decoded_; }
+
+protected:
+    void serve(void* buffer, size_t size) override {
+        const int64_t start = now_ns();
+        if (next_blob_ == blobs_.size()) open_next_tensor();
+        if (flag_sent_ && size != blobs_[next_blob_].size * sizeof(float)) take_parts(size);
+        const Blob& blob = blobs_[next_blob_];
+        if (blob.flagged && !flag_sent_) {
+            if (size != sizeof kFloat32Flag) refuse("weights", "a vector");
+            std::memcpy(buffer, &kFloat32Flag, sizeof kFloat32Flag);
+            flag_sent_ = true;
+        } else {
+            if (blob.size > SIZE_MAX / sizeof(float)) {
+                throw Failure(Exit::out_of_memory, path_ + ": a weight of " + std::to_string(blob.size) + " values");
+            }
+            if (size != blob.size * sizeof(float)) {
+                refuse(std::to_string(blob.size) + " values", std::to_string(size / sizeof(float)));
+            }
+            blob.write(static_cast<float*>(buffer));
+            decoded_.values += static_cast<int64_t>(blob.size);
+            flag_sent_ = false;
+            next_blob_++;
+        }
+        decoded_.ns += now_ns() - start;
+    }
+
+    std::string left_over() const override {
+        const size_t count = package_.tensors().size();
+        if (next_tensor_ == count && next_blob_ == blobs_.size() && !flag_sent_) return "";
+        return path_ + ": the graph does not use all of its " + std::to_string(count) + " tensors";
+    }
+
+private:
+    [[noreturn]] void refuse(const std::string& given, const std::string& wanted) const {
+        throw Failure(Exit::bad_weights, path_ + ": tensor " + std::to_string(next_tensor_ - 1) + " gives " + given +
+                                             " where the graph asks for " + wanted);
+    }
+
+    // A resident graph has some layers on the core alone and some as three; how many values it asks for tells which.
+    void take_parts(size_t size) {
+        if (!parts_ || next_blob_ != 0) return;
+        if (size == parts_->spatial_core_size() * sizeof(float)) {
+            blobs_ = {core_of(parts_)};
+        } else if (size == parts_->factor_size(1) * sizeof(float)) {
+            blobs_ = three_of(parts_);
+        }
+    }
+
+    static Blob core_of(const std::shared_ptr<const Core>& core) {
+        return {true, core->spatial_core_size(), [core](float* to) { core->decode_spatial_core(to); }};
+    }
+
+    static std::vector<Blob> three_of(const std::shared_ptr<const Core>& core) {
+        return {{true, core->factor_size(1), [core](float* to) { core->write_in_factor(to); }},
+                core_of(core),
+                {true, core->factor_size(0), [core](float* to) { core->write_out_factor(to); }}};
+    }
+
+    void open_next_tensor() {
+        if (next_tensor_ == package_.tensors().size()) {
+            throw Failure(Exit::bad_weights, path_ + ": the graph asks for more than its " +
+                                                 std::to_string(next_tensor_) + " tensors");
+        }
+        const FrqTensor& tensor = package_.tensors()[next_tensor_++];
+        blobs_.clear();
+        parts_.reset();
+        next_blob_ = 0;
+        if (tensor.kind == FrqTensor::Kind::raw) {
+            blobs_.push_back({!tensor.vector, tensor.size, [&tensor](float* to) { copy_raw(tensor, to); }});
+            return;
+        }
+        decoded_.coefficients += tensor.kept;
+        const auto core = std::make_shared<const Core>(tensor);
+        if (factored_[next_tensor_ - 1]) {
+            blobs_ = three_of(core);
+        } else {
+            blobs_.push_back({true, core->dense_size(), [core](float* to) { core->decode_dense(to); }});
+            if (resident_) parts_ = core;
+        }
+    }
+
+    int64_t started_;
+    FrqPackage package_;
+    std::string path_;
+    bool resident_;
+    std::vector<bool> factored_;  // by tensor
+    Decoded decoded_;
+    std::vector<Blob> blobs_;  // of the tensor before next_tensor_
+    std::shared_ptr<const Core> parts_;  // of the same, for a graph that asks for them instead
+    size_t next_tensor_ = 0, next_blob_ = 0;
+    bool flag_sent_ = false;
+};
+
+}  // namespace
+
+size_t WeightsSource::read(void* buffer, size_t size) const {
+    if (refusal_) return 0;
+    try {
+        const_cast<WeightsSource*>(this)->serve(buffer, size);  // ncnn's interface says const and means "read on"
+        return size;
+    } catch (const Failure& failure) {
+        refusal_ = std::make_unique<Failure>(failure);
+        return 0;
+    }
+}
+
+void WeightsSource::finish(bool loaded) const {
+    if (refusal_) throw *refusal_;
+    if (loaded && !left_over().empty()) throw Failure(Exit::bad_weights, left_over());
+}
+
+std::unique_ptr<WeightsSource> open_weights(const Job& job, std::string& graph) {
+    if (job.weights_format == WeightsFormat::runtime) {
+        return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8);
+    }
+    return std::make_unique<FrqStream>(job.weights, job.execution, graph);
+}
+
+}  // namespace bench

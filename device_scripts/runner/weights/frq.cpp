@@ -1,0 +1,236 @@
+#include "weights/frq.h"
+
+#include <climits>
+#include <cstring>
+
+#include "contract/failure.h"
+#include "contract/utf8.h"
+
+namespace bench {
+namespace {
+
+// CRC-32 of zlib and PNG (ISO 3309, reflected polynomial 0xEDB88320).
+uint32_t crc32(const uint8_t* bytes, size_t count) {
+    uint32_t table[256];
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t entry = i;
+        for (int bit = 0; bit < 8; bit++) entry = entry >> 1 ^ (entry & 1 ? 0xEDB88320u : 0);
+        table[i] = entry;
+    }
+    uint32_t crc = 0xFFFFFFFFu;
+    for (size_t i = 0; i < count; i++) crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xFF];
+    return ~crc;
+}
+
+// IEEE 754 binary16 to binary32, exact.
+float half_to_float(uint16_t half) {
+    const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16, fraction = half & 0x3FF;
+    const uint32_t exponent = half >> 10 & 0x1F;
+    float result;
+    if (exponent == 0) {
+        result = static_cast<float>(fraction) * 0x1p-24f;
+        return sign ? -result : result;
+    }
+    const uint32_t bits = sign | (exponent == 31 ? 0xFFu : exponent + 112) << 23 | fraction << 13;
+    std::memcpy(&result, &bits, sizeof result);
+    return result;
+}
+
+// Walks the bytes of a package and never past their end.
+class Walker {
+public:
+    Walker(const std::vector<uint8_t>& bytes, const std::string& path) : at_(bytes.data()), end_(at_ + bytes.size()), path_(path) {}
+
+    [[noreturn]] void refuse(const std::string& why) const { throw Failure(Exit::bad_weights, path_ + ": " + why); }
+
+    size_t left() const { return static_cast<size_t>(end_ - at_); }
+
+    const uint8_t* take(uint64_t count) {
+        if (count > left()) refuse("it ends too early");
+        const uint8_t* start = at_;
+        at_ += count;
+        return start;
+    }
+
+    uint32_t varint() {
+        uint64_t value = 0;
+        for (int shift = 0; shift < 35; shift += 7) {
+            const uint8_t byte = *take(1);
+            value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+            if (byte & 0x80) continue;
+            if (byte == 0 && shift > 0) refuse("a varint longer than it need be");
+            if (value > UINT32_MAX) refuse("a varint above 2^32 - 1");
+            return static_cast<uint32_t>(value);
+        }
+        refuse("a varint of more than 5 bytes");
+    }
+
+    int32_t checked_extent(int64_t value) const {
+        if (value < 1 || value > INT_MAX) refuse("an extent of " + std::to_string(value));
+        return static_cast<int32_t>(value);
+    }
+
+    int32_t extent() { return checked_extent(varint()); }
+
+private:
+    const uint8_t* at_;
+    const uint8_t* end_;
+    const std::string& path_;
+};
+
+// A varint that has been checked already.
+uint32_t checked_varint(const uint8_t*& at) {
+    uint32_t value = 0;
+    for (int shift = 0;; shift += 7) {
+        const uint8_t byte = *at++;
+        value |= static_cast<uint32_t>(byte & 0x7F) << shift;
+        if (!(byte & 0x80)) return value;
+    }
+}
+
+// What tensors of a network share: kind and flags, the extents behind the channels, how many coefficients.
+struct Form {
+    FrqTensor::Kind kind;
+    bool half, vector, transposed;
+    int rank;
+    Axes kernel;    // axes 2 and on
+    uint32_t kept;  // 0 for a raw tensor
+};
+
+Form read_form(Walker& walker) {
+    Form form{};
+    const uint8_t tag = *walker.take(1);
+    if ((tag & 3) == 3) walker.refuse("a tensor of kind 3");
+    form.kind = static_cast<FrqTensor::Kind>(tag & 3);
+    form.half = !(tag & 4);
+    form.vector = tag & 8;
+    form.transposed = tag & 16;
+    form.rank = tag >> 5;
+    const bool raw = form.kind == FrqTensor::Kind::raw;
+    if (form.rank < 1 || form.rank > kMaxRank) walker.refuse("a tensor of rank " + std::to_string(form.rank));
+    if (form.vector && !raw) walker.refuse("a vector that is not raw");
+    if (form.transposed && form.rank < 2) walker.refuse("a transposed tensor of rank 1");
+    for (int axis = 2; axis < form.rank; axis++) form.kernel[axis] = walker.extent();
+    if (!raw) form.kept = walker.varint();
+    return form;
+}
+
+// An extent by its code: written out, or that of the channels before, twice or half of it.
+int32_t read_channels(Walker& walker, int code, int32_t before) {
+    switch (code) {
+        case 0: return walker.extent();
+        case 1: return before;
+        case 2: return walker.checked_extent(2 * static_cast<int64_t>(before));
+        default:
+            if (before % 2 != 0) walker.refuse("half of " + std::to_string(before) + " channels");
+            return before / 2;
+    }
+}
+
+void walk_indices(Walker& walker, FrqTensor& tensor) {
+    tensor.indices = walker.take(0);
+    uint64_t position = walker.varint();
+    for (uint32_t i = 1; i < tensor.kept; i++) {
+        const uint32_t step = walker.varint();
+        if (step == 0) walker.refuse("an index that does not grow");
+        position += step;
+    }
+    if (position >= tensor.size) walker.refuse("an index beyond its tensor");
+}
+
+// Reads one tensor after the other; each may refer to those before it.
+class TensorReader {
+public:
+    explicit TensorReader(Walker& walker) : walker_(walker) {}
+
+    FrqTensor next() {
+        const uint8_t head = *walker_.take(1);
+        const size_t back = head & 15;
+        if (back > forms_.size()) walker_.refuse("the form of a tensor before the first");
+        forms_.push_back(back == 0 ? read_form(walker_) : forms_[forms_.size() - back]);
+        const Form& form = forms_.back();
+
+        FrqTensor tensor{form.kind, form.half, form.vector, form.transposed, form.rank, {}, 0, form.kept, nullptr, nullptr};
+        tensor.shape.fill(1);
+        const int inputs = head >> 4 & 3, outputs = head >> 6;
+        if (form.rank > 1) {
+            tensor.shape[form.transposed ? 0 : 1] = channels_ = read_channels(walker_, inputs, channels_);
+        } else if (inputs != 0) {
+            walker_.refuse("inputs of a tensor of one axis");
+        }
+        tensor.shape[form.transposed ? 1 : 0] = channels_ = read_channels(walker_, outputs, channels_);
+        uint64_t size = 1;
+        for (int axis = 0; axis < form.rank; axis++) {
+            if (axis >= 2) tensor.shape[axis] = form.kernel[axis];
+            size *= static_cast<uint64_t>(tensor.shape[axis]);
+            if (size > INT_MAX) walker_.refuse("a tensor of more than 2^31 - 1 values");
+        }
+        tensor.size = static_cast<uint32_t>(size);
+        if (form.kind == FrqTensor::Kind::raw) tensor.kept = tensor.size;
+        if (tensor.kept == 0 || tensor.kept > tensor.size) {
+            walker_.refuse(std::to_string(tensor.kept) + " coefficients kept of " + std::to_string(tensor.size));
+        }
+        if (form.kind == FrqTensor::Kind::explicit_indices) walk_indices(walker_, tensor);
+        tensor.values = walker_.take(static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4));
+        return tensor;
+    }
+
+private:
+    Walker& walker_;
+    std::vector<Form> forms_;
+    int32_t channels_ = 1;
+};
+
+}  // namespace
+
+float FrqTensor::value(uint32_t position) const {
+    if (half) {
+        uint16_t bits;
+        std::memcpy(&bits, values + size_t{2} * position, 2);
+        return half_to_float(bits);
+    }
+    float result;
+    std::memcpy(&result, values + size_t{4} * position, 4);
+    return result;
+}
+
+std::vector<Coefficient> FrqTensor::coefficients() const {
+    // Walking from one position to the next is far cheaper than finding a position afresh.
+    constexpr uint32_t kWorthWalking = 64;
+    std::vector<Coefficient> result;
+    if (kind == Kind::raw) return result;
+    result.reserve(kept);
+    const CoefficientOrder order(shape, rank);
+    const uint8_t* next = indices;
+    Axes index{};
+    uint32_t position = 0;
+    for (uint32_t i = 0; i < kept; i++) {
+        const uint32_t step = kind == Kind::prefix ? (i > 0) : checked_varint(next);
+        position += step;
+        if (step > kWorthWalking) {
+            index = order.at(position);
+        } else {
+            for (uint32_t s = 0; s < step; s++) order.advance(index);
+        }
+        result.push_back({index, value(i)});
+    }
+    return result;
+}
+
+FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : bytes_(std::move(bytes)) {
+    Walker walker(bytes_, path);
+    if (std::memcmp(walker.take(4), "FRQ2", 4) != 0) walker.refuse("not a .frq package of format 2");
+    uint32_t checksum;
+    std::memcpy(&checksum, walker.take(4), 4);
+    if (checksum != crc32(bytes_.data() + 8, walker.left())) walker.refuse("its check sum is wrong");
+    const uint8_t length = *walker.take(1);
+    name_.assign(reinterpret_cast<const char*>(walker.take(length)), length);
+    if (!is_utf8(name_)) walker.refuse("its name is not UTF-8");
+    const uint32_t count = walker.varint();
+    if (count == 0) walker.refuse("no tensors");
+    TensorReader reader(walker);
+    for (uint32_t i = 0; i < count; i++) tensors_.push_back(reader.next());
+    if (walker.left() > 0) walker.refuse(std::to_string(walker.left()) + " bytes after the last tensor");
+}
+
+}  // namespace bench

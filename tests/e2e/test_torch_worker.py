@@ -1,0 +1,71 @@
+"""torch as a runtime: the contract of the native runner, with a TorchScript file as the graph."""
+
+from __future__ import annotations
+
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.data import packed
+from bench.measure import lines
+from bench.measure.job import Files, Job, Mode
+from bench.plan import Protocol
+from bench.runtimes.launch import TORCH_PROGRAM
+
+
+class Several(nn.Module):
+    """Two inputs, one of them whole numbers; nested outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(10, 3)
+
+    def forward(self, x: torch.Tensor, words: torch.Tensor) -> dict[str, torch.Tensor]:
+        embedded = self.words(words)
+        return {"sum": x.sum(1), "product": embedded * x[:, None], "x": x.transpose(0, 1)}
+
+
+class Nested(Several):
+    def forward(self, x: torch.Tensor, words: torch.Tensor) -> Any:
+        found = super().forward(x, words)
+        return found["sum"], [found["product"], found["x"]]
+
+
+def launch(folder: Path, network: nn.Module, inputs: list[np.ndarray], mode: Mode) -> tuple[lines.Reading, np.ndarray]:
+    example = tuple(torch.from_numpy(one[:1]) for one in inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(network.eval(), example, strict=False)
+        traced.save(str(folder / "network.pt"))
+    packed.write(folder / "samples", inputs)
+    files = Files(str(folder / "network.pt"), "-", str(folder / "samples"), str(folder / "answers"))
+    names = ("in0", "in1"), ("out0", "out1", "out2")
+    protocol = Protocol(warmup_iterations=1, warmup_seconds=0, min_iterations=3, min_seconds=0)
+    (folder / "job").write_text(Job(mode, files, *names, "runtime", "stock").text(protocol))
+    done = subprocess.run([*TORCH_PROGRAM, folder / "job"], capture_output=True, text=True, check=False)
+    reading = lines.read(done.stdout.splitlines(), done.returncode, done.stderr)
+    answers = np.fromfile(folder / "answers", "<f4") if mode == "accuracy" else np.empty(0)
+    return reading, answers
+
+
+@pytest.mark.parametrize("network", [Several(), Nested()])
+def test_several_inputs_and_nested_outputs(tmp_path: Path, network: nn.Module) -> None:
+    x = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    words = np.array([[1, 9, 0, 4], [3, 3, 3, 8]])
+    reading, answers = launch(tmp_path, network, [x, words], "accuracy")
+    assert reading.answers == lines.Answers(str(tmp_path / "answers"), 2, (1, 12, 3))
+    table = network.words.weight.detach().numpy()
+    wanted = [np.concatenate([[one.sum()], (table[ids] * one).ravel(), one]) for one, ids in zip(x, words, strict=True)]
+    np.testing.assert_allclose(answers.reshape(2, -1), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_latency_reports_every_iteration(tmp_path: Path) -> None:
+    reading, _ = launch(tmp_path, Several(), [np.ones((1, 3), np.float32), np.ones((1, 4), int)], "latency")
+    assert [sample.iteration for sample in reading.samples if sample.metric == "latency"] == [0, 1, 2]
+    assert reading.environment["runner"].startswith("torch ")
