@@ -90,7 +90,7 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
 
 
 def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
-    """What the network can be trained with and tested on; None where there is nothing. Raises UsageError, CorruptData."""
+    """What the network can be trained with and tested on, if anything. Raises UsageError, CorruptData."""
     from bench import data
     from bench.compress.learner import Data as ToLearn
 
@@ -117,7 +117,7 @@ def data_key(network: Network, asked: Data | None) -> str:
 
 
 def stamp(path: Path | None) -> str:
-    """Changes when a file is changed, or any file in a folder: by names, sizes and times, since there may be thousands."""
+    """Changes with a file, or any file in a folder: by names, sizes and times, since there may be thousands."""
     if path is None:
         return ""
     if path.is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,10 +104,6 @@ class FrequencyRegularization:
             module = self.restored(network, package, execution)
             return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
         from bench.export import frequency, graph
-
-        channels, *places = to.inputs[0].shape
-        # What a layer costs is estimated for images; of anything else the places are a row of pixels.
-        shape = (channels, math.prod(places[:-1]), places[-1] if places else 1)
 
         def make(folder: Path) -> None:
             frequency.export_fr(network.name, self.compressed(network, package), to.inputs, folder)
