@@ -36,7 +36,7 @@ class Registry(Generic[Member]):
         return tuple(dict.fromkeys((*self._own, *sorted(self._places))))
 
     def __getitem__(self, name: str) -> Member:
-        """The member of that name. Raises UnknownName, and ToolMissing for an installed package's that does not load."""
+        """The member of that name. Raises UnknownName, and ToolMissing for one that cannot be loaded."""
         if name in self._found:
             return self._found[name]
         if name not in self._places:
