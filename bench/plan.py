@@ -154,7 +154,7 @@ class Case(_Strict):
     @model_validator(mode="after")
     def _told_apart(self) -> Case:
         if not self.label:
-            object.__setattr__(self, "label", _label_of(self.model))
+            object.__setattr__(self, "label", label_of(self.model))
         for name in ("threads", "precision"):
             _no_doubles(name, [str(value) for value in getattr(self, name)])
         _no_doubles("variants", [variant.label for variant in self.variants or ()])
@@ -209,8 +209,8 @@ def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
 _PLAIN_FUNCTIONS = {"build", "make", "create", "model", "net", "network"}
 
 
-def _label_of(reference: str) -> str:
-    """A label for a network that has none: the function's name, or the file's without its ending."""
+def label_of(reference: str) -> str:
+    """A label for the network that `reference` names, where it has none: the function's name, or the file's."""
     place, colon, function = reference.rpartition(":")
     if not colon:
         place, function = reference, ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal
 
 from bench.errors import UsageError
+from bench.plan import shape_of
 from bench.preprocess import Preprocess
 from bench.records import Task, Tensor
 
@@ -128,7 +129,7 @@ def inputs_of(shapes: Sequence[Tensor | tuple[int, ...]]) -> tuple[Tensor, ...]:
     made = []
     for number, given in enumerate(shapes):
         tensor = given if isinstance(given, Tensor) else Tensor(name=f"in{number}", shape=tuple(given))
-        if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or _values(tensor) > MAX_VALUES:
+        if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or math.prod(tensor.shape) > MAX_VALUES:
             raise UsageError(
                 f"an input cannot have the shape {'×'.join(map(str, tensor.shape)) or '()'}",
                 f"Give 1 to 4 numbers from 1, {MAX_VALUES:,} values at most, without the batch: e.g. 3x224x224.",
@@ -144,32 +145,13 @@ def parse_inputs(text: str) -> tuple[Tensor, ...]:
     """
     shapes = []
     for number, part in enumerate(text.split(",")):
-        dtype, colon, shape = part.strip().rpartition(":")
-        numbers = re.split("[x×]", shape.lower())
-        kinds = get_args(Tensor.model_fields["dtype"].annotation)
-        if (colon and dtype not in kinds) or not all(n.isascii() and n.isdecimal() and len(n) < 10 for n in numbers):
+        dtype, _, shape = part.strip().rpartition(":")
+        try:
+            values = {"name": f"in{number}", "shape": shape_of(shape), "dtype": dtype or "float32"}
+            shapes.append(Tensor.model_validate(values))
+        except ValueError:  # pydantic's own errors are such too
             raise UsageError(
                 f"--input {text[:80]!r} is not a shape",
                 "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
-            )
-        kind = cast(Literal["float32", "int32"], dtype or "float32")
-        shapes.append(Tensor(name=f"in{number}", shape=tuple(map(int, numbers)), dtype=kind))
+            ) from None
     return inputs_of(shapes)
-
-
-def _values(tensor: Tensor) -> int:
-    count = 1
-    for extent in tensor.shape:
-        count *= extent
-    return count
-
-
-def label(reference: str) -> str:
-    """A name for results of a network that has none: of the file or module, and of its function."""
-    place, colon, function = reference.rpartition(":")
-    if not colon:
-        place, function = reference, ""
-    base = Path(place).stem if place.endswith(".py") or not colon else place.rpartition(".")[2]
-    plain = function in ("", "build", "make", "create", "model", "net", "network")
-    name = base if plain else f"{base}-{function}"
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "network"

@@ -60,7 +60,7 @@ def answers_like(network: networks.Network, original: nn.Module) -> bool:
 
 @pytest.mark.parametrize("script", [False, True])
 def test_torchscript_is_told_by_content_and_computes_the_same(script: bool, tmp_path: Path) -> None:
-    file = torchscript(tmp_path / "net.bin", net(), script=script)
+    file = torchscript(tmp_path / "net.onnx", net(), script=script)
     network = networks.resolve(str(file), inputs=(SHAPE,))
     assert (network.name, network.task, network.trained) == ("net", "classification", True)
     assert network.sources == (file,)
