@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import CorruptData, UsageError
 from bench.networks import content, onnx
-from bench.networks.network import Network, inputs_of
+from bench.networks.network import Network, checked
 from bench.plan import label_of
 from bench.records import Tensor
 
@@ -170,7 +170,7 @@ def _of_torch(path: Path, title: str, inputs: Sequence[Tensor], build: Any) -> N
     return Network(
         name=label_of(str(path)),
         title=f"{path.name} ({title})",
-        inputs=inputs_of(inputs),
+        inputs=checked(inputs),
         task="other",
         build=build,
         sources=(path,),
@@ -268,7 +268,7 @@ def _graph(path: Path, title: str, inputs: Sequence[Tensor], sources: tuple[Path
     return Network(
         name=label_of(str(path)),
         title=title,
-        inputs=inputs_of(inputs),
+        inputs=checked(inputs),
         task="other",
         build=build,
         sources=sources,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench import plan
 from bench.errors import UsageError
-from bench.plan import shape_of
 from bench.preprocess import Preprocess
 from bench.records import Task, Tensor
 
@@ -124,34 +124,27 @@ class Network:
         return replace(self, inputs=(resized,))
 
 
-def inputs_of(shapes: Sequence[Tensor | tuple[int, ...]]) -> tuple[Tensor, ...]:
-    """Inputs named in0, in1, … where they have no names yet. Raises UsageError for shapes that no input has."""
-    made = []
-    for number, given in enumerate(shapes):
-        tensor = given if isinstance(given, Tensor) else Tensor(name=f"in{number}", shape=tuple(given))
+def checked(inputs: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """The inputs. Raises UsageError for shapes that no input has."""
+    inputs = tuple(inputs)
+    for tensor in inputs:
         if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or math.prod(tensor.shape) > MAX_VALUES:
             raise UsageError(
                 f"an input cannot have the shape {'×'.join(map(str, tensor.shape)) or '()'}",
                 f"Give 1 to 4 numbers from 1, {MAX_VALUES:,} values at most, without the batch: e.g. 3x224x224.",
             )
-        made.append(tensor)
-    return tuple(made)
+    return inputs
 
 
 def parse_inputs(text: str) -> tuple[Tensor, ...]:
-    """Inputs as `--input` has them: `3x224x224`, several separated by commas, integers as `int32:128`.
+    """Inputs as `--input` has them: `3x224x224`, several separated by commas, whole numbers as `int32:128`.
 
     Raises UsageError.
     """
-    shapes = []
-    for number, part in enumerate(text.split(",")):
-        dtype, _, shape = part.strip().rpartition(":")
-        try:
-            values = {"name": f"in{number}", "shape": shape_of(shape), "dtype": dtype or "float32"}
-            shapes.append(Tensor.model_validate(values))
-        except ValueError:  # pydantic's own errors are such too
-            raise UsageError(
-                f"--input {text[:80]!r} is not a shape",
-                "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
-            ) from None
-    return inputs_of(shapes)
+    try:
+        return checked(plan.inputs_of(text))
+    except ValueError:  # pydantic's own errors are such too
+        raise UsageError(
+            f"{text[:80]!r} is not the shape of an input",
+            "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
+        ) from None
