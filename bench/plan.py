@@ -102,7 +102,7 @@ class Variant(_Strict):
 
 
 class Data(_Strict):
-    """What a network is shown: a data set in a folder or a file that a reader knows (docs/data.md), else the network's own.
+    """What a network is shown: a data set that a reader knows (docs/data.md), else the network's own.
 
     `samples` takes a seeded part, the same number of each class; `preprocess` replaces the network's own.
     """
@@ -294,7 +294,8 @@ _ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
 def changed(plan: Plan, changes: Changes) -> Plan:
     """The plan with only these models and variants, and these settings instead of its own.
 
-    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has several.
+    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has
+    several.
     """
     cases = list(plan.cases)
     if changes.models:

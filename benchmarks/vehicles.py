@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from bench.models.unet import UNet
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -30,7 +31,6 @@ from bench.compress.frequency import dct, layers, norms, package, train
 from bench.compress.frequency.layers import Site
 from bench.compress.frequency.schedule import TailTruncation
 from bench.data import vehicles
-from bench.models.unet import UNet
 
 Kept = Mapping[str, int]
 
@@ -227,7 +227,7 @@ def sampled(site: Site, shape: tuple[int, ...]) -> Tensor:
     return weight
 
 
-@lru_cache(maxsize=None)
+@cache
 def _columns(n: int, count: int, square: float, device: torch.device) -> Tensor:
     return torch.tensor(dct.basis(n, count) * math.sqrt(square), dtype=torch.float32, device=device)
 

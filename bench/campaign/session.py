@@ -87,7 +87,7 @@ def run(
 def _prepared(
     asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
 ) -> Ready:
-    """Machines and networks. Phones come first: one that cannot be measured is refused before anything is built for it."""
+    """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
     for phone in phones:
         station.refuse_unfit(phone, asked.runtimes_on_phones())
     here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
