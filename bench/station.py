@@ -153,9 +153,11 @@ def measure(trial: Trial, station: Station, case: Case, protocol: Protocol, prep
             **common, status="failed", reason=error.what, wall_s=time.monotonic() - begun,
             conditions=_conditions(station, {}),
         )  # fmt: skip
-    doubts = list(gates.doubts(station.conditions)) if trial.pass_ == "latency" else []
-    allowed = str(reading.environment.get("cpus_allowed", ""))
-    doubts += gates.placement_doubts(station.device, case.cores, trial.threads, allowed)
+    doubts: tuple[str, ...] = ()
+    if trial.pass_ == "latency":
+        allowed = str(reading.environment.get("cpus_allowed", ""))
+        doubts = gates.doubts(station.conditions)
+        doubts += gates.placement_doubts(station.device, case.cores, trial.threads, allowed)
     return Measurement(
         **common,
         status="tagged" if doubts else "ok",
