@@ -133,6 +133,7 @@ def test_the_maker_is_named_once(maker: str, model: str, name: str) -> None:
         ({"ro_soc_model": "SM8550", "ro_board_platform": "kalama"}, "SM8550"),
         ({"ro_chipname": "MSM8998", "ro_board_platform": "msm8998"}, "MSM8998"),
         ({"ro_soc_model": "unknown", "ro_board_platform": "zuma"}, "zuma"),
+        ({"ro_board_platform": "mt6750", "ro_mediatek_platform": "MT6755"}, "mt6750"),
         ({}, "Qualcomm Technologies, Inc MSM8937"),
     ],
 )
