@@ -74,8 +74,9 @@ def _described(lines: str) -> Iterator[Cpu]:
 
 
 def _names(cpuinfo: str) -> tuple[dict[int, str], bool]:
-    """Names by core, and whether several share one identification. Kernels write a block for each core, or several cores in a block, or what identifies them once
-    for all; a core without identification has that of the next core that has one, else that of the one before."""
+    """Names by core, and whether several share one identification. Kernels write a block for each core, or several
+    cores in a block, or what identifies them once for all; a core without identification has that of the next core
+    that has one, else that of the one before."""
     fields: dict[int, dict[str, str]] = {}
     current = fields.setdefault(_ALL, {})
     for line in cpuinfo.splitlines():
