@@ -60,6 +60,14 @@ def test_properties_keep_values_over_several_lines() -> None:
     assert props["ro.build.version.sdk"] == "34"
 
 
+@pytest.mark.parametrize("piece", ["\n", " ", "[a]: [\n", "level:\n", "\r\n", "processor: 1\n", "Temperature{mValue=1"])
+def test_much_of_anything_is_read_in_a_moment(piece: str) -> None:
+    said = piece * (200_000 // len(piece))
+    sections = dict.fromkeys(SECTIONS, said)
+    facts.phone("x", sections)
+    facts.conditions(sections)
+
+
 @pytest.mark.parametrize(
     "prop",
     [
