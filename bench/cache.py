@@ -11,11 +11,20 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from bench.records import ArtifactFile
+
+_BENCH = Path(__file__).parent
+
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def file_of(path: Path, role: str) -> ArtifactFile:
+    """A finished file of an artifact with its hash; the record's path is its name, within the artifact's folder."""
+    return ArtifactFile(role=role, path=Path(path.name), sha256=sha256_file(path), bytes=path.stat().st_size)
 
 
 def content_key(*parts: str | bytes | Path) -> str:
@@ -26,6 +35,15 @@ def content_key(*parts: str | bytes | Path) -> str:
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
     return digest.hexdigest()[:24]
+
+
+def own_sources(*rooms: str) -> tuple[Path, ...]:
+    """The Python files of these rooms of bench (folders whole, or single files), for the keys of what they make."""
+    found: list[Path] = []
+    for room in rooms:
+        path = _BENCH / room
+        found += [path] if path.is_file() else sorted(path.rglob("*.py"))
+    return tuple(found)
 
 
 class Cache:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bench.records import METRICS, Precision, Runtime
+from bench.records import METRICS, Subject
 
 Level = Literal["note", "care", "unusable"]
 CaveatKind = Literal[
@@ -23,6 +23,7 @@ CaveatKind = Literal[
     "short-warm-up",
     "noisy",
     "answers-vary",
+    "wrong-answers",
 ]
 
 
@@ -35,7 +36,7 @@ class Advice(NamedTuple):
 
 
 ADVICE: dict[CaveatKind, Advice] = {
-    "failed": Advice("unusable", "failed", "Read the reason below, mend it, and run the same plan again."),
+    "failed": Advice("unusable", "failed", "Read the reason below, fix it, and run the same plan again."),
     "launches-failed": Advice(
         "care", "some launches failed", "The rest is shown; look at the reasons before trusting it."
     ),
@@ -57,12 +58,12 @@ ADVICE: dict[CaveatKind, Advice] = {
     "no-interval": Advice(
         "unusable",
         "fewer than 3 launches: no interval",
-        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
+        "Set launches (for the reference: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-launches": Advice(
         "care",
         "fewer launches than the protocol asks for",
-        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
+        "Set launches (for the reference: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-iterations": Advice(
         "care",
@@ -83,6 +84,11 @@ ADVICE: dict[CaveatKind, Advice] = {
         "care",
         "launches gave different answers",
         "The computation is not deterministic: use one thread, and look for uninitialised memory.",
+    ),
+    "wrong-answers": Advice(
+        "unusable",
+        "its answers were wrong or not checked",
+        "Read why the accuracy pass failed; the speed of another network says nothing about this one.",
     ),
 }
 
@@ -114,11 +120,11 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % bootstrap interval over launches."""
+    """A 95 % interval: by bootstrap over launches or samples, or by the formula that `method` names."""
 
     low: float
     high: float
-    method: Literal["BCa", "percentile"]
+    method: str
 
     def excludes(self, value: float) -> bool:
         return value < self.low or value > self.high
@@ -156,18 +162,6 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What was measured, and where and how it ran."""
-
-    model: str
-    variant: str
-    device: str
-    runtime: Runtime
-    threads: int
-    precision: Precision
-
-
-@dataclass(frozen=True)
 class Summary:
     """One metric of one subject over all its launches. `statistics` is None when no launch succeeded."""
 
@@ -198,8 +192,10 @@ class Summary:
 class Comparison:
     """`left` against `right` in one metric.
 
-    `ratio` is left ÷ right: with the baseline on the left, above 1 the other is faster or smaller. Accuracies have no
-    ratio: theirs is `equal` when they are the same to the last digit printed. `not-shown`: the interval holds 1.
+    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
+    is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
+    of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
+    holds 1, or the test finds no difference.
     """
 
     kind: Literal["variant", "device", "runtime"]
@@ -210,6 +206,8 @@ class Comparison:
     interval: Interval | None
     outcome: Literal["differs", "equal", "not-shown", "no-interval", "translated", "unusable", "failed"]
     verdict: str
+    difference: float | None = None
+    p_value: float | None = None
 
     @property
     def called(self) -> bool:

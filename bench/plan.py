@@ -7,12 +7,20 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bench.errors import PlanError, UnknownName, UsageError
-from bench.records import Precision, Runtime
+from bench.errors import CorruptData, PlanError, UnknownName, UsageError
+from bench.preprocess import Preprocess
+from bench.records import Precision, RunRecord, Tensor
+
+_T = TypeVar("_T", bound=BaseModel)
+_LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
+Threads = Annotated[int, Field(ge=1, le=64)]
+Dimension = Annotated[int, Field(ge=1, le=2**26)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
@@ -28,68 +36,237 @@ class Protocol(_Strict):
 
     launches: int = Field(5, ge=1, le=1000)
     reference_launches: int = Field(3, ge=1, le=1000)
-    """Launches of the desktop torch reference, whose process start alone takes seconds."""
+    """Launches of the reference runtime on this host, whose process start alone takes seconds."""
     memory_launches: int = Field(3, ge=1, le=1000)
     """Launches of the memory pass, which is apart from the timed one."""
-    warmup_iterations: int = Field(10, ge=0)
-    warmup_seconds: float = Field(0.5, ge=0)
-    min_iterations: int = Field(50, ge=1)
-    min_seconds: float = Field(1.0, ge=0)
-    max_iterations: int = Field(10_000, ge=1)
-    deadline_seconds: float = Field(300.0, gt=0)
+    warmup_iterations: int = Field(10, ge=0, le=1_000_000)
+    warmup_seconds: Seconds = 0.5
+    min_iterations: Count = 50
+    min_seconds: Seconds = 1.0
+    max_iterations: Count = 10_000
+    deadline_seconds: float = Field(300.0, gt=0, le=86_400, allow_inf_nan=False)
     """A launch that takes longer is ended and recorded as failed."""
     seed: int = 0
     """Of the random order of trials."""
 
 
+class Effort(_Strict):
+    """How hard a method may try. `epochs` of training from the start (the method's own when None); `one_shot` takes the
+    trained network and compresses it as it is, then trains on for `fine_tune` epochs; `budget` shares a total among
+    layers. None leaves the choice to the method: training where it has data and a recipe, else one shot."""
+
+    seed: int = Field(1, ge=0, lt=2**31)
+    epochs: int | None = Field(None, ge=1)
+    one_shot: bool | None = None
+    fine_tune: int = Field(0, ge=0)
+    budget: str = "uniform"
+
+
+class Variant(_Strict):
+    """A network as it is measured: made smaller by a method to a target, and executed in a form by a runtime.
+
+    `name` is a shorthand that stands for a method and a form (`fr-resident`); a plan may write just that, with a target
+    behind a colon (`fr-auto:20x`). No method is the ordinary network. What is None follows from the method, the case or
+    the plan.
+    """
+
+    name: str | None = None
+    method: str | None = None
+    target: str | None = None
+    effort: Effort = Effort()
+    execution: str | None = None
+    precision: Precision | None = None
+    runtime: str | None = None
+    weights: Path | None = None
+    """A finished package of the method, instead of making one."""
+    label: str = Field("", max_length=60, pattern=_LABEL)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            name, _, target = value.partition(":")
+            return {"name": name, "target": target or None}
+        return value
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Variant:
+        if self.name is None and self.method is None:
+            raise ValueError("a variant has a name (baseline, fr-resident, …) or a method")
+        if not self.label:
+            base = self.name or "-".join(filter(None, (self.method, self.execution)))
+            extras = (self.target, self.runtime, self.precision)
+            label = re.sub(r"[^A-Za-z0-9._:+-]", "_", ":".join((base, *filter(None, extras))))
+            object.__setattr__(self, "label", label[:60])
+        return self
+
+
+class Data(_Strict):
+    """What a network is shown: a data set that a reader knows (docs/data.md), else the network's own.
+
+    `samples` takes a seeded part, the same number of each class; `preprocess` replaces the network's own.
+    """
+
+    path: Path | None = None
+    samples: int | None = Field(None, ge=1)
+    seed: int = 1
+    preprocess: Preprocess | None = None
+
+
 class Case(_Strict):
     """One network: its variants, which share their input."""
 
-    model: str
-    variants: tuple[str, ...] = ("baseline", "fr-dense", "fr-factored")
-    threads: tuple[int, ...] = (1,)
-    precision: tuple[Precision, ...] = ("fp32",)
-    input_size: tuple[int, int] | None = None
+    model: str = Field(min_length=1, max_length=500)
+    """A name, `module:function`, `file.py:function`, or a file; see docs/networks.md."""
+    label: str = Field("", max_length=60, pattern=_LABEL)
+    """How results name it."""
+    arguments: dict[str, Any] = {}
+    """Of the user's function."""
+    variants: tuple[Variant, ...] | None = Field(None, min_length=1, max_length=100)
+    """Those that suit the network when None."""
+    threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
+    precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
+    input: tuple[Tensor, ...] | None = None
+    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several with commas or in a list."""
+    input_size: tuple[Dimension, Dimension] | None = None
     """Height and width in pixels, for networks that take any."""
-    coefficients: int | None = Field(None, ge=1)
-    """How many FR coefficients to keep in the whole network; the model's own default when absent."""
     weights: Path | None = None
-    """A .frq package of the network: the FR variants are measured with its weights, and nothing is trained for them."""
-    cores: Literal["any", "big", "little"] = "any"
-    """Which cores a launch may use: the cluster with the highest, or the lowest, top frequency."""
+    """Trained weights of the network: a state dict, or a `.frq` package, which FR variants take as it is."""
+    data: Data | None = None
+    cores: str = "any"
+    """Which cores a launch may use: any, all, big, little, or a hexadecimal mask (0xf0)."""
     protocol: Protocol | None = None
     """Instead of the plan's, for this network."""
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _inputs(cls, value: Any) -> Any:
+        """From text, several texts, numbers, or what was stored of a plan."""
+        if isinstance(value, str):
+            return inputs_of(value)
+        if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+            return inputs_of(",".join(value))
+        if isinstance(value, list | tuple) and value and all(isinstance(one, int) for one in value):
+            return inputs_of("x".join(map(str, value)))
+        return value
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Case:
+        if not self.label:
+            object.__setattr__(self, "label", label_of(self.model))
+        for name in ("threads", "precision"):
+            _no_doubles(name, [str(value) for value in getattr(self, name)])
+        _no_doubles("variants", [variant.label for variant in self.variants or ()])
+        return self
 
 
 class Plan(_Strict):
     """A whole job."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)
-    description: str = ""
-    cases: tuple[Case, ...] = Field(min_length=1)
-    desktop: tuple[Runtime, ...] = ("torch", "native")
+    description: str = Field("", max_length=2000)
+    cases: tuple[Case, ...] = Field(min_length=1, max_length=1000)
+    runtime: str = "ncnn"
+    """What executes variants that name no runtime of their own, on phones."""
+    desktop: tuple[str, ...] = ("torch", "ncnn")
     """Runtimes measured on this host beside the phone."""
     protocol: Protocol = Protocol()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _migrated(cls, value: Any) -> Any:
+        """Plans of schema 1: `native` was ncnn's name, and `coefficients` the target of every FR variant."""
+        if not isinstance(value, dict) or value.get("schema_version", 2) != 1:
+            return value
+        cases = [_case_of_schema_1(case) if isinstance(case, dict) else case for case in value.get("cases", ())]
+        desktop = ["ncnn" if name == "native" else name for name in value.get("desktop", ("torch", "native"))]
+        return value | {"schema_version": 2, "cases": cases, "desktop": desktop}
+
     @field_validator("cases")
     @classmethod
-    def _one_case_a_model(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
-        models = [case.model for case in cases]
-        if twice := {model for model in models if models.count(model) > 1}:
-            raise ValueError(f"{', '.join(sorted(twice))} stands there twice; results are told apart by model")
+    def _one_case_a_label(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+        _no_doubles("cases", [case.label for case in cases], "; give one of them a label")
         return cases
+
+    def protocol_for(self, label: str) -> Protocol:
+        """The protocol of the case with that label: its own, else the plan's."""
+        own = next((case.protocol for case in self.cases if case.label == label), None)
+        return own or self.protocol
+
+
+def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in case.items() if key != "coefficients"}
+    if coefficients := case.get("coefficients"):
+        names = case.get("variants", ("baseline", "fr-dense", "fr-factored"))
+        kept["variants"] = [
+            name if name == "baseline" else {"name": name, "target": str(coefficients), "label": name} for name in names
+        ]
+    return kept
+
+
+_PLAIN_FUNCTIONS = {"build", "make", "create", "model", "net", "network"}
+
+
+def label_of(reference: str) -> str:
+    """A label for the network that `reference` names, where it has none: the function's name, or the file's."""
+    place, colon, function = reference.rpartition(":")
+    if not colon:
+        place, function = reference, ""
+    is_module = colon and not place.endswith(".py")
+    base = place.rpartition(".")[2] if is_module else re.sub(r"\.(py|pt|pt2|pth|onnx|param|frq)$", "", Path(place).name)
+    name = f"{base}-{function}" if function and function not in _PLAIN_FUNCTIONS else base
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "network"
+
+
+def _no_doubles(what: str, names: Sequence[str], fix: str = "") -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} appears twice in {what}{fix}")
+
+
+def inputs_of(text: str) -> tuple[Tensor, ...]:
+    """`3x224x224,int32:128` as inputs named in0, in1. Raises ValueError."""
+    made = []
+    for number, part in enumerate(text.split(",")):
+        dtype, _, shape = part.strip().rpartition(":")
+        values = {"name": f"in{number}", "shape": shape_of(shape), "dtype": dtype or "float32"}
+        made.append(Tensor.model_validate(values))
+    return tuple(made)
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    """`3x224x224` as numbers. Raises ValueError."""
+    parts = text.lower().replace("×", "x").split("x")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise ValueError(f"{text!r} is not a shape; write e.g. 3x224x224")
+    return tuple(int(part) for part in parts)
 
 
 def load(path: Path) -> Plan:
     """The plan in a TOML file. Raises PlanError with the line and the key that is not understood."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(
             f"cannot read the plan {path}: {error}", "`bench plan --suite demo` prints one to start from."
         ) from error
     return parse(text, str(path))
+
+
+def of_run(run: RunRecord) -> Plan:
+    """The plan of a stored run. Raises CorruptData where it is not understood."""
+    try:
+        return Plan.model_validate(run.plan)
+    except ValidationError as error:
+        raise CorruptData(
+            f"run.json of {run.id} holds a plan that this version does not understand: {error.errors()[0]['msg']}",
+            f"Read it with the bench that wrote it, {run.bench_version}.",
+        ) from None
 
 
 def parse(text: str, source: str) -> Plan:
@@ -107,42 +284,76 @@ def parse(text: str, source: str) -> Plan:
         raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
 
 
-def narrowed(
-    plan: Plan,
-    models: Sequence[str] | None = None,
-    variants: Sequence[str] | None = None,
-    threads: Sequence[int] | None = None,
-    launches: int | None = None,
-    weights: Path | None = None,
-) -> Plan:
-    """The plan with only these models and variants, and these threads, launches and weights instead of its own.
+class Changes(NamedTuple):
+    """What flags change of a plan; None leaves it as it is. `models` and `variants` may name what the plan lacks."""
 
-    A model or a variant that the plan does not have is added, a model with its defaults. Raises UsageError for weights
-    where the plan has several models.
+    models: Sequence[str] = ()
+    variants: Sequence[str] = ()
+    threads: Sequence[int] = ()
+    precision: Sequence[str] = ()
+    launches: int | None = None
+    weights: Path | None = None
+    input: Sequence[str] = ()
+    input_size: tuple[int, int] | None = None
+    data: Path | None = None
+    samples: int | None = None
+    label: str | None = None
+    cores: str | None = None
+    runtime: str | None = None
+
+
+_ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
+
+
+def changed(plan: Plan, changes: Changes) -> Plan:
+    """The plan with only these models and variants, and these settings instead of its own.
+
+    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has
+    several.
     """
     cases = list(plan.cases)
-    if models:
+    if changes.models:
         known = {case.model: case for case in cases}
-        cases = [known.get(model, Case(model=model)) for model in dict.fromkeys(models)]
-    if variants:
-        cases = [case.model_copy(update={"variants": tuple(dict.fromkeys(variants))}) for case in cases]
-    if threads:
-        cases = [case.model_copy(update={"threads": tuple(dict.fromkeys(threads))}) for case in cases]
-    if weights:
-        if len(cases) > 1:
-            names = ", ".join(case.model for case in cases)
-            raise UsageError(f"{weights} has the weights of one network, the plan has {names}", "Name it by --model.")
-        cases = [cases[0].model_copy(update={"weights": weights, "coefficients": None})]
+        cases = [known.get(model) or _validated(Case, {"model": model}) for model in changes.models]
+    given = [name for name in _ONE_NETWORK if getattr(changes, name)]
+    if given and len(cases) > 1:
+        flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
+        raise UsageError(f"--{flag} is for one network, and the plan has {names}", "Name one by --model.")
+    update: dict[str, Any] = {}
+    for key in ("variants", "threads", "precision"):
+        if values := getattr(changes, key):
+            update[key] = list(values)
+    update |= {key: value for key in ("weights", "input_size", "label", "cores") if (value := getattr(changes, key))}
+    if changes.input:
+        update["input"] = list(changes.input)
     protocol = plan.protocol
-    if launches:
-        protocol = protocol.model_copy(update={"launches": launches})
-        cases = [
-            case.model_copy(update={"protocol": case.protocol.model_copy(update={"launches": launches})})
-            if case.protocol
-            else case
-            for case in cases
-        ]
-    return plan.model_copy(update={"cases": tuple(cases), "protocol": protocol})
+    if changes.launches:
+        protocol = protocol.model_copy(update={"launches": changes.launches})
+    made = [_with(case, update, changes) for case in cases]
+    top = {"cases": [case.model_dump() for case in made], "protocol": protocol.model_dump()}
+    if changes.runtime:
+        top["runtime"] = changes.runtime
+    if changes.models and not {case.label for case in made} & {case.label for case in plan.cases}:
+        top |= {"name": re.sub(r"[^A-Za-z0-9._-]", "_", made[0].label), "description": ""}
+    return _validated(Plan, plan.model_dump() | top)
+
+
+def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:
+    own = dict(update)
+    if changes.launches and case.protocol:
+        own["protocol"] = case.protocol.model_copy(update={"launches": changes.launches}).model_dump()
+    if data := {key: value for key, value in (("path", changes.data), ("samples", changes.samples)) if value}:
+        own["data"] = (case.data.model_dump() if case.data else {}) | data
+    return _validated(Case, case.model_dump() | own) if own else case
+
+
+def _validated(kind: type[_T], values: dict[str, Any]) -> _T:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"]) or kind.__name__.lower()
+        raise UsageError(f"{key}: {problem['msg']}", "See docs/plans.md for every key.") from None
 
 
 def suites() -> tuple[str, ...]:

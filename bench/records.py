@@ -4,28 +4,37 @@ Derived figures (medians, ratios, verdicts) are other types, in `bench.findings`
 
 Schema history
     1  first format (2026-11)
+    2  a trial holds its subject and has an id that does not depend on its place in the run; answers are stored per
+       sample and scored by `analyse`; artifacts are per runtime, with any number of inputs and outputs (2026-11-26)
+
+Older runs are migrated when they are read (`bench.results.migrate`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
+from bench.preprocess import Preprocess
+
+SCHEMA_VERSION = 2
 
 Progress = Callable[[float, str], None]
 """How a long piece of work tells how far it is: a fraction in 0..1 and a few words."""
 
 Pass = Literal["size", "accuracy", "memory", "latency"]
-Runtime = Literal["native", "torch"]
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
-Execution = Literal["stock", "dense", "factored", "resident"]
 WeightsFormat = Literal["runtime", "frq"]
-Task = Literal["classification", "segmentation", "reconstruction"]
-"""What a network answers: a class for the image, one for each pixel, or the image itself."""
+"""Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""
+Task = Literal["classification", "segmentation", "reconstruction", "other"]
+"""What a network answers: a class for the input, one for each pixel, the input itself, or anything else."""
 Status = Literal["ok", "tagged", "failed"]
 
 
@@ -48,8 +57,15 @@ METRICS: dict[str, Metric] = {
     "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower", "memory"),
     "anonymous": Metric("B", "anonymous memory after inference (smaps_rollup)", "lower", "memory"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
-    "accuracy": Metric("fraction", "top-1, of masks mean Dice, over the test samples", "higher", "accuracy"),
-    "agreement": Metric("fraction", "same answer as the desktop torch reference", "equal", "accuracy"),
+    "top1": Metric("fraction", "the right class is the largest output", "higher", "accuracy"),
+    "top5": Metric("fraction", "the right class is among the five largest outputs", "higher", "accuracy"),
+    "dice": Metric("fraction", "mean Dice of masks", "higher", "accuracy"),
+    "iou": Metric("fraction", "intersection over union of masks, mean over classes", "higher", "accuracy"),
+    "psnr": Metric("dB", "peak signal-to-noise ratio against the target picture", "higher", "accuracy"),
+    "ssim": Metric("fraction", "structural similarity with the target picture", "higher", "accuracy"),
+    "confidence": Metric("fraction", "mean probability that the network gives its answer", "equal", "accuracy"),
+    "ece": Metric("fraction", "expected calibration error", "lower", "accuracy"),
+    "agreement": Metric("fraction", "same answer as the eager network on the desktop", "equal", "accuracy"),
     "max_abs_delta": Metric("1", "largest |output - reference output|", "lower", "accuracy"),
     "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),
 }
@@ -61,45 +77,73 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ArtifactFile(Record):
-    """One file of an artifact. `sha256` is of its bytes; `path` is on this host."""
+class Tensor(Record):
+    """One input or output of a network for one sample: no batch axis, rank 1 to 4."""
 
-    role: Literal["graph", "weights", "torchscript"]
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int32"] = "float32"
+
+
+class ArtifactFile(Record):
+    """One file of an artifact. `role` is what its runtime calls it, `sha256` is of its bytes, `path` on this host."""
+
+    role: str
     path: Path
     sha256: str
     bytes: int
 
 
-class Artifact(Record):
-    """A variant of a network that a runtime can load, already checked against the torch network.
+class Verified(Record):
+    """How one output of an artifact compared with the eager network's, over all samples, before anything was deployed.
 
-    Shapes are (C, H, W) for one sample; a flat output is (N,). `deployed` files are graph and weights: what a
-    device needs beside the runner. `torchscript` is the traced network, the desktop reference.
+    `max_abs_delta` is the largest difference, `max_abs_reference` the largest |output|. `headroom` is the largest
+    difference as a share of what was allowed where it occurred: at most 1.
+    """
+
+    output: str
+    max_abs_delta: float
+    max_abs_reference: float
+    headroom: float
+
+
+class Artifact(Record):
+    """A variant of a network in the form that one runtime loads, already checked against the eager network.
+
+    `ordinary` marks the variant that others are compared with. `execution` and `weights_format` are for the runner's
+    job; `deployed` are the roles of the files that a device needs beside the runner. `coefficients` are FR's.
     """
 
     model: str
     variant: str
+    runtime: str
+    ordinary: bool
     files: tuple[ArtifactFile, ...]
-    weights_format: WeightsFormat
-    execution: Execution
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    deployed: tuple[str, ...]
+    weights_format: WeightsFormat = "runtime"
+    execution: str = "stock"
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     task: Task
-    parameters: int
+    parameters: int | None = None
+    macs: int | None = None
     coefficients: int | None = None
     trained: bool = True
     notes: tuple[str, ...] = ()
-    verified_max_abs_delta: float
-    verified_max_abs_reference: float
-    tolerance: float
+    verified: tuple[Verified, ...] = ()
 
     def file(self, role: str) -> ArtifactFile:
         """The file with that role. Raises StopIteration when the artifact has none."""
         return next(f for f in self.files if f.role == role)
 
     @property
+    def needed(self) -> tuple[ArtifactFile, ...]:
+        """The files that a device needs beside the runner."""
+        return tuple(f for f in self.files if f.role in self.deployed)
+
+    @property
     def deployed_bytes(self) -> int:
-        return sum(f.bytes for f in self.files if f.role in ("graph", "weights"))
+        return sum(f.bytes for f in self.needed)
 
 
 class Cpu(Record):
@@ -131,26 +175,50 @@ class Device(Record):
     """Further facts in the device's own words, e.g. `ro.soc.model`."""
 
 
-class Trial(Record):
-    """One launch of one variant on one device under one setting. `order` is its place in the run."""
+class Subject(Record):
+    """What was measured, and where and how it ran. `model` and `variant` are labels that are unique in a run."""
 
     model: str
     variant: str
     device: str
-    runtime: Runtime
-    pass_: Pass
+    runtime: str
     threads: int = 1
     precision: Precision = "fp32"
+
+
+class Trial(Record):
+    """One launch of one subject. `order` is its place in the run, which its id does not depend on."""
+
+    subject: Subject
+    pass_: Pass
     launch: int = 0
     order: int = 0
 
     @property
     def id(self) -> str:
-        """Unique in a run, e.g. `0007-latency-lenet5-baseline-emulator-5554-native-t1-fp32-l0`."""
-        return (
-            f"{self.order:04d}-{self.pass_}-{self.model}-{self.variant}-{self.device}-{self.runtime}"
-            f"-t{self.threads}-{self.precision}-l{self.launch}"
-        )
+        """Unique in a run, the same in a resumed one, e.g. `latency/lenet5/baseline/emulator-5554/ncnn/t1/fp32/0`."""
+        s = self.subject
+        place = f"{s.model}/{s.variant}/{s.device}/{s.runtime}/t{s.threads}/{s.precision}"
+        return f"{self.pass_}/{place}/{self.launch}"
+
+    @property
+    def file_stem(self) -> str:
+        """The id as the name of a file: readable, and still unique."""
+        words = re.sub(r"[^A-Za-z0-9._]+", "-", self.id)[:80]
+        return f"{words}-{hashlib.sha256(self.id.encode()).hexdigest()[:12]}"
+
+
+Answers = Mapping[str, NDArray[Any]]
+"""What a network answered in one accuracy trial: for each fact (`bench.measure.answers`) a value a sample."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What is known of the right answers to N samples: what the eager network answers, per output (N, *shape) float32;
+    and the labels, where there are any (see `bench.data.SampleSet`)."""
+
+    outputs: tuple[NDArray[Any], ...]
+    labels: NDArray[Any] | None
 
 
 class Sample(NamedTuple):
@@ -177,8 +245,23 @@ class Measurement(Record):
     runner_s: float = 0.0
 
 
+class SamplesRecord(Record):
+    """What a network was shown in a run: `count` samples of `source`, made into inputs by `preprocess`."""
+
+    source: str
+    count: int
+    labelled: bool
+    classes: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
+
+
 class RunRecord(Record):
-    """`run.json`: everything about a run except its samples."""
+    """`run.json`: everything about a run except its samples.
+
+    `reference` names the runtime that stands for the network as its author runs it. Bytes in `transferred_bytes` were
+    really pushed in this run: 0 when everything was there already. Of `wall_s`, `preparation_s` went into builds,
+    training and export, and `runner_s` was spent inside measured processes.
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
@@ -187,17 +270,15 @@ class RunRecord(Record):
     finished: str | None = None
     bench_version: str
     plan: dict[str, Any]
+    reference: str
     versions: dict[str, str]
-    samples: dict[str, str] = {}
-    """Per model: where its input comes from."""
+    samples: dict[str, SamplesRecord] = {}
     toolchain: dict[str, dict[str, Any]]
-    """Per ABI: how the native runner was built."""
+    """How each runtime's program was built, per `runtime, ABI`."""
     devices: tuple[Device, ...]
     artifacts: tuple[Artifact, ...]
     transferred_bytes: dict[str, int] = {}
-    """Per device: bytes really pushed in this run; 0 when everything was there already."""
     wall_s: float = 0.0
     runner_s: float = 0.0
     preparation_s: float = 0.0
-    """Seconds of `wall_s` that went into builds, training and export (0 when cached)."""
-    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -52,7 +52,7 @@ def percent(fraction: float) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A value in one of the units that measurements carry: `ns`, `B`, `fraction`, `ratio`, `count`, `1`."""
+    """A value in one of the units that measurements carry: `ns`, `B`, `fraction`, `ratio`, `count`, `dB`, `1`."""
     match unit:
         case "ns":
             return duration(value)
@@ -64,5 +64,7 @@ def quantity(value: float, unit: str) -> str:
             return ratio(value)
         case "count":
             return f"{value:,.0f}"
+        case "dB":
+            return f"{value:.2f} dB"
         case _:
             return f"{value:.3g}"

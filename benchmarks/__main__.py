@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.phones import chosen
+
 from bench import campaign, plan, terminal
 from bench.cache import Cache
 from bench.devices.adb import FOLDER, AdbServer
-from bench.phones import chosen
 
 ROUNDS = 7
 BLOB = 100_000_000

@@ -19,7 +19,7 @@ import numpy as np
 from bench import terminal
 from bench.cache import Cache
 from bench.compress.frequency import layers, package
-from bench.models import model
+from bench.networks import resolve
 from bench.runtimes.ncnn.build import build, host_abi
 
 ROUNDS = 31
@@ -29,7 +29,7 @@ KEPT = 33
 def unet() -> bytes:
     """A package with the shapes of the UNet and seeded coefficients."""
     random = np.random.default_rng(0)
-    sites = layers.sites(model("unet").build("frequency")).values()
+    sites = layers.sites(resolve("unet").learner()).values()
     tensors = (
         package.Tensor(site.shape, random.normal(size=KEPT).astype(np.float16), "prefix", transposed=site.transposed)
         for site in sites

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench import terminal
+from bench.cli import terminal
 from bench.compress import training
 from bench.compress.frequency import factor, layers, oneshot, train
 from bench.compress.frequency.budget import budget, sizes
@@ -28,7 +28,7 @@ from bench.compress.frequency.target import Target
 from bench.compress.frequency.train import HEADROOM
 from bench.compress.training import Images, accuracy, fit
 from bench.data import digits
-from bench.models import model
+from bench.networks import resolve
 
 
 class Workload(NamedTuple):
@@ -44,7 +44,7 @@ class Workload(NamedTuple):
 
     def __str__(self) -> str:
         size = "×".join(map(str, (self.batch, *self.pixels)))
-        return f"{model(self.model).title}, {size}, from {self.start:,} coefficients"
+        return f"{resolve(self.model).title}, {size}, from {self.start:,} coefficients"
 
 
 WORKLOADS = (
@@ -73,12 +73,12 @@ def step(
 def overhead(work: Workload) -> dict[str, list[float]]:
     """Seconds of each plain step and of the FR steps after it: through whole weights, and through their factors."""
     torch.manual_seed(0)
-    spec = model(work.model)
-    plain, dense = (spec.build("frequency") for _ in range(2))
+    spec = resolve(work.model)
+    plain, dense = ((spec.learner or spec.build)() for _ in range(2))
     target = budget("uniform", dense)(work.target)
     oneshot.compress(dense, Target("coefficients", work.start), "uniform")
     factored = copy.deepcopy(dense)
-    images = torch.rand(work.batch, spec.input_shape[0], *work.pixels)
+    images = torch.rand(work.batch, spec.shape[0], *work.pixels)
     classes = plain(images[:1]).shape[1]
     labels = torch.randint(classes, (work.batch, *((*work.pixels,) if spec.task == "segmentation" else ())))
     steps = {
@@ -116,7 +116,8 @@ def show_budgets() -> None:
     training_set = Images(data.train_inputs, data.train_labels)
     test_set = Images(data.test_inputs, data.test_labels)
     torch.manual_seed(1)
-    ordinary, regularized = (model("lenet5").build(form) for form in ("ordinary", "frequency"))
+    lenet = resolve("lenet5")
+    ordinary, regularized = lenet.build(), (lenet.learner or lenet.build)()
     fit(ordinary, training_set, replace(training.recipe(1), epochs=8), lambda *_: None)
     kept = train.targets(regularized, 7_668)
     train.train(regularized, training_set, kept, replace(train.recipe(1), epochs=15), lambda *_: None)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bench.phones import chosen
+from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 from numpy.typing import NDArray
 from torch import nn
 
@@ -30,13 +32,11 @@ from bench.data import packed
 from bench.devices.adb import AdbServer
 from bench.export import artifact, cost, graph
 from bench.measure import order
-from bench.models import ModelSpec, model
-from bench.models.settle import settle
-from bench.phones import chosen
+from bench.networks import Network, resolve
+from bench.networks.settle import settle
 from bench.plan import Case, Plan, Protocol
 from bench.prepare import VARIANTS, Prepared
 from bench.records import Artifact, ArtifactFile, Measurement
-from bench.station import Station, bring, desktop_station, leave, measure, phone_station
 
 ROOT = Path(__file__).parents[1]
 AUTHORS = ROOT.parent / "shared" / "frereg"
@@ -50,7 +50,7 @@ converter runs the network once, which at 640×959 takes minutes."""
 class Subject:
     """A network compressed by FR, images (N, C, H, W) for it, and their labels where they mean something."""
 
-    spec: ModelSpec
+    spec: Network
     network: nn.Module
     ordinary: nn.Module
     inputs: NDArray[np.float32]
@@ -59,9 +59,13 @@ class Subject:
     graph_size: tuple[int, int] | None = None
 
 
+def _learner(spec: Network) -> nn.Module:
+    return (spec.learner or spec.build)()
+
+
 def unet() -> Subject:
-    spec = model("unet")
-    network, ordinary = spec.build("frequency"), spec.build("ordinary")
+    spec = resolve("unet")
+    network, ordinary = _learner(spec), spec.build()
     if AUTHORS.is_dir():
         from PIL import Image
 
@@ -80,17 +84,17 @@ def unet() -> Subject:
 
 
 def lenet() -> Subject:
-    spec = model("lenet5")
-    found = data.samples(spec.data, spec.input_shape)
+    spec = resolve("lenet5")
+    found = data.samples(spec.data, spec.shape)
     shipped = package.read((ROOT / "bench/pretrained/lenet5.frq").read_bytes())
-    network = restore.restored(spec.build("frequency"), shipped).eval()
-    return Subject(spec, network, spec.build("ordinary").eval(), found.inputs, found.labels, "776 coefficients")
+    network = restore.restored(_learner(spec), shipped).eval()
+    return Subject(spec, network, spec.build(), found.inputs, found.labels, "776 coefficients")
 
 
 def untrained(name: str) -> Subject:
-    spec = model(name)
-    network, ordinary = spec.build("frequency"), spec.build("ordinary")
-    inputs = data.samples(spec.data, spec.input_shape).inputs
+    spec = resolve(name)
+    network, ordinary = _learner(spec), spec.build()
+    inputs = data.samples(spec.data, spec.shape).inputs
     layers.compress(network, train.targets(network, spec.coefficients))
     train.seed_coefficients(network, 1, train.ENERGY)
     layers.round_to_half(network)
@@ -135,7 +139,7 @@ def prepared(subject: Subject, folder: Path) -> Prepared:
                 input_shape=full,
                 output_shape=answers.shape[1:],
                 task=subject.spec.task,
-                parameters=subject.spec.parameters,
+                parameters=sum(parameter.numel() for parameter in subject.ordinary.parameters()),
                 verified_max_abs_delta=0,
                 verified_max_abs_reference=1,
                 tolerance=1,

@@ -3,6 +3,9 @@
 section() { printf '\n@@ %s\n' "$1"; }
 section getprop; getprop 2>/dev/null
 section uname; uname -sr 2>/dev/null
+section machine; uname -m 2>/dev/null
+section board; cat /proc/device-tree/model /proc/device-tree/compatible /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name 2>/dev/null
+section hypervisor; cat /sys/hypervisor/type 2>/dev/null
 section meminfo; cat /proc/meminfo 2>/dev/null
 section cpuinfo; cat /proc/cpuinfo 2>/dev/null
 section cpus

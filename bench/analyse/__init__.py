@@ -1,24 +1,28 @@
-"""From stored samples to statistics, verdicts and comparisons: pure functions."""
+"""From stored samples and answers to statistics, verdicts and comparisons: pure functions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bench.findings import Findings
-from bench.records import RunRecord
+from bench.records import Answers, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def analyse(frame: pd.DataFrame, run: RunRecord) -> Findings:
-    """All that can be said about a run. `frame` has one row per sample, as in `results/README.md`.
+def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> Findings:
+    """All that can be said about a run. `frame` has one row per sample, as in `results/README.md`; `answers` are by the
+    id of their trial.
 
     Raises CorruptData when the frame or the stored plan is not of this format.
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
-    from bench.analyse.summary import summarise
+    from bench.analyse.judge import by_subject, judge, unproven
+    from bench.analyse.summary import in_order, summarise
 
-    summaries = summarise(frame, run)
-    return Findings(summaries, compare(summaries))
+    answered = by_subject(frame, answers)
+    summaries = in_order(unproven((*summarise(frame, run), *judge(answered, run))), run)
+    return Findings(summaries, compare(summaries, run, answered))

@@ -1,59 +1,79 @@
-"""Comparisons: the baseline with every other variant, the desktop with the phone, torch with the native runner."""
+"""Comparisons: the ordinary network with every other variant, the desktop with the phone, the reference with others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
-from bench.findings import Comparison, Subject, Summary
-from bench.records import METRICS
-from bench.units import percent, quantity
+from bench.findings import Comparison, Summary
+from bench.records import METRICS, Answers, RunRecord, Subject
+from bench.units import quantity
 
-BASELINE = "baseline"
-DESKTOP = "desktop"
 Kind = Literal["variant", "device", "runtime"]
+LEVEL = 0.05
+"""A paired test calls a difference below this p."""
 
 
-def compare(summaries: Sequence[Summary]) -> tuple[Comparison, ...]:
+def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subject, Answers]) -> tuple[Comparison, ...]:
     """All comparisons that the summaries allow, per metric and in their order.
 
-    * `variant`: baseline ÷ each other variant, same device, runtime and setting;
-    * `device`: the native runner on the desktop against each phone, same variant and setting;
-    * `runtime`: torch against the native runner on the desktop, same variant and setting. For accuracy the torch
-      row of any setting serves: torch computes in fp32, and its answers do not depend on threads.
+    * `variant`: the ordinary network ÷ each other variant, same device, runtime and setting;
+    * `device`: a runtime on the desktop against the same on each phone, same variant and setting;
+    * `runtime`: the reference runtime against another on the desktop, same variant and setting. For accuracy the
+      reference's row of any setting serves: it computes in fp32, and its answers do not depend on threads.
 
-    A ratio is *called* when its interval excludes 1 and both sides are usable; sizes in bytes are exact.
+    A ratio is *called* when its interval excludes 1 and both sides are usable; sizes in bytes are exact. Scores of
+    variants are compared by a paired test over the samples that both answered.
     """
+    relations = _Relations.of(run)
     found: dict[tuple[Kind, str, Subject, Subject | None], Comparison] = {}
     for right in summaries:
         for left in summaries:
-            kind = _kind(left, right)
+            kind = relations.kind(left, right)
             if kind is None:
                 continue
-            if right.metric == "accuracy":
+            if right.metric in SCORES and METRICS[right.metric].better != "equal":
                 if kind != "variant":  # one answer is enough, whatever the setting of the left side
-                    found.setdefault((kind, right.metric, right.subject, None), _accuracy(kind, left, right, summaries))
+                    found.setdefault((kind, right.metric, right.subject, None), _same(kind, left, right, summaries))
+                else:
+                    found[kind, right.metric, right.subject, left.subject] = _paired(left, right, answers)
             elif METRICS[right.metric].unit in ("ns", "B"):
                 found[kind, right.metric, right.subject, left.subject] = _ratio(kind, left, right)
     return tuple(found.values())
 
 
-def _kind(left: Summary, right: Summary) -> Kind | None:
-    a, b = left.subject, right.subject
-    if left.metric != right.metric or a.model != b.model or a == b:
+@dataclass(frozen=True)
+class _Relations:
+    """What of a run stands for what: the ordinary variants, the desktop, the reference runtime."""
+
+    ordinary: frozenset[tuple[str, str]]
+    desktop: str
+    reference: str
+
+    @classmethod
+    def of(cls, run: RunRecord) -> _Relations:
+        ordinary = frozenset((a.model, a.variant) for a in run.artifacts if a.ordinary)
+        desktop = next((d.serial for d in run.devices if d.kind == "desktop"), "")
+        return cls(ordinary, desktop, run.reference)
+
+    def kind(self, left: Summary, right: Summary) -> Kind | None:
+        a, b = left.subject, right.subject
+        if left.metric != right.metric or a.model != b.model or a == b:
+            return None
+        setting = (a.threads, a.precision) == (b.threads, b.precision)
+        if a.variant != b.variant:
+            same_place = (a.device, a.runtime) == (b.device, b.runtime) and setting
+            return "variant" if same_place and (a.model, a.variant) in self.ordinary else None
+        if a.device == self.desktop != b.device:
+            same_runner = a.runtime == b.runtime != self.reference and setting
+            return "device" if same_runner and left.metric != "deployed" else None
+        if a.device == b.device == self.desktop and a.runtime == self.reference != b.runtime:
+            return "runtime" if setting or METRICS[left.metric].pass_ == "accuracy" else None
         return None
-    setting = (a.threads, a.precision) == (b.threads, b.precision)
-    if a.variant != b.variant:
-        same_place = (a.device, a.runtime) == (b.device, b.runtime) and setting
-        return "variant" if same_place and a.variant == BASELINE else None
-    if a.device == DESKTOP != b.device:
-        same_runner = a.runtime == b.runtime == "native" and setting
-        return "device" if same_runner and left.metric != "deployed" else None
-    if a.device == b.device == DESKTOP and (a.runtime, b.runtime) == ("torch", "native"):
-        return "runtime" if setting or left.metric == "accuracy" else None
-    return None
 
 
 def _ratio(kind: Kind, left: Summary, right: Summary) -> Comparison:
@@ -83,16 +103,39 @@ def _medians(summary: Summary) -> Mapping[int, float]:
     return {launch.launch: launch.median for launch in launches}
 
 
-def _accuracy(kind: Kind, left: Summary, right: Summary, summaries: Sequence[Summary]) -> Comparison:
-    """Whether two accuracies are the same to the last digit printed, or the reason why not."""
+def _paired(left: Summary, right: Summary, answers: Mapping[Subject, Answers]) -> Comparison:
+    """Two variants' scores on the same samples; where these are not stored, only whether they read the same."""
+    ours, theirs = answers.get(left.subject), answers.get(right.subject)
+    if left.statistics is None or right.statistics is None or ours is None or theirs is None:
+        return _same("variant", left, right, ())
+    test = paired(SCORES[right.metric], ours, theirs)
+    between = partial(
+        Comparison, "variant", right.metric, left.subject, right.subject, None, test.interval,
+        difference=test.difference, p_value=test.p_value,
+    )  # fmt: skip
+    values = " against ".join(quantity(s.statistics.median, s.unit) for s in (right, left) if s.statistics)
+    words = f"{values}, p = {test.p_value:.2g} ({test.method})" if test.p_value is not None else values
+    unusable = [s.verdict for s in (left, right) if not s.usable]
+    if unusable:
+        return between("unusable", unusable[0])
+    if test.difference == 0:
+        return between("equal", f"equal: {quantity(right.statistics.median, right.unit)}")
+    if test.p_value is None:
+        return between("no-interval", f"{values}: too few samples to tell")
+    return between("differs" if test.p_value < LEVEL else "not-shown", words)
+
+
+def _same(kind: Kind, left: Summary, right: Summary, summaries: Sequence[Summary]) -> Comparison:
+    """Whether two scores are the same to the last digit printed, or the reason why not."""
     a, b = left.statistics, right.statistics
     between = partial(Comparison, kind, right.metric, left.subject, right.subject, None, None)
     if a is None or b is None:
         return between("failed", (left if a is None else right).verdict)
-    if percent(a.median) == percent(b.median):
-        return between("equal", f"equal to the last digit: {percent(b.median)}")
+    if quantity(a.median, left.unit) == quantity(b.median, right.unit):
+        return between("equal", f"equal to the last digit: {quantity(b.median, right.unit)}")
     why = ", ".join(_why(left, right, summaries))
-    return between("differs", f"{percent(a.median)} against {percent(b.median)}: {why}")
+    words = f"{quantity(a.median, left.unit)} against {quantity(b.median, right.unit)}"
+    return between("differs", f"{words}: {why}" if why else words)
 
 
 def _why(left: Summary, right: Summary, summaries: Sequence[Summary]) -> Iterator[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pandas as pd
-from pydantic import ValidationError
 
 from bench.analyse.statistics import MIN_LAUNCHES, statistics
 from bench.errors import CorruptData
-from bench.findings import Caveat, Statistics, Subject, Summary
-from bench.plan import Plan, Protocol
-from bench.records import METRICS, RunRecord
+from bench.findings import Caveat, Statistics, Summary
+from bench.plan import Protocol, of_run
+from bench.records import METRICS, RunRecord, Subject
 from bench.units import duration, percent, quantity
 
 EXACT = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ in ("size", "accuracy"))
@@ -32,32 +30,41 @@ ASKED = Protocol(
 
 
 def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
-    """The summaries of all subjects and metrics, in the order of the plan.
+    """The summaries of all subjects and metrics that have samples.
 
     `frame` has one row per sample, with the columns of `results/README.md`; a failed trial has one row with an
     empty metric. Raises CorruptData for an unknown metric or a plan that is not understood.
     """
+    frame = _scores_named(frame, run)
     unknown = sorted(set(frame["metric"]) - {"", *METRICS})
     if unknown:
         raise CorruptData(
             f"run {run.id} has metrics that this version does not know: {', '.join(unknown)}",
             f"Read it with the bench that wrote it, {run.bench_version}.",
         )
-    try:
-        plan = Plan.model_validate(run.plan)
-    except ValidationError as error:
-        raise CorruptData(
-            f"run.json of {run.id} holds a plan that this version does not understand: {error.errors()[0]['msg']}",
-            f"Read it with the bench that wrote it, {run.bench_version}.",
-        ) from None
-    protocols = {case.model: case.protocol or plan.protocol for case in plan.cases}
+    plan = of_run(run)
     found: list[Summary] = []
-    for key, group in frame.groupby([*(f.name for f in fields(Subject)), "pass"], sort=False, observed=True):
-        model, variant, device, runtime, threads, precision, kind = cast(tuple[Any, ...], key)
-        subject = Subject(model, variant, device, runtime, int(threads), precision)
-        found.extend(_of_pass(subject, kind, group, protocols.get(subject.model)))
-    models = [case.model for case in plan.cases]
-    variants = {case.model: list(case.variants) for case in plan.cases}
+    for key, group in frame.groupby([*Subject.model_fields, "pass"], sort=False, observed=True):
+        *names, kind = cast(tuple[Any, ...], key)
+        subject = Subject(**dict(zip(Subject.model_fields, names, strict=True)))
+        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model)))
+    return tuple(found)
+
+
+def _scores_named(frame: pd.DataFrame, run: RunRecord) -> pd.DataFrame:
+    """Schema 1 called the score of every task accuracy."""
+    if not (frame["metric"] == "accuracy").any():
+        return frame
+    masks = {a.model for a in run.artifacts if a.task == "segmentation"}
+    names = frame["model"].map(lambda model: "dice" if model in masks else "top1")
+    return frame.assign(metric=frame["metric"].where(frame["metric"] != "accuracy", names))
+
+
+def in_order(summaries: Sequence[Summary], run: RunRecord) -> tuple[Summary, ...]:
+    """The summaries in the order of the run's plan: desktop before phones, the reference runtime first."""
+    plan = of_run(run)
+    models = [case.label for case in plan.cases]
+    variants = {case.label: [variant.label for variant in case.variants or ()] for case in plan.cases}
     devices = [d.serial for d in sorted(run.devices, key=lambda d: d.kind != "desktop")]
     metrics = list(METRICS)
 
@@ -65,17 +72,17 @@ def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
         s = summary.subject
         return (
             _position(models, s.model), _position(variants.get(s.model, []), s.variant), _position(devices, s.device),
-            s.runtime != "torch", s.threads, s.precision, metrics.index(summary.metric),
+            s.runtime != run.reference, s.threads, s.precision, metrics.index(summary.metric),
         )  # fmt: skip
 
-    return tuple(sorted(found, key=place))
+    return tuple(sorted(summaries, key=place))
 
 
 def _position(known: list[str], name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol | None) -> Iterator[Summary]:
+def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol) -> Iterator[Summary]:
     """The summaries of one subject in one pass: one per metric, or a failure when no launch succeeded."""
     virtual, translated = bool(group["virtual"].any()), bool(group["translated"].any())
     failed = group[group["status"] == "failed"].drop_duplicates("trial")
@@ -111,7 +118,7 @@ def _reasons(trials: pd.DataFrame) -> str:
     return "; ".join(dict.fromkeys(str(r) for r in trials["reason"])) or "no reason given"
 
 
-def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Protocol | None) -> Iterator[Caveat]:
+def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Protocol) -> Iterator[Caveat]:
     unit, n = METRICS[metric].unit, len(figures.launches)
     if metric in EXACT:
         medians = [launch.median for launch in figures.launches]
@@ -134,16 +141,14 @@ def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Proto
         yield Caveat("noisy", f"launches differ: CV {percent(figures.launch_cv)}")
 
 
-def _short(figures: Statistics, protocol: Protocol | None) -> Iterator[Caveat]:
+def _short(figures: Statistics, protocol: Protocol) -> Iterator[Caveat]:
     """Whether the shortest launch and the warm-up were as long as the protocol asks."""
     count = min(launch.samples for launch in figures.launches)
     ns = min(launch.total for launch in figures.launches)
     if count < ASKED.min_iterations or (ns < 1e9 * ASKED.min_seconds and count < ASKED.max_iterations):
         asked = f"{ASKED.min_iterations} and {duration(1e9 * ASKED.min_seconds)}"
         yield Caveat("few-iterations", f"a launch of {count:,} iterations in {duration(ns)}, asked for {asked}")
-    if protocol is not None and (
-        protocol.warmup_iterations < ASKED.warmup_iterations or protocol.warmup_seconds < ASKED.warmup_seconds
-    ):
+    if protocol.warmup_iterations < ASKED.warmup_iterations or protocol.warmup_seconds < ASKED.warmup_seconds:
         had = f"{protocol.warmup_iterations} iterations and {duration(1e9 * protocol.warmup_seconds)}"
         asked = f"{ASKED.warmup_iterations} and {duration(1e9 * ASKED.warmup_seconds)}"
         yield Caveat("short-warm-up", f"warm-up of {had}, asked for {asked}")

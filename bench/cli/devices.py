@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from bench import doctor, phones, terminal, units
+from bench import units
 from bench.cache import Cache
+from bench.campaign import phones
+from bench.cli import doctor, terminal
 from bench.cli.options import Device, Json, Server, plain, print_json
 from bench.devices.adb import FOLDER, AdbServer
 from bench.errors import UsageError
@@ -40,9 +41,9 @@ def examine(device: Device = None, adb_server: Server = None, as_json: Json = Fa
         checks.append(check)
         if not as_json:
             mark = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[red]✗[/]"}[check.state]
-            terminal.out.print(f"{mark} {check.name}: {escape(check.found)}", soft_wrap=True)
+            terminal.out.print(f"{mark} {check.name}: {terminal.escape(check.found)}", soft_wrap=True)
             if check.fix:
-                terminal.out.print(f"  → {escape(check.fix)}", soft_wrap=True)
+                terminal.out.print(f"  → {terminal.escape(check.fix)}", soft_wrap=True)
     if as_json:
         print_json([check._asdict() for check in checks])
     if any(check.state == "bad" for check in checks):

@@ -6,11 +6,9 @@ import sys
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 import bench
-from bench import terminal
-from bench.cli import devices, networks, running
+from bench.cli import devices, networks, running, terminal
 from bench.cli.options import print_json
 from bench.errors import BenchError
 
@@ -51,6 +49,7 @@ def _root(
 
 def main() -> NoReturn:
     """The console script. Every BenchError becomes two lines on stderr (JSON with --json) and its exit status."""
+    terminal.prepare()
     try:
         app(standalone_mode=True)
     except BenchError as error:
@@ -65,9 +64,9 @@ def main() -> NoReturn:
                     }
                 }
             )
-        terminal.err.print(f"[bold red]error:[/] {escape(error.what)}", soft_wrap=True)
+        terminal.err.print(f"[bold red]error:[/] {terminal.escape(error.what, lines=True)}", soft_wrap=True)
         if error.fix:
-            terminal.err.print(f"  → {escape(error.fix)}", soft_wrap=True)
+            terminal.err.print(f"  → {terminal.escape(error.fix, lines=True)}", soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; what had been measured is kept.")

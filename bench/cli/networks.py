@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from bench import compressing, prepare, terminal, units
+from bench import compress as methods
+from bench import networks, plan, units
 from bench.cache import Cache
-from bench.cli.options import Json, Quiet, print_json
+from bench.cli import terminal
+from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
+from bench.compress.method import Request
+from bench.compress.result import Compressed
 from bench.errors import UsageError
+from bench.files import replace
+from bench.prepare.compression import compression
+from bench.prepare.explanation import explained
 
 if TYPE_CHECKING:
     from bench.export.cost import Cost
-    from bench.exporting import Explained
+    from bench.export.frequency import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
-
-
-class Method(StrEnum):
-    FR = "fr"
 
 
 class Abi(StrEnum):
@@ -47,13 +49,15 @@ def native_build(
 
     Example: `bench native build --abi arm64-v8a --abi armeabi-v7a`
     """
-    from bench.runtimes.ncnn.build import build, host_abi
+    from bench.runtimes import host_abi
+    from bench.runtimes.ncnn.build import build
 
     built = []
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         for one in abi or [Abi.HOST]:
             name = host_abi() if one is Abi.HOST else str(one)
-            built.append(build(name, Cache(), watcher.stage(f"build the native runner for {name}")))
+            progress = watcher.stage(f"build the native runner for {name}")
+            built.append(build(name, Cache(), progress, portable=one is not Abi.HOST))
     if as_json:
         print_json(
             [{"abi": b.abi, "path": str(b.path), "sha256": b.sha256, "bytes": b.bytes, **b.toolchain} for b in built]
@@ -75,11 +79,12 @@ def import_frereg(
 
     Example: `bench import frereg unet_fr.pt --model unet`
     """
-    from bench import models
     from bench.compress.frequency import frereg, package
+    from bench.networks import resolve
 
     path = output or Path(f"{model}.frq")
-    made = frereg.imported(checkpoint, models.model(model).build("frequency"), model)
+    network = resolve(model)
+    made = frereg.imported(checkpoint, (network.learner or network.build)(), model)
     data = package.write(made)
     try:
         path.write_bytes(data)
@@ -92,23 +97,25 @@ def import_frereg(
 
 
 def compress(
-    model: Annotated[str, typer.Argument(help="A network that bench knows, e.g. lenet5.")],
+    model: Annotated[
+        str, typer.Argument(help="A name, file.py:function, module:function or a file (docs/networks.md).")
+    ],
     target: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--target",
-            help="How small: a ratio as published (1110x), a number of coefficients (776), or the bytes of the whole "
-            "package (1.6kB).",
+            help="How small: for fr a ratio as published (1110x), a number of coefficients (776), or the bytes of the "
+            "whole package (1.6kB).",
         ),
-    ],
-    method: Annotated[Method, typer.Option("--method", help="fr: Frequency Regularization.")] = Method.FR,
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help=f"How: {', '.join(methods.names())}.")] = methods.names()[0],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The package; MODEL-fr-TARGET.frq when left out.")
+        Path | None, typer.Option("--output", "-o", help="The package; MODEL-METHOD-TARGET.frq when left out.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help=f"What each layer gets of the total: {', '.join(compressing.BUDGETS)}.")
+        str, typer.Option("--budget", help="What each layer gets of the total: uniform, energy, sensitivity.")
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Truncate trained weights instead of training with few coefficients.")
@@ -116,18 +123,14 @@ def compress(
     fine_tune: Annotated[
         int, typer.Option("--fine-tune", help="After --one-shot, train on for so many epochs.", min=0)
     ] = 0,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="For --one-shot: a state dict in torch's format.", metavar="FILE")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Train and test on the data set in this folder (MNIST, …).", metavar="FOLDER"),
-    ] = None,
+    weights: Weights = None,
+    data: DataPath = None,
+    input_shape: Input = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever an earlier run has reached.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compress a network and write its .frq package.
+    """Compress a network and write its package.
 
     A training that was interrupted goes on when the same command is given again, to the same result.
 
@@ -136,28 +139,39 @@ def compress(
     * `bench compress lenet5 --target 1110x`
     * `bench compress lenet5 --target 7668 --data mnist/ --output digits.frq`
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
+    * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     """
-    path = output or Path(f"{model}-{method}-{target.strip().replace('/', '_')}.frq")
-    request = compressing.Request(
-        model, target, seed, epochs, budget, one_shot, fine_tune, weights, data, fresh
-    )  # fmt: skip
+    asked = plan.changed(
+        plan.Plan(name="compress", cases=(plan.Case(model=model),)),
+        plan.Changes(weights=weights, input=input_shape or (), data=data),
+    ).cases[0]
+    network = networks.resolve(model, weights=weights, inputs=asked.input)
+    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh)
     try:
         with terminal.watcher(quiet=quiet or as_json) as watcher:
-            found = compressing.compress(request, Cache(), watcher.stage)
+            found = compression(network, asked.data, method, request, Cache(), watcher.stage)
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; the same command goes on from where it was.")
         raise typer.Exit(130) from None
-    compressing.write(found, path)
+    named = "-".join(filter(None, (asked.label, method, (target or "").strip().replace("/", "_"))))
+    path = output or Path(f"{named}{methods.method(method).suffix}")
+    try:
+        replace(path, found.package)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "Give --output another place.") from None
     if as_json:
         print_json({"path": str(path), **found.as_json()})
         return
-    terminal.out.print(f"{escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
+    terminal.out.print(f"{terminal.escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
     if not quiet:
         _show(found)
 
 
 def explain(
     package: Annotated[Path, typer.Argument(help="A .frq package.", metavar="MODEL.frq")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="The network it was made of, where that is not one of bench's.")
+    ] = None,
     input_size: Annotated[
         str | None,
         typer.Option("--input-size", help="Height and width; the network's own when left out.", metavar="HxW"),
@@ -170,7 +184,7 @@ def explain(
     Example: `bench explain unet.frq --input-size 320x480`
     """
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        layers = prepare.explained(package, _size(input_size), watcher.stage(f"export {package.name}"))
+        layers = explained(package, model, size(input_size), watcher.stage(f"export {package.name}"))
     if as_json:
         print_json([asdict(layer) for layer in layers])
         return
@@ -196,16 +210,7 @@ def explain(
     )
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    height, cross, width = text.lower().replace("×", "x").partition("x")
-    if not (cross and height.isdecimal() and width.isdecimal()):
-        raise UsageError(f"--input-size {text!r} is not a height and a width", "Write e.g. 320x480.")
-    return int(height), int(width)
-
-
-def _show(found: compressing.Compressed) -> None:
+def _show(found: Compressed) -> None:
     """The compressed network beside the ordinary one, all as files of the same kind."""
 
     def right(accuracy: float | None) -> str:

@@ -6,29 +6,39 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from bench import campaign, phones, plan, terminal, units
+from bench import plan, units
 from bench.cache import Cache
+from bench.campaign import asked, phones, session
+from bench.cli import terminal
 from bench.cli.options import (
+    Cores,
+    DataPath,
     Device,
+    Input,
+    InputSize,
     Json,
+    Label,
     Launches,
     Model,
     PlanFile,
+    PrecisionName,
     Quiet,
     Results,
+    RuntimeName,
+    Samples,
     Server,
     Suite,
     Threads,
     Variant,
     Weights,
     print_json,
+    size,
 )
 from bench.devices.adb import AdbServer
 from bench.errors import UsageError
 from bench.findings import Findings
-from bench.store import RunFolder
+from bench.results.folder import RunFolder
 
 DEFAULT_SUITE = "quick"
 
@@ -39,9 +49,17 @@ def run(
     suite: Suite = None,
     model: Model = None,
     variant: Variant = None,
-    threads: Threads = None,
-    launches: Launches = None,
     weights: Weights = None,
+    data: DataPath = None,
+    samples: Samples = None,
+    input_shape: Input = None,
+    input_size: InputSize = None,
+    label: Label = None,
+    threads: Threads = None,
+    precision: PrecisionName = None,
+    cores: Cores = None,
+    runtime: RuntimeName = None,
+    launches: Launches = None,
     results: Results = Path("results"),
     adb_server: Server = None,
     as_json: Json = False,
@@ -57,12 +75,18 @@ def run(
     * `bench run --suite demo`
     * `bench run --plan nightly.toml --json > run.json`
     * `bench run --model lenet5 --variant baseline --variant fr-factored --threads 2`
+    * `bench run --model net.py:build --weights state.pt --data val/ --input 3x64x64`
+    * `bench run --model resnet18 --variant baseline --variant fr-auto:20x --variant fr-auto:100x`
     * `bench run --model unet --weights unet.frq`
     """
-    wanted = _plan(plan_file, suite, model, variant, threads, launches, weights)
+    changes = plan.Changes(
+        model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
+        input_shape or (), size(input_size), data, samples, label, cores, runtime,
+    )  # fmt: skip
+    wanted = _asked(plan_file, suite, changes)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
-        folder, findings = campaign.run(wanted, chosen, results, Cache(), watcher)
+        folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
     _show(folder, findings, as_json=as_json, quiet=quiet)
 
 
@@ -71,9 +95,17 @@ def show_plan(
     suite: Suite = None,
     model: Model = None,
     variant: Variant = None,
-    threads: Threads = None,
-    launches: Launches = None,
     weights: Weights = None,
+    data: DataPath = None,
+    samples: Samples = None,
+    input_shape: Input = None,
+    input_size: InputSize = None,
+    label: Label = None,
+    threads: Threads = None,
+    precision: PrecisionName = None,
+    cores: Cores = None,
+    runtime: RuntimeName = None,
+    launches: Launches = None,
     as_json: Json = False,
 ) -> None:
     """Show what a run would do and about how long it takes, without touching a device.
@@ -83,18 +115,21 @@ def show_plan(
     * `bench plan --suite demo`
     * `bench plan --plan nightly.toml --json`
     """
-    wanted = _plan(plan_file, suite, model, variant, threads, launches, weights)
-    outline = campaign.outline(wanted)
+    changes = plan.Changes(
+        model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
+        input_shape or (), size(input_size), data, samples, label, cores, runtime,
+    )  # fmt: skip
+    wanted = _asked(plan_file, suite, changes)
+    outline, full = asked.outline(wanted, Cache()), wanted.plan
     if as_json:
-        print_json({"plan": wanted.model_dump(mode="json"), **outline._asdict()})
+        print_json({"plan": full.model_dump(mode="json"), **outline._asdict()})
         return
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
-    terminal.table(header, outline.rows, title=f"{wanted.name}: {wanted.description}".rstrip(": "), words=5)
-    beside = f" and this computer ({', '.join(wanted.desktop)})" if wanted.desktop else ""
-    terminal.out.print(
+    terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
+    beside = f" and this computer ({', '.join(full.desktop)})" if full.desktop else ""
+    terminal.say(
         f"{outline.trials} trials on one phone{beside}, "
-        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached.",
-        soft_wrap=True,
+        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
     )
 
 
@@ -108,33 +143,27 @@ def report(
     Example: `bench report results/2026-11-21-quick`
     """
     stored = RunFolder(folder) if folder else RunFolder.latest(results)
-    _show(stored, campaign.report(stored), as_json=as_json, quiet=False)
+    _show(stored, session.report(stored), as_json=as_json, quiet=False)
 
 
-def _plan(
-    file: Path | None, suite: str | None, model: list[str] | None, variant: list[str] | None,
-    threads: list[int] | None, launches: int | None, weights: Path | None,
-) -> plan.Plan:  # fmt: skip
-    """The plan that the flags ask for, all its names known."""
+def _asked(file: Path | None, suite: str | None, changes: plan.Changes) -> asked.Asked:
+    """What the flags ask for, all its names known."""
     if file and suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
     base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
-    return campaign.checked(plan.narrowed(base, model, variant, threads, launches, weights))
+    return asked.checked(plan.changed(base, changes))
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:
-    """The final tables, or the summary as JSON."""
-    from bench.report import tables
+    """The sentences and tables of the report, or all of it as JSON."""
+    from bench.report import Context, content, values
 
-    shown = tables.of_run(folder.record(), folder.measurements(), findings)
+    record = folder.record()
+    shown = content(Context.of(record, folder.measurements(), findings))
     if as_json:
-        print_json({"folder": str(folder.path), "record": folder.record().model_dump(mode="json"), **shown.as_json()})
+        stored = {"folder": str(folder.path), "record": record.model_dump(mode="json")}
+        print_json(stored | values.as_json(findings, shown))
         return
     if not quiet:
-        for sentence in shown.answer.sentences:
-            terminal.out.print(escape(sentence), soft_wrap=not terminal.out.is_terminal)
-        terminal.out.print()
-        for one in shown.tables:
-            terminal.table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)
-            terminal.out.print()
-    terminal.out.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
+        terminal.sections(shown)
+    terminal.say(f"Report: {folder.path / 'report.html'}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bench import files
 from bench.errors import CorruptData
 
 _SHARE = 0.03
@@ -36,20 +37,15 @@ class Checkpoint:
         """Write `state`: tensors, numbers, text, and lists and dicts of these."""
         begun = time.monotonic()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.draft")
-        try:
-            with draft.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with files.replacing(self.path) as draft, draft.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         now = time.monotonic()
         self._due = now + max(self._pause_s, (now - begun) / _SHARE)
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last, or None. Raises CorruptData for a file that is no checkpoint."""
+        """What was saved last, or None. Raises CorruptData for a file that is not a checkpoint."""
         if not self.path.is_file():
             return None
         try:

@@ -15,32 +15,38 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.compress.checkpoint import Checkpoint
-from bench.records import Progress
+from bench.errors import UsageError
+from bench.records import Progress, Task
 
 _AT_ONCE = 2**20
-"""Pixels of images that are answered together, so that a UNet's channels of large ones fit in memory."""
+"""Places of inputs that are answered together, so that a UNet's channels of large ones fit in memory."""
+
+
+Answers = NDArray[np.int64] | NDArray[np.float32]
+"""What is right for N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
+should be, in their shape, as float32."""
 
 
 class Samples(Protocol):
-    """Images with their answers, which need not all be in memory."""
+    """Inputs with their answers, which need not all be in memory."""
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Images (N, C, H, W) and classes, (N,) or per pixel (N, H, W), at `indices`; all without."""
+    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], Answers]:
+        """Inputs (N, …), images as (N, C, H, W), and their answers, at `indices`; all without."""
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Samples in memory: images (N, C, H, W) float32 and classes int64."""
+    """Samples in memory: inputs (N, …) float32 and their answers."""
 
     inputs: NDArray[np.float32]
-    answers: NDArray[np.int64]
+    answers: Answers
 
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], Answers]:
         return (self.inputs, self.answers) if indices is None else (self.inputs[indices], self.answers[indices])
 
 
@@ -73,8 +79,10 @@ class Recipe:
     half: float = 0.0
 
 
-def recipe(seed: int) -> Recipe:
-    """What suits an ordinary small network and a few thousand digits."""
+def recipe(seed: int, task: Task = "classification") -> Recipe:
+    """What suits an ordinary small network and some thousand small images, or images with a class for each pixel."""
+    if task == "segmentation":
+        return Recipe(epochs=8, batch=8, rate=2e-3, distortion=0, seed=seed)
     return Recipe(epochs=20, batch=100, rate=2e-3, distortion=1.0, seed=seed)
 
 
@@ -96,7 +104,8 @@ def fit(
     each of its steps; a `teacher`, in evaluation, gives soft labels (`taught`); `test` samples are what the progress
     tells the accuracy of. With a `checkpoint` that holds a state, training goes on from there: on the CPU to the very
     bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
-    generator's state is needed for that. Raises CorruptData for a checkpoint that is damaged.
+    generator's state is needed for that. Raises CorruptData for a checkpoint that is damaged, and UsageError for
+    answers that do not suit the network's outputs.
     """
     device = best_device()
     network.to(device).train()
@@ -107,7 +116,7 @@ def fit(
     each = math.ceil(len(samples) / recipe.batch)
     steps = recipe.epochs * each
     begun = _resume(network, optimiser, truncation, checkpoint)
-    told = _Told(recipe.epochs, truncation)
+    report = _Report(recipe.epochs, truncation)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for step in range(begun, steps):
             epoch, place = divmod(step, each)
@@ -122,9 +131,10 @@ def fit(
                 images, labels = distorted(images, labels, recipe.distortion)
             with _half(network) if step >= steps * (1 - recipe.half) else nullcontext():
                 outputs = network(images)
+                _check(outputs, labels)
                 loss = loss_of(outputs, labels)
                 if teacher:
-                    loss = taught(loss, outputs, teacher, images)
+                    loss = taught(loss, outputs, labels, teacher, images)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             # A truncated network's early steps are steep; without this some seeds never recover.
@@ -133,23 +143,51 @@ def fit(
             if truncation:
                 truncation.step()
             if test and place == each - 1:
-                told.accuracy = accuracy(network, test)
+                report.accuracy = accuracy(network, test)
+                report.measure = "explained" if labels.is_floating_point() else "right"
                 network.train()
-            progress((step + 1) / steps, told.words(epoch, loss.item()))
+            progress((step + 1) / steps, report.words(epoch, loss.item()))
             if checkpoint and checkpoint.due:
                 checkpoint.save(_state(step + 1, network, optimiser, truncation))
     network.cpu().eval()
 
 
 def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of outputs (N, C, …); where there is a class for each pixel, labels (N, H, W), more: 1 - Dice of
-    class 1, whose pixels may be few."""
+    """Cross-entropy of outputs (N, C, …); where there is a class for each pixel, labels (N, H, W), more: 1 - mean Dice
+    of the classes but 0, whose pixels may be few. Mean squared error of labels that are what the outputs should be."""
+    if labels.is_floating_point():
+        return F.mse_loss(outputs, labels)
     loss = F.cross_entropy(outputs, labels)
     if labels.dim() == 3:
-        ours, theirs = outputs.softmax(1)[:, 1].flatten(1), (labels == 1).flatten(1).to(outputs.dtype)
-        dice = (2 * (ours * theirs).sum(1) + 1) / (ours.sum(1) + theirs.sum(1) + 1)
+        ours = outputs.softmax(1)[:, 1:].flatten(2)
+        theirs = torch.stack([labels == one for one in range(1, outputs.shape[1])], 1).flatten(2).to(outputs.dtype)
+        dice = (2 * (ours * theirs).sum(2) + 1) / (ours.sum(2) + theirs.sum(2) + 1)
         loss = loss + 1 - dice.mean()
     return loss
+
+
+def _check(outputs: object, labels: Tensor) -> None:
+    """Raises UsageError unless `labels` are answers to such outputs."""
+    if not isinstance(outputs, Tensor):
+        raise UsageError(
+            f"the network answers with a {type(outputs).__name__}, and training knows one tensor only",
+            "Let it return the tensor that is to be learnt, or compress trained weights as they are: --one-shot.",
+        )
+    if labels.is_floating_point():
+        suits = outputs.shape == labels.shape
+    else:
+        suits = (outputs.shape[0], *outputs.shape[2:]) == labels.shape
+        if suits and not 0 <= int(labels.min()) <= int(labels.max()) < outputs.shape[1]:
+            raise UsageError(
+                f"the data has the class {int(labels.max())}, and the network tells {outputs.shape[1]} classes apart",
+                "Count classes from 0, and give the network as many outputs as there are.",
+            )
+    if not suits:
+        ours, theirs = ("×".join(map(str, shape[1:])) or "one number" for shape in (outputs.shape, labels.shape))
+        raise UsageError(
+            f"the network's output of {ours} cannot learn answers of {theirs}",
+            "Name data for what this network does.",
+        )
 
 
 def best_device() -> torch.device:
@@ -179,17 +217,18 @@ def _half(network: nn.Module) -> Iterator[None]:
 
 
 @dataclass
-class _Told:
+class _Report:
     """What is said of a training while it runs."""
 
     epochs: int
     truncation: Truncation | None
+    measure: str = "right"
     accuracy: float | None = None
 
     def words(self, epoch: int, loss: float) -> str:
         words = f"epoch {epoch + 1}/{self.epochs}, loss {loss:.3f}"
         if self.accuracy is not None:
-            words += f", {self.accuracy:.1%} right"
+            words += f", {self.accuracy:.1%} {self.measure}"
         return words + (f", {self.truncation.kept:,} kept" if self.truncation else "")
 
 
@@ -219,18 +258,25 @@ def _resume(
     return step
 
 
-def taught(loss: Tensor, outputs: Tensor, teacher: nn.Module, images: Tensor) -> Tensor:
+def taught(loss: Tensor, outputs: Tensor, labels: Tensor, teacher: nn.Module, images: Tensor) -> Tensor:
     """A tenth of `loss`, and nine of how far `outputs` (N, C, …) are from what the teacher makes of the same images:
-    the divergence of both at temperature 2. Hinton, Vinyals, Dean, arXiv 1503.02531."""
+    the divergence of both at temperature 2. Hinton, Vinyals, Dean, arXiv 1503.02531. Of outputs that are no classes
+    (`labels` are what they should be), the mean squared error."""
     with torch.no_grad():
-        known = F.log_softmax(teacher(images) / 2, dim=1)
+        answers = teacher(images)
+    if labels.is_floating_point():
+        return 0.1 * loss + 0.9 * F.mse_loss(outputs, answers)
+    known = F.log_softmax(answers / 2, dim=1)
     found = F.log_softmax(outputs / 2, dim=1)
     divergence = (known.exp() * (known - found)).sum(1).mean()
     return 0.1 * loss + 0.9 * 4 * divergence
 
 
 def distorted(images: Tensor, labels: Tensor, amount: float) -> tuple[Tensor, Tensor]:
-    """Each image turned, sheared, scaled and shifted a little, at random, and its labels (N, H, W) with it."""
+    """Each image turned, sheared, scaled and shifted a little, at random, and with it its labels of pixels (N, H, W),
+    or the image (N, C, H, W) that it is to become. Inputs that are not images stay as they are."""
+    if images.dim() != 4:
+        return images, labels
 
     def some(scale: float, *shape: int) -> Tensor:
         return (torch.rand(len(images), *shape) * 2 - 1) * scale * amount
@@ -242,35 +288,46 @@ def distorted(images: Tensor, labels: Tensor, amount: float) -> tuple[Tensor, Te
     if labels.dim() == 3:
         moved = F.grid_sample(labels[:, None].to(images.dtype), grid, mode="nearest", align_corners=False)
         labels = moved[:, 0].to(labels.dtype)
+    elif labels.dim() == 4:
+        labels = F.grid_sample(labels, grid, align_corners=False)
     return F.grid_sample(images, grid, align_corners=False), labels
 
 
 @torch.no_grad()
 def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
-    """Top-1 over images with one class each; over images with a class per pixel, the mean Dice of class 1.
+    """Top-1 over inputs with one class each; over images with a class per pixel, the mean Dice of the classes but 0; of
+    answers that are what the outputs should be, the share of their variance that is explained.
 
     Leaves the network in evaluation mode.
     """
     total = 0.0
-    for logits, expected in _answered(network, samples, batch):
-        found = logits.argmax(1)
-        if expected.dim() == 1:
-            total += float((found == expected).double().sum())
+    for outputs, expected in _answered(network, samples, batch):
+        if expected.is_floating_point():
+            ours, theirs = outputs.flatten(1).double(), expected.flatten(1).double()
+            spread = (theirs - theirs.mean(1, keepdim=True)).square().sum(1)
+            total += float((1 - (ours - theirs).square().sum(1) / spread.clamp(min=1e-12)).sum())
+        elif expected.dim() == 1:
+            total += float((outputs.argmax(1) == expected).double().sum())
         else:
-            ours, theirs = found.flatten(1) == 1, expected.flatten(1) == 1
-            both = (ours & theirs).sum(1).double()
-            size = (ours.sum(1) + theirs.sum(1)).double()
-            # Nothing found where nothing is counts as right.
-            total += float(torch.where(size > 0, 2 * both / size.clamp(min=1), 1.0).sum())
+            total += float(_dice(outputs.argmax(1), expected, outputs.shape[1]).sum())
     return total / len(samples)
+
+
+def _dice(found: Tensor, expected: Tensor, classes: int) -> Tensor:
+    """(N,) of maps (N, H, W): the mean over the classes but 0 that are in either of both; 1 where none is."""
+    ours, theirs = (torch.stack([maps.flatten(1) == one for one in range(1, classes)], 1) for maps in (found, expected))
+    both, size = (ours & theirs).sum(2).double(), (ours.sum(2) + theirs.sum(2)).double()
+    present = (size > 0).double()
+    dice = (2 * both / size.clamp(min=1)).sum(1) / present.sum(1).clamp(min=1)
+    return torch.where(present.sum(1) > 0, dice, 1.0)
 
 
 @torch.no_grad()
 def mean_loss(network: nn.Module, samples: Samples, batch: int = 100) -> float:
-    """Mean cross-entropy. Leaves the network in evaluation mode."""
+    """Mean cross-entropy, or mean squared error; see `loss_of`. Leaves the network in evaluation mode."""
     losses = [
-        F.cross_entropy(logits, expected).item() * len(expected)
-        for logits, expected in _answered(network, samples, batch)
+        (F.mse_loss if expected.is_floating_point() else F.cross_entropy)(outputs, expected).item() * len(expected)
+        for outputs, expected in _answered(network, samples, batch)
     ]
     return sum(losses) / len(samples)
 

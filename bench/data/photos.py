@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-SOURCE = "4 crops of scikit-learn's sample photographs (china.jpg, flower.jpg); no labels"
+from PIL import Image
 
 _CROPS = ((1.0, 0.5, 0.5), (0.6, 0.2, 0.8))
 """Of each photograph: size as a part of the largest crop of that shape, and how far down and across it lies."""
 
 
-def load(height: int, width: int) -> NDArray[np.float32]:
-    """Four different crops (4, 3, height, width), colours in 0..1. Takes two seconds, mostly scikit-learn's import."""
-    from PIL import Image
+def source(count: int) -> str:
+    return f"{count} crops of scikit-learn's sample photographs (china.jpg, flower.jpg); no labels"
+
+
+def load(height: int, width: int) -> list[Image.Image]:
+    """Four different crops of that size, RGB. Takes two seconds, mostly scikit-learn's import."""
     from sklearn.datasets import load_sample_images
 
     samples = []
@@ -24,6 +24,5 @@ def load(height: int, width: int) -> NDArray[np.float32]:
             crop_height, crop_width = part * scale * height, part * scale * width
             top, left = down * (photo.height - crop_height), across * (photo.width - crop_width)
             region = (left, top, left + crop_width, top + crop_height)
-            resized = photo.resize((width, height), Image.Resampling.BICUBIC, box=region)
-            samples.append(np.asarray(resized, np.float32) / 255)
-    return np.ascontiguousarray(np.stack(samples).transpose(0, 3, 1, 2))
+            samples.append(photo.resize((width, height), Image.Resampling.BICUBIC, box=region))
+    return samples

@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from bench.data.collection import Batch
 from bench.data.vehicle_body import HULL, MIDDLE, Camera, Colour, Face, Points, car
+from bench.preprocess import DEFAULT, Preprocess
 
 Bytes = NDArray[np.uint8]
 
 TRAIN_SEED, TEST_SEED = 1, 2
 SHOWN = 8
 """So many samples a phone is given."""
-SOURCE = f"{SHOWN} vehicles drawn on cluttered scenes, with their masks (bench.data.vehicles, test seed)"
 LETTERS = 7
 FINE = 2
 """Pictures are drawn this many times as large, then averaged down."""
@@ -30,24 +31,26 @@ FINE = 2
 class Vehicles:
     """The samples (seed, 0) … (seed, count - 1), each drawn when it is first read: about 10 ms at 96×144.
 
-    A batch is drawn at one of `sizes` (height, width), each at least 16, which its first index chooses.
+    A batch is drawn at one of `sizes` (height, width), each at least 16, which its first index chooses; `preprocess`
+    has a say in its colours only.
     """
 
     seed: int
     count: int
     sizes: tuple[tuple[int, int], ...]
+    preprocess: Preprocess = DEFAULT
     _drawn: dict[tuple[int, tuple[int, int]], tuple[Bytes, Bytes]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.count
 
-    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Colours (N, 3, H, W) in 0..1 and masks (N, H, W), 1 where the vehicle is, at `indices`; all without."""
+    def read(self, indices: NDArray[np.int64] | None = None) -> Batch:
+        """Colours (N, 3, H, W) and masks (N, H, W), 1 where the vehicle is, at `indices`; all without."""
         chosen = np.arange(self.count) if indices is None else indices
         size = self.sizes[chosen[0] % len(self.sizes)]
         drawn = [self._sample(int(index), size) for index in chosen]
-        inputs = np.stack([pixels for pixels, _ in drawn]).transpose(0, 3, 1, 2).astype(np.float32) / 255
-        return np.ascontiguousarray(inputs), np.stack([mask for _, mask in drawn]).astype(np.int64)
+        inputs = self.preprocess.colours(np.stack([pixels for pixels, _ in drawn]), 3)
+        return Batch(inputs, np.stack([mask for _, mask in drawn]).astype(np.int64))
 
     def _sample(self, index: int, size: tuple[int, int]) -> tuple[Bytes, Bytes]:
         if (index, size) not in self._drawn:
@@ -55,14 +58,18 @@ class Vehicles:
         return self._drawn[index, size]
 
 
-def to_train_on() -> Vehicles:
+def to_train_on(preprocess: Preprocess = DEFAULT) -> Vehicles:
     """What the network that comes with bench has learnt from: two batches of three at 96×144, the third at 160×240."""
-    return Vehicles(TRAIN_SEED, 1600, ((96, 144), (96, 144), (160, 240)))
+    return Vehicles(TRAIN_SEED, 1600, ((96, 144), (96, 144), (160, 240)), preprocess)
 
 
-def to_test_on() -> Vehicles:
+def to_test_on(preprocess: Preprocess = DEFAULT) -> Vehicles:
     """200 other samples at 96×144, which begin with those that `samples` gives at that size."""
-    return Vehicles(TEST_SEED, 200, ((96, 144),))
+    return Vehicles(TEST_SEED, 200, ((96, 144),), preprocess)
+
+
+def source(count: int) -> str:
+    return f"{count} vehicles drawn on cluttered scenes, with their masks (bench.data.vehicles, test seed)"
 
 
 def draw(seed: int, index: int, size: tuple[int, int]) -> tuple[Bytes, Bytes]:

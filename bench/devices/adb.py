@@ -1,4 +1,5 @@
-"""Phones and emulators, through the real adb server. The only module that knows adbutils."""
+"""Phones and emulators, through the real adb server. The only module that knows adbutils, which brings the adb program;
+its own client has no deadlines, sends half chunks, and takes a dropped connection for success."""
 
 from __future__ import annotations
 
@@ -18,42 +19,45 @@ import adbutils
 from adbutils.errors import AdbError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from bench.devices.transport import Completed, quoted
+from bench.devices import adb_states, adb_streams
+from bench.devices.adb_streams import exactly, left
+from bench.devices.transport import OUTPUT_MAX, Completed, free_bytes, quoted
+from bench.devices.words import clean
 from bench.errors import (
     BenchError,
     DeadlineExceeded,
-    DeviceOffline,
     DeviceRefused,
     DiskFull,
     NoDevice,
+    RunnerFailed,
     SeveralDevices,
     ToolMissing,
     TransportBroken,
-    Unauthorized,
     UsageError,
 )
 
 FOLDER = "/data/local/tmp/bench"
-NO_REASON = "it gave no reason"
-_DATA_MAX = 64 * 1024
-"""Longest DATA chunk of the sync protocol (AOSP, SYNC.TXT)."""
+PATIENCE_S = 30.0
+"""Seconds within which an adb server has to answer a question or to open a connection to a device."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A line of `adb devices`."""
+    """A line of `adb devices`, fit to be shown; `address` is the serial as the adb server knows it."""
 
     serial: str
     state: str
+    address: str
 
 
 class AdbServer:
-    """An adb server: this host's own, started when needed, or a remote one that must run already."""
+    """An adb server: this host's own, started when needed, or a remote one that must run already. It has `patience_s`
+    seconds for each answer."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 5037) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 5037, *, patience_s: float = PATIENCE_S) -> None:
         self.host = host
         self.port = port
-        self._client = adbutils.AdbClient(host=host, port=port)
+        self._patience_s = patience_s
 
     @classmethod
     def from_address(cls, address: str | None) -> AdbServer:
@@ -64,7 +68,7 @@ class AdbServer:
         if address:
             given, _, port = address.rpartition(":")
             host = given or host
-        if not port.isdigit() or not 0 < int(port) < 65536:
+        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
             raise UsageError(f"{address or port!r} is not an adb server's address", "Write host:port or :port.")
         return cls(host, int(port))
 
@@ -102,23 +106,101 @@ class AdbServer:
             raise ToolMissing(f"adb cannot be started: {error}", "Install the Android platform tools.") from error
         if not self.is_running():
             raise ToolMissing(
-                f"the adb server did not start on port {self.port}: {done.stderr.strip()}",
+                f"the adb server did not start on port {self.port}: {clean(done.stderr)}",
                 "Choose another port with ANDROID_ADB_SERVER_PORT.",
             )
 
     def version(self) -> str:
-        """The server's protocol version, e.g. `1.0.41`."""
-        return f"1.0.{self._client.server_version()}"
+        """The server's protocol version, e.g. `1.0.41`. Raises TransportBroken, DeadlineExceeded."""
+        answer = self._ask("host:version")
+        try:
+            return f"1.0.{int(answer, 16)}"
+        except ValueError:
+            raise self._strange(f"answered {clean(answer, 40)!r}") from None
 
     def devices(self) -> tuple[Listed, ...]:
-        """Everything that is connected, in whatever state."""
+        """Everything that is connected, in whatever state. Raises ToolMissing, TransportBroken, DeadlineExceeded."""
         self.ensure()
-        return tuple(Listed(d.serial, d.state) for d in self._client.list())
+        # Serials of wireless phones have blanks in them, and so have states.
+        rows = (line.partition("\t") for line in self._ask("host:devices").splitlines())
+        return tuple(Listed(clean(address, 80), clean(state), address) for address, tab, state in rows if tab)
+
+    def features(self, address: str) -> frozenset[str]:
+        """What the daemon of a device offers, e.g. "shell_v2". Raises adb_streams.Refused and what `devices` does."""
+        with self.connect(f"host-serial:{address}:features") as conn:
+            return frozenset(self._answer(conn).split(","))
+
+    @contextmanager
+    def connect(self, *requests: str) -> Iterator[socket.socket]:
+        """A connection on which the server accepted these requests one after the other.
+
+        Raises adb_streams.Refused with its words, TransportBroken when it closes or talks nonsense, DeadlineExceeded
+        when it is silent, ToolMissing when there is none and none can be started.
+        """
+        with self._understood():
+            conn = self._open(requests)
+        with conn:
+            yield conn
+
+    @retry(
+        retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(3), wait=wait_fixed(0.3), reraise=True
+    )
+    def _open(self, requests: Sequence[str]) -> socket.socket:
+        end = time.monotonic() + self._patience_s
+        try:
+            conn = socket.create_connection(self.address, timeout=self._patience_s)
+        except ConnectionRefusedError:
+            self.ensure()  # somebody ended it
+            raise
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small file waits 40 ms for an ACK
+        try:
+            for request in requests:
+                adb_streams.request(conn, request, end)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+    def _ask(self, question: str) -> str:
+        try:
+            with self.connect(question) as conn:
+                return self._answer(conn)
+        except adb_streams.Refused as error:
+            raise self._strange(f"refused {question}: {clean(str(error))}") from None
+
+    def _answer(self, conn: socket.socket) -> str:
+        with self._understood():
+            return adb_streams.block(conn, time.monotonic() + self._patience_s)
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """A server that is silent, hangs up or talks nonsense, as our errors."""
+        try:
+            yield
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"the adb server at {self.host}:{self.port} is silent for {self._patience_s:g} s", self._restart
+            ) from None
+        except adb_streams.Garbled as error:
+            raise self._strange(str(error)) from None
+        except (EOFError, ConnectionError):
+            raise self._strange("closed the connection") from None
+        except OSError as error:
+            raise self._strange(f"cannot be reached: {error.strerror}") from None
+
+    def _strange(self, what: str) -> TransportBroken:
+        return TransportBroken(f"the adb server at {self.host}:{self.port} {what}", self._restart)
+
+    @property
+    def _restart(self) -> str:
+        where = "" if self.is_local else f" on {self.host}"
+        return f"Run `adb -P {self.port} kill-server`{where}, then the same command again; see that it is adb's port."
 
     def choose(self, serial: str | None) -> AdbTransport:
         """The device with that serial, or the only one that is connected.
 
-        Raises NoDevice, SeveralDevices, Unauthorized, DeviceOffline.
+        Raises NoDevice, SeveralDevices, Unauthorized, DeviceOffline, and what `devices` does.
         """
         listed = self.devices()
         serial = serial or os.environ.get("ANDROID_SERIAL") or None
@@ -133,14 +215,14 @@ class AdbServer:
                 )
             chosen = ready[0]
         else:
-            found = [d for d in listed if d.serial == serial]
+            found = [d for d in listed if serial in (d.serial, d.address)]
             if not found:
                 names = ", ".join(d.serial for d in listed) or "none"
-                raise NoDevice(f"{serial} is not connected; connected: {names}", _CONNECT)
+                raise NoDevice(f"{clean(serial)} is not connected; connected: {names}", _CONNECT)
             chosen = found[0]
         if chosen.state != "device":
-            raise _state_error(chosen.serial, chosen.state)
-        return AdbTransport(self._client, chosen.serial)
+            raise adb_states.state_error(chosen.serial, chosen.state)
+        return AdbTransport(self, chosen)
 
 
 _CONNECT = (
@@ -148,42 +230,20 @@ _CONNECT = (
 )
 
 
-def _state_error(serial: str, state: str) -> BenchError:
-    if state == "unauthorized":
-        return Unauthorized(
-            f"{serial} has not authorised this computer", "Unlock the phone and accept the USB debugging question."
-        )
-    return DeviceOffline(
-        f"{serial} is {state}", "Unplug it and plug it in again, or run `adb reconnect offline`; then try again."
-    )
-
-
-def _translated(serial: str, error: Exception) -> BenchError:
-    """adb's own words as one of our errors."""
-    text = str(error)
-    if "unauthorized" in text:
-        return _state_error(serial, "unauthorized")
-    if "offline" in text or "still authorizing" in text:
-        return _state_error(serial, "offline")
-    if "not found" in text or "no devices" in text:
-        return DeviceOffline(f"{serial} went away: {text}", "Connect it again and run the same command.")
-    return TransportBroken(f"the connection to {serial} broke: {text}", "Run the same command again.")
-
-
 class AdbTransport:
-    """One connected device. Speaks shell v2 and sync over the server's smart socket, because adbutils' own `shell` has
-    no overall deadline, its `push` may send half a chunk, and both take a dropped connection for success."""
+    """One connected device, over shell v2 and sync. Raises as `Transport` says, and DeviceOffline or Unauthorized when
+    the device is no longer to be used."""
 
     folder = FOLDER
 
-    def __init__(self, client: adbutils.AdbClient, serial: str) -> None:
-        self._client = client
-        self._serial = serial
-        self._device = client.device(serial)
+    def __init__(self, server: AdbServer, listed: Listed) -> None:
+        self._server = server
+        self._serial = listed.serial
+        self._address = listed.address
         try:
-            self._v2 = "shell_v2" in self._device.get_features().split(",")
-        except (AdbError, OSError) as error:
-            raise _translated(serial, error) from error
+            self._v2 = "shell_v2" in server.features(listed.address)
+        except adb_streams.Refused as error:
+            raise adb_states.refusal(listed.serial, str(error)) from None
 
     @property
     def serial(self) -> str:
@@ -194,82 +254,110 @@ class AdbTransport:
         # connection looks like an ordinary end. The process id comes first, to kill it at the deadline.
         mark = f"@{secrets.token_hex(8)}"
         inner = quoted(["sh", "-c", 'echo "$0 $$"; exec "$@"', mark, *argv])
-        parser = _Marked(mark, on_line)
+        marked = adb_streams.Marked(mark, on_line, terminal=not self._v2)
         end = time.monotonic() + deadline_s
-        stderr: list[bytes] = []
         try:
             service = "shell,v2,raw" if self._v2 else "shell"
-            with self._connection(f"{service}:{inner}; printf '\\n{mark} %d\\n' $?", end) as conn:
-                for stream, data in _packets(conn, end) if self._v2 else _plain(conn, end):
-                    if stream == 1:
-                        parser.feed(data)
-                    else:
-                        stderr.append(data)
+            with self._connection(f"{service}:{inner}; printf '\\n{mark} %d\\n' $?") as conn:
+                stderr = self._collect(conn, marked, end)
         except TimeoutError:
-            self._kill(parser.pid)
+            self._kill(marked.pid)
             raise DeadlineExceeded(
                 f"{argv[0]} did not end within {deadline_s:g} s on {self._serial} and was killed",
                 "Raise protocol.deadline_seconds in the plan, or choose a smaller input.",
             ) from None
-        except BaseException as error:
-            if not isinstance(error, BenchError):
-                self._kill(parser.pid)
+        except adb_streams.Garbled as error:
+            self._kill(marked.pid)
+            raise TransportBroken(f"the adb daemon of {self._serial} {error}", "Restart the phone.") from None
+        except BaseException:
+            self._kill(marked.pid)
             raise
-        if parser.status is None:
+        if marked.status is None:
             raise TransportBroken(
                 f"the connection to {self._serial} dropped while {argv[0]} ran", "Run the same command again."
             )
-        return Completed(parser.status, parser.text(), b"".join(stderr).decode(errors="replace"))
+        return Completed(marked.status, marked.text(), stderr.decode(errors="replace"))
+
+    def _collect(self, conn: socket.socket, marked: adb_streams.Marked, end: float) -> bytes:
+        """Hand on stdout as it comes; returns stderr."""
+        stderr: list[bytes] = []
+        room = OUTPUT_MAX
+        for stream, data in adb_streams.packets(conn, end) if self._v2 else adb_streams.plain(conn, end):
+            room -= len(data)
+            if room < 0:
+                raise RunnerFailed(
+                    f"a command on {self._serial} printed more than {OUTPUT_MAX >> 20} MiB and was stopped"
+                )
+            if stream == 1:
+                marked.feed(data)
+            else:
+                stderr.append(data)
+        return b"".join(stderr)
 
     def push(self, local: Path, remote: str, *, deadline_s: float) -> None:
         end = time.monotonic() + deadline_s
         reason = ""
         try:
-            with self._connection("sync:", end) as conn, local.open("rb") as source:
+            with self._connection("sync:") as conn, local.open("rb") as source:
                 target = f"{remote},{stat.S_IFREG | 0o644}".encode()
+                conn.settimeout(left(end))
                 conn.sendall(b"SEND" + struct.pack("<I", len(target)) + target)
-                while chunk := source.read(_DATA_MAX):
-                    conn.settimeout(_left(end))
+                while chunk := source.read(adb_streams.DATA_MAX):
+                    conn.settimeout(left(end))
                     conn.sendall(b"DATA" + struct.pack("<I", len(chunk)) + chunk)
                 conn.sendall(b"DONE" + struct.pack("<I", int(local.stat().st_mtime)))
-                kind, length = struct.unpack("<4sI", _exactly(conn, 8, end))
-                if kind != b"OKAY":
-                    reason = _exactly(conn, min(length, _DATA_MAX), end).decode(errors="replace") or NO_REASON
+                kind, length = struct.unpack("<4sI", exactly(conn, 8, end))
+                if kind == b"OKAY":
+                    return
+                reason = clean(exactly(conn, min(length, adb_streams.DATA_MAX), end).decode(errors="replace"))
         except TimeoutError:
             raise DeadlineExceeded(f"pushing {local.name} to {self._serial} took over {deadline_s:g} s") from None
-        except (BrokenPipeError, ConnectionResetError, EOFError):
-            reason = NO_REASON
-        if reason:
-            # Old daemons say nothing at all when the storage is full.
-            full = reason == NO_REASON or "space" in reason
-            raise (DiskFull if full else DeviceRefused)(
-                f"{self._serial} refused {local.name} at {remote}: {reason}",
-                "Free some space there: `bench clean`."
-                if full
-                else "`bench doctor` tells whether the folder is writable.",
+        except (ConnectionError, EOFError):
+            if not self._is_full(local):
+                raise TransportBroken(
+                    f"the connection to {self._serial} dropped while {local.name} was pushed",
+                    "Run the same command again.",
+                ) from None
+            reason = "No space left on device"
+        # Old daemons refuse without a word when the storage is full: ask it.
+        if "No space left" in reason or "quota exceeded" in reason or (not reason and self._is_full(local)):
+            raise DiskFull(
+                f"{self._serial} has no room for {local.name} at {remote}", "Free some space there: `bench clean`."
             )
+        raise DeviceRefused(
+            f"{self._serial} refused {local.name} at {remote}: {reason or 'it gave no reason'}",
+            "`bench doctor` tells whether the folder is writable.",
+        )
+
+    def _is_full(self, local: Path) -> bool:
+        """Whether the device says that it has less room than a file needs; a device that is gone says nothing."""
+        try:
+            free = free_bytes(self)
+        except BenchError:
+            return False
+        return free is not None and free < local.stat().st_size
 
     def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
         end = time.monotonic() + deadline_s
         path = remote.encode()
         try:
-            with self._connection("sync:", end) as conn, local.open("wb") as target:
+            with self._connection("sync:") as conn, local.open("wb") as target:
+                conn.settimeout(left(end))
                 conn.sendall(b"RECV" + struct.pack("<I", len(path)) + path)
                 while True:
-                    kind, length = struct.unpack("<4sI", _exactly(conn, 8, end))
+                    kind, length = struct.unpack("<4sI", exactly(conn, 8, end))
                     if kind == b"DONE":
                         return
-                    if length > _DATA_MAX:
+                    if length > adb_streams.DATA_MAX:
                         raise TransportBroken(f"{self._serial} sent a malformed sync message")
-                    data = _exactly(conn, length, end)
+                    data = exactly(conn, length, end)
                     if kind != b"DATA":
-                        raise TransportBroken(
-                            f"cannot read {remote} on {self._serial}: {data.decode(errors='replace')}"
-                        )
+                        reason = clean(data.decode(errors="replace"))
+                        raise TransportBroken(f"cannot read {remote} on {self._serial}: {reason}")
                     target.write(data)
         except TimeoutError:
             raise DeadlineExceeded(f"pulling {remote} from {self._serial} took over {deadline_s:g} s") from None
-        except EOFError:
+        except (ConnectionError, EOFError):
             raise TransportBroken(f"the connection to {self._serial} dropped while {remote} was pulled") from None
 
     def _kill(self, pid: int | None) -> None:
@@ -277,7 +365,7 @@ class AdbTransport:
         if pid is None:
             return
         try:
-            with self._connection(f"shell:kill -9 {pid}", time.monotonic() + 10) as conn:
+            with self._connection(f"shell:kill -9 {pid}") as conn:
                 conn.settimeout(10)
                 while conn.recv(4096):
                     pass
@@ -285,105 +373,9 @@ class AdbTransport:
             pass  # The device is gone, and the process with it or out of reach.
 
     @contextmanager
-    def _connection(self, service: str, end: float) -> Iterator[socket.socket]:
+    def _connection(self, service: str) -> Iterator[socket.socket]:
         try:
-            conn = self._open(service)
-        except (AdbError, OSError) as error:
-            raise _translated(self._serial, error) from error
-        with conn:
-            conn.settimeout(_left(end))
-            yield conn
-
-    @retry(
-        retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(3), wait=wait_fixed(0.3), reraise=True
-    )
-    def _open(self, service: str) -> socket.socket:
-        # adbutils' open_transport asks the server's version each time and its close sleeps: 30 ms a command.
-        link = self._client.make_connection(timeout=30)
-        conn: socket.socket = link.conn
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small file waits 40 ms for an ACK
-        try:
-            for request in (f"host:transport:{self._serial}", service):
-                link.send_command(request)
-                link.check_okay()
-        except BaseException:
-            conn.close()
-            raise
-        return conn
-
-
-class _Marked:
-    """Splits stdout into lines and takes out the two marker lines: process id first, status last."""
-
-    def __init__(self, mark: str, on_line: Callable[[str], None] | None) -> None:
-        self._mark = mark.encode()
-        self._on_line = on_line
-        self._rest = b""
-        self._lines: list[bytes] = []
-        self.pid: int | None = None
-        self.status: int | None = None
-
-    def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if line.startswith(self._mark):
-                number = int(line.split()[-1])
-                if self.pid is None:
-                    self.pid = number
-                else:
-                    self.status = number
-            else:
-                self._lines.append(line)
-                if self._on_line:
-                    self._on_line(line.rstrip(b"\r").decode(errors="replace"))
-
-    def text(self) -> str:
-        # The marker begins with a newline of its own, which is not part of the output.
-        return b"\n".join(self._lines).decode(errors="replace")
-
-
-def _left(end: float) -> float:
-    """Seconds to the deadline; raises TimeoutError when it has passed."""
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _exactly(conn: socket.socket, count: int, end: float) -> bytes:
-    """`count` bytes; EOFError when the peer closes before."""
-    parts = []
-    while count:
-        conn.settimeout(_left(end))
-        part = conn.recv(min(count, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def _packets(conn: socket.socket, end: float) -> Iterator[tuple[int, bytes]]:
-    """Shell v2 packets: (1, stdout) and (2, stderr) until the exit packet or the end of the connection."""
-    try:
-        while True:
-            kind, length = struct.unpack("<BI", _exactly(conn, 5, end))
-            data = _exactly(conn, length, end)
-            if kind == 3:
-                return
-            yield kind, data
-    except (EOFError, ConnectionError):
-        return
-
-
-def _plain(conn: socket.socket, end: float) -> Iterator[tuple[int, bytes]]:
-    """The old shell service: one stream, both outputs mixed."""
-    while True:
-        conn.settimeout(_left(end))
-        try:
-            data = conn.recv(1 << 16)
-        except ConnectionError:
-            return
-        if not data:
-            return
-        yield 1, data.replace(b"\r\n", b"\n")
+            with self._server.connect(f"host:transport:{self._address}", service) as conn:
+                yield conn
+        except adb_streams.Refused as error:
+            raise adb_states.refusal(self._serial, str(error)) from None

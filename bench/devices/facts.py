@@ -9,34 +9,33 @@ from __future__ import annotations
 import os
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+from bench.devices import hardware, processors
 from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
+from bench.devices.words import clean
 from bench.records import Cpu, Device
 
-_PARTS = {
-    (0x41, 0xD03): "Cortex-A53", (0x41, 0xD04): "Cortex-A35", (0x41, 0xD05): "Cortex-A55", (0x41, 0xD07): "Cortex-A57",
-    (0x41, 0xD08): "Cortex-A72", (0x41, 0xD09): "Cortex-A73", (0x41, 0xD0A): "Cortex-A75", (0x41, 0xD0B): "Cortex-A76",
-    (0x41, 0xD0D): "Cortex-A77", (0x41, 0xD41): "Cortex-A78", (0x41, 0xD44): "Cortex-X1", (0x41, 0xD46): "Cortex-A510",
-    (0x41, 0xD47): "Cortex-A710", (0x41, 0xD48): "Cortex-X2", (0x41, 0xD4D): "Cortex-A715", (0x41, 0xD4E): "Cortex-X3",
-    (0x41, 0xD80): "Cortex-A520", (0x41, 0xD81): "Cortex-A720", (0x41, 0xD82): "Cortex-X4",
-    (0x51, 0x800): "Kryo 2xx Gold", (0x51, 0x801): "Kryo 2xx Silver", (0x51, 0x802): "Kryo 3xx Gold",
-    (0x51, 0x803): "Kryo 3xx Silver", (0x51, 0x804): "Kryo 4xx Gold", (0x51, 0x805): "Kryo 4xx Silver",
-    (0x53, 0x001): "Exynos M1", (0x53, 0x002): "Exynos M3", (0x53, 0x003): "Exynos M4", (0x53, 0x004): "Exynos M5",
-}  # fmt: skip
-"""Core names by (implementer, part), from the Arm and vendor reference manuals (MIDR_EL1)."""
+_LONGEST_NAME = 80
+_SECTION_MAX = 1 << 20
+"""Characters of a section of the probe; the longest real one, of properties, has some 100,000."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """The state of a phone at one moment. Temperatures in °C; None where the phone does not tell."""
+    """The state of a phone at one moment. Temperatures in °C; None where it is not known.
 
+    A machine without a battery (`battery_present` False) has neither charge nor battery temperature.
+    """
+
+    battery_present: bool | None = None
     battery_percent: int | None = None
     battery_celsius: float | None = None
     charging: bool | None = None
+    """The battery is being filled, or full and plugged in; plugged in but discharging is False."""
     thermal_status: int | None = None
     """Android's PowerManager.THERMAL_STATUS_*: 0 none … 6 shutdown."""
     skin_celsius: float | None = None
@@ -47,7 +46,7 @@ def probe(transport: Transport) -> dict[str, str]:
     """The sections of `device_scripts/probe.sh`, run on the phone."""
     done = transport.run(["sh", "-c", probe_script()], deadline_s=60)
     sections = re.split(r"^@@ (\w+)\n", done.stdout, flags=re.MULTILINE)
-    return dict(zip(sections[1::2], sections[2::2], strict=True))
+    return {name: text[:_SECTION_MAX] for name, text in zip(sections[1::2], sections[2::2], strict=True)}
 
 
 def probe_script() -> str:
@@ -59,29 +58,38 @@ def probe_script() -> str:
 
 
 def phone(serial: str, sections: dict[str, str]) -> Device:
-    """A phone or emulator from what it said."""
+    """A phone, emulator or board from what it said. Its `facts` hold "virtual" when it is virtual (with the evidence)
+    or when nobody can tell ("unknown")."""
     props = properties(sections.get("getprop", ""))
-    abis = tuple(
-        a for a in (props.get("ro.product.cpu.abilist") or props.get("ro.product.cpu.abi", "")).split(",") if a
-    )
-    virtual = bool(props.get("ro.bench.virtual")) or "1" in (props.get("ro.kernel.qemu"), props.get("ro.boot.qemu"))
-    names = ("ro.product.manufacturer", "ro.product.model")
+    cpuinfo = sections.get("cpuinfo", "")
+    virtual, evidence = hardware.virtual(props, sections)
+    soc = hardware.soc(props, cpuinfo)
+    release = props.get("ro.build.version.release", "")
+    kernel = sections.get("uname", "").strip()
     keep = (
         "ro.soc.manufacturer", "ro.soc.model", "ro.board.platform", "ro.hardware", "ro.build.fingerprint",
         "ro.build.version.sdk", "ro.bench.virtual", "ro.bench.translation",
     )  # fmt: skip
+    facts = {key: props.get(key, "") for key in keep} | {"kernel": kernel, "soc": soc}
+    chips = " ".join((soc, processors.soc_line(cpuinfo), props.get("ro.board.platform", "")))
     return Device(
-        serial=serial,
+        serial=clean(serial, _LONGEST_NAME),
         kind="phone",
-        name=" ".join(props[n] for n in names if props.get(n)) or serial,
-        os=f"Android {props.get('ro.build.version.release') or '?'}",
-        abis=abis,
-        virtual=virtual,
+        name=clean(hardware.name(props, sections.get("board", "")), _LONGEST_NAME) or clean(serial, _LONGEST_NAME),
+        os=clean(f"Android {release or '?'}" if props else kernel or "unknown", _LONGEST_NAME),
+        abis=tuple(clean(abi, 20) for abi in hardware.abis(props, sections.get("machine", ""))[:8]),
+        virtual=bool(virtual),
         translated=bool(props.get("ro.bench.translation")),
-        cpus=cpus(sections.get("cpuinfo", ""), sections.get("cpus", "")),
+        cpus=processors.cpus(cpuinfo, sections.get("cpus", ""), chips),
         ram_bytes=meminfo_total(sections.get("meminfo", "")),
-        facts={k: props[k] for k in keep if props.get(k)} | {"kernel": sections.get("uname", "").strip()},
+        facts={key: word for key, text in facts.items() if (word := clean(text))} | _virtual_fact(virtual, evidence),
     )
+
+
+def _virtual_fact(virtual: bool | None, evidence: str) -> dict[str, str]:
+    """What speaks for a virtual machine, "unknown" where nothing speaks for or against it, else nothing."""
+    word = "unknown" if virtual is None else clean(evidence)
+    return {"virtual": word} if word else {}
 
 
 def desktop(abi: str) -> Device:
@@ -93,9 +101,12 @@ def desktop(abi: str) -> Device:
         except OSError:
             return ""
 
-    cpuinfo = read("/proc/cpuinfo")
-    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    name = model[1] if model else platform.processor() or platform.machine()
+    about = ("/proc/device-tree/model", "/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name")
+    board = "\n".join(map(read, about))
+    sections = {"cpuinfo": read("/proc/cpuinfo"), "board": board, "hypervisor": read("/sys/hypervisor/type")}
+    virtual, evidence = hardware.virtual({}, sections)
+    cores = processors.cpus(sections["cpuinfo"], "")
+    name = next((core.name for core in cores if core.name != processors.UNKNOWN), "") or platform.machine()
     count = os.cpu_count() or 1
     return Device(
         serial=DESKTOP,
@@ -105,92 +116,95 @@ def desktop(abi: str) -> Device:
         abis=(abi,),
         cpus=tuple(Cpu(index=i, name=name) for i in range(count)),
         ram_bytes=meminfo_total(read("/proc/meminfo")),
-        facts={"python": platform.python_version()},
+        facts={"python": platform.python_version()} | _virtual_fact(virtual, evidence),
     )
 
 
 def properties(text: str) -> dict[str, str]:
-    """`getprop` output; a value may span lines and hold brackets."""
-    pairs = re.findall(r"^\[([^\]\n]+)\]: \[(.*?)\]$(?=\n\[|\n*\Z)", text, re.MULTILINE | re.DOTALL)
-    return dict(pairs)
+    """`getprop` output; a value may span lines and hold brackets: it ends where the next property begins."""
+    found: dict[str, list[str]] = {}
+    value: list[str] = []
+    for line in text.splitlines():
+        if start := re.match(r"\[([^\]]+)\]: \[", line):
+            value = found[start[1]] = [line[start.end() :]]
+        else:
+            value.append(line)
+    whole = {name: "\n".join(lines).rstrip() for name, lines in found.items()}
+    return {name: value.removesuffix("]") for name, value in whole.items() if value.endswith("]")}
 
 
 def meminfo_total(text: str) -> int | None:
     """MemTotal of /proc/meminfo in bytes."""
-    found = re.search(r"^MemTotal:\s*(\d+) kB", text, re.MULTILINE)
+    found = re.search(r"^MemTotal:\s*(\d{1,15}) kB", text, re.MULTILINE | re.ASCII)
     return int(found[1]) * 1024 if found else None
-
-
-def cpu_list(text: str) -> tuple[int, ...]:
-    """The kernel's lists of CPUs, `0-3,7` or `0 1 2 3`, in ascending order; parts that make no sense are left out."""
-    found: set[int] = set()
-    for part in re.split(r"[,\s]+", text.strip()):
-        if match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
-            found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return tuple(sorted(found))
-
-
-def cpus(cpuinfo: str, lines: str) -> tuple[Cpu, ...]:
-    """Cores from /proc/cpuinfo (names, online cores only) and the probe's `cpus` section (all cores)."""
-    names: dict[int, str] = {}
-    for block in re.split(r"\n\s*\n", cpuinfo):
-        fields = dict(re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", block, re.MULTILINE))
-        if fields.get("processor", "").isdigit():
-            names[int(fields["processor"])] = _core_name(fields)
-    result = {index: Cpu(index=index, name=name) for index, name in names.items()}
-    for line in lines.splitlines():
-        head, *values = line.split("|")
-        match = re.fullmatch(r"cpu (\d+)", head.strip())
-        if not match:
-            continue
-        online, fastest, slowest, related = (values + [""] * 4)[:4]
-        index = int(match[1])
-        result[index] = Cpu(
-            index=index,
-            name=names.get(index, "unknown"),
-            online=online.strip() != "0",
-            max_khz=_number(fastest),
-            min_khz=_number(slowest),
-            cluster=cpu_list(related),
-        )
-    return tuple(result[i] for i in sorted(result))
-
-
-def _core_name(fields: dict[str, str]) -> str:
-    if model := fields.get("model name"):
-        return model
-    try:
-        implementer, part = int(fields["CPU implementer"], 16), int(fields["CPU part"], 16)
-    except (KeyError, ValueError):
-        return "unknown"
-    return _PARTS.get((implementer, part), f"implementer 0x{implementer:02x} part 0x{part:03x}")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.strip().isdigit() else None
 
 
 def conditions(sections: dict[str, str]) -> Conditions:
     """Battery, heat and screen from the probe's sections."""
-    battery = dict(re.findall(r"^\s*([\w ]+?):\s*(\S+)\s*$", sections.get("battery", ""), re.MULTILINE))
-    thermal = sections.get("thermal", "")
-    status = re.search(r"^Thermal Status: (\d)", thermal, re.MULTILINE)
-    level, tenths = _number(battery.get("level", "")), battery.get("temperature", "")
-    plugs = [battery.get(f"{kind} powered") for kind in ("AC", "USB", "Wireless", "Dock")]
     wake = re.search(r"mWakefulness=(\w+)", sections.get("power", ""))
-    return Conditions(
-        battery_percent=level,
-        battery_celsius=int(tenths) / 10 if re.fullmatch(r"-?\d+", tenths) and tenths != "0" else None,
-        charging="true" in plugs if any(plugs) else None,
-        thermal_status=int(status[1]) if status else None,
+    thermal = sections.get("thermal", "")
+    return replace(
+        _battery(sections.get("battery", "")),
+        thermal_status=_thermal_status(thermal),
         skin_celsius=_skin(thermal),
         awake=wake[1] == "Awake" if wake else None,
     )
 
 
-def _skin(thermal: str) -> float | None:
-    """The HAL's current skin temperature (type 3); cached values can be hours old. 0.0 and below mean "no sensor"."""
-    _, found, current = thermal.partition("Current temperatures from HAL:")
-    readings = re.findall(r"Temperature\{mValue=(-?[\d.]+), mType=3,", current if found else thermal)
-    real = [float(r) for r in readings if float(r) > 0]
-    return max(real) if real else None
+def _battery(text: str) -> Conditions:
+    """`dumpsys battery`. What `dumpsys battery set` made up is not a fact, and a box without a battery is not empty."""
+    if "UPDATES STOPPED" in text:
+        return Conditions()
+    pairs = re.findall(r"^[ \t]*(\w[\w ]*):[ \t]*(\S+)[ \t]*$", text, re.MULTILINE)
+    said = dict(reversed(pairs))  # vendors add sections of their own below; the first word is Android's
+    plugs = [said.get(f"{kind} powered") for kind in ("AC", "USB", "Wireless", "Dock")]
+    plugged = "true" in plugs if any(plugs) else None
+    if said.get("present") == "false":
+        return Conditions(battery_present=False, charging=plugged)
+    level, scale = processors.number(said.get("level", "")), processors.number(said.get("scale", "100"))
+    percent = round(100 * level / scale) if level is not None and scale and level <= scale else None
+    status = said.get("status")
+    charging = {"2": True, "3": False, "4": False}.get(status or "", plugged)
+    return Conditions(
+        battery_present=True if said.get("present") == "true" else None,
+        battery_percent=percent,
+        battery_celsius=_celsius(said.get("temperature", ""), 10),
+        charging=charging,
+    )
+
+
+def _thermal_status(text: str) -> int | None:
+    """`dumpsys thermalservice`: the status, when a HAL that knows of it reports it. Android starts at 0 and stays there
+    without one; a HAL 1.0 has no status to give; an overridden one is somebody's wish."""
+    status = re.search(r"^Thermal Status: ([0-6])\b", text, re.MULTILINE)
+    silent = re.search(r"^(HAL Ready: false|IsStatusOverride: true)|ThermalHAL 1\.0|connected: no", text, re.MULTILINE)
+    return int(status[1]) if status and not silent else None
+
+
+_NOT_SKIN = re.compile(r"cpu|gpu|bat|usb|soc|npu|tpu|^ap$|^pa|modem|charger|ddr", re.IGNORECASE)
+_BATTERY, _SKIN = "2", "3"
+
+
+def _skin(text: str) -> float | None:
+    """The HAL's current skin temperature; cached ones may be hours old. Some vendors' types are off by one, so a sensor
+    that is named skin comes first, and a type counts only where none contradicts its name."""
+    if re.search(r"^HAL Ready: false", text, re.MULTILINE):
+        return None
+    _, _, current = text.partition("Current temperatures from HAL:")
+    current, _, _ = current.partition("Current cooling devices")
+    sensors = re.findall(r"Temperature\{mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,}]*)", current)
+    named = [s for s in sensors if "skin" in s[2].lower()]
+    shifted = any(kind != _BATTERY for _, kind, name in sensors if re.match(r"bat", name, re.IGNORECASE))
+    typed = [s for s in sensors if s[1] == _SKIN and not _NOT_SKIN.search(s[2])] if not shifted else []
+    for chosen in ([s for s in named if s[1] == _SKIN], named, typed):
+        if real := [c for value, _, _ in chosen if (c := _celsius(value)) is not None]:
+            return max(real)
+    return None
+
+
+def _celsius(text: str, parts: int = 1) -> float | None:
+    """A temperature written in `parts` of a degree. Exactly 0, or what no phone survives, stands for no sensor."""
+    if not re.fullmatch(r"-?\d{1,6}(\.\d{1,6})?", text, re.ASCII):
+        return None
+    value = float(text) / parts
+    return value if -40 <= value <= 150 and value != 0 else None

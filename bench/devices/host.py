@@ -10,11 +10,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
-from bench.devices.transport import Completed
-from bench.errors import DeadlineExceeded, DeviceRefused, DiskFull, TransportBroken
+from bench.devices.transport import OUTPUT_MAX, Completed
+from bench.errors import DeadlineExceeded, DeviceRefused, DiskFull, RunnerFailed, TransportBroken
 
 DESKTOP = "desktop"
+_PIECE = 1 << 20
+"""Characters of a line that are read at once; a longer line comes in pieces."""
 
 
 class HostTransport:
@@ -56,11 +59,17 @@ class HostTransport:
         stderr: list[str] = []
         assert process.stdout
         assert process.stderr
-        reader = threading.Thread(target=lambda stream: stderr.append(stream.read()), args=(process.stderr,))
+        reader = threading.Thread(target=_keep_most, args=(process.stderr, stderr))
         reader.start()
         try:
             lines = []
-            for line in process.stdout:
+            room = OUTPUT_MAX
+            while line := process.stdout.readline(_PIECE):
+                room -= len(line)
+                if room < 0:
+                    raise RunnerFailed(
+                        f"{Path(argv[0]).name} printed more than {OUTPUT_MAX >> 20} MiB on this host and was stopped"
+                    )
                 lines.append(line)
                 if on_line:
                     on_line(line.rstrip("\n"))
@@ -85,7 +94,7 @@ class HostTransport:
         try:
             shutil.copyfile(local, remote)
         except OSError as error:
-            kind = DiskFull if error.errno == errno.ENOSPC else DeviceRefused
+            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else DeviceRefused
             raise kind(f"cannot copy {local.name} to {remote}: {error.strerror}", "Look at that folder.") from error
 
     def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
@@ -93,3 +102,12 @@ class HostTransport:
             shutil.copyfile(remote, local)
         except OSError as error:
             raise TransportBroken(f"cannot copy {remote} to {local}: {error.strerror}") from error
+
+
+def _keep_most(stream: TextIO, kept: list[str]) -> None:
+    """Read to the end, so that the writer never waits; what is beyond OUTPUT_MAX is dropped."""
+    room = OUTPUT_MAX
+    while text := stream.read(_PIECE):
+        if room > 0:
+            kept.append(text[:room])
+        room -= len(text)

@@ -1,11 +1,11 @@
-"""ncnn's param file: the graph as text. Read, made small, written; and which weight blobs its layers load, in order.
+"""ncnn's param file: the graph as text. Read, made small, written; and the .bin file of weights that goes with it.
 
-Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure; defaults as in `src/layer/*.cpp`.
+Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,42 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import ExportRefused
+from bench.export import layers
 
 MAGIC = "7767517"
-INPUT, OUTPUT = "in0", "out0"
-
-_CONVOLUTION = {
-    "11": "=1", "2": "1", "12": "=2", "3": "1", "13": "=3",
-    "4": "0", "15": "=4", "14": "=4", "16": "=14", "5": "0", "9": "0",
-}  # fmt: skip
-_DEFAULTS: Mapping[str, Mapping[str, str]] = {
-    "Convolution": _CONVOLUTION | {"18": "0"},
-    "RankCore": _CONVOLUTION,
-    "ConvolutionDepthWise": _CONVOLUTION | {"18": "0", "7": "1"},
-    "Deconvolution": _CONVOLUTION | {"18": "0", "19": "=18"},
-    "DeconvolutionDepthWise": _CONVOLUTION | {"18": "0", "19": "=18", "7": "1"},
-    "InnerProduct": {"1": "0", "9": "0"},
-    "Pooling": {
-        "0": "0", "11": "=1", "2": "1", "12": "=2",
-        "3": "0", "14": "=3", "13": "=3", "15": "=13", "4": "0", "5": "0", "6": "0", "7": "0",
-    },
-    "BinaryOp": {"0": "0", "1": "0"},
-    "Concat": {"0": "0"},
-    "Gemm": {"2": "0", "3": "0", "4": "0", "5": "0", "6": "0", "10": "0", "11": "0", "12": "0", "13": "0", "14": "0"},
-    "LayerNorm": {"2": "1"},
-    "Permute": {"0": "0"},
-    "SDPA": {"5": "0", "7": "0"},
-    "Slice": {"1": "0"},
-    "Padding": {"0": "0", "1": "0", "2": "0", "3": "0", "4": "0", "5": "0.0", "6": "0"},
-}  # fmt: skip
-"""What a layer takes for a parameter that is not written: a value, or (`=k`) that of parameter k."""
-
-_WEIGHTLESS = {
-    "BinaryOp", "Clip", "Concat", "Crop", "Dropout", "ELU", "Eltwise", "ExpandDims", "Flatten", "GELU", "HardSigmoid",
-    "HardSwish", "Input", "Interp", "MatMul", "Mish", "Padding", "Permute", "PixelShuffle", "Pooling", "ReLU",
-    "Reduction", "Reshape", "SDPA", "ShuffleChannel", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Squeeze",
-    "Swish", "TanH", "UnaryOp",
-}  # fmt: skip
+_PORT = re.compile(r"(in|out)\d+")
 
 
 @dataclass(frozen=True)
@@ -73,41 +41,11 @@ class Layer:
 
     def blobs(self) -> tuple[Blob, ...]:
         """The weights it loads, in order. Raises ExportRefused for a type that is not known here."""
-        number = {key: int(value) for key, value in self.parameters.items() if value.isdecimal()}
-
-        def blobs(*counts: tuple[int, bool]) -> tuple[Blob, ...]:
-            return tuple(Blob(self.name, count, typed) for count, typed in counts if count)
-
-        match self.type:
-            case "Convolution" | "ConvolutionDepthWise" | "Deconvolution" | "DeconvolutionDepthWise":
-                return blobs((number["6"], True), (number["0"] * number.get("5", 0), False))
-            case "InnerProduct":
-                return blobs((number["2"], True), (number["0"] * number.get("1", 0), False))
-            case "Gemm" if number.get("4", 0) == 0 and self.parameters.get("10") in ("-1", "4"):
-                # The second matrix is the weight; a bias, one value a column (10=4), is loaded like a matrix too.
-                weights = number["8"] * number["9"] if number.get("5", 0) else 0
-                return blobs((weights, True), (number["8"] if number.get("10", 0) and number.get("6", 0) else 0, True))
-            case "LayerNorm":
-                return blobs(*((number["0"], False),) * 2 * number.get("2", 1))
-            case "MemoryData":
-                sizes = [number[key] for key in ("0", "1", "11", "2") if number.get(key, 0)]
-                return blobs((math.prod(sizes) if sizes else 0, number.get("21", 1) == 0))
-            case "RankCore":
-                return blobs((number["6"], True))
-            case "RankPass":
-                return blobs((number["0"] * number.get("2", 0) * number.get("11", 0), True))
-            case "InstanceNorm" if number.get("2", 1) == 0:
-                return ()
-            case _ if self.type in _WEIGHTLESS:
-                return ()
-        raise ExportRefused(
-            f"the converted network has a layer {self.name!r} of type {self.type}, whose weights are not known",
-            "A norm that is left could not be folded; another type must be added to bench/export/graph.py.",
-        )
+        return tuple(Blob(self.name, count, typed) for count, typed in layers.counts(self.type, self.parameters))
 
     def short(self) -> Layer:
         """The same layer without the parameters that say what is the default anyway."""
-        defaults = _DEFAULTS.get(self.type, {})
+        defaults = layers.DEFAULTS.get(self.type, {})
 
         def default(key: str) -> str | None:
             fallback = defaults.get(key)
@@ -137,6 +75,20 @@ class Graph:
         """Every weight blob in load order. Raises ExportRefused."""
         return tuple(blob for layer in self.layers for blob in layer.blobs())
 
+    def outputs(self) -> tuple[str, ...]:
+        """The network's outputs: out0, out1, …"""
+        names = [blob for layer in self.layers for blob in layer.outputs if blob.startswith("out")]
+        return tuple(sorted((name for name in names if _PORT.fullmatch(name)), key=lambda name: int(name[3:])))
+
+    def without(self, layers: Collection[Layer]) -> Graph:
+        """The same graph without these layers of one input and one output, which do nothing."""
+        names = {layer.outputs[0]: layer.inputs[0] for layer in layers}
+
+        def left(layer: Layer) -> Layer:
+            return replace(layer, inputs=tuple(names.get(blob, blob) for blob in layer.inputs))
+
+        return Graph(tuple(left(layer) for layer in self.layers if layer not in layers))
+
     def small(self, kept_names: Collection[str]) -> Graph:
         """The same graph in fewer bytes: no default parameters, no layer names, short names for all other blobs."""
         names: dict[str, str] = {name: name for name in kept_names}
@@ -154,8 +106,9 @@ class Graph:
 
 
 def write(graph: Graph, path: Path) -> None:
-    """Write a param file in few bytes. The blobs INPUT and OUTPUT keep their names."""
-    path.write_text(str(graph.small((INPUT, OUTPUT))), encoding="ascii", newline="\n")
+    """Write a param file in few bytes. Its inputs in0, in1, … and outputs out0, out1, … keep their names."""
+    names = {blob for layer in graph.layers for blob in layer.outputs}
+    path.write_text(str(graph.small([name for name in names if _PORT.fullmatch(name)])), encoding="ascii", newline="\n")
 
 
 def parse(text: str) -> Graph:
@@ -176,6 +129,13 @@ def _layer(words: list[str]) -> Layer:
     first = 4 + inputs
     parameters = dict(word.split("=", 1) for word in words[first + outputs :])
     return Layer(words[0], words[1], tuple(words[4:first]), tuple(words[first : first + outputs]), parameters)
+
+
+def joined(blobs: Collection[Blob], values: Collection[NDArray[np.float32]]) -> bytes:
+    """The .bin file of these blobs."""
+    return b"".join(
+        bytes(4 * blob.typed) + value.astype("<f4").tobytes() for blob, value in zip(blobs, values, strict=True)
+    )
 
 
 def split(weights: bytes, blobs: Collection[Blob]) -> tuple[NDArray[np.float32], ...]:

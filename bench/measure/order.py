@@ -8,78 +8,81 @@ seed (random blocks; e.g. Georges, Buytaert, Eeckhout, OOPSLA 2007, on why launc
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
-from bench.plan import Case, Plan, Protocol
-from bench.records import Pass, Runtime, Trial
+from bench.plan import Plan, Protocol
+from bench.records import Pass, Precision, Subject, Trial
 
 
 class Place(NamedTuple):
-    """Where trials run: a device by its serial, and the runtime on it."""
+    """Where a subject runs. `reference`: by the runtime that stands for the network as its author runs it."""
 
     device: str
-    runtime: Runtime
+    runtime: str
+    reference: bool = False
 
 
-def protocol_of(plan: Plan, case: Case) -> Protocol:
-    """The case's own protocol, else the plan's."""
-    return case.protocol or plan.protocol
+class Entry(NamedTuple):
+    """A variant of a network, by their labels, with the places where it can be measured and the precisions there."""
+
+    model: str
+    variant: str
+    places: Mapping[Place, tuple[Precision, ...]]
+    threads: tuple[int, ...] = (1,)
 
 
-def trials(plan: Plan, places: Sequence[Place]) -> tuple[Trial, ...]:
+def trials(plan: Plan, entries: Sequence[Entry]) -> tuple[Trial, ...]:
     """Every launch of the plan, in the order in which they are to run.
 
     Size and accuracy come first (a wrong network's speed is of no interest), then memory, then latency.
     """
     dice = random.Random(plan.protocol.seed)  # noqa: S311 - an order, not a secret
     found: list[Trial] = []
-    for case in plan.cases:
+    for model in dict.fromkeys(entry.model for entry in entries):
+        mine = [entry for entry in entries if entry.model == model]
         for pass_ in get_args(Pass):
-            for block in _blocks(pass_, case, protocol_of(plan, case), places):
+            for block in _blocks(pass_, mine, plan.protocol_for(model)):
                 dice.shuffle(block)
                 found.extend(block)
     return tuple(trial.model_copy(update={"order": order}) for order, trial in enumerate(found))
 
 
-def _blocks(pass_: Pass, case: Case, protocol: Protocol, places: Sequence[Place]) -> Iterable[list[Trial]]:
-    counts = {place: _launches(pass_, protocol, place) for place in places}
+def _blocks(pass_: Pass, entries: Sequence[Entry], protocol: Protocol) -> Iterable[list[Trial]]:
+    subjects = [
+        (place, Subject(model=e.model, variant=e.variant, device=place.device, runtime=place.runtime,
+                        threads=threads, precision=precision))
+        for e in entries
+        for place, precisions in e.places.items()
+        for threads in e.threads
+        for precision in precisions
+    ]  # fmt: skip
+    counts = {place: launches(pass_, protocol, place) for place, _ in subjects}
     for launch in range(max(counts.values(), default=0)):
-        yield [
-            Trial(
-                model=case.model, variant=variant, device=place.device, runtime=place.runtime, pass_=pass_,
-                threads=threads, precision=precision, launch=launch,
-            )
-            for place, count in counts.items()
-            if launch < count
-            for variant in case.variants
-            for threads in case.threads
-            for precision in case.precision
-            if place.runtime == "native" or precision == "fp32"
-        ]  # fmt: skip
+        yield [Trial(subject=s, pass_=pass_, launch=launch) for place, s in subjects if launch < counts[place]]
 
 
-def _launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
+def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
+    """How many launches a subject has in a pass."""
     if pass_ == "size":
-        return 1 if place.runtime == "native" else 0
+        return 0 if place.reference else 1
     if pass_ == "accuracy":
         return 1
-    if place.runtime == "torch":
+    if place.reference:
         return protocol.reference_launches
     return protocol.launches if pass_ == "latency" else protocol.memory_launches
 
 
-def estimate_s(plan: Plan, places: Sequence[Place], inference_s: dict[str, float]) -> float:
-    """A rough time for the trials alone, in seconds; `inference_s` is one baseline inference by model name.
-
-    Torch pays two seconds of imports a launch, a phone about 0.1 s of shell and files.
-    """
+def estimate_s(
+    plan: Plan, entries: Sequence[Entry], inference_s: Mapping[str, float], start_s: Mapping[str, float]
+) -> float:
+    """A rough time for the trials alone, in seconds; `inference_s` is one ordinary inference by the network's label,
+    `start_s` what a launch of each runtime takes beside its work."""
     total = 0.0
-    protocols = {case.model: protocol_of(plan, case) for case in plan.cases}
-    for trial in trials(plan, places):
-        one = inference_s.get(trial.model, 0.1)
-        p = protocols[trial.model]
-        start = 2.5 if trial.runtime == "torch" else 0.1
+    for trial in trials(plan, entries):
+        one = inference_s.get(trial.subject.model, 0.1)
+        p = plan.protocol_for(trial.subject.model)
+        start = start_s.get(trial.subject.runtime, 0.1)
         match trial.pass_:
             case "latency":
                 warm = max(p.warmup_seconds, p.warmup_iterations * one)

@@ -21,13 +21,16 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.findings import Findings, Interval, Subject, Summary
-from bench.report.labels import Labels, interval
+from bench.findings import Interval, Summary
+from bench.report.labels import interval
+from bench.report.section import Context, Picture
+from bench.text import visible
 from bench.units import quantity, size
 
 INK = "#010203"
 """Text and lines; becomes `currentColor` in SVG, so that the page's dark mode reaches into the plots."""
-TORCH, NATIVE = "#7f7f7f", "#0072B2"
+REFERENCE = "#7f7f7f"
+DESKTOP = ("#0072B2", "#56B4E9")
 PHONES = ("#D55E00", "#009E73", "#CC79A7", "#E69F00")
 WIDTH_IN, ROW_IN, PANEL_IN = 8.2, 0.27, 0.62
 STYLE: Any = {
@@ -48,17 +51,6 @@ LONGEST_REASON = 64
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A finished plot. `alt` says in words what it shows."""
-
-    name: str
-    title: str
-    alt: str
-    svg: str
-    png: bytes
-
-
-@dataclass(frozen=True)
 class Mark:
     """One line of a plot: a heading (no colour), a figure, or, with `value` None, words instead of one."""
 
@@ -71,54 +63,57 @@ class Mark:
     launches: tuple[float, ...] = ()
 
 
-def draw(findings: Findings, labels: Labels) -> tuple[Picture, ...]:
+def draw(context: Context) -> tuple[Picture, ...]:
     """The plots `latency`, `memory` and `size`. A plot for which nothing was measured says so."""
-    colours = _colours(findings, labels)
-    models = list(dict.fromkeys(s.subject.model for s in findings.summaries))
+    colours = _colours(context)
+    models = {m: context.labels.model(m) for m in dict.fromkeys(s.subject.model for s in context.findings.summaries)}
     bars = (
         ("latency", "Latency: median of one inference, with its 95 % interval", "latency"),
         ("memory", "Memory: peak resident size of the process", "vm_hwm"),
     )
     found = []
     for name, title, metric in bars:
-        panels = {labels.model(m): list(_bars(m, metric, findings, labels, colours)) for m in models}
+        panels = {shown: list(_bars(m, metric, context, colours)) for m, shown in models.items()}
         found.append(_picture(name, title, panels, logarithmic=False))
-    panels = {labels.model(m): list(_sizes(m, findings)) for m in models}
+    panels = {shown: list(_sizes(m, context)) for m, shown in models.items()}
     found.append(
         _picture("size", "Size: what a device needs beside the runner, graph and weights", panels, logarithmic=True)
     )
     return tuple(found)
 
 
-def _colours(findings: Findings, labels: Labels) -> dict[tuple[str, str], str]:
-    places = dict.fromkeys((s.device, s.runtime) for s in findings.subjects)
-    phones = list(dict.fromkeys(device for device, _ in places if labels.is_phone(device)))
-    return {
-        (device, runtime): PHONES[phones.index(device) % len(PHONES)]
-        if device in phones
-        else TORCH if runtime == "torch" else NATIVE
-        for device, runtime in places
-    }  # fmt: skip
+def _colours(context: Context) -> dict[tuple[str, str], str]:
+    """One for each place: grey for the reference, blues for the rest of the desktop, others for phones."""
+    found: dict[tuple[str, str], str] = {}
+    taken = {DESKTOP: 0, PHONES: 0}
+    for subject in context.findings.subjects:
+        place = (subject.device, subject.runtime)
+        if place in found:
+            continue
+        colours = PHONES if context.labels.is_phone(subject.device) else DESKTOP
+        if colours is DESKTOP and context.labels.is_reference(subject):
+            found[place] = REFERENCE
+        else:
+            found[place] = colours[taken[colours] % len(colours)]
+            taken[colours] += 1
+    return found
 
 
-def _bars(
-    model: str, metric: str, findings: Findings, labels: Labels, colours: dict[tuple[str, str], str]
-) -> Iterator[Mark]:
+def _bars(model: str, metric: str, context: Context, colours: dict[tuple[str, str], str]) -> Iterator[Mark]:
     variant = ""
-    for subject in findings.subjects:
+    for subject in context.findings.subjects:
         if subject.model != model:
             continue
-        summary = findings.summary(subject, metric)
+        summary = context.findings.summary(subject, metric)
         if summary is None:
             continue
         if subject.variant != variant:
             variant = subject.variant
             yield Mark(variant)
-        yield _bar(summary, subject, labels, colours[subject.device, subject.runtime])
+        yield _bar(summary, context.labels.where(subject), colours[subject.device, subject.runtime])
 
 
-def _bar(summary: Summary, subject: Subject, labels: Labels, colour: str) -> Mark:
-    where = labels.where(subject)
+def _bar(summary: Summary, where: str, colour: str) -> Mark:
     figures = summary.statistics
     if figures is None:
         return Mark(where, colour, text=_short(summary.caveats[0].text))
@@ -134,20 +129,23 @@ def _bar(summary: Summary, subject: Subject, labels: Labels, colour: str) -> Mar
     return Mark(where, colour, summary.virtual, figures.median, _short(text), figures.interval, medians)
 
 
-def _sizes(model: str, findings: Findings) -> Iterator[Mark]:
-    """One dot a variant: what is deployed is the same wherever it runs."""
-    found: dict[str, Summary] = {}
-    for s in findings.summaries:
+def _sizes(model: str, context: Context) -> Iterator[Mark]:
+    """One dot a variant and runtime: what is deployed is the same wherever it runs."""
+    found: dict[tuple[str, str], Summary] = {}
+    for s in context.findings.summaries:
         if s.subject.model == model and s.metric == "deployed":
-            found.setdefault(s.subject.variant, s)
-    for variant, s in found.items():
+            found.setdefault((s.subject.variant, s.subject.runtime), s)
+    several = len({runtime for _, runtime in found}) > 1
+    for (variant, runtime), s in found.items():
+        name = f"{variant} {runtime}" if several else variant
         if s.statistics is None:
-            yield Mark(variant, NATIVE, text=_short(s.caveats[0].text))
+            yield Mark(name, DESKTOP[0], text=_short(s.caveats[0].text))
         else:
-            yield Mark(variant, NATIVE, value=s.statistics.median, text=size(s.statistics.median))
+            yield Mark(name, DESKTOP[0], value=s.statistics.median, text=size(s.statistics.median))
 
 
 def _short(text: str) -> str:
+    text = visible(text)
     return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
 
 

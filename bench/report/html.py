@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.findings import ADVICE, Findings
+from bench.files import replace
+from bench.findings import Findings
 from bench.records import SCHEMA_VERSION, Measurement, RunRecord
-from bench.report import appendix, figures, tables
-from bench.report.labels import Labels
+from bench.report import Context, Section, content, values
+from bench.report.labels import listed
+from bench.text import visible
+
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points|dB|[kMGT]?B|[nµm]?s)(?!\w))")
 
 
 def write(folder: Path, run: RunRecord, measurements: Sequence[Measurement], findings: Findings) -> Path:
@@ -22,67 +24,41 @@ def write(folder: Path, run: RunRecord, measurements: Sequence[Measurement], fin
 
     Each file is replaced in one step, so a reader never sees half of one.
     """
-    labels = Labels(run, findings)
-    pictures = figures.draw(findings, labels)
-    for picture in pictures:
-        _replace(folder / f"{picture.name}.png", picture.png)
-    _replace(folder / "summary.csv", _csv(findings).encode())
+    context = Context.of(run, measurements, findings, pictures=True)
+    shown = content(context)
+    for section in shown:
+        for picture in section.pictures:
+            replace(folder / f"{picture.name}.png", picture.png)
+    replace(folder / "summary.csv", values.summary_csv(findings).encode())
     page = folder / "report.html"
-    _replace(page, _render(run, measurements, findings, labels, pictures).encode())
+    replace(page, _render(context, shown).encode())
     return page
 
 
-def _render(
-    run: RunRecord,
-    measurements: Sequence[Measurement],
-    findings: Findings,
-    labels: Labels,
-    pictures: Sequence[figures.Picture],
-) -> str:
-    shown = tables.of_run(run, measurements, findings)
-    context: dict[str, Any] = {
-        "run": run,
-        "labels": labels,
-        "answer": shown.answer,
-        "shown": shown,
-        "pictures": [{"name": p.name, "title": p.title, "alt": p.alt, "svg": Markup(p.svg)} for p in pictures],  # noqa: S704 - our own drawing, its text escaped by matplotlib
-        "models": list(dict.fromkeys(s.model for s in findings.subjects)),
-        "variants": list(dict.fromkeys(s.variant for s in findings.subjects)),
-        "failed": sum(m.status == "failed" for m in measurements),
-        "tagged": sum(m.status == "tagged" for m in measurements),
-        "trials": len(measurements),
-        "warnings": appendix.warnings(run, findings, labels),
-        "advice": ADVICE,
-        "appendix": [
-            appendix.devices(run),
-            appendix.protocol(run, findings, measurements, labels),
-            appendix.conditions(measurements, labels),
-            appendix.artifacts(run),
-            appendix.made_with(run),
-        ],
-        "schema_version": SCHEMA_VERSION,
-    }
+def _render(context: Context, shown: Sequence[Section]) -> str:
     environment = Environment(
         loader=PackageLoader("bench.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_finalized,
     )
-    return environment.get_template("report.html.j2").render(context)
+    environment.filters["drawing"] = Markup  # our own SVG, its text escaped by matplotlib
+    return environment.get_template("report.html.j2").render(
+        run=context.run,
+        sections=shown,
+        models=listed(context.models) if context.models else "",
+        variants=list(dict.fromkeys(s.variant for s in context.findings.subjects)),
+        failed=sum(m.status == "failed" for m in context.measurements),
+        tagged=sum(m.status == "tagged" for m in context.measurements),
+        trials=len(context.measurements),
+        schema_version=SCHEMA_VERSION,
+    )
 
 
-def _csv(findings: Findings) -> str:
-    """summary.csv: a comment line with the schema version, then the table."""
-    out = io.StringIO()
-    out.write(f"# bench_schema={SCHEMA_VERSION}\n")
-    writer = csv.DictWriter(out, tables.CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(tables.csv_rows(findings))
-    return out.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(content)
-    draft.replace(path)
+def _finalized(value: object) -> object:
+    """Every word that the template puts into the page passes here. A number stays on one line with its unit."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", visible(value))

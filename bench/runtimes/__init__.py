@@ -1,1 +1,38 @@
-"""What executes a network: the native runner, which is built here, and torch on this host as the reference."""
+"""What executes a network: an open set. A new member is a module and a line here, or an entry point."""
+
+from __future__ import annotations
+
+from bench.errors import ToolMissing
+from bench.registry import Registry
+from bench.runtimes.ncnn.toolchain import host_abi
+from bench.runtimes.runtime import Place, Runtime
+
+__all__ = ["RUNTIMES", "host_abi", "on", "reference", "runtime"]
+
+RUNTIMES: Registry[Runtime] = Registry(
+    "runtime",
+    "fr_bench.runtimes",
+    {"ncnn": "bench.runtimes.ncnn.member:NCNN", "torch": "bench.runtimes.torch.member:TORCH"},
+)
+
+
+def runtime(name: str) -> Runtime:
+    """The runtime of that name. Raises UnknownName and ToolMissing."""
+    return RUNTIMES[name]
+
+
+def on(place: Place) -> tuple[str, ...]:
+    """Names of the runtimes, also of installed packages, that run there; those that do not load are left out."""
+    found = []
+    for name in RUNTIMES.names():
+        try:
+            if place in RUNTIMES[name].places:
+                found.append(name)
+        except ToolMissing:
+            continue
+    return tuple(found)
+
+
+def reference() -> Runtime:
+    """The one that stands for a network as its author runs it."""
+    return next(RUNTIMES[name] for name in RUNTIMES.names() if RUNTIMES[name].reference)

@@ -23,7 +23,7 @@ from bench.virtual.translation import Translation
 
 # fmt: off
 TOOLS = (
-    "ls", "cat", "cp", "mv", "rm", "mkdir", "rmdir", "chmod", "stat", "sha256sum", "md5sum", "df", "ps",
+    "ls", "cat", "cp", "mv", "rm", "mkdir", "rmdir", "chmod", "stat", "sha256sum", "sha1sum", "md5sum", "df", "ps",
     "kill", "id", "uname", "taskset", "sleep", "head", "tail", "grep", "find", "date", "echo", "printf", "test",
     "[", "true", "false", "dd", "nproc", "wc", "du", "touch", "ln", "readlink", "realpath", "mktemp", "timeout",
     "xargs", "sed", "cut", "tr", "sort", "uniq", "tee", "env", "nice", "nohup", "setsid", "basename", "dirname",
@@ -32,6 +32,11 @@ TOOLS = (
 )
 # fmt: on
 """Names in /system/bin that are programs of the host, where the host has them."""
+_SINCE = {
+    "tty": 24, "sha256sum": 26, "gzip": 26, "gunzip": 26, "zcat": 26, "stty": 28, "getconf": 29, "nproc": 29, "[": 31,
+    "test": 31,
+}  # fmt: skip
+"""The API level that brought a tool, for those that Android 6 has not (AOSP, shell_and_utilities/README.md)."""
 _HOST_FOLDERS = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 _GETPROP = """\
@@ -250,6 +255,8 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
     missing = []
     busybox = shutil.which("busybox", path=_HOST_FOLDERS)
     for tool in TOOLS:
+        if _SINCE.get(tool, 0) > profile.sdk:
+            continue
         if found := shutil.which(tool, path=_HOST_FOLDERS) or busybox:
             (binaries / tool).symlink_to(found)
         else:

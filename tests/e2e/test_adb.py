@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.devices.adb import FOLDER, AdbServer, AdbTransport
-from bench.devices.transport import Payload, deploy
+from bench.devices.deployment import Payload, deploy
 from bench.errors import (
     DeadlineExceeded,
     DeviceOffline,
@@ -110,6 +110,38 @@ def test_nothing_is_pushed_twice_and_too_much_is_refused_before(transport: AdbTr
     assert transport.run(["stat", "-c", "%a", payload.remote(FOLDER)], deadline_s=20).stdout == "755\n"
     with pytest.raises(DiskFull, match="twice the payload"):
         deploy(transport, [Payload(tmp_path / "a", "f" * 64, 10**16)])
+
+
+def test_a_file_damaged_on_the_phone_is_replaced_and_this_is_said(transport: AdbTransport, tmp_path: Path) -> None:
+    data = os.urandom(300_000)
+    (tmp_path / "a").write_bytes(data)
+    payload = Payload(tmp_path / "a", hashlib.sha256(data).hexdigest(), len(data))
+    deploy(transport, [payload])
+    remote = payload.remote(FOLDER)
+    flip = 'printf x | dd of="$0" bs=1 seek=1234 conv=notrunc'
+    transport.run(["sh", "-c", flip, remote], deadline_s=20)
+    said: list[str] = []
+    assert deploy(transport, [payload], say=said.append) == len(data)
+    assert "was damaged" in said[0]
+    transport.pull(remote, tmp_path / "back", deadline_s=20)
+    assert (tmp_path / "back").read_bytes() == data
+
+
+def test_android_7_has_no_sha256sum_and_is_deployed_to(
+    server: AdbServer, phone_maker: PhoneMaker, tmp_path: Path
+) -> None:
+    phone = phone_maker.start("galaxy-s8")
+    try:
+        transport = server.choose(phone.serial)
+        assert transport.run(["sha256sum", "/dev/null"], deadline_s=20).status == 127
+        (tmp_path / "a").write_bytes(b"x" * 1000)
+        payload = Payload(tmp_path / "a", hashlib.sha256(b"x" * 1000).hexdigest(), 1000)
+        assert deploy(transport, [payload]) == 1000
+        assert deploy(transport, [payload]) == 0
+        transport.run(["sh", "-c", 'head -c 1000 /dev/zero > "$0"', payload.remote(FOLDER)], deadline_s=20)
+        assert deploy(transport, [payload]) == 1000
+    finally:
+        stop(phone.serial)
 
 
 def test_two_phones_and_none_named(server: AdbServer, virtual_phone: VirtualPhone, phone_maker: PhoneMaker) -> None:

@@ -8,25 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.station import Station, bring, leave, measure, phone_station
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from bench.analyse import accuracy
+from bench.analyse.scores import scores
 from bench.cache import Cache, sha256_file
 from bench.cli.main import app
 from bench.compress.frequency import factor, layers, package, restore
 from bench.data import packed
 from bench.devices.adb import AdbServer
 from bench.export import artifact
-from bench.models import model
+from bench.measure import answers
+from bench.networks import resolve
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
 from bench.records import Artifact, ArtifactFile, Execution, Trial
-from bench.station import Station, bring, leave, measure, phone_station
 from bench.virtual.phone import VirtualPhone
-from tests.unit.test_frereg import AUTHORS, checkpoint, saved, sparse
+from tests.unit.compress.frequency.test_frereg import AUTHORS, checkpoint, saved, sparse
 
 AUTHORS_DICE = 0.9784
 """Of the authors' script over their pairs: images / 255, the larger logit, Dice of the vehicle, mean over images."""
@@ -76,7 +77,7 @@ def prepared(
 def test_a_checkpoint_answers_on_the_phone_as_on_the_desktop(
     given: Path | None, station: Station, tmp_path: Path
 ) -> None:
-    ordinary = model("unet").build("frequency")
+    ordinary = resolve("unet").learner()
     state = given or saved(tmp_path, sparse(checkpoint(ordinary, kept=33)))
     done = CliRunner().invoke(
         app, ["import", "frereg", str(state), "--model", "unet", "-o", str(tmp_path / "unet.frq")]
@@ -92,7 +93,8 @@ def test_a_checkpoint_answers_on_the_phone_as_on_the_desktop(
         reference = np.concatenate([desktop(torch.from_numpy(one[None])).numpy() for one in inputs])
     labels = pairs(given.parent)[1] if given else reference.argmax(1)
     expected = AUTHORS_DICE if given else 1.0
-    assert accuracy.dice(reference, labels) == pytest.approx(expected, abs=5e-4)
+    answered = answers.facts(reference, reference, labels, "segmentation")
+    assert scores(answered)["dice"].value == pytest.approx(expected, abs=5e-4)
 
     executions: tuple[Execution, ...] = ("factored",) if given else ("factored", "dense")
     for how in executions:

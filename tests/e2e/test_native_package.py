@@ -21,7 +21,7 @@ from bench.errors import CorruptData
 from bench.runtimes.ncnn.build import build, host_abi
 from tests.e2e.native_kit import EXITS, execute, job_text, seal
 from tests.e2e.test_native_damage import damages
-from tests.unit.test_frq import PACKAGES, SMALL
+from tests.unit.compress.frequency.test_frq import PACKAGES, SMALL
 
 CORPUS = Path("tests/corpus")
 WHOLE = package.write(SMALL)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.export.artifact import RunNative
+from bench.station import desktop_station, native_outputs
 
 from bench.cache import Cache
-from bench.export.artifact import RunNative
-from bench.models import MODELS, model
+from bench.networks import names, resolve
 from bench.plan import Case
 from bench.prepare import VARIANTS, prepare
-from bench.station import desktop_station, native_outputs
 
 ELSEWHERE = {"lenet300", "lenet5", "unet"}
 """Networks that are trained first, or have tests of their own."""
@@ -27,7 +27,7 @@ def run_native() -> RunNative:
     return partial(native_outputs, desktop_station(Cache(), lambda *_: None))
 
 
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - ELSEWHERE))
+@pytest.mark.parametrize("name", sorted(set(names()) - ELSEWHERE))
 def test_the_runner_computes_what_torch_does(name: str, run_native: RunNative, tmp_path: Path) -> None:
     variants = ("baseline", "fr-factored", "fr-auto") if name in LARGE else tuple(VARIANTS)
     case = Case(model=name, variants=variants, input_size=SIZES.get(name))
@@ -40,7 +40,7 @@ def test_the_runner_computes_what_torch_does(name: str, run_native: RunNative, t
     baseline, *compressed = prepared.artifacts
     first = compressed[0]
     for artifact in compressed:
-        assert artifact.coefficients == model(name).coefficients
+        assert artifact.coefficients == resolve(name).coefficients
         assert artifact.deployed_bytes < baseline.deployed_bytes / 15
         assert artifact.file("weights").sha256 == first.file("weights").sha256
         delta = np.abs(prepared.references[artifact.variant] - prepared.references[first.variant])

@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 import pandas as pd
 import pytest
+from bench.store import COLUMNS
 
 from bench.analyse import analyse
 from bench.errors import CorruptData
 from bench.findings import ADVICE, CaveatKind, Findings, Summary
 from bench.records import METRICS, Device, RunRecord
-from bench.store import COLUMNS
 
 DEVICES = tuple(
     Device(serial=s, kind="desktop" if s == "desktop" else "phone", name=s, os="", abis=())

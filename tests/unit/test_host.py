@@ -1,6 +1,5 @@
-"""This host as a machine: commands, deadlines, and files deployed by content."""
+"""This host as a machine: commands and deadlines."""
 
-import hashlib
 import os
 import sys
 import time
@@ -9,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.devices.host import HostTransport
-from bench.devices.transport import Payload, deploy
-from bench.errors import DeadlineExceeded, TransportBroken
+from bench.devices.transport import OUTPUT_MAX
+from bench.errors import DeadlineExceeded, RunnerFailed
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> HostTransport:
     return HostTransport(tmp_path / "host")
-
-
-def payload(path: Path, text: bytes, *, executable: bool = False) -> Payload:
-    path.write_bytes(text)
-    return Payload(path, hashlib.sha256(text).hexdigest(), len(text), executable)
 
 
 def test_status_and_both_outputs_are_kept_apart(host: HostTransport) -> None:
@@ -59,16 +53,11 @@ def test_a_deadline_kills_the_command_and_its_children(host: HostTransport, tmp_
     pytest.fail("the child lived on")
 
 
-def test_nothing_is_copied_twice_and_damage_is_noticed(host: HostTransport, tmp_path: Path) -> None:
-    files = [payload(tmp_path / "a", b"one"), payload(tmp_path / "b", b"two two", executable=True)]
-    assert deploy(host, files) == 10
-    assert deploy(host, files) == 0
-    remote = Path(files[1].remote(host.folder))
-    assert remote.read_bytes() == b"two two"
-    assert os.access(remote, os.X_OK)
-    remote.write_bytes(b"two")
-    assert deploy(host, files) == 7
-    lying = Payload(files[0].path, "0" * 64, 3)
-    with pytest.raises(TransportBroken, match="SHA-256"):
-        deploy(host, [lying])
-    assert not Path(lying.remote(host.folder)).exists()
+def test_output_without_end_is_stopped(host: HostTransport) -> None:
+    with pytest.raises(RunnerFailed, match="more than 64 MiB"):
+        host.run(["sh", "-c", "yes & cat /dev/zero"], deadline_s=60)
+
+
+def test_complaints_without_end_do_not_hold_up_the_command(host: HostTransport) -> None:
+    done = host.run(["sh", "-c", "head -c 80000000 /dev/zero >&2; echo done"], deadline_s=60)
+    assert (done.status, done.stdout, len(done.stderr)) == (0, "done\n", OUTPUT_MAX)

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.export.artifact import Array, RunNative
+from bench.station import desktop_station, native_outputs
 
 from bench.cache import Cache
 from bench.compress.frequency import layers, package, train
 from bench.data import packed
 from bench.data.vehicles import SHOWN
 from bench.errors import CorruptData, ExportRefused, UnknownName, UsageError
-from bench.export.artifact import Array, RunNative
-from bench.models import model
+from bench.networks import resolve
 from bench.plan import Case
 from bench.prepare import UNTRAINED, Prepared, prepare, weights_of
-from bench.station import desktop_station, native_outputs
 
 UNET = Case(model="unet", input_size=(32, 48))
 
@@ -144,7 +144,7 @@ def test_weights_of_ones_own_are_measured_whatever_their_number(
     unet: Prepared, cache: Cache, run_native: RunNative, tmp_path: Path
 ) -> None:
     """A package with fewer coefficients than the one that comes with bench."""
-    network = model("unet").build("frequency")
+    network = resolve("unet").learner()
     layers.compress(network, train.targets(network, 200))
     train.seed_coefficients(network, 3, train.ENERGY)
     layers.round_to_half(network)
@@ -169,24 +169,24 @@ def test_weights_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
         (damaged, CorruptData, "check sum"),
     ):
         with pytest.raises(refusal, match=words):
-            weights_of(model("unet"), Case(model="unet", weights=weights))
+            weights_of(resolve("unet"), Case(model="unet", weights=weights))
     with pytest.raises(UsageError, match="a package of unet, not of lenet5"):
-        weights_of(model("lenet5"), Case(model="lenet5", weights=Path(str(pretrained))))
+        weights_of(resolve("lenet5"), Case(model="lenet5", weights=Path(str(pretrained))))
     with pytest.raises(UsageError, match="both weights and a number"):
-        weights_of(model("unet"), Case(model="unet", weights=damaged, coefficients=759))
+        weights_of(resolve("unet"), Case(model="unet", weights=damaged, coefficients=759))
 
 
 def test_only_the_shipped_number_of_coefficients_needs_no_training() -> None:
-    assert weights_of(model("unet"), Case(model="unet")) is not None
-    assert weights_of(model("unet"), Case(model="unet", coefficients=760)) is None
-    assert weights_of(model("vgg16"), Case(model="vgg16")) is None
+    assert weights_of(resolve("unet"), Case(model="unet")) is not None
+    assert weights_of(resolve("unet"), Case(model="unet", coefficients=760)) is None
+    assert weights_of(resolve("vgg16"), Case(model="vgg16")) is None
 
 
 def test_unknown_names_sizes_and_totals_are_refused(run_native: RunNative, cache: Cache) -> None:
     def attempt(**keys: object) -> None:
         prepare(Case(**keys), cache, run_native, lambda *_: None)  # type: ignore[arg-type]
 
-    with pytest.raises(UnknownName, match="unknown model 'unett'"):
+    with pytest.raises(UnknownName, match="unknown network 'unett'"):
         attempt(model="unett")
     with pytest.raises(UnknownName, match="Did you mean fr-dense"):
         attempt(model="unet", variants=("fr-dens",))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from bench.store import COLUMNS, RunFolder
 
 from bench.errors import CorruptData
 from bench.records import Device, Measurement, RunRecord, Sample, Trial
-from bench.store import COLUMNS, RunFolder
 
 PHONE = Device(serial="p1", kind="phone", name="", os="", abis=("x86_64",), virtual=True)
 WHEN = datetime(2026, 11, 21, 9)

@@ -134,6 +134,21 @@ def test_a_root_without_sandbox_works_by_itself(tmp_path: Path) -> None:
     assert root.missing == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("galaxy-s8", {"sha256sum", "gzip", "nproc", "getconf", "stty", "test"}),
+        ("oneplus-5t", {"nproc", "getconf", "stty", "test"}),
+        ("pixel-8", set()),
+    ],
+)
+def test_a_phone_has_the_tools_of_its_android_version(tmp_path: Path, name: str, absent: set[str]) -> None:
+    root = android.build(profile.load(name), tmp_path / "root", tmp_path / "data", sandboxed=True)
+    tools = {path.name for path in (root.folder / "system/bin").iterdir()}
+    assert {"sha256sum", "gzip", "nproc", "getconf", "stty", "test"} - tools == absent
+    assert {"sha1sum", "md5sum", "df", "stat"} <= tools
+
+
 def test_properties_that_persist(tmp_path: Path) -> None:
     for _ in range(2):
         android.build(profile.load("pixel-8"), tmp_path / "root", tmp_path / "data", sandboxed=True)

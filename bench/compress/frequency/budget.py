@@ -101,7 +101,7 @@ def _shares(site: Site) -> tuple[list[int], list[float]]:
         squares = site.coefficients.detach()[: site.frequency.kept].double().square().cpu().numpy()
         ends = np.arange(1, len(squares) + 1)
     else:
-        coefficients = scipy.fft.dctn(site.weight.detach().float().cpu().numpy(), norm="ortho")
+        coefficients = scipy.fft.dctn(site.plain.detach().float().cpu().numpy(), norm="ortho")
         levels = np.asarray(sum(np.indices(site.shape, sparse=True))).ravel()
         squares = np.bincount(levels, np.square(coefficients, dtype=np.float64).ravel())
         ends = np.cumsum(np.bincount(levels))

@@ -79,7 +79,7 @@ def factored(network: nn.Module) -> nn.Module:
         if site.compressed and site.factorable:
             bias = None if site.module.bias is None else nn.Parameter(cast(Tensor, site.module.bias).detach())
             made = Factored(site.module, _Fixed(_factors(site, site.shape)), bias)
-            plain.set_submodule(site.path, made)
+            plain = layers.placed(plain, site.path, made)
     return plain
 
 
@@ -104,9 +104,9 @@ def learner(network: nn.Module, twin: nn.Module | None = None) -> nn.Module:
     for name, site in found.items():
         if site.factorable:
             bias = cast(nn.Parameter | None, site.module.bias)
-            made.set_submodule(site.path, Factored(site.module, _Learnt(site, places[name].shape), bias))
+            made = layers.placed(made, site.path, Factored(site.module, _Learnt(site, places[name].shape), bias))
         else:
-            made.set_submodule(site.path, site.module)
+            made = layers.placed(made, site.path, site.module)
     return made
 
 

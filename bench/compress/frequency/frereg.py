@@ -47,6 +47,11 @@ def imported(path: Path, network: nn.Module, name: str) -> Package:
             f"{path} is not a checkpoint of {name}: {'; '.join(wrong)}",
             f"Name the network that it was trained for; {name} has {len(sites)} FR weights.",
         )
+    if grouped := [name for name, site in sites.items() if site.groups > 1 and site.shape[1] > 1]:
+        raise UsageError(
+            f"{path} has {grouped[0]} of a transposed convolution in groups, which a package orders in another way",
+            "Compress the decoded network by bench compress --one-shot.",
+        )
     tensors = []
     for key, part in parts.items():
         if isinstance(part, layers.Site):

@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from bench.compress.frequency import dct, order, package
 from bench.compress.frequency.package import Package
-from bench.errors import UsageError
+from bench.errors import CorruptData, UsageError
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _WEIGHTED: dict[tuple[type[nn.Module], ...], tuple[str, ...]] = {
@@ -33,14 +33,14 @@ class Frequency(nn.Module):
     """From coefficients, in the order that `order` defines, to a weight of `shape`, through fixed matrices.
 
     Takes a vector of at least `kept` coefficients; those beyond `kept` have no influence. Works in the coefficients'
-    own precision and on their device.
+    own precision and on their device. With `groups`, those of a transposed convolution, the weight is then `regrouped`.
     """
 
     index: Tensor
 
-    def __init__(self, shape: tuple[int, ...], kept: int) -> None:
+    def __init__(self, shape: tuple[int, ...], kept: int, groups: int = 1) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.groups = shape, groups
         self.kept, self.box = 0, (0,) * len(shape)
         self.register_buffer("index", torch.empty(0, dtype=torch.int64), persistent=False)
         for axis in range(len(shape)):
@@ -92,13 +92,24 @@ class Frequency(nn.Module):
             others = core.shape[:-1]
             core = matrix @ core.reshape(-1, core.shape[-1]).T.contiguous()
             core = core.view(-1, *others)
-        return core
+        return regrouped(core, self.groups)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """The nearest coefficients to a weight: its DCT, truncated."""
+        weight = regrouped(weight, self.groups)
         for matrix in reversed(self.bases()):
             weight = torch.tensordot(matrix.T, weight, dims=([1], [weight.dim() - 1]))
         return weight.flatten()[self.index]
+
+
+def regrouped(weight: Tensor, groups: int) -> Tensor:
+    """The weight of a transposed convolution in groups, (in, out/groups, …) in torch, as the (out, in/groups, …) of
+    what any convolution in groups has; or the other way round. Without groups, the weight as it is."""
+    if groups == 1:
+        return weight
+    first, second, *kernel = weight.shape
+    apart = weight.reshape(groups, first // groups, second, *kernel).transpose(1, 2)
+    return apart.reshape(groups * second, first // groups, *kernel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +131,14 @@ class Site:
         return cast(Tensor, getattr(self.module, self.parameter))
 
     @property
+    def plain(self) -> Tensor:
+        """The weight with axes in the order that FR sees and a package stores; see `regrouped`."""
+        return regrouped(self.weight, self.groups)
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """The weight's, without computing it."""
-        return self.frequency.shape if self.compressed else tuple(self.weight.shape)
+        """That of `plain`, without computing it."""
+        return self.frequency.shape if self.compressed else tuple(self.plain.shape)
 
     @property
     def parametrized(self) -> bool:
@@ -149,8 +165,13 @@ class Site:
 
     @property
     def transposed(self) -> bool:
-        """Whether the weight's first two axes are (in, out) instead of (out, in)."""
-        return isinstance(self.module, _TRANSPOSED)
+        """Whether the first two axes of `plain` are (in, out) instead of (out, in)."""
+        return isinstance(self.module, _TRANSPOSED) and self.groups == 1
+
+    @property
+    def groups(self) -> int:
+        """Those by which the weight of a transposed convolution is `regrouped`; of any other layer 1."""
+        return self.module.groups if isinstance(self.module, _TRANSPOSED) else 1
 
     @property
     def factorable(self) -> bool:
@@ -159,6 +180,10 @@ class Site:
         if isinstance(self.module, nn.Conv2d | nn.ConvTranspose2d):
             return self.module.groups == 1 and self.module.padding_mode == "zeros"
         return isinstance(self.module, nn.Linear) and not isinstance(self.module, _PART_OF_ATTENTION)
+
+    def compress(self, frequency: Frequency) -> None:
+        """Compress the weight: its nearest coefficients take its place."""
+        parametrize.register_parametrization(self.module, self.parameter, frequency)
 
     @property
     def _parametrizations(self) -> parametrize.ParametrizationList:
@@ -186,20 +211,22 @@ def _sites_of(path: str, module: nn.Module) -> Iterator[Site]:
 def compress(network: nn.Module, kept: Mapping[str, int]) -> None:
     """Make every site of `network` an FR weight, in place: the `kept[name]` coefficients nearest it.
 
-    Raises UsageError, with nothing changed, for a network that cannot be compressed: compressed already, not yet
-    initialised, weights shared between layers or computed from other parameters.
-    """
+    Raises what `check` raises, with nothing changed."""
     check(network)
     for name, site in sites(network).items():
-        parametrization = Frequency(tuple(site.weight.shape), kept[name]).to(site.weight)
-        parametrize.register_parametrization(site.module, site.parameter, parametrization)
+        site.compress(Frequency(site.shape, kept[name], site.groups).to(site.weight))
 
 
-def check(network: nn.Module) -> None:
-    """Raises UsageError, with words, unless `compress` can compress `network`."""
+def check(network: nn.Module, title: str = "the network") -> None:
+    """Raises UsageError, with words, unless `compress` can compress `network`, called `title`: it may have no layers
+    that FR knows, be compressed already or not yet initialised, have weights that are shared between layers or computed
+    from other parameters."""
     found = sites(network)
     if not found:
-        raise UsageError("the network has no weights that Frequency Regularization compresses")
+        raise UsageError(
+            f"{title} has no convolution, linear layer or attention that Frequency Regularization could change",
+            "Name the Python of the network; TorchScript and exported programs have operators instead of layers.",
+        )
     for name, site in found.items():
         if site.compressed:
             raise UsageError(
@@ -243,6 +270,14 @@ def decoded(network: nn.Module) -> nn.Module:
     return plain
 
 
+def placed(network: nn.Module, path: str, module: nn.Module) -> nn.Module:
+    """`network` with `module` at `path`, in place; `module` itself where that is the whole network."""
+    if not path:
+        return module
+    network.set_submodule(path, module)
+    return network
+
+
 def parts(network: nn.Module) -> Iterator[tuple[str, Site | Tensor]]:
     """Everything that determines what `network` computes, by its name in the ordinary network's state dict: its sites,
     and the rest as it is (biases, norm parameters, running statistics). In the order in which it is shipped."""
@@ -259,11 +294,18 @@ def parts(network: nn.Module) -> Iterator[tuple[str, Site | Tensor]]:
 
 def shipped(name: str, network: nn.Module) -> Package:
     """What is shipped of a compressed network: `parts` in float16, float32 where that is too narrow. A site that is
-    not compressed is shipped as it is.
+    not compressed is shipped as it is. Raises CorruptData for values that are not finite.
 
     Whoever writes the package for a graph puts its tensors in that graph's load order.
     """
-    return Package(name, tuple(tensor_of(part) for _, part in parts(network)))
+    found = dict(parts(network))
+    for key, part in found.items():
+        if not (part.values if isinstance(part, Site) else part).isfinite().all():
+            raise CorruptData(
+                f"{key} holds values that are not finite",
+                "The training diverged; try another seed or an earlier state.",
+            )
+    return Package(name, tuple(tensor_of(part) for part in found.values()))
 
 
 def tensor_of(part: Site | Tensor) -> package.Tensor:
@@ -273,7 +315,7 @@ def tensor_of(part: Site | Tensor) -> package.Tensor:
         used = np.flatnonzero(values)
         return package.sparse(part.shape, used, values[used], part.transposed)
     if isinstance(part, Site):
-        values = _stored(part.weight.detach().flatten())
+        values = _stored(part.plain.detach().flatten())
         return package.Tensor(part.shape, values, "raw", transposed=part.transposed)
     return package.Tensor(tuple(part.shape) or (1,), _stored(part.detach().flatten()), "raw", vector=True)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from bench.compress.frequency import layers, norms
 from bench.compress.frequency.package import Package, Tensor
@@ -30,7 +28,7 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
         raise _mismatch(package, f"it has {len(package.tensors)} tensors where the network has {len(parts)}")
     for number, ((name, part), tensor) in enumerate(zip(parts, package.tensors, strict=True), 1):
         site = part if isinstance(part, layers.Site) else None
-        shape = tuple(site.weight.shape if site else cast(torch.Tensor, part).shape) or (1,)
+        shape = site.shape if site else tuple(part.shape) or (1,)
         given = (tensor.shape, tensor.vector and site is not None, tensor.transposed)
         if given != (shape, False, site is not None and site.transposed):
             flags = ", transposed" * tensor.transposed + ", a vector" * tensor.vector
@@ -43,13 +41,16 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
 @torch.no_grad()
 def _fill(part: layers.Site | torch.Tensor, tensor: Tensor) -> None:
     if not isinstance(part, layers.Site) or tensor.kind == "raw":
-        values = part.values if isinstance(part, layers.Site) else part
-        values.copy_(torch.from_numpy(tensor.values.astype(np.float32)).view(values.shape))
+        values = torch.from_numpy(tensor.values.astype(np.float32)).view(part.shape)
+        if isinstance(part, layers.Site):
+            part.weight.copy_(layers.regrouped(values, part.groups))
+        else:
+            part.copy_(values)
         return
     kept = len(tensor.values) if tensor.positions is None else int(tensor.positions[-1]) + 1
     prefix = np.zeros(kept, np.float32)
     prefix[slice(None) if tensor.positions is None else tensor.positions] = tensor.values
-    parametrize.register_parametrization(part.module, part.parameter, layers.Frequency(tensor.shape, kept))
+    part.compress(layers.Frequency(tensor.shape, kept, part.groups))
     part.coefficients.copy_(torch.from_numpy(prefix))
 
 

@@ -64,8 +64,9 @@ def _path(network: nn.Module, loss: Loss) -> Iterator[tuple[str, int]]:
     """The blocks that go, in turn, each as its site and what that keeps afterwards; until every site keeps one."""
     kept = sizes(network)
     plain = decoded(network).eval()
-    weights: dict[str, Tensor] = {name: site.weight for name, site in sites(plain).items()}
-    making = {name: Frequency(tuple(weight.shape), kept[name]).to(weight) for name, weight in weights.items()}
+    found = sites(plain)
+    weights: dict[str, Tensor] = {name: site.weight for name, site in found.items()}
+    making = {name: Frequency(site.shape, kept[name], site.groups).to(weights[name]) for name, site in found.items()}
     coefficients = {name: making[name].right_inverse(weight) for name, weight in weights.items()}
     current, gone = loss(plain), 0
 

@@ -17,7 +17,7 @@ from bench.errors import UsageError
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _WRITTEN = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z×]*)\s*", re.IGNORECASE)
 
-_FORMS = "Say it as a ratio (1110x), a number of coefficients (776) or the bytes of the whole package (1.6kB)."
+FORMS = "Say it as a ratio (1110x), a number of coefficients (776) or the bytes of the whole package (1.6kB)."
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Target:
         written = _WRITTEN.fullmatch(text)
         units = {name.lower(): size for name, size in _UNITS.items()}
         if written is None or written[2].lower() not in ("", "x", "×", *units):
-            raise UsageError(f"{text!r} is no target for a compression", _FORMS)
+            raise UsageError(f"{text!r} is not a target for a compression", FORMS)
         amount, unit = float(re.sub("[_,]", "", written[1])), written[2].lower()
         if amount <= 0 or not math.isfinite(amount):
-            raise UsageError(f"a target has to be more than nothing, not {text!r}", _FORMS)
+            raise UsageError(f"a target has to be more than nothing, not {text!r}", FORMS)
         if unit == "" and "." in written[1]:
-            raise UsageError(f"{text!r} is not a whole number of coefficients", _FORMS)
+            raise UsageError(f"{text!r} is not a whole number of coefficients", FORMS)
         if unit in units:
             return cls("bytes", math.floor(amount * units[unit] + 1e-9))
         return cls("coefficients" if unit == "" else "ratio", amount)

@@ -15,7 +15,7 @@ from bench.compress.frequency.budget import sizes, uniform
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
 from bench.compress.frequency.schedule import GAMMA, TailTruncation
 from bench.compress.training import Recipe, Samples, best_device, fit
-from bench.records import Progress
+from bench.records import Progress, Task
 
 HEADROOM = 4
 """Training starts with so many times the coefficients that stay."""
@@ -26,19 +26,18 @@ HALF = 0.1
 """The last part of the training, which computes with float16 values."""
 
 
-def recipe(seed: int) -> Recipe:
-    """What suits a small FR network and a few thousand digits."""
+def recipe(seed: int, task: Task = "classification") -> Recipe:
+    """What suits a small FR network and some thousand small images, or a UNet without biases and images with a class
+    for each pixel."""
+    if task == "segmentation":
+        return Recipe(epochs=8, batch=8, rate=0.05, distortion=0, seed=seed, half=HALF)
     return Recipe(epochs=60, batch=50, rate=0.04, distortion=0.7, seed=seed, half=HALF)
 
 
-def recipe_of_maps(seed: int) -> Recipe:
-    """What suits a UNet without biases and a few thousand images with a class for each pixel."""
-    return Recipe(epochs=8, batch=8, rate=0.05, distortion=0, seed=seed, half=HALF)
-
-
-def recipe_of_fine_tuning(seed: int) -> Recipe:
+def recipe_of_fine_tuning(seed: int, task: Task = "classification") -> Recipe:
     """What suits a network that was trained and then truncated; its epochs are usually few."""
-    return Recipe(epochs=5, batch=50, rate=0.02, distortion=0.7, seed=seed, half=HALF)
+    batch, distortion = (8, 0.0) if task == "segmentation" else (50, 0.7)
+    return Recipe(epochs=5, batch=batch, rate=0.02, distortion=distortion, seed=seed, half=HALF)
 
 
 def targets(network: nn.Module, total: int) -> dict[str, int]:

@@ -1,36 +1,45 @@
-"""Readers of data sets that a user has on disk, one file each: `EXPECTED`, `matches(folder)`, `load(folder)`."""
+"""Readers of data that a user has on disk, one file each: `EXPECTED`, `matches(path)`, `load(path)`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
 
-from bench.data.dataset import Dataset
-from bench.data.readers import carvana, cifar10, gtsrb, mnist
+from bench.data.collection import Collection
+from bench.data.readers import cifar10, classes, gtsrb, mnist, npz, pairs, pictures
 from bench.data.readers import folder as folders
 from bench.errors import UnknownName, UsageError
 
-READERS: dict[str, ModuleType] = {"mnist": mnist, "cifar10": cifar10, "carvana": carvana, "gtsrb": gtsrb}
+READERS: dict[str, ModuleType] = {
+    "npz": npz,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "gtsrb": gtsrb,
+    "pairs": pairs,
+    "classes": classes,
+    "pictures": pictures,
+}
+"""In the order in which they are tried: what looks for its own names first."""
 
 
-def detect(folder: Path) -> str:
-    """The name of the reader that `folder` is for. Raises UsageError, with what each of them expects."""
-    found = folders.entries(folder)
-    for name, reader in READERS.items():
-        if reader.matches(folder):
-            return name
+def detect(path: Path) -> str:
+    """The name of the reader that a folder or file is for. Raises UsageError, with what each of them expects."""
+    with folders.readable(path):
+        for name, reader in READERS.items():
+            if reader.matches(path):
+                return name
+    found = folders.few(folders.entries(path))
     expected = "".join(f"\n  {name}: {reader.EXPECTED}" for name, reader in READERS.items())
-    raise UsageError(
-        f"{folder} holds no data set that bench can read; found {folders.few(found)}", f"Expected one of:{expected}"
-    )
+    raise UsageError(f"{path} holds no data that bench can read; found {found}", f"Expected one of:{expected}")
 
 
-def load(folder: Path, reader: str | None = None) -> Dataset:
-    """The data set in `folder`, by the reader of that name or the one that fits.
+def read(path: Path, reader: str | None = None) -> Collection:
+    """What is in `path`, by the reader of that name or the one that fits.
 
-    Raises UnknownName (reader), UsageError (the folder is not what was expected) and CorruptData (a file is damaged).
+    Raises UnknownName (reader), UsageError (the files are not what was expected) and CorruptData (a file is damaged).
     """
     if reader is not None and reader not in READERS:
         raise UnknownName.of("reader", reader, READERS)
-    dataset: Dataset = READERS[reader or detect(folder)].load(folder)
-    return dataset
+    with folders.readable(path):
+        collection: Collection = READERS[reader or detect(path)].load(path)
+    return collection

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.dataset import Dataset, InMemory
+from bench.data.collection import Collection, Item, from_pixels
 from bench.data.readers import folder as folders
 from bench.errors import CorruptData
 
@@ -18,7 +18,7 @@ EXPECTED = (
     "data_batch_1.bin to data_batch_5.bin and test_batch.bin (the binary version), or the same without .bin (the "
     "python version), in the folder itself, in cifar-10-batches-bin/ or in cifar-10-batches-py/."
 )
-CLASSES = 10
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _PLACES = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 _SHAPE = (3, 32, 32)
@@ -33,7 +33,7 @@ def matches(folder: Path) -> bool:
     return any(_found(folder / place, ending) for place in _PLACES for ending in _READ)
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: Path) -> Collection:
     """The photographs of `folder`. Raises UsageError for missing files and CorruptData for damaged ones."""
     for place in _PLACES:
         for ending, read in _READ.items():
@@ -43,8 +43,9 @@ def load(folder: Path) -> Dataset:
                     raise folders.unfit(folder / place, "CIFAR-10", missing, EXPECTED)
                 continue
             *train, test = (read(found[name]) for name in _BATCHES)
-            source = f"CIFAR-10: {sum(len(classes) for _, classes in train):,} images to train on, from {folder}"
-            return Dataset("cifar10", "classification", CLASSES, _part(train), _part([test]), source)
+            source = f"{len(test[1]):,} test images of CIFAR-10 from {folder}"
+            parts = (_part(train, folder), _part([test], folder))
+            return Collection("cifar10", "classification", *parts, source, CLASSES)
     raise folders.unfit(folder, "CIFAR-10", [f"{name}.bin" for name in _BATCHES], EXPECTED)
 
 
@@ -53,9 +54,10 @@ def _found(folder: Path, ending: str) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
-def _part(batches: Sequence[Images]) -> InMemory:
+def _part(batches: Sequence[Images], folder: Path) -> list[Item]:
     pixels, classes = zip(*batches, strict=True)
-    return InMemory(np.concatenate(pixels).reshape(-1, *_SHAPE), np.concatenate(classes).astype(np.int64))
+    planes = np.concatenate(pixels).reshape(-1, *_SHAPE)
+    return from_pixels(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.concatenate(classes), folder)
 
 
 def _read_binary(path: Path) -> Images:
@@ -71,8 +73,8 @@ def _read_binary(path: Path) -> Images:
 
 
 def _checked(path: Path, classes: NDArray[Any]) -> NDArray[np.uint8]:
-    if classes.min() < 0 or classes.max() >= CLASSES:
-        raise CorruptData(f"{path} has a class beyond 0 to {CLASSES - 1}", _FIX)
+    if classes.min() < 0 or classes.max() >= len(CLASSES):
+        raise CorruptData(f"{path} has a class beyond 0 to {len(CLASSES) - 1}", _FIX)
     return classes.astype(np.uint8)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -10,14 +11,22 @@ from bench.errors import UsageError
 _SHOWN = 8
 
 
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Whatever the system says against reading `folder`, or what is in it, is a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        raise UsageError(
+            f"{place} cannot be read as a folder: {error.strerror}", "Name the folder that holds the data set."
+        ) from error
+
+
 def entries(folder: Path) -> tuple[str, ...]:
     """Names in `folder`, sorted, folders with a / at the end. Raises UsageError when it is no folder."""
-    try:
+    with readable(folder):
         return tuple(sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()))
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be read as a folder: {error.strerror}", "Name the folder that holds the data set."
-        ) from error
 
 
 def few(names: Iterable[str]) -> str:

@@ -12,24 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from bench.data.dataset import Dataset, OnDisk
+from bench.data.collection import Collection, Item
 from bench.data.readers import folder as folders
-from bench.data.readers.pictures import opened
+from bench.data.readers.pictures import decoded
 from bench.errors import CorruptData
+from bench.preprocess import Preprocess
 
 EXPECTED = (
     "Final_Training/Images/00000/ to 00042/, each with .ppm pictures and a table GT-00000.csv and so on, and "
     "Final_Test/Images/ with .ppm pictures and GT-final_test.csv (there, or in the folder itself); also within GTSRB/."
 )
 CLASSES = 43
-SIZE = 256
-MEAN = np.array((0.3418, 0.3126, 0.3224), np.float32)
-DEVIATION = np.array((0.1627, 0.1632, 0.1731), np.float32)
-"""Of the colours red, green, blue in 0..1, by which the traffic-sign study normalises."""
+PREPROCESS = Preprocess(mean=(0.3418, 0.3126, 0.3224), deviation=(0.1627, 0.1632, 0.1731))
+"""The colours red, green, blue in 0..1 are normalised as in the traffic-sign study."""
 _ROOTS = ("", "GTSRB")
 _TRAINING = ("Final_Training/Images", "Training")
 _TEST = "Final_Test/Images"
@@ -48,11 +45,12 @@ class Sign(NamedTuple):
 
 
 def matches(folder: Path) -> bool:
-    return _training(folder) is not None
+    training = _training(folder)
+    return training is not None and next(training.glob("*/GT-*.csv"), None) is not None
 
 
-def load(folder: Path, size: int = SIZE, roi: bool = False) -> Dataset:
-    """The signs of `folder` as the study sees them: the shorter side made `size`, the middle cut out, normalised.
+def load(folder: Path, roi: bool = False) -> Collection:
+    """The signs of `folder`.
 
     With `roi` only what the table says is the sign is looked at, not the margin around it. Raises UsageError for
     missing files, CorruptData for a table that is wrong and, at reading, for a damaged picture.
@@ -70,9 +68,9 @@ def load(folder: Path, size: int = SIZE, roi: bool = False) -> Dataset:
     if not train:
         raise folders.unfit(training, "GTSRB's training part", ("00000/",), EXPECTED)
     tested = list(_signs(*test))
-    source = f"GTSRB: {len(train):,} pictures to train on, {len(tested):,} to test on, at {size}×{size}, from {folder}"
-    first, second = (OnDisk((3, size, size), len(signs), partial(_read, signs, size, roi)) for signs in (train, tested))
-    return Dataset("gtsrb", "classification", CLASSES, first, second, source)
+    source = f"{len(tested):,} test pictures of GTSRB from {folder}"
+    first, second = ([_item(sign, roi) for sign in signs] for signs in (train, tested))
+    return Collection("gtsrb", "classification", first, second, source, preprocess=PREPROCESS)
 
 
 def _training(folder: Path) -> Path | None:
@@ -123,16 +121,12 @@ def _sign(pictures: Path, present: set[str], row: dict[str, str], where: str) ->
     return Sign(pictures / name, (width, height), (left, top, right, bottom), label)
 
 
-def _read(signs: list[Sign], size: int, roi: bool, index: int) -> tuple[NDArray[np.float32], int]:
-    sign = signs[index]
-    with opened(sign.path) as picture:
-        if picture.size != sign.size:
-            raise CorruptData(f"{sign.path} is {picture.size} pixels where its table says {sign.size}", _FIX)
-        seen = picture.convert("RGB").crop(sign.box) if roi else picture.convert("RGB")
-    scale = size / min(seen.size)
-    width, height = (max(size, round(scale * side)) for side in seen.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    resized = seen.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
-    colours = np.asarray(resized, np.float32) / 255
-    normal = np.asarray((colours - MEAN) / DEVIATION, np.float32)
-    return normal.transpose(2, 0, 1), sign.label
+def _item(sign: Sign, roi: bool) -> Item:
+    return Item(str(sign.path), partial(_picture, sign, roi), sign.label)
+
+
+def _picture(sign: Sign, roi: bool) -> Image.Image:
+    picture = decoded(sign.path)
+    if picture.size != sign.size:
+        raise CorruptData(f"{sign.path} is {picture.size} pixels where its table says {sign.size}", _FIX)
+    return picture.crop(sign.box) if roi else picture

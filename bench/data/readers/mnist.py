@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.dataset import Dataset, InMemory
+from bench.data.collection import Collection, Item, from_pixels
 from bench.data.readers import folder as folders
 from bench.errors import CorruptData
 
@@ -36,7 +36,7 @@ def matches(folder: Path) -> bool:
     return any(_find(folder / place, name) for place in _PLACES for name in _FILES)
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: Path) -> Collection:
     """The digits of `folder`. Raises UsageError for missing files and CorruptData for damaged ones."""
     paths = {
         name: found for name in _FILES for place in _PLACES if (found := _find(folder / place, name))
@@ -44,10 +44,8 @@ def load(folder: Path) -> Dataset:
     if missing := [name for name in _FILES if name not in paths]:
         raise folders.unfit(folder, "MNIST in idx files", missing, EXPECTED)
     train, test = (_part(paths[images], paths[labels]) for images, labels in (_FILES[:2], _FILES[2:]))
-    if train.shape != test.shape:
-        raise CorruptData(f"{folder} trains on images of {train.shape} and tests on {test.shape}", _FIX)
-    source = f"MNIST's form: {len(train):,} images to train on, {len(test):,} to test on, from {folder}"
-    return Dataset("mnist", "classification", CLASSES, train, test, source)
+    source = f"{len(test):,} test images in MNIST's form from {folder}"
+    return Collection("mnist", "classification", train, test, source)
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -57,13 +55,13 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _part(images: Path, labels: Path) -> InMemory:
+def _part(images: Path, labels: Path) -> list[Item]:
     pixels, classes = read(images, 3), read(labels, 1)
     if len(pixels) != len(classes):
         raise CorruptData(f"{images} has {len(pixels):,} images and {labels} {len(classes):,} labels", _FIX)
     if classes.max() >= CLASSES:
         raise CorruptData(f"{labels} has the label {classes.max()}, where 0 to {CLASSES - 1} are meant", _FIX)
-    return InMemory(pixels[:, None], classes.astype(np.int64))
+    return from_pixels(pixels, classes, images)
 
 
 def read(path: Path, axes: int) -> NDArray[np.uint8]:

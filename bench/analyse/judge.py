@@ -1,0 +1,73 @@
+"""What a network's answers are worth: its scores, each with an interval over samples, from the stored facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from bench.analyse.scores import Estimate, scores
+from bench.findings import Caveat, Launch, Statistics, Summary
+from bench.records import METRICS, Answers, RunRecord, Subject
+
+FIDELITY = ("max_abs_delta", "max_abs_reference")
+"""Facts whose largest value over samples and outputs is a figure of its own."""
+
+
+def by_subject(frame: pd.DataFrame, answers: Mapping[str, Answers]) -> dict[Subject, Answers]:
+    """The answers of each subject's accuracy trial that did not fail; `answers` are by the trial's id."""
+    rows = frame[(frame["pass"] == "accuracy") & (frame["status"] != "failed")].drop_duplicates("trial")
+    found = {}
+    for row in rows.to_dict("records"):
+        if (trial := str(row["trial"])) in answers:
+            found[Subject.model_validate({name: row[name] for name in Subject.model_fields})] = answers[trial]
+    return found
+
+
+def judge(answered: Mapping[Subject, Answers], run: RunRecord) -> Iterator[Summary]:
+    """A summary for each score of each subject, under the caveats of its place."""
+    untrained = {(a.model, a.variant) for a in run.artifacts if not a.trained}
+    devices = {device.serial: device for device in run.devices}
+    for subject, facts in answered.items():
+        device = devices.get(subject.device)
+        virtual, translated = bool(device and device.virtual), bool(device and device.translated)
+        caveats = (Caveat("virtual", "virtual"),) if virtual else ()
+        found = {name: estimate for name, estimate in scores(facts).items() if name in METRICS}
+        for metric in FIDELITY:
+            worst = [float(np.max(v)) for fact, v in facts.items() if fact.partition(".")[0] == metric]
+            if worst:
+                found[metric] = Estimate(max(worst), None, len(facts[metric]))
+        for metric, estimate in found.items():
+            # Weights that nobody trained are never right or wrong.
+            if (
+                METRICS[metric].better != "equal"
+                and metric not in FIDELITY
+                and (subject.model, subject.variant) in untrained
+            ):
+                continue
+            figures = _statistics(estimate)
+            yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, caveats)
+
+
+def _statistics(estimate: Estimate) -> Statistics:
+    """A score as a figure of one launch over `n` samples."""
+    value = estimate.value
+    launch = Launch(0, estimate.n, value, value)
+    return Statistics(value, value, value, value, 0.0, None, None, estimate.n, (launch,), estimate.interval)
+
+
+def unproven(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
+    """The summaries, those unusable whose subject gave wrong answers: another network's speed is of no interest."""
+    failed = {
+        s.subject: s.caveats[0].text
+        for s in summaries
+        if METRICS[s.metric].pass_ == "accuracy" and s.statistics is None
+    }
+    return tuple(
+        replace(s, caveats=(*s.caveats, Caveat("wrong-answers", f"accuracy pass {failed[s.subject]}")))
+        if s.subject in failed and METRICS[s.metric].pass_ in ("memory", "latency")
+        else s
+        for s in summaries
+    )

@@ -1,0 +1,1 @@
+"""The story of a run: what is asked for, on which phones, from preparation to report."""

@@ -1,0 +1,157 @@
+"""What a plan asks for, with every name in it resolved: the cases, and the subjects that can be measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bench import compress, networks, runtimes
+from bench.cache import Cache
+from bench.devices.host import DESKTOP
+from bench.errors import UsageError
+from bench.measure import order
+from bench.networks.count import counts
+from bench.networks.network import Network
+from bench.plan import Case, Plan, Variant
+from bench.prepare.variant import request_of
+from bench.records import Precision
+
+MACS_PER_SECOND = 20e9
+"""For estimates alone: float32 multiply-adds of one mid-range phone core (two 128-bit FMA pipes at 2.5 GHz)."""
+
+
+class Asked(NamedTuple):
+    """A plan whose variants are full descriptions, and the network of each case by its label."""
+
+    plan: Plan
+    networks: dict[str, Network]
+
+    def runtimes_on_phones(self) -> tuple[str, ...]:
+        """Names of the runtimes that phones need."""
+        return tuple(
+            dict.fromkeys(v.runtime or self.plan.runtime for case in self.plan.cases for v in case.variants or ())
+        )
+
+    def runtimes_here(self) -> tuple[str, ...]:
+        """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here."""
+        return tuple(dict.fromkeys((*self.plan.desktop, *self.runtimes_on_phones())))
+
+    def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
+        """Names of the runtimes that measure each variant of a case, by the variant's label."""
+        here = [name for name in self.plan.desktop if can_run(self.networks[case.label], name)]
+        return {v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()}
+
+
+class Outline(NamedTuple):
+    """A plan in a few figures: a row per network, the number of trials, an estimate of their time in seconds."""
+
+    rows: tuple[tuple[str, ...], ...]
+    trials: int
+    estimate_s: float
+
+
+def checked(plan: Plan) -> Asked:
+    """The plan, when every name and size in it is known. Costs little, so that a typing error is reported before
+    a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
+    found: dict[str, Network] = {}
+    cases = []
+    for name in plan.desktop:
+        runtimes.runtime(name)
+    for case in plan.cases:
+        network = found[case.label] = networks.resolve(
+            case.model, arguments=case.arguments, weights=case.weights, inputs=case.input, input_size=case.input_size
+        )
+        variants = case.variants or default_variants(network)
+        cases.append(case.model_copy(update={"variants": tuple(_described(v, plan, case, network) for v in variants)}))
+    return Asked(plan.model_copy(update={"cases": tuple(cases)}), found)
+
+
+def default_variants(network: Network) -> tuple[Variant, ...]:
+    """What suits a network that a plan names without variants: FR too where its author chose how many coefficients."""
+    names = ("baseline", "half", "fr-dense", "fr-factored", "fr-auto") if network.coefficients else ("baseline", "half")
+    return tuple(Variant(name=name) for name in names)
+
+
+def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Variant:
+    """The variant with its method and form instead of a shorthand. Raises UnknownName, UsageError."""
+    full = variant
+    if variant.name is not None:
+        method, execution, target = compress.described(variant.name)
+        if variant.method not in (None, method):
+            raise UsageError(
+                f"variant {variant.label} of {case.label} names the method {variant.method}, and {variant.name} is of "
+                f"{method}",
+                "Leave one of them out.",
+            )
+        full = variant.model_copy(update={
+                "method": method,
+                "execution": variant.execution or execution,
+                "target": variant.target or target,
+            }
+        )  # fmt: skip
+    runtime = runtimes.runtime(full.runtime or plan.runtime)
+    if "phone" not in runtime.places:
+        raise UsageError(
+            f"variant {full.label} of {case.label} asks for {runtime.name}, which does not run on phones",
+            f"Name it in `desktop`, or choose one of {', '.join(runtimes.on('phone'))}.",
+        )
+    for precision in (full.precision,) if full.precision else case.precision:
+        if precision not in runtime.precisions:
+            raise UsageError(
+                f"{runtime.name} does not compute in {precision}", f"It does in {', '.join(runtime.precisions)}."
+            )
+    if full.method is not None:
+        method_of = compress.method(full.method)
+        if full.target is None and network.coefficients:
+            full = full.model_copy(update={"target": method_of.default_target(network)})
+        if full.execution is None:
+            full = full.model_copy(update={"execution": method_of.executions[0]})
+        elif full.execution not in method_of.executions:
+            raise UsageError(
+                f"{full.method} has no form {full.execution!r}", f"It has {', '.join(method_of.executions)}."
+            )
+        method_of.check(request_of(full, network))
+    return full
+
+
+def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
+    """Where each variant is measured: on every phone by its own runtime, and by the plan's runtimes on this host."""
+    found = []
+    for case in asked.plan.cases:
+        for variant in case.variants or ():
+            wanted: tuple[Precision, ...] = (variant.precision,) if variant.precision else case.precision
+            places = {order.Place(phone, variant.runtime or asked.plan.runtime): wanted for phone in phones}
+            for name in asked.plan.desktop:
+                here = runtimes.runtime(name)
+                if can_run(asked.networks[case.label], name):
+                    possible = tuple(p for p in wanted if p in here.precisions) or here.precisions[:1]
+                    places[order.Place(DESKTOP, name, here.reference)] = possible
+            found.append(order.Entry(case.label, variant.label, places, case.threads))
+    return tuple(found)
+
+
+def can_run(network: Network, runtime: str) -> bool:
+    """Whether a runtime can execute the network at all: one that is a ready graph is its own runtime's only."""
+    return network.graph is None or not runtimes.runtime(runtime).reference
+
+
+def outline(asked: Asked, cache: Cache) -> Outline:
+    """What a checked plan asks for, on one phone and this host."""
+    plan, where = asked.plan, entries(asked, ["phone"])
+    trials = order.trials(plan, where)
+    seconds, rows = {}, []
+    for case in plan.cases:
+        network = asked.networks[case.label]
+        counted = counts(network, cache)
+        seconds[case.label] = (counted.macs if counted else 0) / MACS_PER_SECOND
+        p = plan.protocol_for(case.label)
+        count = sum(trial.subject.model == case.label for trial in trials)
+        shapes = " + ".join("×".join(map(str, tensor.shape)) for tensor in network.inputs)
+        rows.append(
+            (
+                case.label, ", ".join(v.label for v in case.variants or ()), shapes, ", ".join(map(str, case.threads)),
+                ", ".join(case.precision), str(p.launches), f"≥ {p.min_iterations}", str(count),
+            )
+        )  # fmt: skip
+    start_s = {name: runtimes.runtime(name).start_s for name in asked.runtimes_here()}
+    return Outline(tuple(rows), len(trials), order.estimate_s(plan, where, seconds, start_s))

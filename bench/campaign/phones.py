@@ -1,0 +1,91 @@
+"""Which phones a command is about: those that are named, the only one there is, or a virtual one started for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from bench import units
+from bench.devices import facts
+from bench.devices.adb import AdbServer, AdbTransport
+from bench.errors import BenchError, NoDevice
+from bench.records import Progress
+from bench.virtual import phone as virtual
+
+
+class Stages(Protocol):
+    """The part of a watcher that is needed here."""
+
+    def stage(self, title: str) -> Progress: ...
+
+
+class Row(NamedTuple):
+    """A connected device. Facts are empty where the state does not allow to ask."""
+
+    serial: str
+    state: str
+    name: str = ""
+    abis: tuple[str, ...] = ()
+    ram_bytes: int | None = None
+    virtual: bool | None = False
+    """None where nothing tells."""
+
+    def cells(self) -> tuple[str, ...]:
+        mark = {True: " (virtual)", False: "", None: " (real or virtual: unknown)"}[self.virtual]
+        return (
+            self.serial,
+            self.state,
+            f"{self.name}{mark}",
+            ", ".join(self.abis),
+            units.size(self.ram_bytes) if self.ram_bytes else "",
+        )
+
+
+def connected(server: AdbServer) -> tuple[Row, ...]:
+    """Everything that is connected; what is ready is asked who it is."""
+    rows = []
+    for listed in server.devices():
+        row = Row(listed.serial, listed.state)
+        if listed.state == "device":
+            try:
+                device = facts.phone(listed.serial, facts.probe(server.choose(listed.address)))
+                virtual = None if device.facts.get("virtual") == "unknown" else device.virtual
+                row = Row(listed.serial, "device", device.name, device.abis, device.ram_bytes, virtual)
+            except BenchError as error:
+                row = Row(listed.serial, error.what)
+        rows.append(row)
+    return tuple(rows)
+
+
+def chosen(server: AdbServer, serials: Sequence[str], stages: Stages) -> list[AdbTransport]:
+    """The phones of those serials, or the only connected one, or a virtual phone that is started now.
+
+    Raises NoDevice, SeveralDevices, Unauthorized, DeviceOffline, VirtualPhoneError.
+    """
+    if serials:
+        return [server.choose(serial) for serial in dict.fromkeys(serials)]
+    try:
+        return [server.choose(None)]
+    except NoDevice:
+        if server.devices() or not server.is_local or os.environ.get("ANDROID_SERIAL"):
+            raise
+    started = start_virtual(server, stages)
+    return [server.choose(started.serial)]
+
+
+def start_virtual(
+    server: AdbServer,
+    stages: Stages,
+    *,
+    profile: str | None = None,
+    ram_bytes: int | None = None,
+    port: int | None = None,
+) -> virtual.VirtualPhone:
+    """Start a virtual phone that `server` lists. It runs until it is stopped. Raises VirtualPhoneError, UnknownName."""
+    server.ensure()
+    why = "" if profile else "no phone is connected: "
+    progress = stages.stage(f"{why}start a virtual {profile or virtual.DEFAULT}; `bench phone stop` ends it")
+    return virtual.start(
+        profile or virtual.DEFAULT, ram_bytes=ram_bytes, port=port, adb_server=server.address, progress=progress
+    )

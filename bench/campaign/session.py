@@ -1,0 +1,207 @@
+"""The whole story of a run: plan, prepare, deploy, measure, collect, analyse, report."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from filelock import FileLock, Timeout
+
+import bench
+from bench import prepare, runtimes
+from bench.analyse import analyse
+from bench.cache import Cache
+from bench.campaign.asked import Asked, entries
+from bench.devices.transport import Transport
+from bench.errors import DeviceBusy, NothingMeasured
+from bench.findings import Findings
+from bench.measure import order, station, trial
+from bench.measure.station import Station
+from bench.prepare import Prepared
+from bench.records import Measurement, Progress, RunRecord, Trial
+from bench.results.folder import RunFolder, now
+
+LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes. Nothing below the command line prints."""
+
+    def stage(self, title: str) -> Progress:
+        """A new stage begins; the result takes its progress."""
+        ...
+
+    def trial(self, done: int, total: int, measurement: Measurement) -> None:
+        """A trial has ended and is stored."""
+        ...
+
+
+class Ready(NamedTuple):
+    """All that the trials need: machines, and each network by the label of its case."""
+
+    asked: Asked
+    stations: tuple[Station, ...]
+    prepared: Mapping[str, Prepared]
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        phones = [s.device.serial for s in self.stations if s.is_phone]
+        return order.trials(self.asked.plan, entries(self.asked, phones))
+
+
+def run(
+    asked: Asked, phones: Sequence[Transport], results: Path, cache: Cache, watcher: Watcher
+) -> tuple[RunFolder, Findings]:
+    """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
+
+    What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
+    NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
+    """
+    begun, started = time.monotonic(), datetime.now().astimezone()
+    with _reserved(cache, phones), contextlib.ExitStack() as leaving:
+        ready = _prepared(asked, phones, cache, watcher, leaving)
+        preparation_s = time.monotonic() - begun
+        notes: list[str] = []
+        pushed = _deployed(ready, watcher, notes.append)
+        folder = RunFolder.create(results, asked.plan.name, started)
+        record = _record(ready, started, pushed, preparation_s, notes)
+        folder.write_record(record)
+        try:
+            _measure(ready, folder, watcher)
+        finally:
+            findings = _ended(ready, folder, record, begun, watcher)
+    ended = [m for m in folder.measurements() if m.trial.pass_ != "size"]
+    if all(m.status == "failed" for m in ended):
+        raise NothingMeasured(
+            f"all trials failed; the first: {next((m.reason for m in ended if m.reason), 'none was begun')}",
+            f"Every reason is in {folder.path / 'report.html'} and trials.jsonl.",
+        )
+    return folder, findings
+
+
+def _prepared(
+    asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
+) -> Ready:
+    """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
+    for phone in phones:
+        station.refuse_unfit(phone, asked.runtimes_on_phones())
+    here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
+    leaving.callback(station.leave, here)
+    stations = [here]
+    for phone in phones:
+        progress = watcher.stage(f"build the native runner for {phone.serial}")
+        stations.append(station.phone(phone, asked.runtimes_on_phones(), cache, progress))
+        leaving.callback(station.leave, stations[-1])
+    run_here = partial(trial.answered, here)
+    prepared = {
+        case.label: prepare.case(
+            case, asked.networks[case.label], asked.runtimes_of(case), cache, run_here, watcher.stage
+        )
+        for case in asked.plan.cases
+    }
+    return Ready(asked, tuple(stations), prepared)
+
+
+def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:
+    """Bytes pushed to each phone."""
+    watcher.stage("deploy")
+    return {
+        s.device.serial: station.bring(s, [f for one in ready.prepared.values() for f in one.files(s.programs)], say)
+        for s in ready.stations
+    }
+
+
+def _record(
+    ready: Ready, started: datetime, pushed: Mapping[str, int], preparation_s: float, notes: Sequence[str]
+) -> RunRecord:
+    plan = ready.asked.plan
+    return RunRecord(
+        id=f"{started:%Y%m%dT%H%M%S}-{plan.name}",
+        name=plan.name,
+        started=started.isoformat(timespec="seconds"),
+        bench_version=bench.__version__,
+        plan=plan.model_dump(mode="json"),
+        reference=runtimes.reference().name,
+        versions={name: metadata.version(name) for name in LIBRARIES},
+        samples={label: one.samples_record for label, one in ready.prepared.items()},
+        toolchain={
+            f"{name}, {s.device.serial}": dict(program.facts)
+            for s in ready.stations
+            for name, program in s.programs.items()
+            if program.facts
+        },
+        devices=tuple(s.device for s in ready.stations),
+        artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
+        transferred_bytes={s.device.serial: pushed[s.device.serial] for s in ready.stations if s.is_phone},
+        preparation_s=preparation_s,
+        notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
+    )
+
+
+def _measure(ready: Ready, folder: RunFolder, watcher: Watcher) -> None:
+    """Do every trial of the plan, each stored when it ends."""
+    plan = ready.asked.plan
+    cores = {case.label: case.cores for case in plan.cases}
+    stations = {s.device.serial: s for s in ready.stations}
+    trials = ready.trials
+    watcher.stage("measure")
+    with folder.log() as log:
+        for done, one in enumerate(trials, 1):
+            subject = one.subject
+            machine, prepared = stations[subject.device], ready.prepared[subject.model]
+            artifact = prepared.artifact(subject.variant, subject.runtime)
+            expected = prepared.expected[subject.variant]
+            protocol = plan.protocol_for(subject.model)
+            measured, answers = trial.measure(
+                one, machine, artifact, prepared.samples, expected, protocol, cores[subject.model]
+            )
+            folder.append(measured, machine.device, answers)
+            log.info("trial", trial=one.id, status=measured.status, reason=measured.reason)
+            watcher.trial(done, len(trials), measured)
+
+
+def _ended(ready: Ready, folder: RunFolder, record: RunRecord, begun: float, watcher: Watcher) -> Findings:
+    """Write down how the run ended, and its report."""
+    ended = folder.measurements()
+    update = {
+        "finished": now() if len(ended) == len(ready.trials) else None,
+        "wall_s": time.monotonic() - begun,
+        "runner_s": sum(m.runner_s for m in ended),
+    }
+    folder.write_record(record.model_copy(update=update))
+    watcher.stage("report")
+    return report(folder)
+
+
+def report(folder: RunFolder) -> Findings:
+    """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
+    from bench.report import html  # matplotlib takes a second to import, and is wanted only here
+
+    record = folder.record()
+    findings = analyse(folder.consolidate(), record, folder.answers())
+    html.write(folder.path, record, folder.measurements(), findings)
+    return findings
+
+
+@contextlib.contextmanager
+def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
+    """One bench at a time on each device. Raises DeviceBusy."""
+    (cache.root / "locks").mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        for phone in phones:
+            name = "".join(c if c.isalnum() else "_" for c in phone.serial)
+            lock = FileLock(cache.root / "locks" / f"{name}.lock")
+            try:
+                held.enter_context(lock.acquire(timeout=0))
+            except Timeout:
+                raise DeviceBusy(
+                    f"another bench is measuring on {phone.serial}",
+                    "Wait for its end; two at once would disturb each other.",
+                ) from None
+        yield

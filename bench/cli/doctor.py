@@ -1,0 +1,116 @@
+"""Everything that must hold before a run, each with what was found and what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bench import units
+from bench.cache import Cache
+from bench.devices import facts
+from bench.devices.adb import FOLDER, AdbServer
+from bench.devices.transport import free_bytes
+from bench.devices.words import clean
+from bench.errors import BenchError
+from bench.measure import gates
+from bench.runtimes.ncnn.toolchain import ABIS
+
+CACHE_WANTED = 3_000_000_000
+"""Bytes: ncnn's build tree for three ABIs, and the exported UNet."""
+
+
+class Check(NamedTuple):
+    """One answer. `state` is "ok", "warn" (a run works, with less) or "bad"."""
+
+    name: str
+    state: str
+    found: str
+    fix: str = ""
+
+
+def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Check]:
+    """The checks, in the order in which one depends on the other; those that depend on a bad one are left out."""
+    yield from _tools(cache)
+    try:
+        listed, version = server.devices(), server.version()
+    except BenchError as error:
+        yield Check("adb server", "bad", error.what, error.fix)
+        return
+    yield Check("adb server", "ok", f"{version} at {server.host}:{server.port}")
+    if not listed:
+        yield Check(
+            "devices",
+            "warn",
+            "none connected",
+            "Plug a phone in with USB debugging on. `bench run` starts a virtual one.",
+        )
+        return
+    yield Check("devices", "ok", ", ".join(f"{d.serial} ({d.state})" for d in listed))
+    try:
+        transport = server.choose(serial)
+        sections = facts.probe(transport)
+        room = transport.run(["mkdir", "-p", FOLDER], deadline_s=30)
+    except BenchError as error:
+        yield Check("device", "bad", error.what, error.fix)
+        return
+    device = facts.phone(transport.serial, sections)
+    kind = ", virtual" if device.virtual else ""
+    if device.facts.get("virtual") == "unknown":
+        kind = ", real or virtual: unknown"
+    yield Check("device", "ok", f"{device.serial}: {device.name}, {device.os}{kind}")
+    fits = [abi for abi in device.abis if abi in ABIS]
+    yield Check(
+        "ABI", "ok" if fits else "bad", ", ".join(device.abis) or "not reported",
+        "" if fits else f"The native runner is built for {', '.join(ABIS)}.",
+    )  # fmt: skip
+    if room.status:
+        yield Check(
+            "folder",
+            "bad",
+            f"{FOLDER}: {clean(room.stderr or room.stdout)}",
+            "The shell user must be able to write there.",
+        )
+    else:
+        free = free_bytes(transport)
+        low = free is not None and free < 500_000_000
+        found = "not reported" if free is None else f"{units.size(free)} free at {FOLDER}"
+        yield Check("space", "warn" if low else "ok", found, "`bench clean` removes what bench left." if low else "")
+    yield _conditions(facts.conditions(sections))
+
+
+def _conditions(conditions: facts.Conditions) -> Check:
+    """Whether the phone is fit to measure now, or nobody knows."""
+    if doubts := gates.doubts(conditions):
+        return Check("conditions", "warn", "; ".join(doubts), "Let it cool, or charge it.")
+    if unknown := gates.unknown(conditions):
+        return Check(
+            "conditions", "warn", f"unknown: the device does not report its {' and '.join(unknown)}",
+            "Watch the spread of its launches instead: nothing tells when it throttles.",
+        )  # fmt: skip
+    return Check("conditions", "ok", "fit to measure")
+
+
+def _tools(cache: Cache) -> Iterator[Check]:
+    for module, purpose in (
+        ("ziglang", "compiler"),
+        ("cmake", "build"),
+        ("ninja", "build"),
+        ("pnnx", "export"),
+        ("torch", "reference"),
+    ):
+        there = importlib.util.find_spec(module) is not None
+        yield Check(
+            module, "ok" if there else "bad", f"{purpose}: {'found' if there else 'missing'}",
+            "" if there else f"pip install {module}",
+        )  # fmt: skip
+    for tool in ("qemu-aarch64-static", "qemu-arm-static"):
+        if not shutil.which(tool):
+            yield Check(tool, "warn", "missing", "Only virtual ARM phones want it: apt install qemu-user-static")
+    cache.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache.root).free
+    yield Check(
+        "cache", "ok" if free > CACHE_WANTED else "warn", f"{units.size(free)} free at {cache.root}",
+        "" if free > CACHE_WANTED else "Builds may fail; set XDG_CACHE_HOME to a larger disk.",
+    )  # fmt: skip

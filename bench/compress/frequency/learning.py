@@ -1,0 +1,142 @@
+"""From a network to its `.frq` package: trained with few coefficients from the start, or truncated and trained on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from bench.compress import training
+from bench.compress.checkpoint import Checkpoint
+from bench.compress.frequency import budget, layers, norms, package, restore, sensitivity, train
+from bench.compress.frequency.budget import Split
+from bench.compress.frequency.target import Target
+from bench.compress.learner import Learner, with_epochs
+from bench.compress.method import Request
+from bench.networks.count import examples
+from bench.networks.settle import settle
+from bench.records import Progress
+
+_TRIED = 256
+"""Training samples over which `sensitivity` measures."""
+
+
+def compress(learner: Learner, request: Request, target: Target) -> bytes:
+    """The package of the learner's network; see `Method.compress`."""
+    job = _Job(learner, request, target)
+    if request.one_shot:
+        return _one_shot(job)
+    if request.seeded and learner.data is None:
+        return _seeded(job)
+    return _trained(job)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    learner: Learner
+    request: Request
+    target: Target
+
+    @property
+    def name(self) -> str:
+        return self.learner.network.name
+
+    def untrained(self) -> nn.Module:
+        """The form that FR trains, with its initial weights."""
+        network = (self.learner.network.learner or self.learner.network.build)(self.request.seed)
+        layers.check(network, self.name)
+        return network
+
+    def kept(self, network: nn.Module, split: Split) -> dict[str, int]:
+        """What each weight of `network`, an ordinary one or the form that FR trains, keeps."""
+        parameters = sum(parameter.numel() for parameter in self.learner.network.build().parameters())
+        return self.target.kept(norms.folded(network), split, name=self.name, parameters=parameters)
+
+    def split(self, network: nn.Module) -> Split:
+        """The request's budget, by the weights of a trained `network`, compressed or not."""
+        if self.request.budget != "sensitivity":
+            return budget.budget(self.request.budget, network)
+        train_on = self.learner.needed().train
+        some = training.Images(*train_on.read(np.arange(min(_TRIED, len(train_on)))))
+        self.learner.stage("measure which coefficients the network misses least")
+        return sensitivity.sensitivity(network, lambda plain: training.mean_loss(plain, some))
+
+    def packed(self, network: nn.Module) -> bytes:
+        """The package of a compressed network, its batch norms as two numbers a channel."""
+        return package.write(layers.shipped(self.name, norms.folded(network)))
+
+
+def _trained(job: _Job) -> bytes:
+    """By Frequency Regularization from the start."""
+    job.learner.needed()
+    network = job.untrained()
+    kept = job.kept(network, budget.budget("uniform", norms.folded(network)))
+    # What cannot be trained whole has no teacher, unless it came trained.
+    teacher = job.learner.ordinary(job.request) if job.learner.trained else None
+    if job.request.budget != "uniform":
+        kept = job.kept(network, job.split(_guide(job, kept, teacher)))
+    return _regularized(job, kept, teacher)
+
+
+def _guide(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> nn.Module:
+    """The network trained with several times as many coefficients as are asked for, equally many each: what its layers
+    can do without shows there. What an ordinary network needs says little about it."""
+    most = budget.sizes(job.untrained())
+    more = {name: min(most[name], train.HEADROOM * few) for name, few in kept.items()}
+    return restore.restored(job.untrained(), package.read(_regularized(job, more, teacher))).eval()
+
+
+def _regularized(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> bytes:
+    """The package of the network, trained with `kept` coefficients."""
+    learner, network = job.learner, job.untrained()
+    data = learner.needed()
+    recipe = with_epochs(train.recipe(job.request.seed, learner.network.task), job.request.epochs)
+
+    def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
+        twin = learner.network.twin() if learner.network.twin else None
+        train.train(
+            network, data.train, kept, recipe, progress,
+            twin=twin, teacher=teacher, test=data.test, checkpoint=checkpoint,
+        )  # fmt: skip
+        file.write_bytes(job.packed(network))
+
+    title = f"train {job.name} with {sum(kept.values()):,} coefficients"
+    parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained))
+    return learner.learned(job.request, title, "network.frq", parts, make).read_bytes()
+
+
+def _one_shot(job: _Job) -> bytes:
+    """By truncation of a trained network, and fine-tuning where that is asked for."""
+    learner, request = job.learner, job.request
+    network = learner.ordinary(request)
+    layers.check(network, job.name)
+    teacher = copy.deepcopy(network)
+    kept = job.kept(network, job.split(network))
+    layers.compress(network, kept)
+    if not request.fine_tune:
+        layers.round_to_half(network)
+        return job.packed(network)
+    data = learner.needed()
+    recipe = replace(train.recipe_of_fine_tuning(request.seed, learner.network.task), epochs=request.fine_tune)
+
+    def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
+        train.fine_tune(network, data.train, recipe, progress, teacher=teacher, test=data.test, checkpoint=checkpoint)
+        file.write_bytes(job.packed(network))
+
+    title = f"train {job.name} on with {sum(kept.values()):,} coefficients"
+    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained))
+    return learner.learned(request, title, "network.frq", parts, make).read_bytes()
+
+
+def _seeded(job: _Job) -> bytes:
+    """Seeded coefficients, with which it computes as much as a trained network and answers nothing."""
+    network = job.untrained()
+    layers.compress(network, job.kept(network, budget.budget("uniform", norms.folded(network))))
+    train.seed_coefficients(network, job.request.seed, train.ENERGY)
+    layers.round_to_half(network)
+    settle(network, *examples(job.learner.network.inputs, job.request.seed))
+    return job.packed(network.eval())

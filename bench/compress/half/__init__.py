@@ -1,0 +1,1 @@
+"""Weights rounded to float16, everything else left in float32."""

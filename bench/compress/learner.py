@@ -1,0 +1,143 @@
+"""What a method gets: a network, what it can learn from, and trainings that are made once and can be interrupted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cache import Cache, content_key
+from bench.compress.method import Request
+from bench.errors import UsageError
+from bench.networks import Network
+from bench.networks.count import counts, examples
+from bench.records import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.compress.checkpoint import Checkpoint
+    from bench.compress.training import Recipe, Samples
+
+_SMALL_MACS = 20_000_000
+"""Layers of a network with fewer than so many multiply-adds only wait for each other on several threads, as those of a
+twin do."""
+
+Stage = Callable[[str], Progress]
+"""Is called with the name of what begins, and returns what to call with its progress."""
+
+Make = Callable[["Checkpoint", Progress, Path], None]
+"""Writes a file at the end of a training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a network learns from and is tested on. `key` changes with either; `source` is for a reader."""
+
+    train: Samples
+    test: Samples
+    source: str
+    key: str
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A network that is to be compressed; `data` is None where there is nothing to train it with."""
+
+    network: Network
+    cache: Cache
+    stage: Stage
+    data: Data | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the ordinary network can be trained here: what learns through a twin is too large for that."""
+        return self.data is not None and self.network.twin is None
+
+    @property
+    def trained(self) -> bool:
+        """Whether the answers of `ordinary` mean something: its weights are trained already, or are now."""
+        return self.network.trained or self.trainable
+
+    def needed(self) -> Data:
+        """The data. Raises UsageError where there is none, and for a network with several inputs."""
+        if len(self.network.inputs) != 1:
+            raise UsageError(
+                f"{self.network.name} has {len(self.network.inputs)} inputs, and bench trains networks with one",
+                "Compress trained weights as they are: --one-shot --weights FILE.",
+            )
+        if self.data is None:
+            raise UsageError(
+                f"there is no data to train {self.network.name} with",
+                "Give --data FOLDER, or compress trained weights as they are: --one-shot --weights FILE.",
+            )
+        return self.data
+
+    def ordinary(self, request: Request) -> nn.Module:
+        """The ordinary network in evaluation mode: as it was trained before, else trained now by the request's seed and
+        at most its epochs, else, where it is not `trainable`, with its initial weights and settled norms."""
+        import torch
+
+        from bench.compress import training
+        from bench.networks.settle import settle
+
+        network = self.network.build(request.seed)
+        if not self.trained:
+            settle(network, *examples(self.network.inputs))
+        if self.network.trained or not self.trainable:
+            return network
+        data, recipe = self.needed(), training.recipe(request.seed, self.network.task)
+        recipe = with_epochs(recipe, min(recipe.epochs, request.epochs or recipe.epochs))
+
+        def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
+            training.fit(network, data.train, recipe, progress, test=data.test, checkpoint=checkpoint)
+            torch.save(network.state_dict(), file)
+
+        title = f"train {self.network.name}, not compressed"
+        file = self.learned(request, title, "state.pt", ("ordinary", repr(recipe)), make)
+        network.load_state_dict(torch.load(file, weights_only=True))
+        return network.eval()
+
+    def learned(self, request: Request, title: str, file: str, parts: tuple[str, ...], make: Make) -> Path:
+        """The `file` that `make` writes at the end of a training which `parts`, the network and the data determine:
+        from the cache, or made now under that title. A training that was interrupted goes on where it was."""
+        from bench.compress.checkpoint import Checkpoint
+        from bench.compress.training import best_device
+
+        own = sorted(Path(__file__).parent.rglob("*.py"))
+        common = (self.network.name, self.needed().key, metadata.version("torch"), best_device().type)
+        key = content_key(*common, str(request.seed), *parts, *self.network.sources, *own)
+        checkpoint = Checkpoint(self.cache.path("checkpoints", f"{key}.pt"))
+        if request.fresh:
+            checkpoint.remove()
+            shutil.rmtree(self.cache.path("networks", key), ignore_errors=True)
+
+        def build(folder: Path) -> None:
+            again = ", from where it was interrupted (--fresh begins anew)" if checkpoint.path.is_file() else ""
+            with self._threads():
+                make(checkpoint, self.stage(title + again), folder / file)
+
+        folder = self.cache.build("networks", key, build)
+        checkpoint.remove()
+        return folder / file
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        import torch
+
+        before, counted = torch.get_num_threads(), counts(self.network, self.cache)
+        if self.network.twin or (counted and counted.macs < _SMALL_MACS):
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
+    """The recipe with another number of epochs where one is given."""
+    return recipe if epochs is None else replace(recipe, epochs=epochs)

@@ -1,0 +1,88 @@
+"""What came of a compression, all of it from the package's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.compress.learner import Learner
+from bench.compress.method import Method, Request
+
+UNTRAINED = "No --weights were given: these are seeded ones, and what the network answers means nothing."
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A network that was compressed.
+
+    `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
+    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
+    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None without data.
+    `accuracy_before` is the ordinary network's; None where that is not trained.
+    """
+
+    model: str
+    method: str
+    package: bytes
+    kept: Mapping[str, int]
+    parameters: int
+    float32_bytes: int
+    float16_bytes: int
+    accuracy: float | None
+    accuracy_before: float | None
+    tested: int
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def coefficients(self) -> int:
+        return sum(self.kept.values())
+
+    @property
+    def parameter_ratio(self) -> float:
+        """Parameters of the ordinary network for each number that is kept."""
+        return self.parameters / self.coefficients
+
+    @property
+    def published_ratio(self) -> float:
+        """As the publication of FR counts, a float16 coefficient is half a parameter, and biases are none."""
+        return 2 * self.parameter_ratio
+
+    @property
+    def byte_ratio(self) -> float:
+        """File to file, float32 against the package, all that the network needs on both sides."""
+        return self.float32_bytes / len(self.package)
+
+    def as_json(self) -> dict[str, Any]:
+        fields = ("model", "method", "parameters", "float32_bytes", "float16_bytes", "accuracy", "accuracy_before")
+        ratios = ("coefficients", "parameter_ratio", "published_ratio", "byte_ratio")
+        return {
+            **{name: getattr(self, name) for name in (*fields, "tested", "source", *ratios)},
+            "bytes": len(self.package),
+            "kept": dict(self.kept),
+            "notes": list(self.notes),
+        }
+
+
+def compressed(method: Method, learner: Learner, request: Request) -> Compressed:
+    """The learner's network compressed, and judged. Raises what `method.compress` raises."""
+    from bench.compress import training
+
+    package = method.compress(learner, request)
+    network, size, test = learner.network, method.size(learner.network, package), learner.data and learner.data.test
+    module = method.restored(network, package, method.executions[0])
+    return Compressed(
+        model=network.name,
+        method=method.name,
+        package=package,
+        kept=size.kept,
+        parameters=size.parameters,
+        float32_bytes=size.float32_bytes,
+        float16_bytes=size.float16_bytes,
+        accuracy=training.accuracy(module, test) if test else None,
+        accuracy_before=training.accuracy(learner.ordinary(request), test) if test and learner.trained else None,
+        tested=len(test) if test else 0,
+        source=learner.data.source if learner.data else "",
+        notes=() if learner.network.trained or learner.data else (UNTRAINED,),
+    )

@@ -1,0 +1,105 @@
+"""Files brought to a machine under the names of their contents, and checked there at the start of every run."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.devices import hashing
+from bench.devices.transport import Transport, free_bytes
+from bench.devices.words import clean
+from bench.errors import CorruptData, DeviceRefused, DiskFull, TransportBroken
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A file to be deployed: named on the machine by its content, so that it is never copied twice."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    executable: bool = False
+
+    def remote(self, folder: str) -> str:
+        return f"{folder}/store/{self.sha256[:32]}"
+
+
+def deploy(
+    transport: Transport,
+    payloads: Sequence[Payload],
+    *,
+    deadline_s: float = 600.0,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> int:
+    """Bring to the machine what it does not have yet, and make sure that what it has is whole.
+
+    Everything is hashed there, also what an earlier run brought: files get damaged, and their size stays the same. A
+    damaged one is replaced, and `say` is told so. Where a machine has no tool for it, the runner among the payloads
+    hashes; where that cannot, copies are read back.
+    Returns the number of bytes copied: 0 when everything was there. Raises DiskFull before copying when the machine has
+    less than twice the room that is needed, TransportBroken when a copy arrives damaged, DeviceRefused when it cannot
+    be put in its place, CorruptData when a file on this host is no longer what it was.
+    """
+    folder = transport.folder
+    wanted = {p.remote(folder): p for p in payloads}
+    transport.run(["mkdir", "-p", f"{folder}/store", f"{folder}/work"], deadline_s=30)
+    hasher = hashing.find(transport, [remote for remote, p in wanted.items() if p.executable])
+    there = hasher.digests(transport, wanted, deadline_s=deadline_s) if hasher else {}
+    missing = {remote: p for remote, p in wanted.items() if not hasher or there.get(remote) != _expected(p, hasher)}
+    if not missing:
+        return 0
+    needed = sum(p.bytes for p in missing.values())
+    free = free_bytes(transport)
+    if free is not None and free < 2 * needed:
+        raise DiskFull(
+            f"{transport.serial} has {free:,} bytes free at {folder}; {2 * needed:,} are wanted (twice the payload)",
+            f"Free some space there, or run `bench clean --device {shlex.quote(transport.serial)}`.",
+        )
+    # Programs first: one of them may be what checks the rest.
+    for remote, payload in sorted(missing.items(), key=lambda item: not item[1].executable):
+        _bring(transport, payload, remote, hasher, deadline_s)
+        if remote in there:
+            say(f"{payload.path.name} was damaged on {transport.serial} and was replaced")
+        if not hasher and payload.executable:
+            hasher = hashing.find(transport, [remote])
+    return needed
+
+
+def _expected(payload: Payload, hasher: hashing.Hasher) -> str:
+    """What the machine's tool must say of a whole copy."""
+    if hasher.algorithm == "sha256":
+        return payload.sha256
+    if hashing.local_digest(payload.path) != payload.sha256:
+        raise CorruptData(f"{payload.path} changed since it was prepared", "Run the same command again.")
+    return hashing.local_digest(payload.path, hasher.algorithm)
+
+
+def _bring(
+    transport: Transport, payload: Payload, remote: str, hasher: hashing.Hasher | None, deadline_s: float
+) -> None:
+    """Copy one file; it takes its content's name when it was verified and not before."""
+    draft = f"{remote}.part"
+    transport.push(payload.path, draft, deadline_s=deadline_s)
+    if hasher:
+        whole = hasher.digests(transport, [draft], deadline_s=deadline_s).get(draft) == _expected(payload, hasher)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            transport.pull(draft, Path(folder, "back"), deadline_s=deadline_s)
+            whole = hashing.local_digest(Path(folder, "back")) == payload.sha256
+    if not whole:
+        transport.run(["rm", "-f", draft], deadline_s=30)
+        what = {"sha256": "SHA-256", "sha1": "SHA-1", "md5": "MD5"}[hasher.algorithm if hasher else "sha256"]
+        raise TransportBroken(
+            f"{payload.path.name} arrived damaged on {transport.serial}: {what} differs",
+            "Check the cable and the free space on the phone, then run the same command again.",
+        )
+    for argv in (["chmod", "755" if payload.executable else "644", draft], ["mv", "-f", draft, remote]):
+        done = transport.run(argv, deadline_s=30)
+        if done.status:
+            raise DeviceRefused(
+                f"{transport.serial} cannot {argv[0]} {draft}: {clean(done.stderr or done.stdout)}",
+                "`bench doctor` tells whether the folder is writable.",
+            )

@@ -1,0 +1,118 @@
+"""A machine in a run: what it is, what was brought there, and the state it is in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import runtimes
+from bench.cache import Cache
+from bench.devices import facts
+from bench.devices.deployment import Payload, deploy
+from bench.devices.host import HostTransport
+from bench.devices.transport import Transport
+from bench.errors import BenchError, WrongAbi
+from bench.records import ArtifactFile, Device, Progress
+from bench.runtimes.runtime import Program
+
+CONDITIONS_EVERY_S = 10.0
+
+
+@dataclass
+class Station:
+    """A machine, the program of each runtime for it, and the paths of the files that are there, by SHA-256.
+
+    `lost` counts the trials in a row that failed because the connection did.
+    """
+
+    transport: Transport
+    device: Device
+    programs: Mapping[str, Program]
+    where: dict[str, str] = field(default_factory=dict)
+    conditions: facts.Conditions = field(default_factory=facts.Conditions)
+    checked: float = float("-inf")
+    lost: int = 0
+
+    @property
+    def is_phone(self) -> bool:
+        return self.device.kind == "phone"
+
+    def command(self, runtime: str) -> list[str]:
+        """What starts a runtime's program on this machine, the job file's path aside."""
+        program = self.programs[runtime]
+        paths = [self.where[file.sha256] for file in program.files]
+        return [part.format(*paths) for part in program.command]
+
+    def state(self) -> dict[str, Any]:
+        """The conditions that are known, by name."""
+        return {key: value for key, value in asdict(self.conditions).items() if value is not None}
+
+    def look(self) -> None:
+        """Ask a phone how it is, unless it has just been asked."""
+        if self.is_phone and time.monotonic() - self.checked > CONDITIONS_EVERY_S:
+            self.conditions = facts.conditions(facts.probe(self.transport))
+            self.checked = time.monotonic()
+
+
+def refuse_unfit(transport: Transport, names: Iterable[str]) -> None:
+    """Raise WrongAbi for a phone that one of these runtimes cannot be built for, before anything is built."""
+    device = facts.phone(transport.serial, facts.probe(transport))
+    for name in names:
+        abis = runtimes.runtime(name).abis
+        if not set(abis) & set(device.abis):
+            raise WrongAbi(
+                f"{device.serial} ({device.name}) runs {', '.join(device.abis) or 'an ABI that it does not report'}",
+                f"{runtimes.runtime(name).title} is built for {', '.join(abis)}.",
+            )
+
+
+def desktop(names: Iterable[str], cache: Cache, progress: Progress) -> Station:
+    """This host, with the programs of these runtimes. Raises BuildFailed, ToolMissing."""
+    device = facts.desktop(runtimes.host_abi())
+    programs = {name: runtimes.runtime(name).program(device.abis, True, cache, progress) for name in names}
+    # A folder of this process: other benches may use this host at the same time, each with a phone of its own.
+    station = Station(HostTransport(cache.root / "host" / str(os.getpid())), device, programs)
+    station.where |= {file.sha256: str(file.path) for program in programs.values() for file in program.files}
+    Path(station.transport.folder, "work").mkdir(exist_ok=True)
+    return station
+
+
+def phone(transport: Transport, names: Iterable[str], cache: Cache, progress: Progress) -> Station:
+    """A phone, with the programs of these runtimes. Raises WrongAbi, BuildFailed, ToolMissing."""
+    sections = facts.probe(transport)
+    device = facts.phone(transport.serial, sections)
+    at_hand = device.virtual and not device.translated
+    programs = {name: runtimes.runtime(name).program(device.abis, at_hand, cache, progress) for name in names}
+    return Station(
+        transport, device, programs, conditions=facts.conditions(sections), checked=time.monotonic()
+    )  # fmt: skip
+
+
+def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> int:
+    """Deploy the programs and these files; returns the bytes copied. On this host files stay where they are.
+
+    `say` is told of files that were found damaged and were replaced. Raises DiskFull and what the transport raises.
+    """
+    programs = [file for program in station.programs.values() for file in program.files]
+    executable = {program.files[0].sha256 for program in station.programs.values() if program.files}
+    payloads = {
+        file.sha256: Payload(file.path, file.sha256, file.bytes, executable=file.sha256 in executable)
+        for file in (*programs, *files)
+    }
+    if not station.is_phone:
+        station.where |= {sha256: str(payload.path) for sha256, payload in payloads.items()}
+        return 0
+    station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
+    return deploy(station.transport, list(payloads.values()), say=say)
+
+
+def leave(station: Station) -> None:
+    """Remove what launches left on the machine; what was deployed stays for the next run."""
+    with contextlib.suppress(BenchError):  # A phone that is gone is no reason to lose the run.
+        folder = station.transport.folder
+        station.transport.run(["rm", "-rf", f"{folder}/work" if station.is_phone else folder], deadline_s=30)

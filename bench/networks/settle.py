@@ -1,0 +1,24 @@
+"""Sane running statistics for a network that was never trained, or whose weights were changed since."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def settle(network: nn.Module, *inputs: Tensor) -> None:
+    """Let every batch norm take the mean and variance that a batch of `inputs` gives it, in place.
+
+    Activations then neither die nor blow up, so that an untrained network computes as much as a trained one. What the
+    norms knew before is forgotten.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    network.train()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average over what it is shown
+    network(*inputs)
+    network.eval()

@@ -1,0 +1,8 @@
+"""From a case of a plan to files that its runtimes load: samples, training, compression, export and its proof.
+
+Everything is cached by content. torch is imported only when something has to be made: a second run reads a few files.
+"""
+
+from bench.prepare.case import Prepared, RunHere, case
+
+__all__ = ["Prepared", "RunHere", "case"]

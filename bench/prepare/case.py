@@ -1,0 +1,62 @@
+"""A case of a plan, made ready: its samples, and each of its variants for each runtime that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Cache
+from bench.networks.network import Network
+from bench.plan import Case
+from bench.prepare import variant as one
+from bench.prepare.samples import Samples, samples
+from bench.records import Artifact, ArtifactFile, Expected, Progress, SamplesRecord
+
+RunHere = Callable[[Artifact, ArtifactFile, int], tuple[NDArray[np.float32], ...]]
+"""Runs an artifact on this host: the packed samples and how many they are → per output an array (N, *shape)."""
+Stage = Callable[[str], Progress]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples."""
+
+    artifacts: tuple[Artifact, ...]
+    samples: ArtifactFile
+    samples_record: SamplesRecord
+    expected: Mapping[str, Expected]
+    notes: tuple[str, ...]
+
+    def artifact(self, variant: str, runtime: str) -> Artifact:
+        """Raises StopIteration for what was not prepared."""
+        return next(a for a in self.artifacts if (a.variant, a.runtime) == (variant, runtime))
+
+    def files(self, runtimes: Collection[str]) -> tuple[ArtifactFile, ...]:
+        """What a device with these runtimes needs beside their programs."""
+        return (self.samples, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
+
+
+def case(
+    asked: Case, network: Network, runtimes: Mapping[str, Sequence[str]], cache: Cache, run_here: RunHere, stage: Stage
+) -> Prepared:
+    """Everything that a case needs, made or found in the cache. `runtimes` are those of each variant, by its label.
+
+    Raises UsageError (data, targets, weights), CorruptData, ExportRefused, ToolMissing, and what `run_here` raises.
+    """
+    shown = samples(network, asked.data, cache)
+    artifacts, expected = [], {}
+    for variant in asked.variants or ():
+        job = one.Job(network, asked, variant, shown, cache, stage)
+        artifacts += [one.artifact(job, name, run_here) for name in runtimes[variant.label]]
+        expected[variant.label] = _expected(job, shown)
+    return Prepared(tuple(artifacts), shown.file, shown.record, expected, network.notes)
+
+
+def _expected(job: one.Job, shown: Samples) -> Expected:
+    found = job.reference()
+    shown.check(job.network.task, found.outputs[0].shape)
+    return Expected(found.values, shown.labels)

@@ -1,0 +1,130 @@
+"""What a network is shown, as a file for the runner and, for training, as a data set; cached by content."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Cache, content_key, own_sources, sha256_file
+from bench.errors import UsageError
+from bench.networks.network import Network
+from bench.plan import Data
+from bench.records import ArtifactFile, SamplesRecord, Task
+
+if TYPE_CHECKING:
+    from bench.compress.learner import Data as ToLearn
+
+
+_SOURCES = ("data", "preprocess.py")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples of a case: the packed `file`, what is right for each (None where that is not known), a word for each,
+    and a key."""
+
+    file: ArtifactFile
+    labels: NDArray[Any] | None
+    record: SamplesRecord
+    names: tuple[str, ...]
+    key: str
+
+    def read(self) -> tuple[NDArray[np.generic], ...]:
+        """For each input an array (N, *shape). Raises CorruptData."""
+        from bench.data import packed
+
+        return packed.read(self.file.path)
+
+    def check(self, task: Task, output: tuple[int, ...]) -> None:
+        """Raise UsageError unless the labels are possible answers of a network for `task` with that first output."""
+        from bench.data import SampleSet
+
+        SampleSet((), self.labels, self.record.source, self.record.classes or None, self.names).check(task, output)
+
+
+def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
+    """The samples that `asked` names, else the network's own. Raises UsageError, CorruptData."""
+    asked = asked or Data()
+    preprocess = asked.preprocess or network.preprocess
+    key = content_key(
+        repr(network.inputs), repr(network.data), repr(preprocess), str(asked.samples), str(asked.seed),
+        stamp(asked.path), *own_sources(*_SOURCES),
+    )  # fmt: skip
+
+    def make(folder: Path) -> None:
+        from bench import data
+        from bench.data import packed
+
+        found = data.samples(
+            network.inputs, kind=network.data, folder=asked.path, preprocess=preprocess, count=asked.samples,
+            seed=asked.seed,
+        )  # fmt: skip
+        packed.write(folder / "samples.bin", found.inputs)
+        if found.labels is not None:
+            np.save(folder / "labels.npy", found.labels)
+        record = SamplesRecord(
+            source=found.source,
+            count=len(found.inputs[0]),
+            labelled=found.labels is not None,
+            classes=found.classes or (),
+            preprocess=found.preprocess,
+        )
+        (folder / "names.json").write_text(json.dumps(found.names), encoding="utf-8")
+        (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
+
+    folder = cache.build("samples", key, make)
+    path, labels = folder / "samples.bin", folder / "labels.npy"
+    return Samples(
+        ArtifactFile(role="samples", path=path, sha256=sha256_file(path), bytes=path.stat().st_size),
+        np.load(labels) if labels.is_file() else None,
+        SamplesRecord.model_validate_json((folder / "record.json").read_bytes()),
+        tuple(json.loads((folder / "names.json").read_bytes())),
+        key,
+    )
+
+
+def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
+    """What the network can be trained with and tested on, if anything. Raises UsageError, CorruptData."""
+    from bench import data
+    from bench.compress.learner import Data as ToLearn
+
+    path = asked.path if asked else None
+    preprocess = (asked.preprocess if asked else None) or network.preprocess
+    origin = path or network.data
+    if origin is None or (path is None and not data.teaches(origin)):
+        return None
+    found = data.dataset(origin, preprocess, network.shape)
+    if network.task not in (found.task, "other"):
+        if path is None:
+            return None  # its own samples are to be looked at, not to learn from
+        raise UsageError(
+            f"{path} is for {found.task}, and {network.name} does {network.task}", "Name data for this network."
+        )
+    return ToLearn(found.train, found.test, found.source, data_key(network, asked))
+
+
+def data_key(network: Network, asked: Data | None) -> str:
+    """Changes with what `to_learn` gives."""
+    path = asked.path if asked else None
+    preprocess = (asked.preprocess if asked else None) or network.preprocess
+    return content_key(repr(network.data), repr(preprocess), stamp(path), *own_sources(*_SOURCES))
+
+
+def stamp(path: Path | None) -> str:
+    """Changes with a file, or any file in a folder: by names, sizes and times, since there may be thousands."""
+    if path is None:
+        return ""
+    if path.is_file():
+        return f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
+    lines = []
+    for folder, _, names in sorted(os.walk(path)):
+        for name in sorted(names):
+            status = Path(folder, name).stat(follow_symlinks=False)
+            lines.append(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join((str(path.resolve()), *lines))

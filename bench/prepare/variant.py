@@ -1,0 +1,248 @@
+"""One variant of a network: its package, what torch computes with it, and its files for a runtime, each made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import compress, runtimes
+from bench.cache import Cache, content_key, own_sources, sha256_file
+from bench.compress.method import Destination, Exported, Method, Request
+from bench.networks.network import Network
+from bench.plan import Case, Variant
+from bench.prepare.compression import learner_of
+from bench.prepare.samples import Samples, data_key
+from bench.records import Artifact, ArtifactFile, Progress, Tensor, Verified
+from bench.runtimes.runtime import Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+    from bench.compress.learner import Learner
+    from bench.export.eager import Answers
+
+UNTRAINED = "untrained: speed and fidelity only"
+ORDINARY = "stock"
+"""The form in which a runtime executes a network that no method has changed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One variant of a case to make. Everything that it gives is cached by the content of what it is made of."""
+
+    network: Network
+    case: Case
+    variant: Variant
+    shown: Samples
+    cache: Cache
+    stage: Callable[[str], Progress]
+
+    @cached_property
+    def method(self) -> Method | None:
+        return compress.method(self.variant.method) if self.variant.method else None
+
+    @property
+    def execution(self) -> str:
+        return self.variant.execution or ORDINARY
+
+    @cached_property
+    def given(self) -> Path | None:
+        """A finished package with this variant's weights: the plan's, or the one that comes with the network where its
+        target is asked for."""
+        if self.method is None:
+            return None
+        own = self.network.package
+        fits = own is not None and own.suffix == self.method.suffix
+        wanted = self.variant.target in (None, self.method.default_target(self.network))
+        return self.variant.weights or (own if fits and wanted else None)
+
+    @property
+    def request(self) -> Request:
+        return request_of(self.variant, self.network)
+
+    @property
+    def trained(self) -> bool:
+        """Whether its answers mean something."""
+        return self.network.trained or self.network.learns or self.given is not None
+
+    @cached_property
+    def weights_key(self) -> str:
+        """Of everything that determines the variant's weights, which all its forms share."""
+        made = sha256_file(self.given) if self.given else repr(self.request) if self.method else ""
+        data = data_key(self.network, self.case.data) if self.network.learns or self.method else ""
+        sources = own_sources("networks", "compress", "prepare")
+        name = self.variant.method or ""
+        return content_key(*self.network.sources, name, made, data, metadata.version("torch"), *sources)
+
+    @property
+    def key(self) -> str:
+        """Of everything that determines what the variant computes."""
+        return content_key(self.weights_key, self.execution, repr(self.network.inputs))
+
+    def package(self) -> bytes | None:
+        """The package of the variant's weights; None for the ordinary network. Raises what the method raises."""
+        if self.method is None:
+            return None
+        if self.given is not None:
+            return self.given.read_bytes()
+        method = self.method
+
+        def make(folder: Path) -> None:
+            (folder / "package").write_bytes(method.compress(self._learner(), self.request))
+
+        return (self.cache.build("packages", self.weights_key, make) / "package").read_bytes()
+
+    def module(self) -> nn.Module:
+        """The eager network, which is what every runtime's answers are compared with."""
+        if self.method is None:
+            return self._learner().ordinary(self.request)
+        package = self.package()
+        assert package is not None
+        return self.method.restored(self.network, package, self.execution)
+
+    def reference(self) -> Answers:
+        """What the eager network answers to the samples."""
+        from bench.export.eager import Answers
+
+        folder = self.cache.build("references", content_key(self.key, self.shown.key), self._reference)
+        about = json.loads((folder / "about.json").read_bytes())
+        outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
+        values = tuple(np.load(folder / f"{tensor.name}.npy") for tensor in outputs)
+        return Answers(outputs, tuple(about["places"]), values)
+
+    def _reference(self, folder: Path) -> None:
+        from bench.export import eager
+
+        with one_thread():
+            found = eager.answers(self.module(), self.shown.read())
+        for tensor, values in zip(found.outputs, found.values, strict=True):
+            np.save(folder / f"{tensor.name}.npy", values)
+        about = {"outputs": [tensor.model_dump() for tensor in found.outputs], "places": list(found.places)}
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+    def _learner(self) -> Learner:
+        request = self.request
+        looks = request.fine_tune > 0 or request.budget == "sensitivity"
+        needs_data = self.network.learns or not request.one_shot or looks
+        return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
+
+
+def request_of(variant: Variant, network: Network) -> Request:
+    """What a variant asks of its method. Where the plan leaves it open, networks that bench has a training for are
+    trained, and others are compressed as they are."""
+    effort = variant.effort
+    one_shot = effort.one_shot if effort.one_shot is not None else not network.learns
+    return Request(
+        target=variant.target, seed=effort.seed, epochs=effort.epochs, budget=effort.budget, one_shot=one_shot,
+        fine_tune=effort.fine_tune, seeded=not (network.trained or network.learns),
+    )  # fmt: skip
+
+
+def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, ArtifactFile, int], Sequence[Any]]) -> Artifact:
+    """The variant's files for a runtime, compared on this host with the eager network.
+
+    Raises ExportRefused, ToolMissing, UsageError, CorruptData, and what `run_here` raises.
+    """
+    runtime = runtimes.runtime(runtime_name)
+    key = content_key(job.key, job.shown.key, runtime.key(), *own_sources("export", "records.py"))
+
+    def make(folder: Path) -> None:
+        title = f"export {job.case.label}, {job.variant.label} for {runtime.name}"
+        progress = job.stage(title)
+        expected = job.reference()
+        shown = Shown(job.shown.read(), expected)
+        with one_thread():
+            made = _exported(job, runtime_name, shown, folder)
+        progress(0.7, "compare with torch")
+        draft = _record(job, runtime_name, made, expected.outputs, folder)
+        verified: tuple[Verified, ...] = ()
+        if not runtime.reference:
+            verified = _proved(job, draft, expected, run_here)
+        stored = draft.model_copy(update={"verified": verified, "files": made.files})
+        (folder / "artifact.json").write_text(stored.model_dump_json(indent=1), encoding="utf-8")
+        progress(1.0, "ready")
+
+    folder = job.cache.build("artifacts", key, make)
+    stored = Artifact.model_validate_json((folder / "artifact.json").read_bytes())
+    # The same files serve whatever the plan calls them.
+    labels = {"model": job.case.label, "variant": job.variant.label}
+    return stored.model_copy(update=labels | {"files": _at(stored.files, folder)})
+
+
+def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Exported:
+    runtime = runtimes.runtime(runtime_name)
+    if job.method is None:
+        files = runtime.export(job.module(), job.network.inputs, shown, folder)
+        return Exported(files, "runtime", ORDINARY)
+    package = job.package()
+    assert package is not None
+    shared = content_key(job.weights_key, repr(job.network.inputs))
+    to = Destination(runtime, job.network.inputs, shown, folder, job.cache, shared)
+    return job.method.export(job.network, package, job.execution, to)
+
+
+def _record(job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tensor], folder: Path) -> Artifact:
+    from bench.networks.count import counts
+
+    runtime = runtimes.runtime(runtime_name)
+    network = job.network
+    counted = counts(network, job.cache)
+    kept = None
+    if job.method is not None and (package := job.package()) is not None:
+        kept = sum(job.method.size(network, package).kept.values())
+    return Artifact(
+        model=job.case.label,
+        variant=job.variant.label,
+        runtime=runtime.name,
+        ordinary=job.method is None,
+        files=_at(made.files, folder),
+        deployed=runtime.deployed,
+        weights_format=made.weights_format,
+        execution=made.execution,
+        inputs=network.inputs,
+        outputs=tuple(outputs),
+        task=network.task,
+        parameters=counted.parameters if counted else None,
+        macs=counted.macs if counted else None,
+        coefficients=kept,
+        trained=job.trained,
+        notes=() if job.trained else (UNTRAINED,),
+    )
+
+
+def _proved(
+    job: Job, draft: Artifact, expected: Answers, run_here: Callable[[Artifact, ArtifactFile, int], Sequence[Any]]
+) -> tuple[Verified, ...]:
+    from bench.export import proof
+
+    found: Sequence[NDArray[np.float32]] = run_here(draft, job.shown.file, len(expected.values[0]))
+    return proof.compare(expected, found, draft.runtime)
+
+
+def _at(files: Sequence[ArtifactFile], folder: Path) -> tuple[ArtifactFile, ...]:
+    """The files, their paths in `folder`."""
+    return tuple(file.model_copy(update={"path": folder / file.path}) for file in files)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: sums come out the same on every machine, and small layers do not wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

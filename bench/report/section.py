@@ -1,0 +1,82 @@
+"""A section of a report: what it is made from, and what it may hold. `bench.report.SECTIONS` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bench.findings import Findings
+from bench.records import Measurement, RunRecord
+from bench.report.labels import Labels
+from bench.report.table import Table
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a section may look at: what was stored, what follows from it, and the names to use.
+
+    `pictures` says whether plots can be shown: a terminal has none, and drawing takes seconds.
+    """
+
+    run: RunRecord
+    measurements: Sequence[Measurement]
+    findings: Findings
+    labels: Labels
+    pictures: bool = False
+
+    @classmethod
+    def of(
+        cls, run: RunRecord, measurements: Sequence[Measurement], findings: Findings, *, pictures: bool = False
+    ) -> Context:
+        return cls(run, measurements, findings, Labels(run, findings), pictures)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The networks that ran, in the order of the plan."""
+        return tuple(dict.fromkeys(s.model for s in self.findings.subjects))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished plot. `alt` says in words what it shows; `svg` is one element, to be put into a page as it is."""
+
+    name: str
+    title: str
+    alt: str
+    svg: str
+    png: bytes
+
+
+class Folded(NamedTuple):
+    """A table that a page shows on request, under its title and one sentence. `id` is what a link points at."""
+
+    id: str
+    table: Table
+    advice: str
+    more: str = ""
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section, shown in the order of its fields. Without a title it has no heading.
+
+    `notices` are what must not be missed; `sentences` are large, `details` small. `background` sections are for the
+    page alone: a terminal leaves them out.
+    """
+
+    id: str
+    title: str = ""
+    notices: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    note: str = ""
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    folded: tuple[Folded, ...] = ()
+    background: bool = False
+
+
+Member = Callable[[Context], Section | None]
+"""A member of the open set: the section for a run, or None where it has nothing to show."""

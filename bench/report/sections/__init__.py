@@ -1,0 +1,1 @@
+"""The sections that come with bench: a module each, with one function `section`."""

@@ -1,0 +1,199 @@
+"""What stands behind the figures: devices, protocol as really used, conditions, artifacts, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from bench import plan
+from bench.records import Artifact, Device, RunRecord, SamplesRecord, Tensor, Verified
+from bench.report.section import Context, Section
+from bench.report.table import Cell, Table
+from bench.units import duration, number, percent, size
+
+FEW = 4
+"""So many different values of a condition are listed one by one."""
+UNKNOWN = "not reported"
+
+
+def section(context: Context) -> Section:
+    tables = (
+        _devices(context.run),
+        _protocol(context),
+        _conditions(context),
+        _artifacts(context.run),
+        _made_with(context.run),
+    )
+    return Section("measured", "How it was measured", tables=tables, background=True)
+
+
+def _devices(run: RunRecord) -> Table:
+    """The machines of the run, in their own words."""
+    rows = [
+        (
+            Cell(d.serial, tone="strong"),
+            Cell(d.name, ", ".join(w for w, so in (("virtual", d.virtual), ("translated", d.translated)) if so)),
+            Cell(d.os),
+            Cell(_cores(d)),
+            Cell(size(d.ram_bytes) if d.ram_bytes else UNKNOWN),
+            Cell(", ".join(d.abis) or UNKNOWN),
+            Cell("; ".join(f"{k} {v}" for k, v in d.facts.items())),
+        )
+        for d in run.devices
+    ]
+    header = ("Device", "Name", "System", "Cores", "Memory", "ABIs", "Facts")
+    return Table("Devices", header, tuple(rows), words=7)
+
+
+def _cores(device: Device) -> str:
+    groups: dict[str, int] = {}
+    for cpu in device.cpus:
+        clock = f" {cpu.max_khz / 1e6:.2f} GHz" if cpu.max_khz else ""
+        name = f"{cpu.name}{clock}{'' if cpu.online else ' (offline)'}"
+        groups[name] = groups.get(name, 0) + 1
+    return ", ".join(f"{count} × {name}" for name, count in groups.items()) or UNKNOWN
+
+
+def _protocol(context: Context) -> Table:
+    """How the times were taken, from what was stored: a row for each network and place."""
+    asked = plan.of_run(context.run)
+    rows: dict[tuple[str, str], tuple[list[int], list[int], list[float]]] = {}
+    for subject in context.findings.subjects:
+        summary = context.findings.summary(subject, "latency")
+        if summary and summary.statistics:
+            launches = summary.statistics.launches
+            counts, iterations, seconds = rows.setdefault((subject.model, context.labels.where(subject)), ([], [], []))
+            counts.append(len(launches))
+            iterations += [launch.samples for launch in launches]
+            seconds += [launch.total for launch in launches]
+    cells = []
+    for (model, where), (counts, iterations, seconds) in rows.items():
+        protocol = asked.protocol_for(model)
+        warm = f"≥ {protocol.warmup_iterations} and {duration(1e9 * protocol.warmup_seconds)}"
+        words = (model, where, _span(counts), warm, _span(iterations), _span(seconds, time=True))
+        cells.append(tuple(Cell(word) for word in words))
+    header = (
+        "Network",
+        "Where",
+        "Launches per variant",
+        "Warm-up asked",
+        "Iterations per launch",
+        "Measured per launch",
+    )
+    order = [m.trial.subject for m in context.measurements if m.trial.pass_ == "latency"]
+    switches = sum((a.variant, a.device, a.runtime) != (b.variant, b.device, b.runtime) for a, b in pairwise(order))
+    notes = (
+        f"Every launch is a fresh process. Of {len(order)} timed launches, {switches} came after one of another "
+        f"variant or place: their order is random in blocks, with seed {asked.protocol.seed}.",
+        "Memory and answers were taken in launches of their own.",
+    )
+    return Table("How the times were taken", header, tuple(cells), notes)
+
+
+def _span(values: Sequence[float], *, time: bool = False) -> str:
+    low, high = (duration(v) if time else f"{v:,.0f}" for v in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _conditions(context: Context) -> Table:
+    """What was stored about the state of each place while it measured: every value, or the range of many."""
+    seen: dict[tuple[str, str], list[Any]] = {}
+    for m in context.measurements:
+        place = context.labels.place(m.trial.subject)
+        for key, value in _flat(m.conditions):
+            values = seen.setdefault((place, key), [])
+            if value not in values:
+                values.append(value)
+    rows = sorted((place, key, _values(values)) for (place, key), values in seen.items() if key != "pid")
+    cells = tuple(tuple(Cell(word) for word in row) for row in rows)
+    return Table("Conditions while measuring", ("Where", "Condition", "Values"), cells, words=3)
+
+
+def _flat(conditions: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in conditions.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _values(values: Sequence[Any]) -> str:
+    if len(values) > FEW and all(isinstance(v, int | float) for v in values):
+        return f"{min(values):,} to {max(values):,}"
+    shown = ", ".join(str(v) for v in values[:FEW])
+    return shown if len(values) <= FEW else f"{shown} and {len(values) - FEW} others"
+
+
+def _artifacts(run: RunRecord) -> Table:
+    """The files of every variant and runtime, with what the host checked before anything was deployed."""
+    header = (
+        "Artifact",
+        "Runtime, weights, execution",
+        "Parameters",
+        "Input",
+        "Output",
+        "Max |Δ| against the eager network",
+        "Files",
+        "Notes",
+    )
+    return Table("Artifacts", header, tuple(_artifact(a) for a in run.artifacts), words=8)
+
+
+def _artifact(a: Artifact) -> tuple[Cell, ...]:
+    kept = (
+        f"{a.coefficients:,} coefficients" if a.coefficients else "",
+        f"{number(a.macs)} multiply-adds" if a.macs else "",
+    )
+    weights = "its own format" if a.weights_format == "runtime" else a.weights_format
+    allowed = max((v.headroom for v in a.verified), default=0.0)
+    return (
+        Cell(f"{a.model} {a.variant}", tone="strong"),
+        Cell(f"{a.runtime}, {weights}, {a.execution}"),
+        Cell(f"{a.parameters:,}" if a.parameters else UNKNOWN, ", ".join(filter(None, kept))),
+        Cell(_tensors(a.inputs)),
+        Cell(_tensors(a.outputs)),
+        Cell(
+            "; ".join(_checked(v, several=len(a.verified) > 1) for v in a.verified) or "–",
+            f"{percent(allowed)} of what is allowed" if a.verified else "",
+        ),
+        Cell("; ".join(f"{f.role} {size(f.bytes)}, sha256 {f.sha256[:16]}" for f in a.files)),
+        Cell("; ".join(a.notes) or "–"),
+    )
+
+
+def _tensors(found: Sequence[Tensor]) -> str:
+    return " and ".join(" × ".join(map(str, t.shape)) + (f" {t.dtype}" if t.dtype != "float32" else "") for t in found)
+
+
+def _checked(v: Verified, *, several: bool) -> str:
+    return f"{f'{v.output} ' if several else ''}{v.max_abs_delta:.1e} of {v.max_abs_reference:.3g}"
+
+
+def _made_with(run: RunRecord) -> Table:
+    """Versions, programs, samples, what was pushed and how long it took."""
+    rows = [("bench", run.bench_version), ("run", run.id), ("started", run.started)]
+    rows.append(("finished", run.finished or "interrupted"))
+    rows += [(f"samples of {model}", _samples(found)) for model, found in run.samples.items()]
+    rows += list(run.versions.items())
+    for name, facts in run.toolchain.items():
+        rows.append((f"program of {name}", "; ".join(f"{k} {v}" for k, v in _flat(facts))))
+    rows += [(f"pushed to {serial} in this run", size(count)) for serial, count in run.transferred_bytes.items()]
+    rows += [
+        ("wall time", duration(1e9 * run.wall_s)),
+        ("of it preparation", duration(1e9 * run.preparation_s)),
+        ("of it inside measured processes", duration(1e9 * run.runner_s)),
+    ]
+    return Table("Made with", ("What", "Value"), tuple((Cell(k, tone="strong"), Cell(v)) for k, v in rows), words=2)
+
+
+def _samples(found: SamplesRecord) -> str:
+    """A run of schema 1 has only their source."""
+    words = [f"{found.count:,} of {found.source}" if found.count else found.source]
+    if found.count:
+        words.append("labelled" if found.labelled else "without labels")
+    if found.classes:
+        words.append(f"{len(found.classes):,} classes")
+    if found.preprocess:
+        words.append(found.preprocess.text)
+    return "; ".join(words)

@@ -1,0 +1,94 @@
+"""The findings of a run as plain values: rows of summary.csv, and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bench.findings import Comparison, Findings, Summary
+from bench.records import SCHEMA_VERSION
+from bench.report.section import Section
+from bench.text import visible
+
+COLUMNS = (
+    "model", "variant", "device", "runtime", "threads", "precision", "metric", "unit", "median", "low", "high",
+    "interval", "p90", "p95", "min", "mad", "cv", "launch_cv", "launches", "samples", "virtual", "translated",
+    "usable", "verdict",
+)  # fmt: skip
+"""Of summary.csv."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a spreadsheet recognises a formula (OWASP, CSV injection)."""
+
+
+def summary_csv(findings: Findings) -> str:
+    """A comment line with the schema version, then a row for each summary, values in the metric's unit."""
+    out = io.StringIO()
+    out.write(f"# bench_schema={SCHEMA_VERSION}\n")
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in _rows(findings))
+    return out.getvalue()
+
+
+def as_json(findings: Findings, sections: Sequence[Section]) -> dict[str, Any]:
+    """The sentences and tables of a report, every summary and every comparison; figures in base units (ns, bytes,
+    fractions)."""
+    return {
+        "answer": [sentence for section in sections for sentence in (*section.sentences, *section.details)],
+        "notices": [notice for section in sections for notice in section.notices],
+        "summaries": [_summary(s) for s in findings.summaries],
+        "comparisons": [_comparison(c) for c in findings.comparisons],
+        "tables": [
+            {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
+            for section in sections
+            for table in section.tables
+        ],
+    }
+
+
+def _summary(s: Summary) -> dict[str, Any]:
+    return asdict(s) | {
+        "subject": s.subject.model_dump(),
+        "usable": s.usable,
+        "verdict": s.verdict,
+        "caveats": [c.kind for c in s.caveats],
+    }
+
+
+def _comparison(c: Comparison) -> dict[str, Any]:
+    return asdict(c) | {"left": c.left.model_dump(), "right": c.right.model_dump(), "called": c.called}
+
+
+def _rows(findings: Findings) -> Iterator[dict[str, Any]]:
+    for s in findings.summaries:
+        figures, found = s.statistics, s.statistics.interval if s.statistics else None
+        yield s.subject.model_dump() | {
+            "metric": s.metric,
+            "unit": s.unit,
+            "median": figures and figures.median,
+            "low": found and found.low,
+            "high": found and found.high,
+            "interval": found and found.method,
+            "p90": figures and figures.p90,
+            "p95": figures and figures.p95,
+            "min": figures and figures.minimum,
+            "mad": figures and figures.mad,
+            "cv": figures and figures.cv,
+            "launch_cv": figures and figures.launch_cv,
+            "launches": len(figures.launches) if figures else 0,
+            "samples": figures.samples if figures else 0,
+            "virtual": s.virtual,
+            "translated": s.translated,
+            "usable": s.usable,
+            "verdict": s.verdict,
+        }
+
+
+def _cell(value: object) -> object:
+    """Words so that a spreadsheet takes them for words."""
+    if not isinstance(value, str):
+        return value
+    return visible(f"'{value}" if value.startswith(_FORMULA) else value)

@@ -1,0 +1,1 @@
+"""What is kept of runs: the folder of one, and the formats of earlier versions."""

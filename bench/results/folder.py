@@ -1,0 +1,216 @@
+"""The folder of a run: appended to while it is measured, read back by every later question.
+
+The format is documented in results/README.md; older schemas are migrated while they are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import structlog
+from pydantic import ValidationError
+
+from bench.errors import CorruptData
+from bench.files import replace, replacing
+from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Task
+from bench.results import migrate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = pa.schema(
+    [
+        ("trial", pa.string()), ("model", pa.string()), ("variant", pa.string()), ("device", pa.string()),
+        ("runtime", pa.string()), ("pass", pa.string()), ("threads", pa.int32()), ("precision", pa.string()),
+        ("launch", pa.int32()), ("order", pa.int32()), ("virtual", pa.bool_()), ("translated", pa.bool_()),
+        ("status", pa.string()), ("reason", pa.string()), ("metric", pa.string()), ("index", pa.int32()),
+        ("value", pa.float64()),
+    ],
+    metadata={"bench_schema": str(SCHEMA_VERSION)},
+)  # fmt: skip
+"""Of measurements.parquet and its parts: one row per sample, `value` in the metric's unit."""
+
+
+class RunFolder:
+    """One run on disk. `path` is results/<date>-<name>/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, results: Path, name: str, started: datetime) -> RunFolder:
+        """A new folder; a number is added to the name when it is taken."""
+        base = f"{started:%Y-%m-%d}-{name}"
+        for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
+            path = results / f"{base}{suffix}"
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            (path / "parts").mkdir()
+            return cls(path)
+        raise CorruptData(f"{results} holds 9,999 runs named {base}", "Move old runs away.")
+
+    @classmethod
+    def latest(cls, results: Path) -> RunFolder:
+        """The newest run in a results folder. Raises CorruptData when there is none."""
+        runs = sorted(results.glob("*/run.json"), key=lambda f: f.stat().st_mtime)
+        if not runs:
+            raise CorruptData(f"there is no run in {results}", "Make one: bench run --suite quick.")
+        return cls(runs[-1].parent)
+
+    def write_record(self, record: RunRecord) -> None:
+        """Replace run.json in one step."""
+        replace(self.path / "run.json", (record.model_dump_json(indent=1) + "\n").encode())
+
+    def append(self, measurement: Measurement, device: Device, answers: Answers | None = None) -> None:
+        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes
+        it count."""
+        stem = measurement.trial.file_stem
+        _write(_table(measurement, device), self.path / "parts" / f"{stem}.parquet")
+        if answers is not None:
+            _write(_answers_table(answers), self.path / "answers" / f"{stem}.parquet")
+        with (self.path / "trials.jsonl").open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"schema_version": SCHEMA_VERSION} | _header(measurement)) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+
+    def answers(self) -> dict[str, Answers]:
+        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
+        found: dict[str, Answers] = {}
+        for measurement in self.measurements():
+            path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
+            if measurement.status != "failed" and path.is_file():
+                table = _read(path).to_pydict()
+                found[measurement.trial.id] = {name: np.asarray(values) for name, values in table.items()}
+        return found
+
+    def consolidate(self) -> pd.DataFrame:
+        """All samples as one table, also written to measurements.parquet.
+
+        Never replaces a table by one of fewer trials: where parts are missing, the table that was made of them stands.
+        """
+        parts = sorted((self.path / "parts").glob("*.parquet"))
+        tables = [migrate.table(_read(part), part, COLUMNS, self._tasks) for part in parts]
+        table = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
+        target = self.path / "measurements.parquet"
+        if target.is_file():
+            before = migrate.table(_read(target), target, COLUMNS, self._tasks)
+            missing = set(before["trial"].unique().to_pylist()) - set(table["trial"].unique().to_pylist())
+            if missing:
+                rest = before.filter(pc.is_in(before["trial"], pa.array(sorted(missing))))
+                table = pa.concat_tables([table, rest])
+        order = table.sort_by([("order", "ascending")])
+        _write(order.replace_schema_metadata(COLUMNS.metadata), target, compression="zstd")
+        frame: pd.DataFrame = order.to_pandas()
+        return frame
+
+    def _tasks(self) -> dict[str, Task]:
+        return {artifact.model: artifact.task for artifact in self.record().artifacts}
+
+    def record(self) -> RunRecord:
+        """run.json, migrated where it is older. Raises CorruptData for one that is damaged or newer."""
+        path = self.path / "run.json"
+        try:
+            return RunRecord.model_validate(migrate.record(json.loads(path.read_text(encoding="utf-8")), path))
+        except (OSError, ValidationError, ValueError, RecursionError) as error:
+            raise CorruptData(f"{path} is not the record of a run: {_first_line(error)}", _RUNS) from error
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Every finished trial, without its samples, in the order in which they ended. Raises CorruptData."""
+        path = self.path / "trials.jsonl"
+        found = []
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for number, line in enumerate(lines, 1):
+            try:
+                found.append(Measurement.model_validate(migrate.trial(json.loads(line), path)))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                if number == len(lines):
+                    break  # The process was killed while it wrote its last line.
+                raise CorruptData(f"{path}:{number}: {_first_line(error)}", _RUNS) from error
+        return tuple(found)
+
+    @contextlib.contextmanager
+    def log(self) -> Iterator[Any]:
+        """A structlog logger that writes JSON lines to log.jsonl."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
+            yield structlog.wrap_logger(
+                structlog.WriteLogger(lines),
+                processors=[
+                    structlog.processors.TimeStamper(fmt="iso", utc=True),
+                    structlog.processors.add_log_level,
+                    structlog.processors.JSONRenderer(),
+                ],
+                schema_version=SCHEMA_VERSION,
+            )
+
+
+_RUNS = "Name a folder that `bench run` wrote, e.g. results/2026-11-21-quick."
+
+
+def now() -> str:
+    """The time as it is stored: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _header(measurement: Measurement) -> dict[str, Any]:
+    return measurement.model_dump(mode="json", exclude={"samples"})
+
+
+def _table(measurement: Measurement, device: Device) -> pa.Table:
+    """The samples of a trial as rows of COLUMNS; a trial without samples is one row with an empty metric."""
+    trial, subject = measurement.trial, measurement.trial.subject
+    same = {
+        "trial": trial.id, "model": subject.model, "variant": subject.variant, "device": subject.device,
+        "runtime": subject.runtime, "pass": trial.pass_, "threads": subject.threads, "precision": subject.precision,
+        "launch": trial.launch, "order": trial.order, "virtual": device.virtual, "translated": device.translated,
+        "status": measurement.status, "reason": measurement.reason,
+    }  # fmt: skip
+    samples = measurement.samples or (Sample("", 0, float("nan")),)
+    metric, index, value = zip(*samples, strict=True)
+    own = {"metric": metric, "index": index, "value": value}
+    columns = [
+        pa.array(own[field.name], field.type)
+        if field.name in own
+        else pa.repeat(pa.scalar(same[field.name], field.type), len(samples))
+        for field in COLUMNS
+    ]
+    return pa.Table.from_arrays(columns, schema=COLUMNS)
+
+
+def _answers_table(answers: Answers) -> pa.Table:
+    """A row a sample, a column a fact."""
+    table = pa.table({name: np.asarray(values) for name, values in answers.items()})
+    return table.replace_schema_metadata(COLUMNS.metadata)
+
+
+def _write(table: pa.Table, path: Path, compression: str = "snappy") -> None:
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as draft:
+        pq.write_table(table, draft, compression=compression)
+
+
+def _read(path: Path) -> pa.Table:
+    """A Parquet file of ours. Raises CorruptData when it is damaged or of a newer schema."""
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptData(f"{path} cannot be read: {_first_line(error)}", "Delete it, or restore it.") from error
+    migrate.check((table.schema.metadata or {}).get(b"bench_schema", b"none").decode(), path)
+    return table
+
+
+def _first_line(error: Exception) -> str:
+    return re.split(r"\n", str(error), maxsplit=1)[0]

@@ -1,0 +1,63 @@
+"""ncnn as a member of the open set: a static program that needs nothing on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cache import Cache, content_key, file_of, own_sources
+from bench.errors import WrongAbi
+from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.runtimes.ncnn import build, source
+from bench.runtimes.ncnn.toolchain import ABIS, host_abi
+from bench.runtimes.runtime import Place, Program, Shown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Ncnn:
+    """See `bench.runtimes.runtime.Runtime`. It loads `.frq` packages too, by layers of our own."""
+
+    name = "ncnn"
+    title = "ncnn"
+    reference = False
+    abis = ABIS
+    places: frozenset[Place] = frozenset(("phone", "desktop"))
+    precisions: tuple[Precision, ...] = ("fp32", "fp16s", "fp16a", "bf16", "int8")
+    packages: frozenset[WeightsFormat] = frozenset(("runtime", "frq"))
+    roles = ("graph", "weights")
+    deployed = ("graph", "weights")
+    start_s = 0.1
+
+    def key(self) -> str:
+        """Of everything here that decides what `export` writes."""
+        return content_key(source.VERSION, metadata.version("pnnx"), *own_sources("export"))
+
+    def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
+        """The static runner. Raises WrongAbi, BuildFailed, ToolMissing."""
+        known = (*ABIS, host_abi()) if at_hand else ABIS
+        abi = next((abi for abi in abis if abi in known), None)
+        if abi is None:
+            raise WrongAbi(
+                f"it runs {', '.join(abis) or 'an ABI that it does not report'}",
+                f"The native runner is built for {', '.join(ABIS)}.",
+            )
+        binary = build.build(abi, cache, progress, portable=not at_hand)
+        facts = binary.toolchain | {"sha256": binary.sha256, "bytes": binary.bytes}
+        file = ArtifactFile(role="runner", path=binary.path, sha256=binary.sha256, bytes=binary.bytes)
+        return Program((file,), ("{0}",), facts)
+
+    def export(
+        self, network: nn.Module, inputs: Sequence[Tensor], shown: Shown, folder: Path, *, half: bool = False
+    ) -> tuple[ArtifactFile, ...]:
+        """Write graph.param and weights.bin. Raises ExportRefused and ToolMissing."""
+        from bench.export import ncnn
+
+        ncnn.export(network, inputs, shown.samples, shown.expected, folder, half=half)
+        return file_of(folder / "graph.param", "graph"), file_of(folder / "weights.bin", "weights")
+
+
+NCNN = Ncnn()

@@ -1,0 +1,84 @@
+"""What a runtime is to the rest of the house: where it runs, what it loads, and the program that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bench.cache import Cache
+from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from bench.export.eager import Answers
+
+Place = Literal["phone", "desktop"]
+NO_FILE = "-"
+"""A role that a runtime has no file for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a network is tried on: for each input an array (N, *shape), and what the eager network answers to it."""
+
+    samples: tuple[NDArray[np.generic], ...]
+    expected: Answers
+
+
+@dataclass(frozen=True)
+class Program:
+    """What obeys a job file (device_scripts/runner/contract/contract.h) on a machine.
+
+    `files` are brought there, the first of them executable; `command` starts it, with `{0}`, `{1}`, … for the paths of
+    the files there. `facts` say how it was built.
+    """
+
+    files: tuple[ArtifactFile, ...]
+    command: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+
+class Runtime(Protocol):
+    """A member of the open set. A third party's is found through the entry point group `fr_bench.runtimes`.
+
+    `reference` marks the runtime that executes a network as its author wrote it. `roles` are the files that a job names
+    as graph and weights (`-` where there is none), `deployed` those that a device needs. `abis` are those that it can
+    be built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before
+    its first inference, for estimates alone.
+    """
+
+    name: str
+    title: str
+    reference: bool
+    abis: tuple[str, ...]
+    places: frozenset[Place]
+    precisions: tuple[Precision, ...]
+    packages: frozenset[WeightsFormat]
+    roles: tuple[str, str]
+    deployed: tuple[str, ...]
+    start_s: float
+
+    def key(self) -> str:
+        """Of everything in the runtime that decides what `export` writes: versions and sources."""
+        ...
+
+    def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
+        """The program for the first of a machine's ABIs that there is one for; `at_hand`: its processor is this host's.
+
+        Raises WrongAbi, BuildFailed, ToolMissing.
+        """
+        ...
+
+    def export(
+        self, network: nn.Module, inputs: Sequence[Tensor], shown: Shown, folder: Path, *, half: bool = False
+    ) -> tuple[ArtifactFile, ...]:
+        """Write the files of an eager network. `half` stores weights as float16 where that changes none of them.
+
+        Raises ExportRefused and ToolMissing.
+        """
+        ...

@@ -1,0 +1,58 @@
+"""How far a runtime's answers may be from the eager network's: what rounding explains, and nothing more."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+TOLERANCE = 1e-3
+"""Of the largest |value| of a slice of an output: how far a float32 runtime may be from torch."""
+SPREAD = 100
+"""A channel or column whose largest |value| is this many times smaller than the output's is a slice by itself."""
+ROUNDING = 1e-5
+"""Of the largest |output| of a sample: what rounding in float32 makes of a deep network, however small the slice."""
+
+
+class Worst(NamedTuple):
+    """The value of an output (N, *shape) that is furthest from what is allowed, at `place`, sample first.
+
+    `headroom` is its distance as a share of what is `allowed` there: more than 1, also for NaN, is too far.
+    """
+
+    headroom: float
+    place: tuple[int, ...]
+    found: float
+    wanted: float
+    allowed: float
+
+
+def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
+    """How far each value of an output (N, *shape) may be from `expected`, as an array that broadcasts to it.
+
+    Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so is each channel
+    (first axis) and column (last axis) that is SPREAD times smaller, like scores from 0 to 1 beside boxes in pixels.
+    A sample that is a vector has columns of one value; their scale is the largest over all samples.
+    """
+    magnitude = np.abs(expected)
+    whole = magnitude.max(axis=tuple(range(1, magnitude.ndim)), keepdims=True)
+    scale = whole
+    for axis in {1, magnitude.ndim - 1}:
+        others = tuple(a for a in range(magnitude.ndim) if a != axis and (a or magnitude.ndim == 2))
+        largest = magnitude.max(axis=others, keepdims=True)
+        scale = np.minimum(scale, np.where(largest * SPREAD < whole, largest, whole))
+    return np.asarray(np.maximum(tolerance * scale, ROUNDING * whole), np.float32)
+
+
+def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE) -> Worst:
+    """The value of `found` that is worst, both (N, *shape)."""
+    limit = np.broadcast_to(allowed(expected, tolerance), expected.shape)
+    with np.errstate(invalid="ignore"):
+        delta = np.abs(found.astype(np.float64) - expected)
+    share = delta / np.maximum(limit, np.finfo(np.float32).tiny)
+    share = np.where(np.isfinite(found), share, np.inf)
+    at = tuple(int(index) for index in np.unravel_index(int(np.argmax(share)), share.shape))
+    return Worst(float(share[at]), at, float(found[at]), float(expected[at]), float(limit[at]))
