@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # Most of a first run is compiling ncnn, which needs these packages alone: it begins while pip fetches the others.
-BUILD_NEEDS := cmake filelock ninja numpy platformdirs pydantic pypi-simple requests ziglang
+BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simple requests ziglang
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
