@@ -61,8 +61,9 @@ def compare(
             sample, *place = worst.place
             delta = abs(worst.found - worst.wanted)
             raise ExportRefused(
-                f"{title} of the exported network differs from the network's by {delta:.3g} at {tuple(place)} of sample "
-                f"{sample}, where {worst.allowed:.3g} is allowed ({worst.found:.6g} instead of {worst.wanted:.6g})",
+                f"{title} of the exported network differs from the network's by {delta:.3g} at {tuple(place)} of "
+                f"sample {sample}, where {worst.allowed:.3g} is allowed "
+                f"({worst.found:.6g} instead of {worst.wanted:.6g})",
                 f"{runtime} does not compute what the network does; the files are not used.",
             )
         verified.append(
