@@ -120,7 +120,7 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval: by bootstrap over launches or samples (BCa, percentile), or by the formula that `method` names."""
+    """A 95 % interval: by bootstrap over launches or samples, or by the formula that `method` names."""
 
     low: float
     high: float
@@ -192,10 +192,10 @@ class Summary:
 class Comparison:
     """`left` against `right` in one metric.
 
-    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval` is
-    its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value` of a
-    paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval holds
-    1, or the test finds no difference.
+    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
+    is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
+    of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
+    holds 1, or the test finds no difference.
     """
 
     kind: Literal["variant", "device", "runtime"]

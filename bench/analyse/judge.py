@@ -1,4 +1,4 @@
-"""What a network's answers are worth: its scores, each with an interval over samples, from the facts that were stored."""
+"""What a network's answers are worth: its scores, each with an interval over samples, from the stored facts."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
         )
 
     def runtimes_here(self) -> tuple[str, ...]:
-        """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here first."""
+        """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here."""
         return tuple(dict.fromkeys((*self.plan.desktop, *self.runtimes_on_phones())))
 
     def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
@@ -51,8 +51,8 @@ class Outline(NamedTuple):
 
 
 def checked(plan: Plan) -> Asked:
-    """The plan, when every name and size in it is known. Costs little, so that a typing error is reported before a build
-    or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
+    """The plan, when every name and size in it is known. Costs little, so that a typing error is reported before
+    a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
     cases = []
     for name in plan.desktop:

@@ -33,7 +33,8 @@ Model = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Only this network: a name, file.py:function, module:function, or a file (docs/networks.md); may be repeated.",
+        help="Only this network: a name, file.py:function, module:function, or a file (docs/networks.md). "
+        "May be repeated.",
     ),
 ]
 Variant = Annotated[

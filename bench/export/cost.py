@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.export.graph import Graph, Layer
+from bench.records import Tensor
 
 Shape = tuple[int, int, int]
 FLOAT = 4
@@ -34,23 +35,23 @@ class Cost:
         return Cost(self.macs + other.macs, self.weights + other.weights, self.activations + other.activations)
 
 
-def costs(graph: Graph, shape: Shape) -> tuple[Cost, ...]:
-    """Of every layer, for one input of (C, H, W)."""
-    return tuple(cost for _, cost, _ in _walk(graph, shape))
+def costs(graph: Graph, inputs: Sequence[Tensor]) -> tuple[Cost, ...]:
+    """Of every layer, for one sample."""
+    return tuple(cost for _, cost, _ in _walk(graph, inputs))
 
 
-def shapes(graph: Graph, shape: Shape) -> dict[str, Shape]:
+def shapes(graph: Graph, inputs: Sequence[Tensor]) -> dict[str, Shape]:
     """(C, H, W) of every blob. A layer whose arithmetic is not known here is taken to leave the shape as it is."""
-    return {blob: after for layer, _, after in _walk(graph, shape) for blob in layer.outputs}
+    return {blob: after for layer, _, after in _walk(graph, inputs) for blob in layer.outputs}
 
 
-def effort(graph: Graph, shape: Shape) -> float:
+def effort(graph: Graph, inputs: Sequence[Tensor]) -> float:
     """The whole graph as one number, in multiply-adds of a large matrix product; what the choice of forms minimises."""
     return sum(
         cost.macs * _dearness(layer)
         + (cost.weights + cost.activations) * MACS_PER_BYTE
         + (0 if layer.type in _FREE else OWN_LAYER if layer.type in OWN else MACS_PER_LAYER)
-        for layer, cost, _ in _walk(graph, shape)
+        for layer, cost, _ in _walk(graph, inputs)
     )
 
 
@@ -64,18 +65,25 @@ def _dearness(layer: Layer) -> float:
 _FREE = {"Input", "Split", "Dropout", "Noop", "MemoryData", "Reshape", "Flatten"}
 
 
-def _walk(graph: Graph, shape: Shape) -> Iterator[tuple[Layer, Cost, Shape]]:
+def _walk(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[Layer, Cost, Shape]]:
+    given = {f"in{number}": _image(tensor.shape) for number, tensor in enumerate(inputs)}
     known: dict[str, Shape] = {}
     for layer in graph.layers:
-        inputs = [known[blob] for blob in layer.inputs]
-        after = shape if layer.type == "Input" else _shape(layer, inputs)
+        before = [known[blob] for blob in layer.inputs]
+        after = given[layer.outputs[0]] if layer.type == "Input" else _shape(layer, before)
         known.update(dict.fromkeys(layer.outputs, after))
         if layer.type in _FREE:
             yield layer, Cost(), after
             continue
-        moved = sum(map(math.prod, inputs)) + math.prod(after) * len(layer.outputs)
+        moved = sum(map(math.prod, before)) + math.prod(after) * len(layer.outputs)
         weights = sum(blob.count for blob in layer.blobs())
-        yield layer, Cost(_macs(layer, inputs, after), FLOAT * weights, FLOAT * moved), after
+        yield layer, Cost(_macs(layer, before, after), FLOAT * weights, FLOAT * moved), after
+
+
+def _image(shape: tuple[int, ...]) -> Shape:
+    """A shape of any rank as channels, rows and columns."""
+    channels, *rest = shape
+    return channels, math.prod(rest[:-1]), rest[-1] if rest else 1
 
 
 def _numbers(layer: Layer) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -29,8 +30,9 @@ Array = NDArray[Any]
 
 _TORCH = str(Path(torch.__file__).parent)
 _BENCH = str(Path(__file__).parent)
-_READS = frozenset({"aten::_local_scalar_dense", "aten::equal", "aten::nonzero", "aten::masked_select"})
 _READERS = frozenset({"numpy", "__array__", "tolist", "__dlpack__", "data_ptr"})
+SCRIPT_LINE = re.compile(r'File "(.+)", line (\d+)')
+"""How TorchScript writes a place in the source."""
 _ADVICE = "Only what does not depend on the values can be exported; torch.where chooses between two results."
 
 
@@ -90,7 +92,7 @@ def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     watched = _Watch()
     runs = [_run(network, arguments(samples, number), watched) for number in range(count)]
     again = _run(network, arguments(samples, 0), watched)
-    if any(not torch.equal(a, b) for (_, a), (_, b) in zip(runs[0], again, strict=True) if a.shape == b.shape):
+    if not all(_same(a, b) for (_, a), (_, b) in zip(runs[0], again, strict=False)):
         where = f" at {watched.random}" if watched.random else ""
         raise ExportRefused(
             f"the network gives two answers to one input: it is random or keeps a state{where}",
@@ -110,10 +112,15 @@ def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
         stacked = torch.stack([row.reshape(shape) for row in rows]).float().numpy()
         bad = np.flatnonzero(~np.isfinite(stacked.reshape(count, -1)).all(axis=1))
         if len(bad):
-            raise ExportRefused(f"output {name} {place} of the network is NaN or infinite for sample {bad[0]}")
+            named = f"{name} ({place})" if place else name
+            raise ExportRefused(f"output {named} of the network is NaN or infinite for sample {bad[0]}")
         outputs.append(Tensor(name=name, shape=shape))
         values.append(stacked)
     return Answers(tuple(outputs), places, tuple(values))
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.shape != b.shape or torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def _without_batch(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
@@ -128,9 +135,11 @@ def _run(network: nn.Module, inputs: tuple[torch.Tensor, ...], watch: _Watch) ->
     try:
         with torch.no_grad(), _Readers(watch), watch:
             returned = network(*inputs)
-    except ExportRefused:
-        raise
     except Exception as error:  # whatever the user's own code raises
+        if watch.reason:
+            raise ExportRefused(
+                f"what the network does depends on the values of its input ({watch.reason}), at {here(error)}", _ADVICE
+            ) from None
         shapes = ", ".join(str(tuple(each.shape)) for each in inputs)
         where = here(error) or "forward"
         words = str(error).strip().splitlines() or [""]
@@ -154,13 +163,14 @@ class _Known:
         return tensor.untyped_storage()._cdata in self.storages
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[misc]
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows what depends on the inputs through all operators, and refuses those that turn it into Python values."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.known = _Known()
         self.random = ""
+        self.reason = ""
 
     def start(self, inputs: Sequence[torch.Tensor]) -> None:
         self.known = _Known()
@@ -173,8 +183,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[misc]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         depends = self.depends((args, kwargs))
-        if depends and func._schema.name in _READS:
-            self.refuse(func._schema.name)
+        if depends and _reads_values(func, args):
+            self.refuse(func._schema.name.removeprefix("aten::"))
         if not self.random and torch.Tag.nondeterministic_seeded in func.tags:
             self.random = here()
         result = func(*args, **kwargs)
@@ -185,12 +195,19 @@ class _Watch(TorchDispatchMode):  # type: ignore[misc]
         return result
 
     def refuse(self, operator: str) -> None:
-        raise ExportRefused(
-            f"what the network computes depends on the values of its input beyond what a graph can hold "
-            f"({operator.removeprefix('aten::').replace('_local_scalar_dense', 'a tensor becomes a Python value')}), "
-            f"at {here()}",
-            _ADVICE,
-        )
+        self.reason = "a tensor's value becomes a Python value" if operator == "_local_scalar_dense" else operator
+        raise _ReadsValues
+
+
+class _ReadsValues(Exception):
+    """Ends the run. TorchScript's interpreter turns it into another error, so the reason is kept elsewhere."""
+
+
+def _reads_values(operator: Any, arguments: Sequence[Any]) -> bool:
+    if operator is torch.ops.aten.index.Tensor:  # of a size that follows from values only for a mask
+        return any(place is not None and place.dtype in (torch.bool, torch.uint8) for place in arguments[1])
+    tags = operator.tags
+    return torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags
 
 
 class _Readers(TorchFunctionMode):
@@ -201,6 +218,9 @@ class _Readers(TorchFunctionMode):
         self.watch = watch
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.one_hot:  # which looks only whether the values are allowed
+            with torch._C._DisableTorchDispatch():
+                return func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in _READERS and self.watch.depends(args):
             self.watch.refuse(func.__name__)
         return func(*args, **(kwargs or {}))
@@ -211,12 +231,19 @@ def here(error: BaseException | None = None) -> str:
 
     It is the innermost one outside of torch; empty when there is none.
     """
-    if error is not None:
-        places = [(trace.f_code.co_filename, number) for trace, number in traceback.walk_tb(error.__traceback__)][::-1]
-    else:
+    if error is None:
         frames = itertools.takewhile(lambda pair: pair[0].f_code is not _run.__code__, traceback.walk_stack(None))
         places = [(frame.f_code.co_filename, number) for frame, number in frames]
-    return next((line(*place) for place in places if not place[0].startswith((_TORCH, _BENCH))), "")
+    else:
+        places = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+        places += [(file, int(number)) for file, number in SCRIPT_LINE.findall(str(error))]
+        places.reverse()
+    return next((line(*place) for place in places if is_users(place[0])), "")
+
+
+def is_users(file: str) -> bool:
+    """Whether a source file belongs neither to torch nor to the exporter."""
+    return not file.startswith((_TORCH, _BENCH, "<"))
 
 
 def line(file: str, number: int) -> str:

@@ -126,12 +126,12 @@ def read(folder: Path) -> Exported:
     return Exported(parsed, package.read((folder / "weights.frq").read_bytes()), tuple(names))
 
 
-def rewrite(exported: Exported, shape: cost.Shape, choice: Choice) -> resident.Rewritten:
+def rewrite(exported: Exported, inputs: Sequence[Tensor], choice: Choice) -> resident.Rewritten:
     """The graph for resident execution of the same package."""
     weights = [_weight(tensor) for tensor in exported.package.tensors]
     if choice == "all":
-        return resident.rewrite(exported.graph, weights, graph.OUTPUT)
-    return resident.cheapest(exported.graph, weights, graph.OUTPUT, shape)
+        return resident.rewrite(exported.graph, weights)
+    return resident.cheapest(exported.graph, weights, inputs)
 
 
 def _weight(tensor: package.Tensor) -> resident.Weight | None:
@@ -165,10 +165,10 @@ class Explained:
     resident: cost.Cost | None
 
 
-def explain(exported: Exported, shape: cost.Shape) -> tuple[Explained, ...]:
-    """Every layer with a weight in the cheapest graph for inputs of (C, H, W), in the order in which they run."""
-    chosen = rewrite(exported, shape, "cheapest")
-    sizes, dense = cost.shapes(exported.graph, shape), cost.costs(exported.graph, shape)
+def explain(exported: Exported, inputs: Sequence[Tensor]) -> tuple[Explained, ...]:
+    """Every layer with a weight in the cheapest graph for these inputs, in the order in which they run."""
+    chosen = rewrite(exported, inputs, "cheapest")
+    sizes, dense = cost.shapes(exported.graph, inputs), cost.costs(exported.graph, inputs)
     tensors, rows, place = exported.package.tensors, [], 0
     for number, layer in enumerate(exported.graph.layers):
         blobs = layer.blobs()

@@ -17,7 +17,6 @@ from bench.errors import ExportRefused
 from bench.export import layers
 
 MAGIC = "7767517"
-INPUT, OUTPUT = "in0", "out0"
 _PORT = re.compile(r"(in|out)\d+")
 
 
@@ -75,6 +74,11 @@ class Graph:
     def blobs(self) -> tuple[Blob, ...]:
         """Every weight blob in load order. Raises ExportRefused."""
         return tuple(blob for layer in self.layers for blob in layer.blobs())
+
+    def outputs(self) -> tuple[str, ...]:
+        """The network's outputs: out0, out1, …"""
+        names = [blob for layer in self.layers for blob in layer.outputs if blob.startswith("out")]
+        return tuple(sorted((name for name in names if _PORT.fullmatch(name)), key=lambda name: int(name[3:])))
 
     def without(self, layers: Collection[Layer]) -> Graph:
         """The same graph without these layers of one input and one output, which do nothing."""

@@ -13,7 +13,7 @@ from torch import nn
 from bench.errors import ExportRefused
 from bench.export import graph, operators, pnnx, proof, torchscript
 from bench.export.eager import Answers, Array
-from bench.export.equivalents import Equivalents
+from bench.export.equivalents import Equivalents, transparent
 from bench.export.half import stored as stored_half
 from bench.records import Tensor
 
@@ -47,14 +47,19 @@ def _mark(tensor: Tensor) -> nn.Module:
 
 
 def export(
-    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers, folder: Path,
-    *, half: bool = False,
-) -> None:  # fmt: skip
-    """Write graph.param and weights.bin of a network that answers `expected` to `samples`. `half` stores weights as
-    float16 that lose nothing by it.
+    network: nn.Module,
+    inputs: Sequence[Tensor],
+    samples: Sequence[Array],
+    expected: Answers,
+    folder: Path,
+    *,
+    half: bool = False,
+) -> None:
+    """Write graph.param and weights.bin of a network that answers `expected` to `samples`, (N, *shape) for each input.
 
-    The graph's inputs are called in0, in1, …, and its outputs out0, out1, …. Raises ToolMissing, and ExportRefused with
-    the operator and the line of the user's source for what ncnn cannot do.
+    `half` stores weights as float16 that lose nothing by it. The graph's inputs are called in0, in1, …, and its outputs
+    out0, out1, …. Raises ToolMissing, and ExportRefused with the operator and the line of the user's source for what
+    ncnn cannot do.
     """
     parsed, values = convert(network, inputs, samples, expected)
     graph.write(parsed, folder / "graph.param")
@@ -70,7 +75,8 @@ def convert(
         network = _Marked(network, inputs)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
         traced = Path(scratch, "network.pt")
-        recorded = torchscript.trace(network, samples, expected, traced, Equivalents())
+        with transparent(network):
+            recorded = torchscript.trace(network, samples, expected, traced, Equivalents())
         converted = pnnx.convert(traced, inputs)
     parsed = graph.parse(converted.param)
     operators.check(parsed, recorded)

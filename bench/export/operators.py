@@ -2,14 +2,84 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import ExportRefused
-from bench.export import graph, layers
+from bench.export import graph, layers, torchscript
+from bench.export.eager import SCRIPT_LINE, is_users, line
+
+_CALLER = re.compile(r"^(.+)\((\d+)\): ", re.MULTILINE)
+_AFTER = "It is not available in ncnn; do it after the network, on what the network answers."
+_AXES = "ncnn holds at most four axes besides the batch: split the network there, or do with fewer axes."
+_ADVICE: Mapping[str, str] = {
+    "argmax": _AFTER,
+    "argmin": _AFTER,
+    "argsort": _AFTER,
+    "bincount": _AFTER,
+    "expand": _AXES,
+    "histc": _AFTER,
+    "maxpool2d": "ncnn has no dilated pooling: use dilation=1.",
+    "median": _AFTER,
+    "multinomial": _AFTER,
+    "nms": _AFTER,
+    "permute": _AXES,
+    "reshape": _AXES,
+    "sort": _AFTER,
+    "topk": _AFTER,
+    "unflatten": _AXES,
+    "view": _AXES,
+}
+_OTHER = "ncnn has no layer for it: use another operator there, or do it after the network."
 
 
-def check(parsed: graph.Graph, recorded: Any) -> None:
-    """Raise ExportRefused when a layer of the converted graph is not one of ncnn's, with the lines of `recorded`."""
-    for layer in parsed.layers:
-        if layer.type not in layers.WEIGHTS:
-            raise ExportRefused(f"{layer.type} is not available in ncnn: {layer}")
+def check(parsed: graph.Graph, recorded: Any = None) -> None:
+    """Raise ExportRefused when a layer of the converted graph is not one of ncnn's.
+
+    The error names the operator and, from the TorchScript module `recorded`, the lines of the user's source that use
+    it.
+    """
+    left = [layer for layer in parsed.layers if layer.type not in layers.WEIGHTS or _is_unfinished(layer)]
+    # Constants of an operator that was not converted are left over too; it is the operator that matters.
+    left = [layer for layer in left if layer.type != "pnnx.Expression"] or left
+    if not left:
+        return
+    kinds = list(dict.fromkeys(layer.type for layer in left))
+    lines = [place for kind in kinds for place in _lines(kind, recorded)] if recorded is not None else []
+    where = "".join(f"\n  {place}" for place in lines[:3])
+    more = f" (and {len(kinds) - 1} more)" if len(kinds) > 1 else ""
+    raise ExportRefused(f"ncnn cannot do {title(kinds[0])}{more}{where}", _ADVICE.get(_plain(kinds[0]), _OTHER))
+
+
+def title(kind: str) -> str:
+    """The operator's name as a user writes it: `torch.topk` for `aten::topk`."""
+    return kind.replace("aten::", "torch.")
+
+
+def _is_unfinished(layer: graph.Layer) -> bool:
+    """Whether pnnx left a placeholder in a parameter."""
+    return any("%" in value for value in layer.parameters.values())
+
+
+def _plain(kind: str) -> str:
+    return re.split(r"\.|::", kind)[-1].replace("_", "").lower()
+
+
+def _lines(kind: str, recorded: Any) -> list[str]:
+    """Where the user's source calls an operator, each line once."""
+    found = []
+    for node in recorded.inlined_graph.nodes():
+        if _plain(node.kind()) == _plain(kind):
+            found.append(place(node))
+    return [each for each in dict.fromkeys(found) if each]
+
+
+def place(node: Any) -> str:
+    """The user's line that made a node of a TorchScript graph: the innermost one outside of torch."""
+    source = node.sourceRange()
+    # A trace has the call stack, innermost first; a script the piece of source.
+    callers = [*_CALLER.findall(source), *SCRIPT_LINE.findall(source)]
+    network = itertools.takewhile(lambda caller: caller[0] != torchscript.__file__, callers)
+    return next((line(file, int(number)) for file, number in network if is_users(file)), "")

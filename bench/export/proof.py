@@ -59,10 +59,10 @@ def compare(
         worst = tolerance.worst(shaped, wanted, share)
         if worst.headroom > 1:
             sample, *place = worst.place
+            delta = abs(worst.found - worst.wanted)
             raise ExportRefused(
-                f"{title} of the exported network differs from the network's by {abs(worst.found - worst.wanted):.3g} at "
-                f"{tuple(place)} of sample {sample}, where {worst.allowed:.3g} is allowed ({worst.found:.6g} instead of "
-                f"{worst.wanted:.6g})",
+                f"{title} of the exported network differs from the network's by {delta:.3g} at {tuple(place)} of "
+                f"sample {sample}, where {worst.allowed:.3g} is allowed ({worst.found:.6g} for {worst.wanted:.6g})",
                 f"{runtime} does not compute what the network does; the files are not used.",
             )
         verified.append(

@@ -15,6 +15,7 @@ from typing import Literal
 
 from bench.export.cost import FLOAT, Cost, Shape, effort
 from bench.export.graph import Blob, Graph, Layer
+from bench.records import Tensor
 
 
 @dataclass(frozen=True)
@@ -313,9 +314,7 @@ class Rewritten:
     wide_out: frozenset[int]
 
 
-def rewrite(
-    graph: Graph, weights: Sequence[Weight | None], output: str, forms: Mapping[int, Form] | None = None
-) -> Rewritten:
+def rewrite(graph: Graph, weights: Sequence[Weight | None], forms: Mapping[int, Form] | None = None) -> Rewritten:
     """The same network with each layer in its form (resident, by default, wherever that is possible), and everything
     between resident layers that goes channel by channel in one pass. What does not fit stays as it is.
 
@@ -325,15 +324,16 @@ def rewrite(
     wanted: dict[int, Form] = {n: "resident" if forms is None else forms[n] for n in eligible}
     walk = _Pass(wanted, eligible)
     walk.run(graph.layers)
-    walk.wide(output)
+    for output in graph.outputs():
+        walk.wide(output)
     made = Graph(tuple(_with_splits(walk.made)))
     return Rewritten(made, wanted, frozenset(walk.wide_in), frozenset(walk.wide_out))
 
 
-def cheapest(graph: Graph, weights: Sequence[Weight | None], output: str, shape: Shape) -> Rewritten:
-    """The rewriting of least `cost.effort` for inputs of (C, H, W), found layer by layer as long as it gets better."""
-    best = rewrite(graph, weights, output)
-    least = effort(best.graph, shape)
+def cheapest(graph: Graph, weights: Sequence[Weight | None], inputs: Sequence[Tensor]) -> Rewritten:
+    """The rewriting of least `cost.effort` for these inputs, found layer by layer as long as it gets better."""
+    best = rewrite(graph, weights)
+    least = effort(best.graph, inputs)
     improved = True
     while improved:
         improved = False
@@ -341,8 +341,8 @@ def cheapest(graph: Graph, weights: Sequence[Weight | None], output: str, shape:
             for form in FORMS:
                 if form == now:
                     continue
-                other = rewrite(graph, weights, output, {**best.forms, number: form})
-                if (this := effort(other.graph, shape)) < least:
+                other = rewrite(graph, weights, {**best.forms, number: form})
+                if (this := effort(other.graph, inputs)) < least:
                     best, least, improved = other, this, True
     return best
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from bench.errors import ExportRefused
 from bench.export import eager, proof
 from bench.export.eager import Answers, Array
 
@@ -54,15 +55,23 @@ def trace(
     """
     with _quiet(), torch.no_grad():
         if isinstance(network, torch.jit.ScriptModule):
-            recorded: Any = torch.jit.freeze(network.eval())  # type: ignore[no-untyped-call]
+            recorded: Any = torch.jit.freeze(network.eval())
         else:
-            with mode or nullcontext():
-                recorded = torch.jit.trace(  # type: ignore[no-untyped-call]
-                    _Flat(network).eval(), eager.arguments(samples, 0), check_trace=False
-                )
+            recorded = _traced(_Flat(network).eval(), eager.arguments(samples, 0), mode)
         recorded.save(str(path))
     proof.compare(expected, run(recorded, samples), "its recording (TorchScript)", _TIGHT)
     return recorded
+
+
+def _traced(network: nn.Module, inputs: tuple[torch.Tensor, ...], mode: TorchFunctionMode | None) -> Any:
+    try:
+        with mode or nullcontext():
+            return torch.jit.trace(network, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+    except Exception as error:  # the user's own code, which can do what a recording cannot hold
+        words = str(error).strip().splitlines() or [""]
+        raise ExportRefused(
+            f"the network cannot be recorded: {type(error).__name__}: {words[0][:300]} (at {eager.here(error)})"
+        ) from error
 
 
 def run(recorded: Any, samples: Sequence[Array]) -> list[Array]:

@@ -57,4 +57,6 @@ def case(
 
 
 def _expected(job: one.Job, shown: Samples) -> Expected:
-    return Expected(job.reference().values, shown.labels)
+    found = job.reference()
+    shown.check(job.network.task, found.outputs[0].shape)
+    return Expected(found.values, shown.labels)

@@ -37,4 +37,4 @@ def explained(
         module = METHOD.compressed(found, found.package.read_bytes())
         frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
-        return frequency.explain(frequency.read(Path(folder)), (shape[0], shape[1], shape[2]))
+        return frequency.explain(frequency.read(Path(folder)), found.inputs)

@@ -34,8 +34,8 @@ class Shown:
 class Program:
     """What obeys a job file (device_scripts/runner/contract/contract.h) on a machine.
 
-    `files` are brought there, the first of them executable; `command` starts it, with `{0}`, `{1}`, … for the paths of the
-    files there. `facts` say how it was built.
+    `files` are brought there, the first of them executable; `command` starts it, with `{0}`, `{1}`, … for the paths of
+    the files there. `facts` say how it was built.
     """
 
     files: tuple[ArtifactFile, ...]
@@ -46,10 +46,10 @@ class Program:
 class Runtime(Protocol):
     """A member of the open set. A third party's is found through the entry point group `fr_bench.runtimes`.
 
-    `reference` marks the runtime that executes a network as its author wrote it. `roles` are the files that a job names as
-    graph and weights (`-` where there is none), `deployed` those that a device needs. `abis` are those that it can be
-    built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before its
-    first inference, for estimates alone.
+    `reference` marks the runtime that executes a network as its author wrote it. `roles` are the files that a job names
+    as graph and weights (`-` where there is none), `deployed` those that a device needs. `abis` are those that it can
+    be built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before
+    its first inference, for estimates alone.
     """
 
     name: str

@@ -14,13 +14,14 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from bench.analyse import accuracy
+from bench.analyse.scores import scores
 from bench.cache import Cache, sha256_file
 from bench.cli.main import app
 from bench.compress.frequency import factor, layers, package, restore
 from bench.data import packed
 from bench.devices.adb import AdbServer
 from bench.export import artifact
+from bench.measure import answers
 from bench.networks import resolve
 from bench.plan import Case, Protocol
 from bench.prepare import Prepared
@@ -92,7 +93,8 @@ def test_a_checkpoint_answers_on_the_phone_as_on_the_desktop(
         reference = np.concatenate([desktop(torch.from_numpy(one[None])).numpy() for one in inputs])
     labels = pairs(given.parent)[1] if given else reference.argmax(1)
     expected = AUTHORS_DICE if given else 1.0
-    assert accuracy.dice(reference, labels) == pytest.approx(expected, abs=5e-4)
+    answered = answers.facts(reference, reference, labels, "segmentation")
+    assert scores(answered)["dice"].value == pytest.approx(expected, abs=5e-4)
 
     executions: tuple[Execution, ...] = ("factored",) if given else ("factored", "dense")
     for how in executions:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bench.exporting import explain, export_fr, read, rewrite
 from torch import nn
 
 from bench.compress.frequency import layers
 from bench.export import graph as param
 from bench.export import resident
+from bench.export.frequency import explain, export_fr, read, rewrite
 from bench.export.resident import Weight
+from bench.records import Tensor as Port
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package
 
 RNG = np.random.default_rng(11)
@@ -222,16 +223,16 @@ def test_a_whole_network_gives_the_same_answers_in_every_form(tmp_path: Path, no
     network.eval()
     layers.compress(network, {name: min(33, site.weight.numel()) for name, site in layers.sites(network).items()})
     layers.round_to_half(network)
-    shape = (3, 21, 27)
-    export_fr("everything", network, shape, tmp_path)
+    inputs = [Port(name="in0", shape=(3, 21, 27))]
+    export_fr("everything", network, inputs, tmp_path)
     exported = read(tmp_path)
     weights = (tmp_path / "weights.frq").read_bytes()
     with torch.no_grad():
         wanted = network(x).double()
     texts = {"dense": str(exported.graph), "factored": str(exported.graph)}
-    everywhere = rewrite(exported, shape, "all")
+    everywhere = rewrite(exported, inputs, "all")
     for choice in ("all", "cheapest"):
-        param.write(rewrite(exported, shape, choice).graph, tmp_path / "small.param")
+        param.write(rewrite(exported, inputs, choice).graph, tmp_path / "small.param")
         texts[f"resident {choice}"] = (tmp_path / "small.param").read_text()
     for form, text in texts.items():
         run = measure(tmp_path, text, weights, x.numpy(), execution=form.split()[0])
@@ -240,7 +241,7 @@ def test_a_whole_network_gives_the_same_answers_in_every_form(tmp_path: Path, no
     kinds = [layer.type for layer in everywhere.graph.layers]
     assert kinds.count("RankCore") >= 7
     assert "InstanceNorm" not in kinds
-    rows = explain(exported, shape)
+    rows = explain(exported, inputs)
     assert {row.name for row in rows} == {f"{name}" for name in layers.sites(network)}
     assert all(row.reason for row in rows)
 
@@ -252,7 +253,7 @@ def test_a_linear_layer_takes_an_image_as_one_vector(tmp_path: Path) -> None:
         f"InnerProduct b 1 1 a out0 0=6 2={6 * 16 * 4 * 5}",
     )  # fmt: skip
     weights = [Weight(tensor.shape, tensor.box()) for tensor in (first, last)]
-    made = str(resident.rewrite(param.parse(text), weights, "out0").graph)
+    made = str(resident.rewrite(param.parse(text), weights).graph)
     x = normal(1, 12, 4, 5)
     run = measure(tmp_path, made, package(first, last), x, execution="resident")
     assert run.outputs is not None, (run.events, run.stderr)

@@ -1,7 +1,6 @@
 """How a connected device is listed."""
 
 import pytest
-
 from bench.phones import Row
 
 

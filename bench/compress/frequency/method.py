@@ -105,8 +105,6 @@ class FrequencyRegularization:
             return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
         from bench.export import frequency, graph
 
-        shape = to.inputs[0].shape
-
         def make(folder: Path) -> None:
             frequency.export_fr(network.name, self.compressed(network, package), to.inputs, folder)
 
@@ -117,7 +115,7 @@ class FrequencyRegularization:
             shutil.copyfile(shared / file.name, file)
         if execution in ("auto", "resident"):
             choice: frequency.Choice = "cheapest" if execution == "auto" else "all"
-            graph.write(frequency.rewrite(frequency.read(shared), shape, choice).graph, files["graph"])
+            graph.write(frequency.rewrite(frequency.read(shared), to.inputs, choice).graph, files["graph"])
         form = "resident" if execution == "auto" else execution
         return Exported(tuple(file_of(path, role) for role, path in files.items()), "frq", form)
 

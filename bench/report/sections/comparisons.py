@@ -10,6 +10,7 @@ from bench.report.section import Context, Section
 from bench.report.table import Table
 
 TESTED = "The difference on the same samples, its 95 % interval, and the p of a paired test; called below 0.05."
+UNTESTED = "There is no paired test, because what each sample was answered is not stored."
 
 
 def section(context: Context) -> Section | None:
@@ -24,10 +25,11 @@ def _tables(context: Context) -> Iterator[Table]:
         ordinary = " and ".join(dict.fromkeys(c.left.variant for c in mine))
         scores = [c for c in mine if METRICS[c.metric].pass_ == "accuracy"]
         costs = [c for c in mine if c not in scores]
+        tested = TESTED if any(c.p_value is not None for c in scores) else UNTESTED
         note = f"Above 1× the variant is faster or smaller than {ordinary}."
         for table in (
             pairs.table(f"{ordinary} ÷ variant", costs, context, (note, pairs.CALLED)),
-            pairs.table(f"scores, variant − {ordinary}", scores, context, (TESTED,)),
+            pairs.table(f"scores, variant − {ordinary}", scores, context, (tested,)),
         ):
             if table:
                 yield table

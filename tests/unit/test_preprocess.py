@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from bench.data import Preprocess
-from bench.preprocess import DEFAULT
 from bench.errors import UsageError
+from bench.preprocess import DEFAULT
 
 IMAGENET = Preprocess(size=256, mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
 SIDES = st.integers(1, 90)
