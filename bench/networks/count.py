@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -51,12 +51,31 @@ def counts(network: Network, cache: Cache) -> Counted | None:
 def count(module: nn.Module, inputs: Sequence[Tensor]) -> Counted:
     """Of a module in evaluation mode. Raises UsageError when it does not take these inputs, or its outputs are not
     tensors of one sample each."""
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    try:
+        macs, outputs = _watched(lambda: _shapes_alone(module, inputs))
+    except Exception:  # of any kind: not every network can do without values; if it fails with them too, that is said
+        macs, outputs = _watched(lambda: run(module, examples(inputs)))
+    return Counted(parameters, macs, described(outputs))
+
+
+def _watched(work: Callable[[], tuple[torch.Tensor, ...]]) -> tuple[int, tuple[torch.Tensor, ...]]:
+    """The multiply-adds of an inference, and its outputs."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with _plain_kernels(), FlopCounterMode(display=False) as flops:
-        answer = run(module, examples(inputs))
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    return Counted(parameters, flops.get_total_flops() // 2, described(answer))
+        outputs = work()
+    return flops.get_total_flops() // 2, outputs
+
+
+def _shapes_alone(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:
+    """The outputs without their values, which costs next to nothing. Raises whatever torch does where it cannot."""
+    import torch
+
+    state = {name: t.to("meta") for name, t in (*module.named_parameters(), *module.named_buffers())}
+    with torch.no_grad():
+        shapes = tuple(given.to("meta") for given in examples(inputs))
+        return _answer(torch.func.functional_call(module, state, shapes))
 
 
 @contextmanager
@@ -103,6 +122,10 @@ def run(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor
             f"the network fails on an input of {shapes}: {type(error).__name__}: {words}",
             "Give the shape of its input, without the batch, with --input: e.g. 3x224x224.",
         ) from None
+    return _answer(answer)
+
+
+def _answer(answer: Any) -> tuple[torch.Tensor, ...]:
     outputs = tuple(flattened(answer))
     if not outputs:
         raise UsageError(
