@@ -35,9 +35,8 @@ class Card(Record):
 
     `about` says what it is and who published it; `weights` where its weights come from; `licence` is that of the
     weights where they are others' and else of this code. `input` is as `--input` has it. `forms` are the functions
-    beside `build` that its file has. `requires` are packages that have to be installed for it,
-    which bench's `extra` brings. The other fields are
-    those of `Network`.
+    beside `build` that its file has. `requires` are packages that it needs, which bench's `extra` brings. The other
+    fields are those of `Network`.
     """
 
     title: str
