@@ -46,7 +46,7 @@ class Ncnn:
                 f"it runs {', '.join(abis) or 'an ABI that it does not report'}",
                 f"The native runner is built for {', '.join(ABIS)}.",
             )
-        binary = build.build(abi, cache, progress)
+        binary = build.build(abi, cache, progress, portable=not at_hand)
         facts = binary.toolchain | {"sha256": binary.sha256, "bytes": binary.bytes}
         file = ArtifactFile(role="runner", path=binary.path, sha256=binary.sha256, bytes=binary.bytes)
         return Program((file,), ("{0}",), facts)
