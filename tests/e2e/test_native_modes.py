@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.runtimes.build import host_abi
 
-from bench.runtimes import ncnn_source
+from bench.runtimes.ncnn import source
+from bench.runtimes.ncnn.build import host_abi
 from tests.e2e.native_kit import EXITS, Tensor, execute, graph, job_text, measure, ncnn_weights, package, packed, runner
 
 PARAM = graph("Input in0 0 1 in0 0=6 1=5 2=4", "Convolution conv 1 1 in0 out0 0=8 1=3 5=0 6=288")
@@ -30,7 +30,7 @@ def test_version_is_an_environment_event() -> None:
     environment = json.loads(done.stdout)
     assert environment["event"] == "environment"
     assert environment["contract"] == 2
-    assert environment["runtime"] == f"ncnn {ncnn_source.VERSION}"
+    assert environment["runtime"] == f"ncnn {source.VERSION}"
     assert environment["abi"] == host_abi()
     assert set(environment["kernels_used"]) <= set(environment["kernels"])
     assert ("asimdhp" in environment["kernels"]) == host_abi().endswith("arm64-v8a")

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.runtimes.build import ABIS, host_abi, source_folder
-from bench.runtimes.executable import Elf, read_elf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import CorruptData, ToolMissing, UnknownName
-from bench.runtimes import ncnn_options, toolchain
+from bench.runtimes.ncnn import options, toolchain
+from bench.runtimes.ncnn.build import ABIS, host_abi, source_folder
+from bench.runtimes.ncnn.executable import Elf, read_elf
 
 SCRIPTS = source_folder() / "toolchain"
 
@@ -87,12 +87,12 @@ def test_layers_left_out_are_those_of_the_source_that_nobody_asked_for(tmp_path:
     (tmp_path / "src" / "CMakeLists.txt").write_text(
         "ncnn_add_layer(ReLU)\nncnn_add_layer(SPP OFF)\nncnn_add_layer(LSTM)\n"
     )
-    assert ncnn_options.left_out_layers(tmp_path) == ("LSTM", "SPP")
+    assert options.left_out_layers(tmp_path) == ("LSTM", "SPP")
 
 
 @pytest.mark.parametrize("architecture", sorted({toolchain.target(abi).architecture for abi in ABIS}))
 def test_every_architecture_has_options(architecture: str) -> None:
-    assert ncnn_options.options(architecture)["NCNN_VULKAN"] == "OFF"
+    assert options.options(architecture)["NCNN_VULKAN"] == "OFF"
 
 
 def elf(bits: int, machine: int, segments: list[tuple[int, bytes]]) -> bytes:
