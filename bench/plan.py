@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bench.errors import CorruptData, PlanError, UnknownName, UsageError
 from bench.preprocess import Preprocess
-from bench.records import Precision, RunRecord
+from bench.records import Precision, Tensor, RunRecord
 
 _T = TypeVar("_T", bound=BaseModel)
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
@@ -126,8 +126,8 @@ class Case(_Strict):
     """Those that suit the network when None."""
     threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
     precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
-    input: tuple[tuple[Dimension, ...], ...] | None = None
-    """Shape of each input without the batch, e.g. "3x224x224"; several in a list."""
+    input: tuple[Tensor, ...] | None = None
+    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several with commas or in a list."""
     input_size: tuple[Dimension, Dimension] | None = None
     """Height and width in pixels, for networks that take any."""
     weights: Path | None = None
@@ -140,11 +140,15 @@ class Case(_Strict):
 
     @field_validator("input", mode="before")
     @classmethod
-    def _shapes(cls, value: Any) -> Any:
-        if value is None:
-            return None
-        several = [value] if isinstance(value, str) or (value and isinstance(value[0], int)) else value
-        return tuple(shape_of(one) if isinstance(one, str) else one for one in several)
+    def _inputs(cls, value: Any) -> Any:
+        """From text, several texts, numbers, or what was stored of a plan."""
+        if isinstance(value, str):
+            return inputs_of(value)
+        if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+            return inputs_of(",".join(value))
+        if isinstance(value, list | tuple) and value and all(isinstance(one, int) for one in value):
+            return inputs_of("x".join(map(str, value)))
+        return value
 
     @field_validator("data", mode="before")
     @classmethod
@@ -154,7 +158,7 @@ class Case(_Strict):
     @model_validator(mode="after")
     def _told_apart(self) -> Case:
         if not self.label:
-            object.__setattr__(self, "label", _label_of(self.model))
+            object.__setattr__(self, "label", label_of(self.model))
         for name in ("threads", "precision"):
             _no_doubles(name, [str(value) for value in getattr(self, name)])
         _no_doubles("variants", [variant.label for variant in self.variants or ()])
@@ -209,8 +213,8 @@ def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
 _PLAIN_FUNCTIONS = {"build", "make", "create", "model", "net", "network"}
 
 
-def _label_of(reference: str) -> str:
-    """A label for a network that has none: the function's name, or the file's without its ending."""
+def label_of(reference: str) -> str:
+    """A label for the network that `reference` names, where it has none: the function's name, or the file's."""
     place, colon, function = reference.rpartition(":")
     if not colon:
         place, function = reference, ""
@@ -223,6 +227,16 @@ def _label_of(reference: str) -> str:
 def _no_doubles(what: str, names: Sequence[str], fix: str = "") -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{', '.join(twice)} appears twice in {what}{fix}")
+
+
+def inputs_of(text: str) -> tuple[Tensor, ...]:
+    """`3x224x224,int32:128` as inputs named in0, in1. Raises ValueError."""
+    made = []
+    for number, part in enumerate(text.split(",")):
+        dtype, _, shape = part.strip().rpartition(":")
+        values = {"name": f"in{number}", "shape": shape_of(shape), "dtype": dtype or "float32"}
+        made.append(Tensor.model_validate(values))
+    return tuple(made)
 
 
 def shape_of(text: str) -> tuple[int, ...]:

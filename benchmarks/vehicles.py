@@ -22,7 +22,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from bench.models.unet import UNet
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -31,6 +30,7 @@ from bench.compress.frequency import dct, layers, norms, package, train
 from bench.compress.frequency.layers import Site
 from bench.compress.frequency.schedule import TailTruncation
 from bench.data import vehicles
+from bench.networks.builtin.unet import UNet
 
 Kept = Mapping[str, int]
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import CorruptData, UsageError
 from bench.networks import content, onnx
-from bench.networks.network import Network, inputs_of, label
+from bench.networks.network import Network, checked
+from bench.plan import label_of
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -167,9 +168,9 @@ def _shapes_of(path: Path, program: torch.export.ExportedProgram) -> Iterator[Te
 
 def _of_torch(path: Path, title: str, inputs: Sequence[Tensor], build: Any) -> Network:
     return Network(
-        name=label(str(path)),
+        name=label_of(str(path)),
         title=f"{path.name} ({title})",
-        inputs=inputs_of(inputs),
+        inputs=checked(inputs),
         task="other",
         build=build,
         sources=(path,),
@@ -265,9 +266,9 @@ def _graph(path: Path, title: str, inputs: Sequence[Tensor], sources: tuple[Path
         )
 
     return Network(
-        name=label(str(path)),
+        name=label_of(str(path)),
         title=title,
-        inputs=inputs_of(inputs),
+        inputs=checked(inputs),
         task="other",
         build=build,
         sources=sources,

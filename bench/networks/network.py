@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal
 
+from bench import plan
 from bench.errors import UsageError
 from bench.preprocess import Preprocess
 from bench.records import Task, Tensor
@@ -123,53 +124,27 @@ class Network:
         return replace(self, inputs=(resized,))
 
 
-def inputs_of(shapes: Sequence[Tensor | tuple[int, ...]]) -> tuple[Tensor, ...]:
-    """Inputs named in0, in1, … where they have no names yet. Raises UsageError for shapes that no input has."""
-    made = []
-    for number, given in enumerate(shapes):
-        tensor = given if isinstance(given, Tensor) else Tensor(name=f"in{number}", shape=tuple(given))
-        if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or _values(tensor) > MAX_VALUES:
+def checked(inputs: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """The inputs. Raises UsageError for shapes that no input has."""
+    inputs = tuple(inputs)
+    for tensor in inputs:
+        if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or math.prod(tensor.shape) > MAX_VALUES:
             raise UsageError(
                 f"an input cannot have the shape {'×'.join(map(str, tensor.shape)) or '()'}",
                 f"Give 1 to 4 numbers from 1, {MAX_VALUES:,} values at most, without the batch: e.g. 3x224x224.",
             )
-        made.append(tensor)
-    return tuple(made)
+    return inputs
 
 
 def parse_inputs(text: str) -> tuple[Tensor, ...]:
-    """Inputs as `--input` has them: `3x224x224`, several separated by commas, integers as `int32:128`.
+    """Inputs as `--input` has them: `3x224x224`, several separated by commas, whole numbers as `int32:128`.
 
     Raises UsageError.
     """
-    shapes = []
-    for number, part in enumerate(text.split(",")):
-        dtype, colon, shape = part.strip().rpartition(":")
-        numbers = re.split("[x×]", shape.lower())
-        kinds = get_args(Tensor.model_fields["dtype"].annotation)
-        if (colon and dtype not in kinds) or not all(n.isascii() and n.isdecimal() and len(n) < 10 for n in numbers):
-            raise UsageError(
-                f"--input {text[:80]!r} is not a shape",
-                "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
-            )
-        kind = cast(Literal["float32", "int32"], dtype or "float32")
-        shapes.append(Tensor(name=f"in{number}", shape=tuple(map(int, numbers)), dtype=kind))
-    return inputs_of(shapes)
-
-
-def _values(tensor: Tensor) -> int:
-    count = 1
-    for extent in tensor.shape:
-        count *= extent
-    return count
-
-
-def label(reference: str) -> str:
-    """A name for results of a network that has none: of the file or module, and of its function."""
-    place, colon, function = reference.rpartition(":")
-    if not colon:
-        place, function = reference, ""
-    base = Path(place).stem if place.endswith(".py") or not colon else place.rpartition(".")[2]
-    plain = function in ("", "build", "make", "create", "model", "net", "network")
-    name = base if plain else f"{base}-{function}"
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "network"
+    try:
+        return checked(plan.inputs_of(text))
+    except ValueError:  # pydantic's own errors are such too
+        raise UsageError(
+            f"{text[:80]!r} is not the shape of an input",
+            "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
+        ) from None

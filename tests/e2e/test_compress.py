@@ -86,7 +86,7 @@ def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, st
         (("lenet", "--target", "776"), 4, "lenet5"),
         (("lenet5", "--target", "20B"), 2, "Ask for"),
         (("resnet18", "--target", "12058"), 2, "--one-shot"),
-        (("lenet5",), 2, "--target"),
+        (("lenet5", "--target", "small"), 2, "a ratio (1110x)"),
     ],
 )
 def test_mistakes_are_told_with_a_way_out(

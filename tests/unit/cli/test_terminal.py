@@ -1,9 +1,12 @@
 """What reaches a terminal, a pipe and a log."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from bench.records import Measurement, Sample, Subject, Trial
 from bench.report import Section
 from bench.report.table import Cell, Table
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred[/] [bold]loud \u202e"
 SEEN = "\\x1b]0;owned\\x07\\x1b[31mred[/] [bold]loud \\u202e"
 SHOW = """
@@ -93,6 +97,20 @@ def test_the_verbs_hold_under_a_plain_locale(options: list[str]) -> None:
     assert b"Traceback" not in done.stderr
     assert done.returncode == (4 if "häufig" in options else 0), done.stderr
     assert (done.stdout + done.stderr).isascii()
+
+
+@pytest.mark.parametrize("name", ["synthetic-run", "synthetic-run-2"])
+def test_a_stored_run_is_reported_under_a_plain_locale(name: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(GOLDEN / name, tmp_path / name)
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "bench.cli", "report", str(folder)]
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert done.stdout.isascii()
+    assert b"fr-dense" in done.stdout or b"fr-auto:20x lenet5 is 1.12x slower than baseline" in done.stdout
+    assert (folder / "report.html").is_file()
+    found = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
+    assert found["record"]["schema_version"] == 2
+    assert found["answer"]
 
 
 def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,10 @@ from torch import nn
 from bench import networks
 from bench.compress.frequency import layers, package
 from bench.errors import BenchError, CorruptData, UsageError
+from tests.unit.networks.onnx_file import convolution
 
 SHAPE = (3, 8, 8)
+INPUTS = networks.parse_inputs("3x8x8")
 
 
 def net() -> nn.Module:
@@ -60,8 +62,8 @@ def answers_like(network: networks.Network, original: nn.Module) -> bool:
 
 @pytest.mark.parametrize("script", [False, True])
 def test_torchscript_is_told_by_content_and_computes_the_same(script: bool, tmp_path: Path) -> None:
-    file = torchscript(tmp_path / "net.bin", net(), script=script)
-    network = networks.resolve(str(file), inputs=(SHAPE,))
+    file = torchscript(tmp_path / "net.onnx", net(), script=script)
+    network = networks.resolve(str(file), inputs=INPUTS)
     assert (network.name, network.task, network.trained) == ("net", "classification", True)
     assert network.sources == (file,)
     assert answers_like(network, net())
@@ -90,12 +92,12 @@ def test_a_network_that_was_saved_in_training_mode_is_refused(tmp_path: Path) ->
         exported(tmp_path / "exported.pt2", net().train()),
     ):
         with pytest.raises(UsageError, match=r"in training mode.*\n.*eval\(\)"):
-            networks.resolve(str(file), inputs=(SHAPE,))
+            networks.resolve(str(file), inputs=INPUTS)
 
 
 def test_a_script_that_was_saved_in_training_mode_is_put_into_evaluation(tmp_path: Path) -> None:
     file = torchscript(tmp_path / "net.pt", net().train(), script=True)
-    assert answers_like(networks.resolve(str(file), inputs=(SHAPE,)), net())
+    assert answers_like(networks.resolve(str(file), inputs=INPUTS), net())
 
 
 def test_an_operator_of_another_package_is_named(tmp_path: Path) -> None:
@@ -118,39 +120,10 @@ def test_an_operator_of_another_package_is_named(tmp_path: Path) -> None:
     assert "uses mine::twice, an operator that this torch does not know" in done.stderr
 
 
-def onnx(shape: tuple[int | str, ...] = (1, *SHAPE), *, kind: int = 1, external: str = "") -> bytes:
-    """A convolution in ONNX, opset 13: what onnx.proto says, field by field."""
-
-    def field(number: int, value: int | bytes | str) -> bytes:
-        if isinstance(value, int):
-            return varint(number << 3) + varint(value)
-        data = value.encode() if isinstance(value, str) else value
-        return varint(number << 3 | 2) + varint(len(data)) + data
-
-    def varint(value: int) -> bytes:
-        out = b""
-        while value > 127:
-            out += bytes([value & 127 | 128])
-            value >>= 7
-        return out + bytes([value])
-
-    def info(name: str, extents: tuple[int | str, ...], kind: int) -> bytes:
-        dims = b"".join(field(1, field(1 if isinstance(e, int) else 2, e)) for e in extents)
-        return field(1, name) + field(2, field(1, field(1, kind) + field(2, dims)))
-
-    where = field(13, field(1, "location") + field(2, external)) + field(14, 1) if external else field(9, bytes(432))
-    weight = b"".join(field(1, n) for n in (4, 3, 3, 3)) + field(2, 1) + field(8, "w") + where
-    node = field(1, "x") + field(1, "w") + field(2, "y") + field(4, "Conv")
-    graph = field(1, node) + field(2, "g") + field(5, weight)
-    graph += field(11, info("x", shape, kind)) + field(11, info("w", (4, 3, 3, 3), 1))
-    graph += field(12, info("y", (1, 4, 6, 6), 1))
-    return field(1, 8) + field(2, "bench") + field(7, graph) + field(8, field(2, 13))
-
-
 @pytest.mark.parametrize("batch", [1, "N"])
 def test_onnx_says_its_inputs_and_is_measured_as_it_is(batch: int | str, tmp_path: Path) -> None:
     file = tmp_path / "net.model"
-    file.write_bytes(onnx((batch, *SHAPE)))
+    file.write_bytes(convolution((batch, *SHAPE)))
     network = networks.resolve(str(file))
     assert [(t.name, t.shape, t.dtype) for t in network.inputs] == [("in0", SHAPE, "float32")]
     assert (network.graph, network.title) == (file, "net.model (ONNX, opset 13)")
@@ -162,13 +135,17 @@ def test_onnx_says_its_inputs_and_is_measured_as_it_is(batch: int | str, tmp_pat
 
 def test_onnx_that_cannot_be_fed_is_refused_with_words(tmp_path: Path) -> None:
     for data, error, words in (
-        (onnx((1, 3, "H", "W")), UsageError, "leaves the shape of its input 'x' open"),
-        (onnx((8, *SHAPE)), UsageError, "takes batches of 8 samples"),
-        (onnx(kind=11), UsageError, "neither float32 nor whole numbers"),
-        (onnx(external="weights.data"), UsageError, r"weights in weights\.data, which is not beside it"),
-        (onnx(external="../../etc/passwd"), CorruptData, "outside its own folder"),
-        (onnx(external="/dev/zero"), CorruptData, "outside its own folder"),
-        (onnx()[:-30], CorruptData, "not a whole ONNX file"),
+        (convolution((1, 3, "H", "W")), UsageError, "leaves the shape of its input 'x' open"),
+        (convolution((8, *SHAPE)), UsageError, "takes batches of 8 samples"),
+        (convolution(kind=11), UsageError, "neither float32 nor whole numbers"),
+        (
+            convolution(external="weights.data"),
+            UsageError,
+            r"weights in weights\.data, which is not beside it",
+        ),
+        (convolution(external="../../etc/passwd"), CorruptData, "outside its own folder"),
+        (convolution(external="/dev/zero"), CorruptData, "outside its own folder"),
+        (convolution()[:-30], CorruptData, "not a whole ONNX file"),
     ):
         (tmp_path / "net.onnx").write_bytes(data)
         with pytest.raises(error, match=words):
@@ -176,7 +153,7 @@ def test_onnx_that_cannot_be_fed_is_refused_with_words(tmp_path: Path) -> None:
 
 
 def test_weights_of_onnx_in_another_file_belong_to_the_sources(tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_bytes(onnx(external="weights.data"))
+    (tmp_path / "net.onnx").write_bytes(convolution(external="weights.data"))
     (tmp_path / "weights.data").write_bytes(bytes(432))
     assert networks.resolve(str(tmp_path / "net.onnx")).sources == (tmp_path / "net.onnx", tmp_path / "weights.data")
 
@@ -202,7 +179,7 @@ def test_a_ready_ncnn_pair_is_measured_as_it_is(tmp_path: Path) -> None:
     file.write_text(PARAM.format(extents=""))
     with pytest.raises(UsageError, match="does not say the shape"):
         networks.resolve(str(file))
-    assert networks.resolve(str(file), inputs=(SHAPE,)).inputs[0].name == "data"
+    assert networks.resolve(str(file), inputs=INPUTS).inputs[0].name == "data"
     file.write_text(PARAM.format(extents=" 0=x"))
     with pytest.raises(CorruptData, match="not a whole ncnn graph"):
         networks.resolve(str(file))
@@ -228,7 +205,8 @@ def test_a_package_of_the_users_network_wants_that_network_too(tmp_path: Path) -
     with pytest.raises(UsageError, match=r"a package of 'mine'.*\n.*net\.py:build --weights"):
         networks.resolve(str(tmp_path / "mine.frq"))
     (tmp_path / "net.py").write_text("from torch import nn\nbuild = lambda: nn.Linear(2, 2)")
-    made = networks.resolve(f"{tmp_path}/net.py:build", weights=tmp_path / "mine.frq", inputs=((2,),))
+    inputs = networks.parse_inputs("2")
+    made = networks.resolve(f"{tmp_path}/net.py:build", weights=tmp_path / "mine.frq", inputs=inputs)
     assert made.package == tmp_path / "mine.frq"
 
 
@@ -269,7 +247,7 @@ def test_a_damaged_file_never_ends_in_anything_but_words(
         if kind in ("torchscript", "exported"):
             (torchscript if kind == "torchscript" else exported)(sound, net())
         else:
-            sound.write_bytes(onnx() if kind == "onnx" else PARAM.format(extents=" 0=8 1=8 2=3").encode())
+            sound.write_bytes(convolution() if kind == "onnx" else PARAM.format(extents=" 0=8 1=8 2=3").encode())
     data = bytearray(sound.read_bytes())
     data = data if whole else data[: int(cut * len(data))]
     if data:
@@ -277,7 +255,7 @@ def test_a_damaged_file_never_ends_in_anything_but_words(
     (folder / "damaged.param").write_bytes(data)
     (folder / "damaged.bin").touch()
     with contextlib.suppress(BenchError):
-        networks.resolve(str(folder / "damaged.param"), inputs=(SHAPE,))
+        networks.resolve(str(folder / "damaged.param"), inputs=INPUTS)
 
 
 @given(text=st.text(max_size=30))

@@ -85,7 +85,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
             del sys.modules[name]
 
 
-IMAGE = ((3, 16, 16),)
+IMAGE = networks.parse_inputs("3x16x16")
 
 
 def test_a_function_in_a_file_is_a_network_like_any_other(home: Path) -> None:
@@ -153,7 +153,7 @@ def test_several_inputs_and_outputs_of_any_rank(home: Path) -> None:
     network = networks.resolve(f"{home}/net.py:Several", inputs=words)
     assert [(t.name, t.shape, t.dtype) for t in network.inputs] == [("in0", (7,), "int32"), ("in1", (6,), "float32")]
     assert network.task == "other"
-    assert networks.resolve(f"{home}/net.py:sequences", inputs=((4, 16),)).task == "classification"
+    assert networks.resolve(f"{home}/net.py:sequences", inputs=networks.parse_inputs("4x16")).task == "classification"
 
 
 def test_a_state_dict_makes_it_trained_and_is_reported(home: Path) -> None:
@@ -214,7 +214,7 @@ def test_an_input_that_is_not_known_or_does_not_fit_is_said(home: Path) -> None:
     with pytest.raises(UsageError, match=r"does not say the shape of its input\nGive .* --input"):
         networks.resolve(f"{home}/net.py:build")
     with pytest.raises(UsageError, match="fails on an input of 1×16×16: RuntimeError"):
-        networks.resolve(f"{home}/net.py:build", inputs=((1, 16, 16),))
+        networks.resolve(f"{home}/net.py:build", inputs=networks.parse_inputs("1x16x16"))
 
 
 def test_weights_that_are_not_finite_are_refused(home: Path) -> None:

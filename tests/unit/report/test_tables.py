@@ -11,7 +11,6 @@ import pytest
 from report_kit import PHONE, Stored
 
 from bench import report
-from bench.errors import ToolMissing
 from bench.findings import Comparison, Interval
 from bench.records import Subject
 from bench.registry import Registry
@@ -123,13 +122,16 @@ def test_an_installed_package_adds_a_section(judged: Stored, monkeypatch: pytest
     assert f"{len(judged.measurements)} trials." in judged.page(tmp_path)
 
 
-def test_a_section_that_cannot_be_loaded_says_so_and_no_more(judged: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def names(self) -> tuple[str, ...]:
-            return ("broken",)
+def a_broken_section(context: Context) -> Section:
+    return Section(str(1 // 0))
 
-        def __getitem__(self, name: str) -> object:
-            raise ToolMissing(f"the report section {name!r} cannot be loaded")
 
-    monkeypatch.setattr(report, "SECTIONS", Broken())
-    assert judged.sections()["broken"].notices == ("the report section 'broken' cannot be loaded",)
+def test_a_section_of_another_package_that_breaks_costs_itself_alone(
+    judged: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"broken": f"{__name__}:a_broken_section", "third-party": f"{__name__}:a_section"}
+    monkeypatch.setattr(report, "SECTIONS", Registry("report section", "none", places))
+    shown = judged.sections()
+    (notice,) = shown["broken"].notices
+    assert notice.startswith("This section is missing: ZeroDivisionError")
+    assert shown["third-party"].sentences

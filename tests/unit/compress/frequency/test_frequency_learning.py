@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from bench.cache import Cache
-from bench.compress import result
 from bench.compress.frequency import layers, package, restore
 from bench.compress.frequency.method import METHOD
 from bench.compress.method import Request
@@ -198,14 +197,3 @@ def test_a_training_that_diverged_gives_no_package(request_: Request, tmp_path: 
 def test_data_for_another_network_is_refused(cache: Cache, mnist: Path) -> None:
     with pytest.raises(UsageError, match=r"mnist0 is for classification, and unet does segmentation"):
         compressed(Request("759"), cache, "unet", mnist)
-
-
-def test_a_package_is_written_whole_or_not_at_all(cache: Cache, mnist: Path, tmp_path: Path) -> None:
-    made, _ = compressed(BRIEF, cache, data=mnist)
-    result.write(made, tmp_path / "network.frq")
-    assert (tmp_path / "network.frq").read_bytes() == made.package
-    with pytest.raises(UsageError, match="cannot be written: No such file"):
-        result.write(made, tmp_path / "missing" / "network.frq")
-    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
-        result.write(made, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["network.frq"]
