@@ -10,6 +10,7 @@ from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.measure import order
+from bench.networks import content
 from bench.networks.count import counts
 from bench.networks.network import Network
 from bench.plan import Case, Plan, Variant
@@ -89,6 +90,13 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
                 "target": variant.target or target,
             }
         )  # fmt: skip
+    if full.method is None and (full.target or full.weights):
+        raise UsageError(
+            f"variant {full.label} of {case.label} has a target or weights, and no method that they belong to",
+            "Name a method; weights of the network itself are the case's.",
+        )
+    if full.weights is not None:
+        content.kind(full.weights)
     runtime = runtimes.runtime(full.runtime or plan.runtime)
     if "phone" not in runtime.places:
         raise UsageError(
