@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -67,9 +67,10 @@ def run(
     with _reserved(cache, phones), contextlib.ExitStack() as leaving:
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
-        pushed = _deployed(ready, watcher)
+        notes: list[str] = []
+        pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
-        record = _record(ready, started, pushed, preparation_s)
+        record = _record(ready, started, pushed, preparation_s, notes)
         folder.write_record(record)
         try:
             _measure(ready, folder, watcher)
@@ -107,16 +108,18 @@ def _prepared(
     return Ready(asked, tuple(stations), prepared)
 
 
-def _deployed(ready: Ready, watcher: Watcher) -> dict[str, int]:
+def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:
     """Bytes pushed to each phone."""
     watcher.stage("deploy")
     return {
-        s.device.serial: station.bring(s, [f for one in ready.prepared.values() for f in one.files(s.programs)])
+        s.device.serial: station.bring(s, [f for one in ready.prepared.values() for f in one.files(s.programs)], say)
         for s in ready.stations
     }
 
 
-def _record(ready: Ready, started: datetime, pushed: Mapping[str, int], preparation_s: float) -> RunRecord:
+def _record(
+    ready: Ready, started: datetime, pushed: Mapping[str, int], preparation_s: float, notes: Sequence[str]
+) -> RunRecord:
     plan = ready.asked.plan
     return RunRecord(
         id=f"{started:%Y%m%dT%H%M%S}-{plan.name}",
@@ -137,7 +140,7 @@ def _record(ready: Ready, started: datetime, pushed: Mapping[str, int], preparat
         artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
         transferred_bytes={s.device.serial: pushed[s.device.serial] for s in ready.stations if s.is_phone},
         preparation_s=preparation_s,
-        notes=tuple(dict.fromkeys(note for one in ready.prepared.values() for note in one.notes)),
+        notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
     )
 
 

@@ -80,9 +80,11 @@ def measure(
                 conditions=station.state(),
             )
         )  # fmt: skip
-    doubts = list(gates.doubts(station.conditions)) if trial.pass_ == "latency" else []
-    allowed = str(reading.environment.get("cpus_allowed", ""))
-    doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
+    doubts: tuple[str, ...] = ()
+    if trial.pass_ == "latency":
+        allowed = str(reading.environment.get("cpus_allowed", ""))
+        doubts = gates.doubts(station.conditions)
+        doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
     return Outcome(
         Measurement(
             **common,

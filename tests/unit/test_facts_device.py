@@ -60,6 +60,14 @@ def test_properties_keep_values_over_several_lines() -> None:
     assert props["ro.build.version.sdk"] == "34"
 
 
+@pytest.mark.parametrize("piece", ["\n", " ", "[a]: [\n", "level:\n", "\r\n", "processor: 1\n", "Temperature{mValue=1"])
+def test_much_of_anything_is_read_in_a_moment(piece: str) -> None:
+    said = piece * (200_000 // len(piece))
+    sections = dict.fromkeys(SECTIONS, said)
+    facts.phone("x", sections)
+    facts.conditions(sections)
+
+
 @pytest.mark.parametrize(
     "prop",
     [
@@ -133,6 +141,7 @@ def test_the_maker_is_named_once(maker: str, model: str, name: str) -> None:
         ({"ro_soc_model": "SM8550", "ro_board_platform": "kalama"}, "SM8550"),
         ({"ro_chipname": "MSM8998", "ro_board_platform": "msm8998"}, "MSM8998"),
         ({"ro_soc_model": "unknown", "ro_board_platform": "zuma"}, "zuma"),
+        ({"ro_board_platform": "mt6750", "ro_mediatek_platform": "MT6755"}, "mt6750"),
         ({}, "Qualcomm Technologies, Inc MSM8937"),
     ],
 )

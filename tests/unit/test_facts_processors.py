@@ -71,9 +71,16 @@ def test_a_kernel_that_names_one_core_for_two_kinds_is_put_right_by_the_chipset(
     assert names(text, clocks, soc) == ["Cortex-A53", "Cortex-A53", "Cortex-A57"]
     assert names(text, "", soc) == ["Cortex-A53 or Cortex-A57"] * 3
     assert names(block(0), described(1_500_000) + "cpu 4|0|||\n", "SAMSUNG Exynos7420") == ["Cortex-A53", "unknown"]
+    assert names(block(0) + block(4), "cpu 0|1|1391000||\ncpu 4|1|1950000||\n", "MT6797T") == ["Cortex-A53"] * 2
     assert names(block(0), described(1_391_000, 1_950_000, 2_288_000), "MT6797T") == [
         "Cortex-A53", "Cortex-A53", "Cortex-A72",
     ]  # fmt: skip
+
+
+def test_parts_of_both_clusters_at_once_are_told_apart_by_clock() -> None:
+    text = "".join(f"processor: {i}\n\n" for i in range(4)) + ID.format("0x41", "0x0 & 0x3", "0xc07 & 0xc0f")
+    assert names(text) == ["Cortex-A7 or Cortex-A15"] * 4
+    assert names(text, described(1305, 1305, 1709, 1709)) == ["Cortex-A7", "Cortex-A7", "Cortex-A15", "Cortex-A15"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from bench.export.equivalents import arithmetic, comparisons, shapes, windows
+from bench.export.equivalents import arithmetic, axes, comparisons, shapes, windows
 from bench.export.equivalents.table import TABLE
 
 __all__ = ["Equivalents", "arithmetic", "comparisons", "shapes", "transparent", "windows"]
@@ -25,16 +25,21 @@ class Equivalents(TorchFunctionMode):
     """While it is active, functions of the table are computed by their equivalents."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func in _SIZES:  # plain numbers: the size is fixed, and what follows from it is constant
-            sizes = func(*args, **(kwargs or {}))
+            sizes = func(*args, **kwargs)
             return torch.Size(map(int, sizes)) if isinstance(sizes, tuple) else int(sizes)
-        equivalent = TABLE.get(func)
-        if equivalent is not None:
-            with self:  # for what the equivalent calls itself
-                result = equivalent(*args, **(kwargs or {}))
+        if func in axes.RESHAPES or axes.is_many(*args):
+            result = axes.OF_MANY.get(func, _unknown)(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        return func(*args, **(kwargs or {}))
+        with self:  # for what the equivalent calls itself
+            result = TABLE.get(func, _unknown)(*args, **kwargs)
+        return func(*args, **kwargs) if result is NotImplemented else result
+
+
+def _unknown(*args: Any, **kwargs: Any) -> Any:
+    return NotImplemented
 
 
 @contextmanager
