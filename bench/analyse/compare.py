@@ -95,7 +95,7 @@ def _ratio(kind: Kind, left: Summary, right: Summary) -> Comparison:
         return between(value, interval, "no-interval", "too few launches for an interval")
     if interval.excludes(1):
         return between(value, interval, "differs", "the interval excludes 1")
-    return between(value, interval, "not-shown", "no difference shown: the interval holds 1")
+    return between(value, interval, "not-shown", "no difference shown: the interval includes 1")
 
 
 def _medians(summary: Summary) -> Mapping[int, float]:

@@ -179,14 +179,14 @@ def _check(outputs: object, labels: Tensor) -> None:
         suits = (outputs.shape[0], *outputs.shape[2:]) == labels.shape
         if suits and not 0 <= int(labels.min()) <= int(labels.max()) < outputs.shape[1]:
             raise UsageError(
-                f"the data has the class {int(labels.max())}, and the network tells {outputs.shape[1]} classes apart",
-                "Count classes from 0, and give the network as many outputs as there are.",
+                f"the data has class {int(labels.max())}, but the network has {outputs.shape[1]} classes",
+                "Count classes from 0, and use a network with an output for each.",
             )
     if not suits:
         ours, theirs = ("×".join(map(str, shape[1:])) or "one number" for shape in (outputs.shape, labels.shape))
         raise UsageError(
             f"the network's output of {ours} cannot learn answers of {theirs}",
-            "Name data for what this network does.",
+            "Use data for this network's task.",
         )
 
 

@@ -104,7 +104,7 @@ def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
         if path is None:
             return None  # its own samples are to be looked at, not to learn from
         raise UsageError(
-            f"{path} is for {found.task}, and {network.name} does {network.task}", "Name data for this network."
+            f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
     return ToLearn(found.train, found.test, found.source, data_key(network, asked))
 

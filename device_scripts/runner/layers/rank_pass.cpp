@@ -186,7 +186,7 @@ int RankPass::load_param(const ncnn::ParamDict& parameters) {
                       total_ <= kMost && first_ <= total_ - channels_ && vectors_ >= 0 && vectors_ <= 2 &&
                       (rank_ > 0 || reduced_ > 0) && (loaded_ ? reduced_ <= kMost : reduced_ <= total_) &&
                       static_cast<int64_t>(channels_) * reduced_ <= INT32_MAX && static_cast<int64_t>(channels_) * rank_ <= INT32_MAX &&
-                      // Only y = E z has moments that are had for nothing; and a norm of what was shifted first is another thing.
+                      // Only y = E z has moments that are free; and a norm of what was shifted first is different.
                       !(normalised_ && (rank_ == 0 || vectors_ > 0)) && !(rank_ == 0 && (pooled_ || vectors_ > 0)) && !(added_ && reduced_ == 0);
     return sane ? 0 : kBadLayer;
 }
