@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bench.errors import CorruptData, PlanError, UnknownName, UsageError
 from bench.preprocess import Preprocess
-from bench.records import Precision, Tensor, RunRecord
+from bench.records import Precision, RunRecord, Tensor
 
 _T = TypeVar("_T", bound=BaseModel)
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
@@ -127,7 +127,7 @@ class Case(_Strict):
     threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
     precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
     input: tuple[Tensor, ...] | None = None
-    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several with commas or in a list."""
+    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several in a list."""
     input_size: tuple[Dimension, Dimension] | None = None
     """Height and width in pixels, for networks that take any."""
     weights: Path | None = None

@@ -48,7 +48,7 @@ def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subje
 
 @dataclass(frozen=True)
 class _Relations:
-    """What of a run stands for what: the ordinary variants, the desktop, the reference runtime."""
+    """The roles in a run: the ordinary variants, the desktop, the reference runtime."""
 
     ordinary: frozenset[tuple[str, str]]
     desktop: str

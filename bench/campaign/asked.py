@@ -10,6 +10,7 @@ from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.measure import order
+from bench.networks import content
 from bench.networks.count import counts
 from bench.networks.network import Network
 from bench.plan import Case, Plan, Variant
@@ -131,8 +132,8 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
 
 
 def can_run(network: Network, runtime: str) -> bool:
-    """Whether a runtime can execute the network at all: one that is a ready graph is its own runtime's only."""
-    return network.graph is None or not runtimes.runtime(runtime).reference
+    """Whether a runtime can execute the network at all: a ready graph only where it is taken as it is."""
+    return network.graph is None or content.kind(network.graph) in runtimes.runtime(runtime).graphs
 
 
 def outline(asked: Asked, cache: Cache) -> Outline:

@@ -28,7 +28,7 @@ _SMALL_MACS = 20_000_000
 twin do."""
 
 Stage = Callable[[str], Progress]
-"""Is called with the name of what begins, and returns what to call with its progress."""
+"""Called with the name of a stage; returns what to call with its progress."""
 
 Make = Callable[["Checkpoint", Progress, Path], None]
 """Writes a file at the end of a training."""

@@ -19,11 +19,11 @@ from bench.errors import UsageError
 from bench.records import Progress, Task
 
 _AT_ONCE = 2**20
-"""Places of inputs that are answered together, so that a UNet's channels of large ones fit in memory."""
+"""Pixels of inputs that are evaluated together, so that a UNet's channels of large ones fit in memory."""
 
 
 Answers = NDArray[np.int64] | NDArray[np.float32]
-"""What is right for N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
+"""The right answers to N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
 should be, in their shape, as float32."""
 
 
@@ -218,7 +218,7 @@ def _half(network: nn.Module) -> Iterator[None]:
 
 @dataclass
 class _Report:
-    """What is said of a training while it runs."""
+    """The progress message of a training."""
 
     epochs: int
     truncation: Truncation | None

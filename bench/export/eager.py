@@ -81,13 +81,18 @@ def leaves(returned: object, place: str = "") -> Iterator[tuple[str, torch.Tenso
             )
 
 
+def evaluating(network: nn.Module) -> nn.Module:
+    """The network, which does not train any more; a program of torch.export has no `eval` and never does."""
+    return network.eval() if any(part.training for part in network.modules()) else network
+
+
 def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     """What `network`, put into eval mode, answers to each sample of its inputs, (N, *shape) each.
 
     Raises ExportRefused for a forward that fails, that reads values or is random, and for outputs that are not tensors,
     are not finite, or have another shape for another sample.
     """
-    network.eval()
+    evaluating(network)
     watched = _Watch()
     runs = [_run(network, arguments(samples, number), watched) for number in range(len(samples[0]))]
     again = _run(network, arguments(samples, 0), watched)

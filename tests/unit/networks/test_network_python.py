@@ -233,10 +233,12 @@ def test_two_folders_with_modules_of_one_name_are_not_mixed_up(home: Path) -> No
     networks.resolve(f"{home}/net.py:build", inputs=IMAGE)
     other = home / "other"
     other.mkdir()
-    (other / "net.py").write_text(NET)
+    (other / "net.py").write_text("from torch import nn\nbuild = lambda: nn.Conv2d(3, 7, 1)")
+    assert networks.resolve(f"{other}/net.py:build", inputs=IMAGE).build().out_channels == 7
+    (other / "more.py").write_text(NET)
     (other / "layers.py").write_text(LAYERS.replace("3)", "5)"))
     with pytest.raises(UsageError, match="two modules with one name"):
-        networks.resolve(f"{other}/net.py:build", inputs=IMAGE)
+        networks.resolve(f"{other}/more.py:build", inputs=IMAGE)
 
 
 DESCRIBED = """

@@ -11,7 +11,7 @@ import pytest
 
 from bench.cache import Cache
 from bench.errors import BuildFailed
-from bench.runtimes import ncnn_source
+from bench.runtimes.ncnn import source
 
 
 @pytest.fixture(autouse=True)
@@ -44,33 +44,33 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_pypi_unless_the_user_says_otherwise() -> None:
-    assert ncnn_source.index_urls() == ("https://pypi.org/simple/",)
+    assert source.index_urls() == ("https://pypi.org/simple/",)
 
 
 def test_the_users_indexes_in_pips_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://one/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://two/simple http://one/simple")
-    assert ncnn_source.index_urls() == ("http://one/simple", "http://two/simple")
+    assert source.index_urls() == ("http://one/simple", "http://two/simple")
 
 
 def test_the_users_pip_configuration_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("[global]\nindex-url = http://mirror/simple\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
-    assert ncnn_source.index_urls() == ("http://mirror/simple",)
+    assert source.index_urls() == ("http://mirror/simple",)
 
 
 def test_a_file_with_another_check_sum_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, served: tuple[str, Path]
 ) -> None:
     address, root = served
-    name = f"ncnn-{ncnn_source.VERSION}.tar.gz"
+    name = f"ncnn-{source.VERSION}.tar.gz"
     (root / "ncnn").mkdir()
     (root / "ncnn" / "index.html").write_text(f'<!DOCTYPE html><html><body><a href="{name}">{name}</a></body></html>')
     (root / "ncnn" / name).write_bytes(b"not what was published")
     monkeypatch.setenv("PIP_INDEX_URL", address)
     with pytest.raises(BuildFailed, match=r"127\.0\.0\.1: its file has SHA-256 .*, not ad8cdd63"):
-        ncnn_source.fetch(Cache(tmp_path / "cache"))
+        source.fetch(Cache(tmp_path / "cache"))
     assert not [path for path in (tmp_path / "cache" / "ncnn-source").iterdir() if path.is_dir()]
 
 
@@ -84,12 +84,12 @@ def test_an_index_without_the_source(
         (root / "ncnn" / "index.html").write_text(page)
     monkeypatch.setenv("PIP_INDEX_URL", address)
     with pytest.raises(BuildFailed, match="no package index gave the source of ncnn") as refused:
-        ncnn_source.fetch(Cache(tmp_path / "cache"))
+        source.fetch(Cache(tmp_path / "cache"))
     assert "PIP_INDEX_URL" in refused.value.fix
 
 
 def test_no_password_in_the_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, served: tuple[str, Path]) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", served[0].replace("//", "//me:hunter2@"))
     with pytest.raises(BuildFailed) as refused:
-        ncnn_source.fetch(Cache(tmp_path / "cache"))
+        source.fetch(Cache(tmp_path / "cache"))
     assert "hunter2" not in str(refused.value)
