@@ -80,7 +80,8 @@ class Job:
     @property
     def trained(self) -> bool:
         """Whether its answers mean something."""
-        return self.network.trained or self.network.learns or self.given is not None
+        learns = self.method is not None and not self.request.one_shot and self.case.data is not None
+        return self.network.trained or self.network.learns or self.given is not None or learns
 
     @cached_property
     def weights_key(self) -> str:
