@@ -6,12 +6,14 @@ import re
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import CorruptData, PlanError, UnknownName, UsageError
+from bench.files import read_bounded
 from bench.preprocess import Preprocess
 from bench.records import Precision, RunRecord, Tensor
 
@@ -21,6 +23,11 @@ Threads = Annotated[int, Field(ge=1, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=2**26)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+MAX_BYTES = 1_000_000
+"""Of a plan's file."""
+MAX_DEPTH = 32
+"""Of tables and arrays in each other."""
 
 
 class _Strict(BaseModel):
@@ -49,6 +56,18 @@ class Protocol(_Strict):
     seed: int = 0
     """Of the random order of trials."""
 
+    @model_validator(mode="after")
+    def _possible(self) -> Protocol:
+        if self.min_iterations > self.max_iterations:
+            raise ValueError(
+                f"min_iterations is {self.min_iterations}, more than max_iterations, {self.max_iterations}"
+            )
+        if (least := self.warmup_seconds + self.min_seconds) >= self.deadline_seconds:
+            raise ValueError(
+                f"a launch of {least:g} seconds cannot end within deadline_seconds, {self.deadline_seconds:g}"
+            )
+        return self
+
 
 class Effort(_Strict):
     """How hard a method may try. `epochs` of training from the start (the method's own when None); `one_shot` takes the
@@ -56,9 +75,9 @@ class Effort(_Strict):
     layers. None leaves the choice to the method: training where it has data and a recipe, else one shot."""
 
     seed: int = Field(1, ge=0, lt=2**31)
-    epochs: int | None = Field(None, ge=1)
+    epochs: Epochs | None = Field(None, ge=1)
     one_shot: bool | None = None
-    fine_tune: int = Field(0, ge=0)
+    fine_tune: Epochs = 0
     budget: str = "uniform"
 
 
@@ -85,7 +104,9 @@ class Variant(_Strict):
     @classmethod
     def _of_text(cls, value: Any) -> Any:
         if isinstance(value, str):
-            name, _, target = value.partition(":")
+            name, colon, target = value.partition(":")
+            if colon and not target:
+                raise ValueError(f"{value[:60]!r} has no target after its colon; write e.g. fr-auto:20x")
             return {"name": name, "target": target or None}
         return value
 
@@ -133,7 +154,7 @@ class Case(_Strict):
     weights: Path | None = None
     """Trained weights of the network: a state dict, or a `.frq` package, which FR variants take as it is."""
     data: Data | None = None
-    cores: str = "any"
+    cores: str = Field("any", pattern=r"^(any|all|big|little|0x[0-9a-fA-F]{1,32})$")
     """Which cores a launch may use: any, all, big, little, or a hexadecimal mask (0xf0)."""
     protocol: Protocol | None = None
     """Instead of the plan's, for this network."""
@@ -161,7 +182,7 @@ class Case(_Strict):
             object.__setattr__(self, "label", label_of(self.model))
         for name in ("threads", "precision"):
             _no_doubles(name, [str(value) for value in getattr(self, name)])
-        _no_doubles("variants", [variant.label for variant in self.variants or ()])
+        _no_doubles("variants", [variant.label for variant in self.variants or ()], "; give one of them a label")
         return self
 
 
@@ -184,9 +205,12 @@ class Plan(_Strict):
         """Plans of schema 1: `native` was ncnn's name, and `coefficients` the target of every FR variant."""
         if not isinstance(value, dict) or value.get("schema_version", 2) != 1:
             return value
-        cases = [_case_of_schema_1(case) if isinstance(case, dict) else case for case in value.get("cases", ())]
-        desktop = ["ncnn" if name == "native" else name for name in value.get("desktop", ("torch", "native"))]
-        return value | {"schema_version": 2, "cases": cases, "desktop": desktop}
+        made = value | {"schema_version": 2}
+        if isinstance(cases := value.get("cases"), list | tuple):
+            made["cases"] = [_case_of_schema_1(case) if isinstance(case, dict) else case for case in cases]
+        if isinstance(desktop := value.get("desktop"), list | tuple):
+            made["desktop"] = ["ncnn" if name == "native" else name for name in desktop]
+        return made
 
     @field_validator("cases")
     @classmethod
@@ -202,8 +226,8 @@ class Plan(_Strict):
 
 def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in case.items() if key != "coefficients"}
-    if coefficients := case.get("coefficients"):
-        names = case.get("variants", ("baseline", "fr-dense", "fr-factored"))
+    names = case.get("variants", ("baseline", "fr-dense", "fr-factored"))
+    if (coefficients := case.get("coefficients")) and isinstance(names, list | tuple):
         kept["variants"] = [
             name if name == "baseline" else {"name": name, "target": str(coefficients), "label": name} for name in names
         ]
@@ -242,19 +266,18 @@ def inputs_of(text: str) -> tuple[Tensor, ...]:
 def shape_of(text: str) -> tuple[int, ...]:
     """`3x224x224` as numbers. Raises ValueError."""
     parts = text.lower().replace("×", "x").split("x")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise ValueError(f"{text!r} is not a shape; write e.g. 3x224x224")
+    if not all(part.strip().isdecimal() and len(part) <= 12 for part in parts):
+        raise ValueError(f"{text[:60]!r} is not a shape; write e.g. 3x224x224")
     return tuple(int(part) for part in parts)
 
 
 def load(path: Path) -> Plan:
     """The plan in a TOML file. Raises PlanError with the line and the key that is not understood."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(
-            f"cannot read the plan {path}: {error}", "`bench plan --suite demo` prints one to start from."
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise PlanError(f"cannot read the plan {path}: {why}", "See docs/plans.md for the form of a plan.") from error
     return parse(text, str(path))
 
 
@@ -273,15 +296,32 @@ def parse(text: str, source: str) -> Plan:
     """The plan in TOML text; `source` names it in errors."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{source}: not TOML: {error}", "See docs/plans.md for the form of a plan.") from error
+        _check_plain(values)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise PlanError(f"{source}: not TOML: {why}", "See docs/plans.md for the form of a plan.") from error
     try:
         return Plan.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        inner = [problem for problem in found if problem["type"] != "too_short"] or found
-        problems = [_problem(problem, text, source) for problem in inner]
+        # A tuple whose members are wrong is said to be too short as well.
+        problems = [
+            _problem(one, text, source) for one in found if not any(_within(o["loc"], one["loc"]) for o in found)
+        ]
         raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
+
+
+def _check_plain(values: dict[str, Any]) -> None:
+    """Raise ValueError for what TOML does not promise, and a record of the run could not hold."""
+    level: list[Any] = [values]
+    for _ in range(MAX_DEPTH):
+        tables = [one.values() for one in level if isinstance(one, dict)]
+        level = list(chain(*tables, *(one for one in level if isinstance(one, list))))
+        if any(isinstance(one, int) and not -(2**63) <= one < 2**63 for one in level):
+            raise ValueError("a number does not fit in 64 bits")
+        if not level:
+            return
+    raise ValueError(f"tables and arrays are nested more than {MAX_DEPTH} deep")
 
 
 class Changes(NamedTuple):
@@ -313,8 +353,12 @@ def changed(plan: Plan, changes: Changes) -> Plan:
     """
     cases = list(plan.cases)
     if changes.models:
-        known = {case.model: case for case in cases}
-        cases = [known.get(model) or _validated(Case, {"model": model}) for model in changes.models]
+        cases = [
+            case
+            for name in changes.models
+            for case in [case for case in plan.cases if name in (case.label, case.model)]
+            or [_validated(Case, {"model": name})]
+        ]
     given = [name for name in _ONE_NETWORK if getattr(changes, name)]
     if given and len(cases) > 1:
         flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
@@ -353,7 +397,7 @@ def _validated(kind: type[_T], values: dict[str, Any]) -> _T:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"]) or kind.__name__.lower()
-        raise UsageError(f"{key}: {problem['msg']}", "See docs/plans.md for every key.") from None
+        raise UsageError(f"{key}: {_message(problem)}", "See docs/plans.md for every key.") from None
 
 
 def suites() -> tuple[str, ...]:
@@ -374,11 +418,20 @@ def suite_text(name: str) -> str:
     return (resources.files("bench") / "suites" / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
 def _problem(problem: Any, text: str, source: str) -> str:
     """`file:line: key: what is wrong`."""
     key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in problem["loc"])
-    message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {message}"
+    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {_message(problem)}"
+
+
+def _message(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "unknown key"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _line_of(location: tuple[int | str, ...], text: str) -> int:

@@ -90,6 +90,13 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
                 "target": variant.target or target,
             }
         )  # fmt: skip
+    if full.method is None and (full.target or full.weights):
+        raise UsageError(
+            f"variant {full.label} of {case.label} has a target or weights, and no method that they belong to",
+            "Name a method; weights of the network itself are the case's.",
+        )
+    if full.weights is not None:
+        content.kind(full.weights)
     runtime = runtimes.runtime(full.runtime or plan.runtime)
     if "phone" not in runtime.places:
         raise UsageError(

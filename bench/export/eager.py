@@ -82,8 +82,13 @@ def leaves(returned: object, place: str = "") -> Iterator[tuple[str, torch.Tenso
 
 
 def evaluating(network: nn.Module) -> nn.Module:
-    """The network, which does not train any more; a program of torch.export has no `eval` and never does."""
-    return network.eval() if any(part.training for part in network.modules()) else network
+    """The network, which does not train any more; a program of torch.export, which never does, has no `eval`."""
+    try:
+        return network.eval()
+    except NotImplementedError:
+        for part in network.modules():
+            part.training = False
+        return network
 
 
 def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:

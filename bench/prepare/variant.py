@@ -259,7 +259,7 @@ def _record(
         macs=counted.macs if counted else None,
         coefficients=kept,
         trained=job.trained,
-        notes=() if job.trained else (UNTRAINED,),
+        notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
     )
 
 

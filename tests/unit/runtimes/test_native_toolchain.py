@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -180,3 +183,31 @@ def test_this_python_is_no_static_file() -> None:
     else:
         with pytest.raises(CorruptData):
             read_elf(Path(sys.executable).resolve())
+
+
+def required(names: Iterable[str]) -> set[str]:
+    """Those packages and all that they need, in the normal form of their names."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in found:
+            continue
+        found.add(name)
+        for requirement in metadata.requires(name) or ():
+            if "extra ==" not in requirement:
+                waiting += re.findall(r"^[\w.-]+", requirement)
+    return found
+
+
+def test_make_installs_what_a_build_imports_before_it_starts_one() -> None:
+    makefile = (source_folder().parent / "Makefile").read_text(encoding="utf-8")
+    listed = re.findall(r"(?m)^BUILD_NEEDS := (.*)$", makefile)[0].split()
+    code = (
+        "import sys; before = set(sys.modules); import bench.runtimes.ncnn.build, bench.cache, pypi_simple;"
+        "print(*{name.split('.')[0] for name in sys.modules.keys() - before})"
+    )
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    owners = metadata.packages_distributions()
+    needed = {owner.lower().replace("_", "-") for module in imported for owner in owners.get(module, ())}
+    assert needed - {"fr-bench"} <= required(listed)

@@ -202,5 +202,5 @@ def test_a_run_without_samples_finds_nothing() -> None:
 
 
 def test_every_caveat_is_explained_where_it_links_to() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "measurement.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "measurement.md").read_text()
     assert set(re.findall(r"^### (\S+)$", page, re.MULTILINE)) == set(get_args(CaveatKind)) == set(ADVICE)

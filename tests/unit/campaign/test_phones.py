@@ -1,7 +1,8 @@
 """How a connected device is listed."""
 
 import pytest
-from bench.phones import Row
+
+from bench.campaign.phones import Row
 
 
 @pytest.mark.parametrize(
