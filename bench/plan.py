@@ -148,7 +148,7 @@ class Case(_Strict):
     threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
     precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
     input: tuple[Tensor, ...] | None = None
-    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several by commas or in a list."""
+    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several in a list."""
     input_size: tuple[Dimension, Dimension] | None = None
     """Height and width in pixels, for networks that take any."""
     weights: Path | None = None

@@ -2,7 +2,7 @@
 
 All of them learn side by side, a process each, from the same pictures and for the same time: dense UNets of few
 channels, the ordinary UNet under Frequency Regularization, and FR UNets that are good at every width. Writes a `.frq`
-or a `.pt` of each into FOLDER and prints their Dice over test pictures.
+or a `.safetensors` of each into FOLDER and prints their Dice over test pictures.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -31,15 +32,16 @@ from bench.compress.frequency.layers import Site
 from bench.compress.frequency.schedule import TailTruncation
 from bench.data import vehicles
 from bench.networks.builtin.unet import UNet
+from bench.networks.builtin.unet_small import SmallUNet
 
 Kept = Mapping[str, int]
 
 
 class Pool(NamedTuple):
-    """Pictures of one size (height, width): how many there are, how many make a batch, how many batches of all."""
+    """Pictures of one size (height, width): how many there are, how many make a batch, and its part of all batches."""
 
     size: tuple[int, int]
-    count: int
+    pictures: int
     batch: int
     share: float
 
@@ -61,7 +63,7 @@ def draw(pools: Iterable[Pool], folder: Path, workers: int) -> None:
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as processes:
         for pool in pools:
             drawing = partial(vehicles.draw, vehicles.TRAIN_SEED, size=pool.size)
-            drawn = list(processes.map(drawing, range(pool.count), chunksize=25))
+            drawn = list(processes.map(drawing, range(pool.pictures), chunksize=25))
             for part, arrays in zip(("pixels", "masks"), zip(*drawn, strict=True), strict=True):
                 np.save(folder / f"{part}{pool.size[0]}.npy", np.stack(arrays))
 
@@ -109,7 +111,7 @@ class Dense:
     """A UNet as one would train and deploy it, with `width` channels at the first level."""
 
     def __init__(self, width: int) -> None:
-        self.network = _without_idle_biases(UNet("batch", width=width))
+        self.network: nn.Module = SmallUNet(width)
 
     def groups(self) -> list[dict[str, Any]]:
         return [{"params": _learnt(self.network), "lr": 3e-3}]
@@ -125,9 +127,9 @@ class Dense:
         self.network.half().float()
 
     def save(self, stem: Path) -> None:
-        held = {name: value.cpu() for name, value in self.network.state_dict().items()}
-        halves = {name: value.half() if value.is_floating_point() else value for name, value in held.items()}
-        torch.save(halves, stem.with_suffix(".pt"))
+        held = self.network.state_dict().items()
+        halves = {name: value.half().cpu() for name, value in held if value.is_floating_point()}
+        save_file(halves, stem.with_name(f"{stem.name}.safetensors"))
 
 
 class Compressed:
@@ -162,7 +164,8 @@ class Compressed:
         layers.round_to_half(self.network)
 
     def save(self, stem: Path) -> None:
-        stem.with_suffix(".frq").write_bytes(package.write(layers.shipped("unet", norms.folded(self.network))))
+        data = package.write(layers.shipped("unet", norms.folded(self.network)))
+        stem.with_name(f"{stem.name}.frq").write_bytes(data)
 
 
 class Ordinary(Compressed):
@@ -171,7 +174,10 @@ class Ordinary(Compressed):
     def __init__(self, total: int) -> None:
         network = UNet("batch")
         super().__init__(network, train.targets(network, total))
-        _without_idle_biases(network).to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)
+        for name, parameter in network.named_parameters():
+            if "double_conv.0.bias" in name or "double_conv.3.bias" in name:
+                parameter.requires_grad_(False)  # it is 0, and the norm after it would take it away again
 
     def answer(self, images: Tensor, width: int | None = None) -> Tensor:
         with parametrize.cached():
@@ -232,14 +238,6 @@ def _columns(n: int, count: int, square: float, device: torch.device) -> Tensor:
     return torch.tensor(dct.basis(n, count) * math.sqrt(square), dtype=torch.float32, device=device)
 
 
-def _without_idle_biases(network: nn.Module) -> nn.Module:
-    """`network` with no bias that a batch norm after it would take away again."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3) and layer.bias is not None:
-            nn.init.zeros_(layer.bias).requires_grad_(False)
-    return network
-
-
 def _learnt(network: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
@@ -266,9 +264,9 @@ def by_level(first: int, last: int, *levels: Level) -> dict[str, int]:
 
 
 NETWORKS: dict[str, Callable[[], Learner]] = {
-    "unet": lambda: Ordinary(12_000),
-    "unet-small": lambda: Dense(4),
-    "unet-small-8": lambda: Dense(8),
+    "unet.ordinary": lambda: Ordinary(12_000),
+    "unet-small.ordinary": lambda: Dense(4),
+    "unet-small-8.ordinary": lambda: Dense(8),
     "unet-16k": lambda: AnyWidth(
         by_level(60, 10, Level(80, 70), Level(250, 170), Level(500, 330), Level(600, 400), Level(600))
     ),
@@ -343,7 +341,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--pictures", type=float, default=1, help="a part of the pictures, for a trial")
     given = parser.parse_args()
-    pools = tuple(pool._replace(count=max(pool.batch, int(pool.count * given.pictures))) for pool in POOLS)
+    pools = tuple(pool._replace(pictures=max(pool.batch, int(pool.pictures * given.pictures))) for pool in POOLS)
     given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as drawn:
         begun = time.time()

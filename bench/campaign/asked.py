@@ -139,8 +139,8 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
 
 
 def can_run(network: Network, runtime: str) -> bool:
-    """Whether a runtime can execute the network at all: one that is a ready graph is its own runtime's only."""
-    return network.graph is None or not runtimes.runtime(runtime).reference
+    """Whether a runtime can execute the network at all: a ready graph only where it is taken as it is."""
+    return network.graph is None or content.kind(network.graph) in runtimes.runtime(runtime).graphs
 
 
 def outline(asked: Asked, cache: Cache) -> Outline:

@@ -56,7 +56,8 @@ def native_build(
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         for one in abi or [Abi.HOST]:
             name = host_abi() if one is Abi.HOST else str(one)
-            built.append(build(name, Cache(), watcher.stage(f"build the native runner for {name}")))
+            progress = watcher.stage(f"build the native runner for {name}")
+            built.append(build(name, Cache(), progress, portable=one is not Abi.HOST))
     if as_json:
         print_json(
             [{"abi": b.abi, "path": str(b.path), "sha256": b.sha256, "bytes": b.bytes, **b.toolchain} for b in built]

@@ -81,16 +81,25 @@ def leaves(returned: object, place: str = "") -> Iterator[tuple[str, torch.Tenso
             )
 
 
+def evaluating(network: nn.Module) -> nn.Module:
+    """The network, which does not train any more; a program of torch.export, which never does, has no `eval`."""
+    try:
+        return network.eval()
+    except NotImplementedError:
+        for part in network.modules():
+            part.training = False
+        return network
+
+
 def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     """What `network`, put into eval mode, answers to each sample of its inputs, (N, *shape) each.
 
     Raises ExportRefused for a forward that fails, that reads values or is random, and for outputs that are not tensors,
     are not finite, or have another shape for another sample.
     """
-    network.eval()
-    count = len(samples[0])
+    evaluating(network)
     watched = _Watch()
-    runs = [_run(network, arguments(samples, number), watched) for number in range(count)]
+    runs = [_run(network, arguments(samples, number), watched) for number in range(len(samples[0]))]
     again = _run(network, arguments(samples, 0), watched)
     if not all(_same(a, b) for (_, a), (_, b) in zip(runs[0], again, strict=False)):
         where = f" at {watched.random}" if watched.random else ""
@@ -98,19 +107,28 @@ def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
             f"the network gives two answers to one input: it is random or keeps a state{where}",
             "Dropout must be off in eval mode (F.dropout takes training=self.training).",
         )
-    places = tuple(place for place, _ in runs[0])
-    if not places:
+    if not runs[0]:
         raise ExportRefused("the network's forward returns no tensor")
+    arrays = [[(place, tensor.float().numpy()) for place, tensor in run] for run in runs]
+    return gathered(arrays)
+
+
+def gathered(runs: Sequence[Sequence[tuple[str, Array]]]) -> Answers:
+    """The answers to all samples, of each sample's outputs in order: their places and values, a batch of one.
+
+    Raises ExportRefused where they are not finite, have another shape for another sample, or too many axes.
+    """
+    places = tuple(place for place, _ in runs[0])
     values, outputs = [], []
     for index, place in enumerate(places):
         name = f"out{index}"
         rows = [run[index][1] for run in runs if len(run) == len(places)]
-        shapes = {tuple(row.shape) for row in rows}
-        if len(rows) != count or len(shapes) != 1:
+        shapes = {row.shape for row in rows}
+        if len(rows) != len(runs) or len(shapes) != 1:
             raise ExportRefused(f"the shape of output {name} depends on the values of the input", _ADVICE)
         shape = _without_batch(shapes.pop(), name)
-        stacked = torch.stack([row.reshape(shape) for row in rows]).float().numpy()
-        bad = np.flatnonzero(~np.isfinite(stacked.reshape(count, -1)).all(axis=1))
+        stacked = np.stack([row.reshape(shape) for row in rows]).astype(np.float32)
+        bad = np.flatnonzero(~np.isfinite(stacked.reshape(len(rows), -1)).all(axis=1))
         if len(bad):
             named = f"{name} ({place})" if place else name
             raise ExportRefused(f"output {named} of the network is NaN or infinite for sample {bad[0]}")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from bench.errors import ExportRefused
 from bench.export import layers
 
 MAGIC = "7767517"
+HALF = (0x01306B47).to_bytes(4, "little")
+"""The type word of float16 in `src/modelbin.cpp`."""
 _PORT = re.compile(r"(in|out)\d+")
 
 
@@ -139,17 +142,22 @@ def joined(blobs: Collection[Blob], values: Collection[NDArray[np.float32]]) -> 
 
 
 def split(weights: bytes, blobs: Collection[Blob]) -> tuple[NDArray[np.float32], ...]:
-    """The values of each blob in a .bin file of float32. Raises ExportRefused unless it holds exactly these."""
+    """The values of each blob in a .bin file of float32 and float16. Raises ExportRefused unless it holds exactly
+    these."""
     at, values = 0, []
     for blob in blobs:
+        kind: np.dtype[Any] = np.dtype("<f4")
         if blob.typed:
-            if weights[at : at + 4] != bytes(4):
-                raise ExportRefused(f"the converted network's {blob.layer} is not stored as float32")
+            tag = weights[at : at + 4]
+            if tag not in (bytes(4), HALF):
+                raise ExportRefused(f"the weights of {blob.layer} are stored neither as float32 nor as float16")
+            kind = np.dtype("<f2") if tag == HALF else kind
             at += 4
-        if at + 4 * blob.count > len(weights):
-            raise ExportRefused(f"the converted network's weights end inside {blob.layer}")
-        values.append(np.frombuffer(weights, "<f4", blob.count, at))
-        at += 4 * blob.count
+        size = kind.itemsize * blob.count
+        if at + size > len(weights):
+            raise ExportRefused(f"the graph's weights end inside {blob.layer}")
+        values.append(np.frombuffer(weights, kind, blob.count, at).astype(np.float32))
+        at += size + -size % 4
     if at != len(weights):
-        raise ExportRefused(f"the converted network has {len(weights) - at} bytes of weights too many")
+        raise ExportRefused(f"the graph has {len(weights) - at} bytes of weights too many")
     return tuple(values)

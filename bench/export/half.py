@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection
 
 import numpy as np
 
 from bench.export import graph
-
-TAG = struct.pack("<I", 0x01306B47)
-"""The type word of float16 in `src/modelbin.cpp`."""
 
 
 def stored(weights: bytes, blobs: Collection[graph.Blob]) -> bytes:
@@ -25,7 +21,7 @@ def stored(weights: bytes, blobs: Collection[graph.Blob]) -> bytes:
             half = values.astype("<f2")
         if blob.typed and np.array_equal(half.astype("<f4"), values):
             data = half.tobytes()
-            parts.append(TAG + data + bytes(-len(data) % 4))
+            parts.append(graph.HALF + data + bytes(-len(data) % 4))
         else:
             parts.append(bytes(4 * blob.typed) + values.tobytes())
     return b"".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,11 @@ def export(
     out0, out1, …. Raises ToolMissing, and ExportRefused with the operator and the line of the user's source for what
     ncnn cannot do.
     """
-    parsed, values = convert(network, inputs, samples, expected)
+    write(*convert(network, inputs, samples, expected), folder, half=half)
+
+
+def write(parsed: graph.Graph, values: Sequence[proof.Floats], folder: Path, *, half: bool = False) -> None:
+    """Write graph.param and weights.bin."""
     graph.write(parsed, folder / "graph.param")
     weights = graph.joined(parsed.blobs(), values)
     (folder / "weights.bin").write_bytes(stored_half(weights, parsed.blobs()) if half else weights)
@@ -79,17 +84,22 @@ def convert(
             recorded = torchscript.trace(network, samples, expected, traced, Equivalents())
         converted = pnnx.convert(traced, inputs)
     parsed = graph.parse(converted.param)
-    operators.check(parsed, recorded)
-    names = {name for layer in parsed.layers for name in layer.outputs}
-    for wanted in [f"in{n}" for n in range(len(inputs))] + [f"out{n}" for n in range(len(expected.outputs))]:
+    operators.check(parsed, partial(operators.lines, recorded))
+    return unmarked(parsed, converted.weights, len(inputs), len(expected.outputs))
+
+
+def unmarked(
+    marked: graph.Graph, stored: bytes, inputs: int, outputs: int
+) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
+    """A converted graph without the layers that only marked the batch axis, and the weights of all others.
+
+    Raises ExportRefused unless it has the inputs in0, in1, … and the outputs out0, out1, …, so many of each.
+    """
+    names = {name for layer in marked.layers for name in layer.outputs}
+    for wanted in [f"in{n}" for n in range(inputs)] + [f"out{n}" for n in range(outputs)]:
         if wanted not in names:
             raise ExportRefused(f"the converted network has no {wanted}", "An input that is not used must go.")
-    return _unmarked(parsed, graph.split(converted.weights, parsed.blobs()))
-
-
-def _unmarked(marked: graph.Graph, values: tuple[proof.Floats, ...]) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
-    """The graph without the layers that only marked the batch axis, and without their weights."""
-    left = iter(values)
+    left = iter(graph.split(stored, marked.blobs()))
     weights = [(layer, [next(left) for _ in layer.blobs()]) for layer in marked.layers]
     marks = [layer for layer, blobs in weights if _is_mark(layer, blobs)]
     return marked.without(marks), tuple(value for layer, blobs in weights if layer not in marks for value in blobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import ExportRefused
@@ -35,11 +35,10 @@ _ADVICE: Mapping[str, str] = {
 _OTHER = "ncnn has no layer for it: use another operator there, or do it after the network."
 
 
-def check(parsed: graph.Graph, recorded: Any = None) -> None:
+def check(parsed: graph.Graph, places: Callable[[str], Sequence[str]] = lambda _: ()) -> None:
     """Raise ExportRefused when a layer of the converted graph is not one of ncnn's.
 
-    The error names the operator and, from the TorchScript module `recorded`, the lines of the user's source that use
-    it.
+    The error names the operator and the `places` in the user's source where one of its kind is used.
     """
     left = [layer for layer in parsed.layers if layer.type not in layers.WEIGHTS or _is_unfinished(layer)]
     # Constants of an operator that was not converted are left over too; it is the operator that matters.
@@ -47,8 +46,7 @@ def check(parsed: graph.Graph, recorded: Any = None) -> None:
     if not left:
         return
     kinds = list(dict.fromkeys(layer.type for layer in left))
-    lines = [place for kind in kinds for place in _lines(kind, recorded)] if recorded is not None else []
-    where = "".join(f"\n  {place}" for place in lines[:3])
+    where = "".join(f"\n  {place}" for place in [place for kind in kinds for place in places(kind)][:3])
     more = f" (and {len(kinds) - 1} more)" if len(kinds) > 1 else ""
     raise ExportRefused(f"ncnn cannot do {title(kinds[0])}{more}{where}", _ADVICE.get(_plain(kinds[0]), _OTHER))
 
@@ -67,16 +65,13 @@ def _plain(kind: str) -> str:
     return re.split(r"\.|::", kind)[-1].replace("_", "").lower()
 
 
-def _lines(kind: str, recorded: Any) -> list[str]:
-    """Where the user's source calls an operator, each line once."""
-    found = []
-    for node in recorded.inlined_graph.nodes():
-        if _plain(node.kind()) == _plain(kind):
-            found.append(place(node))
+def lines(recorded: Any, kind: str) -> list[str]:
+    """Where the user's source uses an operator of that kind, each line once, from a TorchScript module."""
+    found = [_line(node) for node in recorded.inlined_graph.nodes() if _plain(node.kind()) == _plain(kind)]
     return [each for each in dict.fromkeys(found) if each]
 
 
-def place(node: Any) -> str:
+def _line(node: Any) -> str:
     """The user's line that made a node of a TorchScript graph: the innermost one outside of torch."""
     source = node.sourceRange()
     # A trace has the call stack, innermost first; a script the piece of source.

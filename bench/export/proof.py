@@ -62,7 +62,8 @@ def compare(
             delta = abs(worst.found - worst.wanted)
             raise ExportRefused(
                 f"{title} of the exported network differs from the network's by {delta:.3g} at {tuple(place)} of "
-                f"sample {sample}, where {worst.allowed:.3g} is allowed ({worst.found:.6g} for {worst.wanted:.6g})",
+                f"sample {sample}, where {worst.allowed:.3g} is allowed "
+                f"({worst.found:.6g} instead of {worst.wanted:.6g})",
                 f"{runtime} does not compute what the network does; the files are not used.",
             )
         verified.append(

@@ -57,7 +57,7 @@ def trace(
         if isinstance(network, torch.jit.ScriptModule):
             recorded: Any = torch.jit.freeze(network.eval())
         else:
-            recorded = _traced(_Flat(network).eval(), eager.arguments(samples, 0), mode)
+            recorded = _traced(eager.evaluating(_Flat(network)), eager.arguments(samples, 0), mode)
         recorded.save(str(path))
     proof.compare(expected, run(recorded, samples), "its recording (TorchScript)", _TIGHT)
     return recorded

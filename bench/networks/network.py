@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,13 +33,11 @@ class Seeded:
     def __call__(self, seed: int = SEED) -> nn.Module:
         """The network in evaluation mode. Raises UsageError when `make` returns something else, and CorruptData for
         weights that are not finite."""
-        import torch
         from torch import nn
 
         from bench.networks.weights import check_finite
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with _random_from(seed):
             module = self.make()
         if not isinstance(module, nn.Module):
             raise UsageError(
@@ -46,6 +46,25 @@ class Seeded:
             )
         check_finite(module, "the network")
         return module.eval() if module.training else module
+
+
+@contextmanager
+def _random_from(seed: int) -> Iterator[None]:
+    """Whatever draws random numbers draws those of the seed: torch, NumPy and Python, which go on as before
+    afterwards."""
+    import numpy as np
+    import torch
+
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 @dataclass(frozen=True)

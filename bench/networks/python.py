@@ -151,11 +151,13 @@ def _own_modules(root: Path) -> Iterator[Path]:
 
 def _check_names(folder: Path) -> None:
     """Python knows one module of a name in a process: the second folder would get the first one's."""
-    for other in _folders:
-        for path in _own_modules(other) if other != folder else ():
-            twin = folder / path.name
-            if path.stem in sys.modules and twin.is_file() and twin != path:
-                raise UsageError(f"{path} and {twin} are two modules with one name", "Measure them in two runs.")
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        others = (f"{other}/" for other in _folders if other != folder)
+        if file.startswith(tuple(others)) and not file.startswith(f"{folder}/"):
+            for twin in (folder / f"{name}.py", folder / name / "__init__.py"):
+                if twin.is_file():
+                    raise UsageError(f"{file} and {twin} are two modules with one name", "Measure them in two runs.")
     if folder not in _folders:
         _folders.append(folder)
 

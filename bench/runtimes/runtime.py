@@ -49,7 +49,8 @@ class Runtime(Protocol):
     `reference` marks the runtime that executes a network as its author wrote it. `roles` are the files that a job names
     as graph and weights (`-` where there is none), `deployed` those that a device needs. `abis` are those that it can
     be built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before
-    its first inference, for estimates alone.
+    its first inference, for estimates alone. `graphs` are the kinds of ready graphs (`bench.networks.content`) that it
+    takes as they are.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Runtime(Protocol):
     roles: tuple[str, str]
     deployed: tuple[str, ...]
     start_s: float
+    graphs: tuple[str, ...]
 
     def key(self) -> str:
         """Of everything in the runtime that decides what `export` writes: versions and sources."""
@@ -80,5 +82,14 @@ class Runtime(Protocol):
         """Write the files of an eager network. `half` stores weights as float16 where that changes none of them.
 
         Raises ExportRefused and ToolMissing.
+        """
+        ...
+
+    def export_given(
+        self, graph: Path, inputs: Sequence[Tensor], folder: Path
+    ) -> tuple[tuple[ArtifactFile, ...], tuple[str, ...]]:
+        """Write the files of a ready graph of one of `graphs`; also returns the names of its outputs.
+
+        Raises ExportRefused, ToolMissing, CorruptData.
         """
         ...

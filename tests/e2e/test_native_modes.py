@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,19 @@ def test_int8_network_in_floats_is_refused(tmp_path: Path, precision: str) -> No
 
 def test_float_network_in_int8_is_refused(tmp_path: Path) -> None:
     assert run(tmp_path, precision="int8").event("error")["kind"] == "unsupported"
+
+
+def test_a_cpu_that_lacks_what_the_build_has_is_told_so(tmp_path: Path) -> None:
+    """Even before main(), where ncnn's own constructors run."""
+    emulator = shutil.which("qemu-x86_64-static")
+    kernels = json.loads(subprocess.run([runner(), "--version"], capture_output=True, check=True).stdout)["kernels"]
+    if emulator is None or host_abi() != "x86_64" or "avx512" not in kernels:
+        pytest.skip("needs qemu-user and a CPU with AVX-512, which qemu does not have")
+    done = subprocess.run([emulator, "-cpu", "Nehalem", runner(), "--version"], capture_output=True, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == EXITS["unsupported"]
+    assert [event["event"] for event in events] == ["error", "end"]
+    assert "this CPU does not have" in events[0]["message"]
 
 
 @pytest.mark.skipif(host_abi().endswith("arm64-v8a"), reason="these CPUs compute in half precision")

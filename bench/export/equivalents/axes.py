@@ -45,7 +45,8 @@ def _as(few: Tensor, shape: Sequence[int]) -> Tensor:
 
 def few(x: Tensor) -> Tensor:
     """The same values in few axes."""
-    return _FEW.get(x, x)
+    found: Tensor = _FEW.get(x, x)
+    return found
 
 
 def permuted(x: Tensor, order: Sequence[int]) -> Tensor:

@@ -9,7 +9,7 @@ namespace bench {
 // Nanoseconds of the monotonic clock.
 int64_t now_ns();
 
-// Nanoseconds since mark_start(), which main calls first.
+// Nanoseconds since mark_start(), which main calls first; 0 before.
 void mark_start();
 int64_t ns_since_start();
 

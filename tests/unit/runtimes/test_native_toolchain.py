@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import CorruptData, ToolMissing, UnknownName
-from bench.runtimes.ncnn import options, toolchain
+from bench.runtimes.ncnn import cpu, options, toolchain
 from bench.runtimes.ncnn.build import ABIS, host_abi, source_folder
 from bench.runtimes.ncnn.executable import Elf, read_elf
 
@@ -82,17 +85,44 @@ def test_an_ndk_is_preferred_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "-DANDROID_ABI=armeabi-v7a" in kit.arguments
 
 
-def test_layers_left_out_are_those_of_the_source_that_nobody_asked_for(tmp_path: Path) -> None:
+def test_layers_left_out_are_among_those_of_the_source(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "CMakeLists.txt").write_text(
-        "ncnn_add_layer(ReLU)\nncnn_add_layer(SPP OFF)\nncnn_add_layer(LSTM)\n"
+        "ncnn_add_layer(ReLU)\nncnn_add_layer(SPP OFF)\nncnn_add_layer(PriorBox)\n"
     )
-    assert options.left_out_layers(tmp_path) == ("LSTM", "SPP")
+    assert options.left_out_layers(tmp_path) == ("PriorBox", "SPP")
 
 
 @pytest.mark.parametrize("architecture", sorted({toolchain.target(abi).architecture for abi in ABIS}))
-def test_every_architecture_has_options(architecture: str) -> None:
-    assert options.options(architecture)["NCNN_VULKAN"] == "OFF"
+def test_code_for_one_cpu_is_what_it_runs(architecture: str) -> None:
+    """A CPU that has nothing beyond its architecture gets none of the kernels that a portable build has."""
+    portable, least = options.kernels(architecture), options.kernels(architecture, frozenset())
+    assert "NCNN_RUNTIME_CPU" not in portable
+    assert least["NCNN_RUNTIME_CPU"] == "OFF"
+    assert portable.keys() & options.KERNELS == {name for name, value in portable.items() if value == "ON"}
+    assert set(least.values()) == {"OFF"}
+
+
+def test_a_kernel_is_built_only_where_all_of_its_features_are() -> None:
+    haswell = {"avx", "avx2", "fma", "f16c"}
+    avx512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
+    assert options.kernels("x86", haswell)["NCNN_AVX2"] == "ON"
+    assert options.kernels("x86", haswell | (avx512 - {"avx512dq"}))["NCNN_AVX512"] == "OFF"
+    assert options.kernels("x86", haswell | avx512)["NCNN_AVX512"] == "ON"
+    assert options.kernels("arm64", {"asimdhp"}) == options.kernels("arm64", frozenset()) | {"NCNN_ARM82": "ON"}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx2 fma\n\nprocessor : 1\nflags\t\t: fpu avx2\n", {"fpu", "avx2"}),
+        ("processor\t: 0\nFeatures\t: fp asimd asimddp \nCPU part\t: 0xd05\n", {"fp", "asimd", "asimddp"}),
+        ("Hardware : Kirin\n", set()),
+        ("", set()),
+    ],
+)
+def test_features_are_those_of_all_cores(text: str, wanted: set[str]) -> None:
+    assert cpu.features(text) == wanted
 
 
 def elf(bits: int, machine: int, segments: list[tuple[int, bytes]]) -> bytes:
@@ -153,3 +183,31 @@ def test_this_python_is_no_static_file() -> None:
     else:
         with pytest.raises(CorruptData):
             read_elf(Path(sys.executable).resolve())
+
+
+def required(names: Iterable[str]) -> set[str]:
+    """Those packages and all that they need, in the normal form of their names."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in found:
+            continue
+        found.add(name)
+        for requirement in metadata.requires(name) or ():
+            if "extra ==" not in requirement:
+                waiting += re.findall(r"^[\w.-]+", requirement)
+    return found
+
+
+def test_make_installs_what_a_build_imports_before_it_starts_one() -> None:
+    makefile = (source_folder().parent / "Makefile").read_text(encoding="utf-8")
+    listed = re.findall(r"(?m)^BUILD_NEEDS := (.*)$", makefile)[0].split()
+    code = (
+        "import sys; before = set(sys.modules); import bench.runtimes.ncnn.build, bench.cache, pypi_simple;"
+        "print(*{name.split('.')[0] for name in sys.modules.keys() - before})"
+    )
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    owners = metadata.packages_distributions()
+    needed = {owner.lower().replace("_", "-") for module in imported for owner in owners.get(module, ())}
+    assert needed - {"fr-bench"} <= required(listed)

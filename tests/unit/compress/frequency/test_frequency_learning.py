@@ -23,7 +23,7 @@ from bench.networks import resolve
 from bench.plan import Data
 from bench.prepare.compression import compression
 from bench.records import Progress
-from tests.unit.compress.compress_kit import learning, small
+from tests.unit.compress.compress_kit import learning, learnt, small
 
 BRIEF = Request("400", epochs=1)
 
@@ -197,3 +197,20 @@ def test_a_training_that_diverged_gives_no_package(request_: Request, tmp_path: 
 def test_data_for_another_network_is_refused(cache: Cache, mnist: Path) -> None:
     with pytest.raises(UsageError, match=r"mnist0 is for classification, and unet does segmentation"):
         compressed(Request("759"), cache, "unet", mnist)
+
+
+@pytest.mark.parametrize("one_shot", [False, True])
+def test_an_untrained_network_gets_coefficients_with_which_it_computes_something(
+    one_shot: bool, tmp_path: Path
+) -> None:
+    """The truncated weights of one would let signals die from layer to layer."""
+
+    def make() -> nn.Module:
+        deep = [part for _ in range(8) for part in (nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())]
+        return nn.Sequential(nn.Conv2d(3, 16, 3), *deep)
+
+    network = small(make, 3, 12, 12, trained=False)
+    request = Request("200", one_shot=one_shot, seeded=True)
+    made = METHOD.restored(network, METHOD.compress(learnt(network, tmp_path), request), "dense")
+    outputs = made(torch.rand(1, 3, 12, 12))
+    assert 0.05 < outputs.std() < 20

@@ -1,0 +1,144 @@
+"""Graphs that are measured as they are given: ONNX files, and ncnn's own pair of files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.errors import CorruptData, ExportRefused, ToolMissing
+from bench.export import eager, graph, ncnn, operators, pnnx
+from bench.export.eager import Answers, Array
+from bench.records import Tensor
+
+if TYPE_CHECKING:
+    import onnx
+
+OLDEST = 9
+"""Of ONNX's versions of its operators, the first that the onnx package and pnnx take alike."""
+_FLATTENING = ("Softmax", "LogSoftmax", "Hardmax")
+"""Until version 13 these took all axes from theirs on as one, which neither pnnx nor the reference does."""
+
+
+def ncnn_pair(param: Path, folder: Path) -> tuple[str, ...]:
+    """Copy a ready pair, `param` and the .bin beside it, as graph.param and weights.bin; returns the names of its
+    outputs, which are the blobs that no layer reads.
+
+    Raises CorruptData when the weights are not exactly those that the graph loads, and ExportRefused for a graph with
+    layers that are not ncnn's.
+    """
+    weights = param.with_suffix(".bin")
+    try:
+        parsed = graph.parse(param.read_text(encoding="utf-8"))
+        operators.check(parsed)
+        graph.split(weights.read_bytes(), parsed.blobs())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorruptData(f"{param} or {weights.name} cannot be read: {error}") from None
+    shutil.copyfile(param, folder / "graph.param")
+    shutil.copyfile(weights, folder / "weights.bin")
+    used = {blob for layer in parsed.layers for blob in layer.inputs}
+    return tuple(blob for layer in parsed.layers for blob in layer.outputs if blob not in used)
+
+
+def onnx_answers(path: Path, samples: Sequence[Array]) -> Answers:
+    """What an ONNX file answers to each sample, computed by the onnx package's own evaluator.
+
+    Raises ToolMissing (the package is not installed), and ExportRefused as `eager.answers` does, and for operators that
+    are not ONNX's own or older than OLDEST.
+    """
+    model = _model(path)
+    reference = _package().reference.ReferenceEvaluator(model)
+    kinds = {given.name: given.type.tensor_type.elem_type for given in model.graph.input}
+    rows = []
+    for number in range(len(samples[0])):
+        feeds = {}
+        for name, array in zip(_inputs(model), samples, strict=True):
+            feeds[name] = array[number : number + 1].astype(_package().helper.tensor_dtype_to_np_dtype(kinds[name]))
+        try:
+            rows.append([np.asarray(each) for each in reference.run(None, feeds)])
+        except Exception as error:  # whatever an operator's implementation raises
+            words = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            raise ExportRefused(f"the onnx package cannot run {path.name}: {words}", _FIX) from error
+    names = [output.name for output in model.graph.output]
+    return eager.gathered([list(zip(names, row, strict=True)) for row in rows])
+
+
+def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> tuple[str, ...]:
+    """Write graph.param and weights.bin of an ONNX file for these inputs; returns the names of its outputs there.
+
+    Raises ToolMissing and ExportRefused.
+    """
+    model = _model(path)
+    names = dict(zip(_inputs(model), inputs, strict=True))
+    nodes = list(model.graph.node)
+    with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
+        marked = Path(scratch, "network.onnx")
+        _mark(model, names)
+        _package().save(model, str(marked))
+        converted = pnnx.convert(marked, inputs)
+    parsed = graph.parse(converted.param)
+    operators.check(parsed, lambda kind: [_title(node) for node in nodes if node.op_type == kind])
+    ncnn.write(*ncnn.unmarked(parsed, converted.weights, len(inputs), len(model.graph.output)), folder)
+    return tuple(f"out{number}" for number in range(len(model.graph.output)))
+
+
+_FIX = "Export it again with a newer opset, or give the network's own code (net.py:build)."
+
+
+def _package() -> Any:
+    try:
+        import onnx
+        import onnx.reference
+    except ImportError:
+        raise ToolMissing("ONNX files need the package onnx", "pip install 'fr-bench[onnx]'") from None
+    return onnx
+
+
+def _model(path: Path) -> onnx.ModelProto:
+    model: onnx.ModelProto = _package().load(str(path))
+    version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    if version < OLDEST:
+        raise ExportRefused(f"{path.name} is of ONNX opset {version}, and {OLDEST} is the oldest that is taken", _FIX)
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx"):
+            raise ExportRefused(
+                f"{path.name} has an operator that is not ONNX's own: {node.domain}.{_title(node)}", _FIX
+            )
+        if version < 13 and node.op_type in _FLATTENING:
+            raise ExportRefused(
+                f"{path.name} is of ONNX opset {version}, where {_title(node)} has another meaning than today", _FIX
+            )
+    return model
+
+
+def _title(node: onnx.NodeProto) -> str:
+    return f"{node.op_type} {node.name or node.output[0]!r}"
+
+
+def _inputs(model: onnx.ModelProto) -> list[str]:
+    weights = {weight.name for weight in model.graph.initializer}
+    return [given.name for given in model.graph.input if given.name not in weights]
+
+
+def _mark(model: onnx.ModelProto, inputs: dict[str, Tensor]) -> None:
+    """Put a node that does nothing behind each input, which tells pnnx that the first axis is the batch."""
+    helper, number = _package().helper, _package().numpy_helper
+    for name, tensor in inputs.items():
+        if tensor.dtype != "float32":
+            continue
+        marked = f"{name}/marked"
+        for node in model.graph.node:
+            node.input[:] = [marked if each == name else each for each in node.input]
+        if len(tensor.shape) > 1:
+            mark = helper.make_node("MaxPool", [name], [marked], kernel_shape=[1] * (len(tensor.shape) - 1))
+        else:
+            parts = [f"{marked}/{part}" for part in ("scale", "bias", "mean", "variance")]
+            for part, value in zip(parts, (1, 0, 0, 1), strict=True):
+                constant = np.full(tensor.shape, value, np.float32)
+                model.graph.initializer.append(number.from_array(constant, part))
+            mark = helper.make_node("BatchNormalization", [name, *parts], [marked], epsilon=0.0)
+        model.graph.node.insert(0, mark)
