@@ -195,7 +195,7 @@ class Comparison:
     `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
     is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
     of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
-    holds 1, or the test finds no difference.
+    includes 1, or the test finds no difference.
     """
 
     kind: Literal["variant", "device", "runtime"]
@@ -232,7 +232,7 @@ class Findings:
 
         A failed pass has one summary, without statistics, under the first of its metrics.
 
-        What is deployed does not depend on threads and precision, so these are not looked at for `deployed`.
+        What is deployed does not depend on threads and precision, so these are ignored for `deployed`.
         """
         if metric == "deployed":
             place = (subject.model, subject.variant, subject.device, subject.runtime)

@@ -274,7 +274,7 @@ class RunRecord(Record):
     versions: dict[str, str]
     samples: dict[str, SamplesRecord] = {}
     toolchain: dict[str, dict[str, Any]]
-    """How each runtime's program was built, per `runtime, ABI`."""
+    """How each runtime's program was built, per `runtime, device`."""
     devices: tuple[Device, ...]
     artifacts: tuple[Artifact, ...]
     transferred_bytes: dict[str, int] = {}

@@ -17,7 +17,7 @@ class Registry(Generic[Member]):
     """The members of one open set, each imported when it is first asked for.
 
     `own` says where each member of bench's own is, `package.module:attribute`; entry points of `group` are
-    written alike.
+    written the same way.
     """
 
     def __init__(self, kind: str, group: str, own: Mapping[str, str]) -> None:

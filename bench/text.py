@@ -1,7 +1,7 @@
-"""Words from outside (devices, files, plans) made fit to be shown: none of them commands a terminal or a page.
+"""Words from outside (devices, files, plans) made fit to be shown: none of them controls a terminal or a page.
 
 What a device says is cleaned and bounded when it is read (`bench.devices.words`); this is the door through which all
-words leave, whoever said them and however long ago they were stored.
+words leave, whatever their origin and age.
 """
 
 from __future__ import annotations

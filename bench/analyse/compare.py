@@ -48,7 +48,7 @@ def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subje
 
 @dataclass(frozen=True)
 class _Relations:
-    """What of a run stands for what: the ordinary variants, the desktop, the reference runtime."""
+    """The roles in a run: the ordinary variants, the desktop, the reference runtime."""
 
     ordinary: frozenset[tuple[str, str]]
     desktop: str
@@ -95,7 +95,7 @@ def _ratio(kind: Kind, left: Summary, right: Summary) -> Comparison:
         return between(value, interval, "no-interval", "too few launches for an interval")
     if interval.excludes(1):
         return between(value, interval, "differs", "the interval excludes 1")
-    return between(value, interval, "not-shown", "no difference shown: the interval holds 1")
+    return between(value, interval, "not-shown", "no difference shown: the interval includes 1")
 
 
 def _medians(summary: Summary) -> Mapping[int, float]:

@@ -52,7 +52,7 @@ class Outline(NamedTuple):
 
 
 def checked(plan: Plan) -> Asked:
-    """The plan, when every name and size in it is known. Costs little, so that a typing error is reported before
+    """The plan, when every name and size in it is known. Costs little, so that a typo is reported before
     a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
     cases = []
@@ -106,17 +106,15 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
     for precision in (full.precision,) if full.precision else case.precision:
         if precision not in runtime.precisions:
             raise UsageError(
-                f"{runtime.name} does not compute in {precision}", f"It does in {', '.join(runtime.precisions)}."
+                f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
             )
     if full.method is not None:
         method_of = compress.method(full.method)
-        if full.target is None and network.coefficients:
-            full = full.model_copy(update={"target": method_of.default_target(network)})
         if full.execution is None:
             full = full.model_copy(update={"execution": method_of.executions[0]})
         elif full.execution not in method_of.executions:
             raise UsageError(
-                f"{full.method} has no form {full.execution!r}", f"It has {', '.join(method_of.executions)}."
+                f"{full.method} has no form {full.execution!r}", f"Choose one of {', '.join(method_of.executions)}."
             )
         method_of.check(request_of(full, network))
     return full

@@ -31,10 +31,10 @@ LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes. Nothing below the command line prints."""
+    """Receives the progress of a run. Nothing below the command line prints."""
 
     def stage(self, title: str) -> Progress:
-        """A new stage begins; the result takes its progress."""
+        """A stage begins; the result is called with its progress."""
         ...
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
@@ -79,7 +79,7 @@ def run(
     ended = [m for m in folder.measurements() if m.trial.pass_ != "size"]
     if all(m.status == "failed" for m in ended):
         raise NothingMeasured(
-            f"all trials failed; the first: {next((m.reason for m in ended if m.reason), 'none was begun')}",
+            f"all trials failed; the first: {next((m.reason for m in ended if m.reason), 'none was started')}",
             f"Every reason is in {folder.path / 'report.html'} and trials.jsonl.",
         )
     return folder, findings
@@ -202,6 +202,6 @@ def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
             except Timeout:
                 raise DeviceBusy(
                     f"another bench is measuring on {phone.serial}",
-                    "Wait for its end; two at once would disturb each other.",
+                    "Wait until it is done; two at once would disturb each other.",
                 ) from None
         yield

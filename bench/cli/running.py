@@ -134,11 +134,11 @@ def show_plan(
 
 
 def report(
-    folder: Annotated[Path | None, typer.Argument(help="A run folder; the newest when left out.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="A run folder (default: the newest).")] = None,
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Write the report of a stored run again, and show its table. Needs no phone.
+    """Rebuild the report of a stored run and show its tables. Needs no phone.
 
     Example: `bench report results/2026-11-21-quick`
     """

@@ -142,7 +142,7 @@ class Ordinary:
 
     def check(self, request: Request) -> None:
         if request.target is not None:
-            raise UsageError(f"{self.name} has no target, and {request.target!r} is given", "Leave the target out.")
+            raise UsageError(f"{self.name} has no target, but {request.target!r} was given", "Leave the target out.")
 
     def default_target(self, network: Network) -> str | None:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 from bench.compress.learner import Learner
 from bench.compress.method import Method, Request
 
-UNTRAINED = "No --weights were given: these are seeded ones, and what the network answers means nothing."
+UNTRAINED = "No --weights given: these are seeded, and the network's answers mean nothing."
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ _SHOWN = 5
 def impossible(label: str, name: str, classes: int) -> UsageError:
     """The error for a `label`, of the picture `name`, that a network with so many `classes` cannot give."""
     return UsageError(
-        f"label {label} of {name} is not one of the {classes} classes that the network tells apart, 0 to {classes - 1}",
+        f"label {label} of {name} is not one of the network's {classes} classes, 0 to {classes - 1}",
         "Correct the label, or name data with this network's classes.",
     )
 

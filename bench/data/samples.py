@@ -69,9 +69,9 @@ class SampleSet:
             raise impossible(f"{label}{called}", self._name(int(place[0])), number)
         if self.classes and task == "classification" and len(self.classes) != number:
             raise UsageError(
-                f"the data has {len(self.classes)} classes ({', '.join(self.classes[:5])}, …) and the network tells "
-                f"{number} apart, so it is unknown which is which",
-                "Have a folder for each class, empty if need be, or name folders by the number of their class.",
+                f"the data has {len(self.classes)} classes ({', '.join(self.classes[:5])}, …) but the network has "
+                f"{number}, so it is unknown which is which",
+                "Add a folder for each class, empty if need be, or name folders by class number.",
             )
 
     def _name(self, index: int) -> str:

@@ -326,7 +326,7 @@ class AdbTransport:
             )
         raise DeviceRefused(
             f"{self._serial} refused {local.name} at {remote}: {reason or 'it gave no reason'}",
-            "`bench doctor` tells whether the folder is writable.",
+            "`bench doctor` checks whether the folder is writable.",
         )
 
     def _is_full(self, local: Path) -> bool:

@@ -87,7 +87,7 @@ def phone(serial: str, sections: dict[str, str]) -> Device:
 
 
 def _virtual_fact(virtual: bool | None, evidence: str) -> dict[str, str]:
-    """What speaks for a virtual machine, "unknown" where nothing speaks for or against it, else nothing."""
+    """The evidence for a virtual machine, "unknown" without evidence either way, else nothing."""
     word = "unknown" if virtual is None else clean(evidence)
     return {"virtual": word} if word else {}
 

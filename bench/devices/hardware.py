@@ -51,7 +51,7 @@ def soc(props: Mapping[str, str], cpuinfo: str) -> str:
 
 
 def virtual(props: Mapping[str, str], sections: Mapping[str, str]) -> tuple[bool | None, str]:
-    """Whether the machine is an emulator or a virtual machine, with the evidence; None where nothing tells."""
+    """Whether the machine is an emulator or a virtual machine, with the evidence; None if unknown."""
     for key in ("ro.bench.virtual", "ro.kernel.qemu.avd_name", "ro.boot.qemu.avd_name"):
         if props.get(key):
             return True, f"{key} is {props[key]}"

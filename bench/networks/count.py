@@ -88,7 +88,7 @@ def _plain_kernels() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # mkldnn's flags speak of GPUs
+            warnings.simplefilter("ignore")  # mkldnn's flags mention GPUs
             with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
                 yield
     finally:

@@ -124,7 +124,7 @@ def _refused(path: Path, error: str) -> tuple[str, str]:
 
 
 def _tensors(found: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The tensors of a dictionary by name, without what else is beside them."""
+    """The tensors of a dictionary by name, without whatever was saved with them."""
     return {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Tensor)}
 
 

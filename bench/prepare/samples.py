@@ -102,9 +102,9 @@ def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
     found = data.dataset(origin, preprocess, network.shape)
     if network.task not in (found.task, "other"):
         if path is None:
-            return None  # its own samples are to be looked at, not to learn from
+            return None  # its own samples are to test with, not to learn from
         raise UsageError(
-            f"{path} is for {found.task}, and {network.name} does {network.task}", "Name data for this network."
+            f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
     return ToLearn(found.train, found.test, found.source, data_key(network, asked))
 

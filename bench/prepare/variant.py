@@ -70,10 +70,8 @@ class Job:
         target is asked for."""
         if self.method is None:
             return None
-        own = self.network.package
-        fits = own is not None and own.suffix == self.method.suffix
-        wanted = self.variant.target in (None, self.method.default_target(self.network))
-        return self.variant.weights or (own if fits and wanted else None)
+        own = self.network.package_for(self.variant.target)
+        return self.variant.weights or (own if own is not None and own.suffix == self.method.suffix else None)
 
     @property
     def request(self) -> Request:
@@ -259,7 +257,7 @@ def _record(
         macs=counted.macs if counted else None,
         coefficients=kept,
         trained=job.trained,
-        notes=() if job.trained else (UNTRAINED,),
+        notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
     )
 
 

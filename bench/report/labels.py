@@ -30,7 +30,7 @@ SHORT = {
 """The metrics that tables show, in their order."""
 
 MAIN_SCORES: dict[Task, str] = {"classification": "top1", "segmentation": "dice", "reconstruction": "psnr"}
-"""The score that sentences speak of."""
+"""The score that sentences mention."""
 
 
 class Labels:

@@ -1,4 +1,4 @@
-"""Results of earlier schemas as those of today: plain values in, plain values out; the files stay as they are.
+"""Results of earlier schemas in today's form: plain values in, plain values out; the files stay as they are.
 
 A schema is never guessed: it is read, refused when it is newer than this bench, and migrated step by step when it is
 older.
@@ -79,7 +79,7 @@ def table(found: pa.Table, source: Path, columns: pa.Schema, tasks: Callable[[],
 
 
 def _ids(found: pa.Table) -> list[str]:
-    """Ids as today's trials have them, so that a table and trials.jsonl agree."""
+    """Ids in today's form, so that a table and trials.jsonl agree."""
     rows = found.select(["pass", *_SUBJECT, "launch"]).to_pylist()
     return [
         "{pass}/{model}/{variant}/{device}/{runtime}/t{threads}/{precision}/{launch}".format_map(row) for row in rows

@@ -1,4 +1,4 @@
-"""How small a network shall become, as a person says it, and what that means for a given network."""
+"""How small a network should become, as a person says it, and what that means for a given network."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Target:
         written = _WRITTEN.fullmatch(text)
         units = {name.lower(): size for name, size in _UNITS.items()}
         if written is None or written[2].lower() not in ("", "x", "×", *units):
-            raise UsageError(f"{text!r} is not a target for a compression", FORMS)
+            raise UsageError(f"{text!r} is not a compression target", FORMS)
         amount, unit = float(re.sub("[_,]", "", written[1])), written[2].lower()
         if amount <= 0 or not math.isfinite(amount):
-            raise UsageError(f"a target has to be more than nothing, not {text!r}", FORMS)
+            raise UsageError(f"a target must be more than zero, not {text!r}", FORMS)
         if unit == "" and "." in written[1]:
             raise UsageError(f"{text!r} is not a whole number of coefficients", FORMS)
         if unit in units:
@@ -77,7 +77,7 @@ class Target:
             return split(total)
         if not least <= self.amount <= most:
             raise UsageError(
-                f"{self.amount:,.0f} coefficients cannot be shared over {least} weight tensors with {most:,} weights",
+                f"{self.amount:,.0f} coefficients cannot be shared among {least} weight tensors with {most:,} weights",
                 f"Ask for between {least} and {most:,}.",
             )
         return split(int(self.amount))

@@ -24,7 +24,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 def entries(folder: Path) -> tuple[str, ...]:
-    """Names in `folder`, sorted, folders with a / at the end. Raises UsageError when it is no folder."""
+    """Names in `folder`, sorted, folders with a / at the end. Raises UsageError when it is not a folder."""
     with readable(folder):
         return tuple(sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()))
 

@@ -10,7 +10,7 @@ from bench.report.section import Context, Section
 from bench.report.table import Table
 
 TESTED = "The difference on the same samples, its 95 % interval, and the p of a paired test; called below 0.05."
-UNTESTED = "There is no paired test, because what each sample was answered is not stored."
+UNTESTED = "There is no paired test, because this run did not store the answers to each sample."
 
 
 def section(context: Context) -> Section | None:

@@ -1,4 +1,4 @@
-"""What stands behind the figures: devices, protocol as really used, conditions, artifacts, versions."""
+"""How the figures came about: devices, protocol as really used, conditions, artifacts, versions."""
 
 from __future__ import annotations
 

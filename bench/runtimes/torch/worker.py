@@ -67,7 +67,7 @@ def flat(answer: Any) -> list[torch.Tensor]:
 
 
 def memory() -> dict[str, int]:
-    """Bytes: peak and present resident size, proportional and anonymous; -1 where the system does not tell."""
+    """Bytes: peak and present resident size, proportional and anonymous; -1 where the system does not report it."""
 
     def kilobytes(path: str, key: str) -> int:
         try:

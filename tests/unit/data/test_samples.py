@@ -210,7 +210,7 @@ def test_labels_within_the_networks_classes_pass() -> None:
             SampleSet((np.zeros((1, 1)),), np.array([1]), "the test", ("cat", "dog")),
             "classification",
             (1000,),
-            "2 classes .*cat, dog.* tells 1000 apart, so it is unknown which is which",
+            "2 classes .*cat, dog.* has 1000, so it is unknown which is which",
         ),
         (
             SampleSet((np.zeros((1, 1)),), np.array([2]), "the test", ("cat", "dog", "emu"), ("emu/1.png",)),

@@ -192,5 +192,5 @@ def test_unknown_names_sizes_and_totals_are_refused(run_native: RunNative, cache
         attempt(model="unet", variants=("fr-dens",))
     with pytest.raises(UsageError, match="takes 28×28"):
         attempt(model="lenet5", input_size=(32, 32))
-    with pytest.raises(UsageError, match="cannot be shared over 23"):
+    with pytest.raises(UsageError, match="cannot be shared among 23"):
         attempt(model="unet", input_size=(32, 48), variants=("fr-dense",), coefficients=5)

@@ -158,9 +158,9 @@ def test_a_network_without_data_is_compressed_as_it_is(cache: Cache) -> None:
     [
         ("lenet6", Request("776"), UnknownName, "Did you mean lenet5"),
         ("lenet5", Request("776", budget="energetic"), UnknownName, "Did you mean energy"),
-        ("lenet5", Request("many"), UsageError, "is not a target"),
-        ("lenet5", Request("3"), UsageError, "cannot be shared over 4"),
-        ("vae", Request("1000"), UsageError, "no data to train vae with\nGive --data FOLDER, or .* --one-shot"),
+        ("lenet5", Request("many"), UsageError, "is not a compression target"),
+        ("lenet5", Request("3"), UsageError, "cannot be shared among 4"),
+        ("vae", Request("1000"), UsageError, "no data to train vae with\nAdd --data FOLDER, or .* --one-shot"),
         ("vae", Request("1000", one_shot=True, fine_tune=1), UsageError, "no data to train vae"),
         ("vae", Request("1000", one_shot=True, budget="sensitivity"), UsageError, "no data to train vae"),
         ("lenet5", Request("776", fine_tune=3), UsageError, "--fine-tune .*\nGive --one-shot"),
