@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.method import Destination, Exported, Method, Request
+from bench.export.answers import Answers
 from bench.networks import content
 from bench.networks.network import Network
 from bench.networks.own import task_of
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
-    from bench.export.eager import Answers
 
 RunHere = Callable[[Artifact, ArtifactFile, int], tuple[NDArray[np.float32], ...]]
 """Runs an artifact on this host: the packed samples and how many they are → per output an array (N, *shape)."""
@@ -120,8 +120,6 @@ class Job:
 
     def reference(self) -> Answers:
         """What the eager network answers to the samples."""
-        from bench.export.eager import Answers
-
         folder = self.cache.build("references", content_key(self.key, self.shown.key), self._reference)
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
@@ -145,7 +143,6 @@ class Job:
         """What a ready graph answers: an ONNX file by ONNX's own evaluator; a graph of a runtime, by that runtime here,
         since nothing else knows what it means."""
         from bench.export import given
-        from bench.export.eager import Answers
 
         if content.kind(ready) == "onnx":
             return given.onnx_answers(ready, self.shown.read())
