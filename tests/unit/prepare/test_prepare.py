@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from bench.cache import Cache
 from bench.campaign import asked
 from bench.data import packed
 from bench.errors import ExportRefused
-from bench.measure import station, trial
 from bench.plan import Changes
 from bench.prepare import Prepared
 from bench.prepare.case import RunHere
 from bench.prepare.variant import UNTRAINED
-from bench.records import Artifact, ArtifactFile, Progress
+from bench.records import Artifact, ArtifactFile
+from tests.preparing import prepared, stage, this_host
 
 ROOT = Path(__file__).parents[3]
 NET = """
@@ -39,15 +38,10 @@ def build():
 """
 
 
-def stage(title: str) -> Progress:
-    return lambda fraction, words: None
-
-
 @pytest.fixture(scope="module")
 def run_here() -> Iterator[RunHere]:
-    here = station.desktop(("torch", "ncnn"), Cache(), stage(""))
-    yield partial(trial.answered, here)
-    station.leave(here)
+    with this_host() as run:
+        yield run
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +54,6 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("net") / "net.py"
     path.write_text(NET)
     return path
-
-
-def prepared(changes: Changes, cache: Cache, run_here: RunHere) -> Prepared:
-    """The one case of a plan with these flags."""
-    wanted = asked.checked(plan.changed(plan.suite("quick"), changes))
-    (case,) = wanted.plan.cases
-    network = wanted.networks[case.label]
-    return prepare.case(case, network, wanted.runtimes_of(case), cache, run_here, stage)
 
 
 def flags(net: Path, *variants: str, **changes: Any) -> Changes:
