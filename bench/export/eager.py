@@ -6,6 +6,7 @@ by `.item()`, through numpy) is refused with the line that does, and so is one t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import linecache
 import re
@@ -87,7 +88,8 @@ def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     Raises ExportRefused for a forward that fails, that reads values or is random, and for outputs that are not tensors,
     are not finite, or have another shape for another sample.
     """
-    network.eval()
+    with contextlib.suppress(NotImplementedError):  # of torch.export, whose programs have their mode built in
+        network.eval()
     watched = _Watch()
     runs = [_run(network, arguments(samples, number), watched) for number in range(len(samples[0]))]
     again = _run(network, arguments(samples, 0), watched)

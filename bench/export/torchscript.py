@@ -26,6 +26,7 @@ class _Flat(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.training = network.training
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         tensors = tuple(tensor for _, tensor in eager.leaves(self.network(*inputs)))
@@ -57,7 +58,7 @@ def trace(
         if isinstance(network, torch.jit.ScriptModule):
             recorded: Any = torch.jit.freeze(network.eval())
         else:
-            recorded = _traced(_Flat(network).eval(), eager.arguments(samples, 0), mode)
+            recorded = _traced(_Flat(network), eager.arguments(samples, 0), mode)
         recorded.save(str(path))
     proof.compare(expected, run(recorded, samples), "its recording (TorchScript)", _TIGHT)
     return recorded
