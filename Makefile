@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# Most of a first run is compiling ncnn, which needs these packages alone: it begins while pip fetches the others.
+BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simple requests ziglang
+demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench bench-fr bench-resident fuzz lint clean system
@@ -15,8 +20,9 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "bench needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "Installing the packages of constraints.txt into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(if $(COMPILE_AHEAD),$(PIP) $(BUILD_NEEDS) && { $(BIN)/python -c $(COMPILE_AHEAD) >/dev/null 2>&1 & })
+	@$(PIP) torch==2.13.0
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
 system: ## Install qemu-user, which virtual ARM phones on a PC need

@@ -23,7 +23,7 @@ def sha256_file(path: Path) -> str:
 
 
 def file_of(path: Path, role: str) -> ArtifactFile:
-    """A finished file of an artifact with its hash; in the record its path is its name, within the artifact's folder."""
+    """A finished file of an artifact with its hash; the record's path is its name, within the artifact's folder."""
     return ArtifactFile(role=role, path=Path(path.name), sha256=sha256_file(path), bytes=path.stat().st_size)
 
 

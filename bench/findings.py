@@ -58,12 +58,12 @@ ADVICE: dict[CaveatKind, Advice] = {
     "no-interval": Advice(
         "unusable",
         "fewer than 3 launches: no interval",
-        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
+        "Set launches (for the reference: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-launches": Advice(
         "care",
         "fewer launches than the protocol asks for",
-        "Set launches (for torch: reference_launches) to 5 or more in the plan's protocol.",
+        "Set launches (for the reference: reference_launches) to 5 or more in the plan's protocol.",
     ),
     "few-iterations": Advice(
         "care",
@@ -120,7 +120,7 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval: by bootstrap over launches or samples (BCa, percentile), or by the formula that `method` names."""
+    """A 95 % interval: by bootstrap over launches or samples, or by the formula that `method` names."""
 
     low: float
     high: float
@@ -192,10 +192,10 @@ class Summary:
 class Comparison:
     """`left` against `right` in one metric.
 
-    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval` is
-    its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value` of a
-    paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval holds
-    1, or the test finds no difference.
+    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
+    is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
+    of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
+    includes 1, or the test finds no difference.
     """
 
     kind: Literal["variant", "device", "runtime"]
@@ -232,7 +232,7 @@ class Findings:
 
         A failed pass has one summary, without statistics, under the first of its metrics.
 
-        What is deployed does not depend on threads and precision, so these are not looked at for `deployed`.
+        What is deployed does not depend on threads and precision, so these are ignored for `deployed`.
         """
         if metric == "deployed":
             place = (subject.model, subject.variant, subject.device, subject.runtime)

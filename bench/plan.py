@@ -6,14 +6,16 @@ import re
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import CorruptData, PlanError, UnknownName, UsageError
+from bench.files import read_bounded
 from bench.preprocess import Preprocess
-from bench.records import Precision, RunRecord
+from bench.records import Precision, RunRecord, Tensor
 
 _T = TypeVar("_T", bound=BaseModel)
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
@@ -21,6 +23,11 @@ Threads = Annotated[int, Field(ge=1, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=2**26)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+MAX_BYTES = 1_000_000
+"""Of a plan's file."""
+MAX_DEPTH = 32
+"""Of tables and arrays in each other."""
 
 
 class _Strict(BaseModel):
@@ -49,6 +56,18 @@ class Protocol(_Strict):
     seed: int = 0
     """Of the random order of trials."""
 
+    @model_validator(mode="after")
+    def _possible(self) -> Protocol:
+        if self.min_iterations > self.max_iterations:
+            raise ValueError(
+                f"min_iterations is {self.min_iterations}, more than max_iterations, {self.max_iterations}"
+            )
+        if (least := self.warmup_seconds + self.min_seconds) >= self.deadline_seconds:
+            raise ValueError(
+                f"a launch of {least:g} seconds cannot end within deadline_seconds, {self.deadline_seconds:g}"
+            )
+        return self
+
 
 class Effort(_Strict):
     """How hard a method may try. `epochs` of training from the start (the method's own when None); `one_shot` takes the
@@ -56,9 +75,9 @@ class Effort(_Strict):
     layers. None leaves the choice to the method: training where it has data and a recipe, else one shot."""
 
     seed: int = Field(1, ge=0, lt=2**31)
-    epochs: int | None = Field(None, ge=1)
+    epochs: Epochs | None = Field(None, ge=1)
     one_shot: bool | None = None
-    fine_tune: int = Field(0, ge=0)
+    fine_tune: Epochs = 0
     budget: str = "uniform"
 
 
@@ -85,7 +104,9 @@ class Variant(_Strict):
     @classmethod
     def _of_text(cls, value: Any) -> Any:
         if isinstance(value, str):
-            name, _, target = value.partition(":")
+            name, colon, target = value.partition(":")
+            if colon and not target:
+                raise ValueError(f"{value[:60]!r} has no target after its colon; write e.g. fr-auto:20x")
             return {"name": name, "target": target or None}
         return value
 
@@ -102,7 +123,7 @@ class Variant(_Strict):
 
 
 class Data(_Strict):
-    """What a network is shown: a data set in a folder or a file that a reader knows (docs/data.md), else the network's own.
+    """What a network is shown: a data set that a reader knows (docs/data.md), else the network's own.
 
     `samples` takes a seeded part, the same number of each class; `preprocess` replaces the network's own.
     """
@@ -126,25 +147,29 @@ class Case(_Strict):
     """Those that suit the network when None."""
     threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
     precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
-    input: tuple[tuple[Dimension, ...], ...] | None = None
-    """Shape of each input without the batch, e.g. "3x224x224"; several in a list."""
+    input: tuple[Tensor, ...] | None = None
+    """Each input without the batch, e.g. "3x224x224"; whole numbers as "int32:128"; several in a list."""
     input_size: tuple[Dimension, Dimension] | None = None
     """Height and width in pixels, for networks that take any."""
     weights: Path | None = None
     """Trained weights of the network: a state dict, or a `.frq` package, which FR variants take as it is."""
     data: Data | None = None
-    cores: str = "any"
+    cores: str = Field("any", pattern=r"^(any|all|big|little|0x[0-9a-fA-F]{1,32})$")
     """Which cores a launch may use: any, all, big, little, or a hexadecimal mask (0xf0)."""
     protocol: Protocol | None = None
     """Instead of the plan's, for this network."""
 
     @field_validator("input", mode="before")
     @classmethod
-    def _shapes(cls, value: Any) -> Any:
-        if value is None:
-            return None
-        several = [value] if isinstance(value, str) or (value and isinstance(value[0], int)) else value
-        return tuple(shape_of(one) if isinstance(one, str) else one for one in several)
+    def _inputs(cls, value: Any) -> Any:
+        """From text, several texts, numbers, or what was stored of a plan."""
+        if isinstance(value, str):
+            return inputs_of(value)
+        if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+            return inputs_of(",".join(value))
+        if isinstance(value, list | tuple) and value and all(isinstance(one, int) for one in value):
+            return inputs_of("x".join(map(str, value)))
+        return value
 
     @field_validator("data", mode="before")
     @classmethod
@@ -154,10 +179,10 @@ class Case(_Strict):
     @model_validator(mode="after")
     def _told_apart(self) -> Case:
         if not self.label:
-            object.__setattr__(self, "label", _label_of(self.model))
+            object.__setattr__(self, "label", label_of(self.model))
         for name in ("threads", "precision"):
             _no_doubles(name, [str(value) for value in getattr(self, name)])
-        _no_doubles("variants", [variant.label for variant in self.variants or ()])
+        _no_doubles("variants", [variant.label for variant in self.variants or ()], "; give one of them a label")
         return self
 
 
@@ -180,9 +205,12 @@ class Plan(_Strict):
         """Plans of schema 1: `native` was ncnn's name, and `coefficients` the target of every FR variant."""
         if not isinstance(value, dict) or value.get("schema_version", 2) != 1:
             return value
-        cases = [_case_of_schema_1(case) if isinstance(case, dict) else case for case in value.get("cases", ())]
-        desktop = ["ncnn" if name == "native" else name for name in value.get("desktop", ("torch", "native"))]
-        return value | {"schema_version": 2, "cases": cases, "desktop": desktop}
+        made = value | {"schema_version": 2}
+        if isinstance(cases := value.get("cases"), list | tuple):
+            made["cases"] = [_case_of_schema_1(case) if isinstance(case, dict) else case for case in cases]
+        if isinstance(desktop := value.get("desktop"), list | tuple):
+            made["desktop"] = ["ncnn" if name == "native" else name for name in desktop]
+        return made
 
     @field_validator("cases")
     @classmethod
@@ -198,8 +226,8 @@ class Plan(_Strict):
 
 def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in case.items() if key != "coefficients"}
-    if coefficients := case.get("coefficients"):
-        names = case.get("variants", ("baseline", "fr-dense", "fr-factored"))
+    names = case.get("variants", ("baseline", "fr-dense", "fr-factored"))
+    if (coefficients := case.get("coefficients")) and isinstance(names, list | tuple):
         kept["variants"] = [
             name if name == "baseline" else {"name": name, "target": str(coefficients), "label": name} for name in names
         ]
@@ -209,8 +237,8 @@ def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
 _PLAIN_FUNCTIONS = {"build", "make", "create", "model", "net", "network"}
 
 
-def _label_of(reference: str) -> str:
-    """A label for a network that has none: the function's name, or the file's without its ending."""
+def label_of(reference: str) -> str:
+    """A label for the network that `reference` names, where it has none: the function's name, or the file's."""
     place, colon, function = reference.rpartition(":")
     if not colon:
         place, function = reference, ""
@@ -225,22 +253,31 @@ def _no_doubles(what: str, names: Sequence[str], fix: str = "") -> None:
         raise ValueError(f"{', '.join(twice)} appears twice in {what}{fix}")
 
 
+def inputs_of(text: str) -> tuple[Tensor, ...]:
+    """`3x224x224,int32:128` as inputs named in0, in1. Raises ValueError."""
+    made = []
+    for number, part in enumerate(text.split(",")):
+        dtype, _, shape = part.strip().rpartition(":")
+        values = {"name": f"in{number}", "shape": shape_of(shape), "dtype": dtype or "float32"}
+        made.append(Tensor.model_validate(values))
+    return tuple(made)
+
+
 def shape_of(text: str) -> tuple[int, ...]:
     """`3x224x224` as numbers. Raises ValueError."""
     parts = text.lower().replace("×", "x").split("x")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise ValueError(f"{text!r} is not a shape; write e.g. 3x224x224")
+    if not all(part.strip().isdecimal() and len(part) <= 12 for part in parts):
+        raise ValueError(f"{text[:60]!r} is not a shape; write e.g. 3x224x224")
     return tuple(int(part) for part in parts)
 
 
 def load(path: Path) -> Plan:
     """The plan in a TOML file. Raises PlanError with the line and the key that is not understood."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(
-            f"cannot read the plan {path}: {error}", "`bench plan --suite demo` prints one to start from."
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise PlanError(f"cannot read the plan {path}: {why}", "See docs/plans.md for the form of a plan.") from error
     return parse(text, str(path))
 
 
@@ -259,15 +296,32 @@ def parse(text: str, source: str) -> Plan:
     """The plan in TOML text; `source` names it in errors."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{source}: not TOML: {error}", "See docs/plans.md for the form of a plan.") from error
+        _check_plain(values)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise PlanError(f"{source}: not TOML: {why}", "See docs/plans.md for the form of a plan.") from error
     try:
         return Plan.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        inner = [problem for problem in found if problem["type"] != "too_short"] or found
-        problems = [_problem(problem, text, source) for problem in inner]
+        # A tuple whose members are wrong is said to be too short as well.
+        problems = [
+            _problem(one, text, source) for one in found if not any(_within(o["loc"], one["loc"]) for o in found)
+        ]
         raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
+
+
+def _check_plain(values: dict[str, Any]) -> None:
+    """Raise ValueError for what TOML does not promise, and a record of the run could not hold."""
+    level: list[Any] = [values]
+    for _ in range(MAX_DEPTH):
+        tables = [one.values() for one in level if isinstance(one, dict)]
+        level = list(chain(*tables, *(one for one in level if isinstance(one, list))))
+        if any(isinstance(one, int) and not -(2**63) <= one < 2**63 for one in level):
+            raise ValueError("a number does not fit in 64 bits")
+        if not level:
+            return
+    raise ValueError(f"tables and arrays are nested more than {MAX_DEPTH} deep")
 
 
 class Changes(NamedTuple):
@@ -294,12 +348,17 @@ _ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
 def changed(plan: Plan, changes: Changes) -> Plan:
     """The plan with only these models and variants, and these settings instead of its own.
 
-    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has several.
+    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has
+    several.
     """
     cases = list(plan.cases)
     if changes.models:
-        known = {case.model: case for case in cases}
-        cases = [known.get(model) or _validated(Case, {"model": model}) for model in changes.models]
+        cases = [
+            case
+            for name in changes.models
+            for case in [case for case in plan.cases if name in (case.label, case.model)]
+            or [_validated(Case, {"model": name})]
+        ]
     given = [name for name in _ONE_NETWORK if getattr(changes, name)]
     if given and len(cases) > 1:
         flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
@@ -338,7 +397,7 @@ def _validated(kind: type[_T], values: dict[str, Any]) -> _T:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"]) or kind.__name__.lower()
-        raise UsageError(f"{key}: {problem['msg']}", "See docs/plans.md for every key.") from None
+        raise UsageError(f"{key}: {_message(problem)}", "See docs/plans.md for every key.") from None
 
 
 def suites() -> tuple[str, ...]:
@@ -359,11 +418,20 @@ def suite_text(name: str) -> str:
     return (resources.files("bench") / "suites" / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
 def _problem(problem: Any, text: str, source: str) -> str:
     """`file:line: key: what is wrong`."""
     key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in problem["loc"])
-    message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {message}"
+    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {_message(problem)}"
+
+
+def _message(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "unknown key"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _line_of(location: tuple[int | str, ...], text: str) -> int:

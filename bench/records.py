@@ -4,8 +4,8 @@ Derived figures (medians, ratios, verdicts) are other types, in `bench.findings`
 
 Schema history
     1  first format (2026-11)
-    2  a trial holds its subject and has an id that does not depend on its place in the run; answers are stored per sample
-       and scored by `analyse`; artifacts are per runtime, with any number of inputs and outputs (2026-11-26)
+    2  a trial holds its subject and has an id that does not depend on its place in the run; answers are stored per
+       sample and scored by `analyse`; artifacts are per runtime, with any number of inputs and outputs (2026-11-26)
 
 Older runs are migrated when they are read (`bench.results.migrate`).
 """
@@ -86,7 +86,7 @@ class Tensor(Record):
 
 
 class ArtifactFile(Record):
-    """One file of an artifact. `role` is what its runtime calls it; `sha256` is of its bytes; `path` is on this host."""
+    """One file of an artifact. `role` is what its runtime calls it, `sha256` is of its bytes, `path` on this host."""
 
     role: str
     path: Path
@@ -196,7 +196,7 @@ class Trial(Record):
 
     @property
     def id(self) -> str:
-        """Unique in a run and the same in a resumed one, e.g. `latency/lenet5/baseline/emulator-5554/ncnn/t1/fp32/0`."""
+        """Unique in a run, the same in a resumed one, e.g. `latency/lenet5/baseline/emulator-5554/ncnn/t1/fp32/0`."""
         s = self.subject
         place = f"{s.model}/{s.variant}/{s.device}/{s.runtime}/t{s.threads}/{s.precision}"
         return f"{self.pass_}/{place}/{self.launch}"
@@ -209,7 +209,7 @@ class Trial(Record):
 
 
 Answers = Mapping[str, NDArray[Any]]
-"""What a network answered in one accuracy trial: for each fact (`bench.measure.answers`), its value for every sample."""
+"""What a network answered in one accuracy trial: for each fact (`bench.measure.answers`) a value a sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +274,7 @@ class RunRecord(Record):
     versions: dict[str, str]
     samples: dict[str, SamplesRecord] = {}
     toolchain: dict[str, dict[str, Any]]
-    """How each runtime's program was built, per `runtime, ABI`."""
+    """How each runtime's program was built, per `runtime, device`."""
     devices: tuple[Device, ...]
     artifacts: tuple[Artifact, ...]
     transferred_bytes: dict[str, int] = {}

@@ -16,7 +16,8 @@ Member = TypeVar("Member")
 class Registry(Generic[Member]):
     """The members of one open set, each imported when it is first asked for.
 
-    `own` says where each member of bench's own is, `package.module:attribute`; entry points of `group` are written alike.
+    `own` says where each member of bench's own is, `package.module:attribute`; entry points of `group` are
+    written the same way.
     """
 
     def __init__(self, kind: str, group: str, own: Mapping[str, str]) -> None:
@@ -35,7 +36,7 @@ class Registry(Generic[Member]):
         return tuple(dict.fromkeys((*self._own, *sorted(self._places))))
 
     def __getitem__(self, name: str) -> Member:
-        """The member of that name. Raises UnknownName, and ToolMissing where an installed package's cannot be imported."""
+        """The member of that name. Raises UnknownName, and ToolMissing for one that cannot be loaded."""
         if name in self._found:
             return self._found[name]
         if name not in self._places:

@@ -1,4 +1,8 @@
-"""Words from outside (devices, files, plans) made fit to be shown: none of them commands a terminal or a page."""
+"""Words from outside (devices, files, plans) made fit to be shown: none of them controls a terminal or a page.
+
+What a device says is cleaned and bounded when it is read (`bench.devices.words`); this is the door through which all
+words leave, whatever their origin and age.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import codecs
 import unicodedata
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Categories of characters that are not drawn but act: controls, directions of writing, line separators; and those that
-stand for nothing."""
+"""Categories of characters that are not drawn but act: controls, directions of writing, line separators; and those
+without a meaning."""
 
 _ASCII = str.maketrans(
     {
@@ -19,7 +23,7 @@ _ASCII = str.maketrans(
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """`text` with each character that acts instead of being seen as an escape, e.g. `\\x1b`; `lines` keeps line ends."""
+    """`text` with each character that acts instead of being seen as an escape (`\\x1b`); `lines` keeps line ends."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(c) if unicodedata.category(c) in _UNSEEN and not (lines and c == "\n") else c for c in text)

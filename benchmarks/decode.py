@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from bench.runtimes.build import build, host_abi
 
 from bench import terminal
 from bench.cache import Cache
 from bench.compress.frequency import layers, package
 from bench.networks import resolve
+from bench.runtimes.ncnn.build import build, host_abi
 
 ROUNDS = 31
 KEPT = 33

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench import terminal
+from bench.cli import terminal
 from bench.compress import training
 from bench.compress.frequency import factor, layers, oneshot, train
 from bench.compress.frequency.budget import budget, sizes

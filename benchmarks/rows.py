@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.compressing import learner
-
-from bench import terminal
 from bench.cache import Cache
-from bench.compress.frequency.method import BUDGETS, METHOD
+from bench.cli import terminal
+from bench.compress.frequency.method import BUDGETS
 from bench.compress.method import Request
-from bench.compress.result import Compressed, compressed
+from bench.compress.result import Compressed
+from bench.networks import resolve
+from bench.plan import Data
+from bench.prepare.compression import compression
 
 ORDINARY = 98.78
 """Top-1 of the uncompressed LeNet-5 in the publication (all 60,000 digits), in percent."""
@@ -109,7 +110,7 @@ def main() -> None:
         for seed in range(1, given.seeds + 1):
             for coefficients in PUBLISHED:
                 request = Request(str(coefficients), seed=seed, budget=given.budget)
-                found = compressed(METHOD, learner("lenet5", None, given.data, Cache(), watcher.stage), request)
+                found = compression(resolve("lenet5"), Data(path=given.data), "fr", request, Cache(), watcher.stage)
                 rows.append(measured(found, given.budget, seed))
                 source = found.source
     folder = given.results / "fr" / datetime.datetime.now(tz=datetime.UTC).date().isoformat()

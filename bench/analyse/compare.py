@@ -11,7 +11,7 @@ from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
 from bench.findings import Comparison, Summary
 from bench.records import METRICS, Answers, RunRecord, Subject
-from bench.units import percent, quantity
+from bench.units import quantity
 
 Kind = Literal["variant", "device", "runtime"]
 LEVEL = 0.05
@@ -48,7 +48,7 @@ def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subje
 
 @dataclass(frozen=True)
 class _Relations:
-    """What of a run stands for what: the ordinary variants, the desktop, the reference runtime."""
+    """The roles in a run: the ordinary variants, the desktop, the reference runtime."""
 
     ordinary: frozenset[tuple[str, str]]
     desktop: str
@@ -95,7 +95,7 @@ def _ratio(kind: Kind, left: Summary, right: Summary) -> Comparison:
         return between(value, interval, "no-interval", "too few launches for an interval")
     if interval.excludes(1):
         return between(value, interval, "differs", "the interval excludes 1")
-    return between(value, interval, "not-shown", "no difference shown: the interval holds 1")
+    return between(value, interval, "not-shown", "no difference shown: the interval includes 1")
 
 
 def _medians(summary: Summary) -> Mapping[int, float]:
@@ -131,7 +131,7 @@ def _same(kind: Kind, left: Summary, right: Summary, summaries: Sequence[Summary
     between = partial(Comparison, kind, right.metric, left.subject, right.subject, None, None)
     if a is None or b is None:
         return between("failed", (left if a is None else right).verdict)
-    if percent(a.median) == percent(b.median):
+    if quantity(a.median, left.unit) == quantity(b.median, right.unit):
         return between("equal", f"equal to the last digit: {quantity(b.median, right.unit)}")
     why = ", ".join(_why(left, right, summaries))
     words = f"{quantity(a.median, left.unit)} against {quantity(b.median, right.unit)}"

@@ -23,7 +23,7 @@ Vector = NDArray[np.float64]
 
 
 class Ratio(NamedTuple):
-    """Median ÷ median. `paired` tells that launches were resampled together."""
+    """Median ÷ median. `paired`: launches were resampled together."""
 
     value: float
     interval: Interval | None

@@ -10,6 +10,7 @@ from bench.cache import Cache
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.measure import order
+from bench.networks import content
 from bench.networks.count import counts
 from bench.networks.network import Network
 from bench.plan import Case, Plan, Variant
@@ -33,7 +34,7 @@ class Asked(NamedTuple):
         )
 
     def runtimes_here(self) -> tuple[str, ...]:
-        """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here first."""
+        """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here."""
         return tuple(dict.fromkeys((*self.plan.desktop, *self.runtimes_on_phones())))
 
     def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
@@ -51,8 +52,8 @@ class Outline(NamedTuple):
 
 
 def checked(plan: Plan) -> Asked:
-    """The plan, when every name and size in it is known. Costs little, so that a typing error is reported before a build
-    or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
+    """The plan, when every name and size in it is known. Costs little, so that a typo is reported before
+    a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
     cases = []
     for name in plan.desktop:
@@ -89,6 +90,13 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
                 "target": variant.target or target,
             }
         )  # fmt: skip
+    if full.method is None and (full.target or full.weights):
+        raise UsageError(
+            f"variant {full.label} of {case.label} has a target or weights, and no method that they belong to",
+            "Name a method; weights of the network itself are the case's.",
+        )
+    if full.weights is not None:
+        content.kind(full.weights)
     runtime = runtimes.runtime(full.runtime or plan.runtime)
     if "phone" not in runtime.places:
         raise UsageError(
@@ -98,17 +106,15 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
     for precision in (full.precision,) if full.precision else case.precision:
         if precision not in runtime.precisions:
             raise UsageError(
-                f"{runtime.name} does not compute in {precision}", f"It does in {', '.join(runtime.precisions)}."
+                f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
             )
     if full.method is not None:
         method_of = compress.method(full.method)
-        if full.target is None and network.coefficients:
-            full = full.model_copy(update={"target": method_of.default_target(network)})
         if full.execution is None:
             full = full.model_copy(update={"execution": method_of.executions[0]})
         elif full.execution not in method_of.executions:
             raise UsageError(
-                f"{full.method} has no form {full.execution!r}", f"It has {', '.join(method_of.executions)}."
+                f"{full.method} has no form {full.execution!r}", f"Choose one of {', '.join(method_of.executions)}."
             )
         method_of.check(request_of(full, network))
     return full
@@ -131,8 +137,8 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
 
 
 def can_run(network: Network, runtime: str) -> bool:
-    """Whether a runtime can execute the network at all: one that is a ready graph is its own runtime's only."""
-    return network.graph is None or not runtimes.runtime(runtime).reference
+    """Whether a runtime can execute the network at all: a ready graph only where it is taken as it is."""
+    return network.graph is None or content.kind(network.graph) in runtimes.runtime(runtime).graphs
 
 
 def outline(asked: Asked, cache: Cache) -> Outline:

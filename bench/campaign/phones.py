@@ -21,7 +21,7 @@ class Stages(Protocol):
 
 
 class Row(NamedTuple):
-    """A connected device. Facts are empty where the state does not allow to ask."""
+    """A connected device. Facts are empty if its state does not let us ask."""
 
     serial: str
     state: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     abis: tuple[str, ...] = ()
     ram_bytes: int | None = None
     virtual: bool | None = False
-    """None where nothing tells."""
+    """None if unknown."""
 
     def cells(self) -> tuple[str, ...]:
         mark = {True: " (virtual)", False: "", None: " (real or virtual: unknown)"}[self.virtual]
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 def connected(server: AdbServer) -> tuple[Row, ...]:
-    """Everything that is connected; what is ready is asked who it is."""
+    """Everything that is connected; devices that are ready are asked for their facts."""
     rows = []
     for listed in server.devices():
         row = Row(listed.serial, listed.state)
@@ -85,7 +85,7 @@ def start_virtual(
     """Start a virtual phone that `server` lists. It runs until it is stopped. Raises VirtualPhoneError, UnknownName."""
     server.ensure()
     why = "" if profile else "no phone is connected: "
-    progress = stages.stage(f"{why}start a virtual {profile or virtual.DEFAULT}; `bench phone stop` ends it")
+    progress = stages.stage(f"{why}start a virtual {profile or virtual.DEFAULT}; `bench phone stop` stops it")
     return virtual.start(
         profile or virtual.DEFAULT, ram_bytes=ram_bytes, port=port, adb_server=server.address, progress=progress
     )

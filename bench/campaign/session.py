@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -31,10 +31,10 @@ LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes. Nothing below the command line prints."""
+    """Receives the progress of a run. Nothing below the command line prints."""
 
     def stage(self, title: str) -> Progress:
-        """A new stage begins; the result takes its progress."""
+        """A stage begins; the result is called with its progress."""
         ...
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
@@ -67,9 +67,10 @@ def run(
     with _reserved(cache, phones), contextlib.ExitStack() as leaving:
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
-        pushed = _deployed(ready, watcher)
+        notes: list[str] = []
+        pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
-        record = _record(ready, started, pushed, preparation_s)
+        record = _record(ready, started, pushed, preparation_s, notes)
         folder.write_record(record)
         try:
             _measure(ready, folder, watcher)
@@ -78,7 +79,7 @@ def run(
     ended = [m for m in folder.measurements() if m.trial.pass_ != "size"]
     if all(m.status == "failed" for m in ended):
         raise NothingMeasured(
-            f"all trials failed; the first: {next((m.reason for m in ended if m.reason), 'none was begun')}",
+            f"all trials failed; the first: {next((m.reason for m in ended if m.reason), 'none was started')}",
             f"Every reason is in {folder.path / 'report.html'} and trials.jsonl.",
         )
     return folder, findings
@@ -87,7 +88,7 @@ def run(
 def _prepared(
     asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
 ) -> Ready:
-    """Machines and networks. Phones come first: one that cannot be measured is refused before anything is built for it."""
+    """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
     for phone in phones:
         station.refuse_unfit(phone, asked.runtimes_on_phones())
     here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
@@ -107,16 +108,18 @@ def _prepared(
     return Ready(asked, tuple(stations), prepared)
 
 
-def _deployed(ready: Ready, watcher: Watcher) -> dict[str, int]:
+def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:
     """Bytes pushed to each phone."""
     watcher.stage("deploy")
     return {
-        s.device.serial: station.bring(s, [f for one in ready.prepared.values() for f in one.files(s.programs)])
+        s.device.serial: station.bring(s, [f for one in ready.prepared.values() for f in one.files(s.programs)], say)
         for s in ready.stations
     }
 
 
-def _record(ready: Ready, started: datetime, pushed: Mapping[str, int], preparation_s: float) -> RunRecord:
+def _record(
+    ready: Ready, started: datetime, pushed: Mapping[str, int], preparation_s: float, notes: Sequence[str]
+) -> RunRecord:
     plan = ready.asked.plan
     return RunRecord(
         id=f"{started:%Y%m%dT%H%M%S}-{plan.name}",
@@ -137,7 +140,7 @@ def _record(ready: Ready, started: datetime, pushed: Mapping[str, int], preparat
         artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
         transferred_bytes={s.device.serial: pushed[s.device.serial] for s in ready.stations if s.is_phone},
         preparation_s=preparation_s,
-        notes=tuple(dict.fromkeys(note for one in ready.prepared.values() for note in one.notes)),
+        notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
     )
 
 
@@ -199,6 +202,6 @@ def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
             except Timeout:
                 raise DeviceBusy(
                     f"another bench is measuring on {phone.serial}",
-                    "Wait for its end; two at once would disturb each other.",
+                    "Wait until it is done; two at once would disturb each other.",
                 ) from None
         yield

@@ -18,7 +18,7 @@ phone = typer.Typer(help="Virtual phones, for machines without a real one.", no_
 
 
 def list_devices(adb_server: Server = None, as_json: Json = False) -> None:
-    """List what is connected, in whatever state."""
+    """List connected devices, whatever their state."""
     listed = phones.connected(AdbServer.from_address(adb_server))
     if as_json:
         print_json([row._asdict() for row in listed])
@@ -33,7 +33,7 @@ def list_devices(adb_server: Server = None, as_json: Json = False) -> None:
 def examine(device: Device = None, adb_server: Server = None, as_json: Json = False) -> None:
     """Check adb, the device, its ABI and space, and the toolchain; each with the fix.
 
-    Leaves with 1 when something is bad.
+    Exits with 1 if something is bad.
     """
     serial = device[0] if device else None
     checks = []
@@ -74,7 +74,7 @@ def clean(
 @phone.command("start")
 def phone_start(
     profile: Annotated[
-        str | None, typer.Option("--profile", help="Which phone to be; `bench phone list` names them.")
+        str | None, typer.Option("--profile", help="Which phone to imitate; `bench phone list` shows them.")
     ] = None,
     ram: Annotated[str | None, typer.Option("--ram", help="Memory limit, e.g. 2G or 512M.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="An odd port, 5555 to 5585.", min=1024, max=65535)] = None,
@@ -111,7 +111,7 @@ def phone_start(
 
 @phone.command("stop")
 def phone_stop(
-    serial: Annotated[str | None, typer.Argument(help="emulator-5554, or its port; all of them when left out.")] = None,
+    serial: Annotated[str | None, typer.Argument(help="emulator-5554, or its port (default: all of them).")] = None,
 ) -> None:
     """Stop virtual phones. Their storage is kept, like a real phone's."""
     from bench.virtual import phone as virtual
@@ -125,7 +125,7 @@ def phone_stop(
 
 @phone.command("list")
 def phone_list(as_json: Json = False) -> None:
-    """List running virtual phones and the profiles there are."""
+    """List running virtual phones and the available profiles."""
     from bench.virtual import phone as virtual
     from bench.virtual.profile import profile_names
 

@@ -81,13 +81,13 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
 
 
 def _conditions(conditions: facts.Conditions) -> Check:
-    """Whether the phone is fit to measure now, or nobody knows."""
+    """Whether the phone is fit to measure now, as far as it tells."""
     if doubts := gates.doubts(conditions):
         return Check("conditions", "warn", "; ".join(doubts), "Let it cool, or charge it.")
     if unknown := gates.unknown(conditions):
         return Check(
             "conditions", "warn", f"unknown: the device does not report its {' and '.join(unknown)}",
-            "Watch the spread of its launches instead: nothing tells when it throttles.",
+            "Watch the spread of its launches instead: throttling cannot be detected.",
         )  # fmt: skip
     return Check("conditions", "ok", "fit to measure")
 
@@ -107,7 +107,7 @@ def _tools(cache: Cache) -> Iterator[Check]:
         )  # fmt: skip
     for tool in ("qemu-aarch64-static", "qemu-arm-static"):
         if not shutil.which(tool):
-            yield Check(tool, "warn", "missing", "Only virtual ARM phones want it: apt install qemu-user-static")
+            yield Check(tool, "warn", "missing", "Only virtual ARM phones need it: apt install qemu-user-static")
     cache.root.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache.root).free
     yield Check(

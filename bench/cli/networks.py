@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.export.frequency import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
-imports = typer.Typer(help="Networks that others have compressed.", no_args_is_help=True)
+imports = typer.Typer(help="Networks compressed by other tools.", no_args_is_help=True)
 
 
 class Abi(StrEnum):
@@ -39,9 +39,7 @@ class Abi(StrEnum):
 
 @native.command("build")
 def native_build(
-    abi: Annotated[
-        list[Abi] | None, typer.Option("--abi", help="May be repeated; the host's own when left out.")
-    ] = None,
+    abi: Annotated[list[Abi] | None, typer.Option("--abi", help="May be repeated (default: the host's own).")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -56,7 +54,8 @@ def native_build(
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         for one in abi or [Abi.HOST]:
             name = host_abi() if one is Abi.HOST else str(one)
-            built.append(build(name, Cache(), watcher.stage(f"build the native runner for {name}")))
+            progress = watcher.stage(f"build the native runner for {name}")
+            built.append(build(name, Cache(), progress, portable=one is not Abi.HOST))
     if as_json:
         print_json(
             [{"abi": b.abi, "path": str(b.path), "sha256": b.sha256, "bytes": b.bytes, **b.toolchain} for b in built]
@@ -68,9 +67,9 @@ def native_build(
 @imports.command("frereg")
 def import_frereg(
     checkpoint: Annotated[Path, typer.Argument(help="A state dict saved by the FR authors' package.", metavar="FILE")],
-    model: Annotated[str, typer.Option("--model", help="The network that it is a checkpoint of, e.g. unet.")],
+    model: Annotated[str, typer.Option("--model", help="The network it is a checkpoint of, e.g. unet.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The package to write; MODEL.frq when left out.")
+        Path | None, typer.Option("--output", "-o", help="The package to write (default: MODEL.frq).")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -88,7 +87,7 @@ def import_frereg(
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", "Name another with --output.") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "Choose another path with --output.") from None
     if as_json:
         print_json({"path": str(path), "bytes": len(data), "coefficients": made.coefficients})
     else:
@@ -109,29 +108,31 @@ def compress(
     ] = None,
     method: Annotated[str, typer.Option("--method", help=f"How: {', '.join(methods.names())}.")] = methods.names()[0],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The package; MODEL-METHOD-TARGET.frq when left out.")
+        Path | None, typer.Option("--output", "-o", help="The package (default: named after MODEL, method and target).")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help="What each layer gets of the total: uniform, energy, sensitivity.")
+        str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Truncate trained weights instead of training with few coefficients.")
     ] = False,
     fine_tune: Annotated[
-        int, typer.Option("--fine-tune", help="After --one-shot, train on for so many epochs.", min=0)
+        int, typer.Option("--fine-tune", help="After --one-shot, fine-tune for this many epochs.", min=0)
     ] = 0,
     weights: Weights = None,
     data: DataPath = None,
     input_shape: Input = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever an earlier run has reached.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over, ignoring what an interrupted run reached.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compress a network and write its package.
 
-    A training that was interrupted goes on when the same command is given again, to the same result.
+    An interrupted training resumes when the same command is run again, with the same result.
 
     Examples:
 
@@ -150,14 +151,14 @@ def compress(
         with terminal.watcher(quiet=quiet or as_json) as watcher:
             found = compression(network, asked.data, method, request, Cache(), watcher.stage)
     except KeyboardInterrupt:
-        terminal.err.print("Interrupted; the same command goes on from where it was.")
+        terminal.err.print("Interrupted; run the same command again to resume.")
         raise typer.Exit(130) from None
     named = "-".join(filter(None, (asked.label, method, (target or "").strip().replace("/", "_"))))
     path = output or Path(f"{named}{methods.method(method).suffix}")
     try:
         replace(path, found.package)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", "Give --output another place.") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "Choose another path with --output.") from None
     if as_json:
         print_json({"path": str(path), **found.as_json()})
         return
@@ -173,7 +174,7 @@ def explain(
     ] = None,
     input_size: Annotated[
         str | None,
-        typer.Option("--input-size", help="Height and width; the network's own when left out.", metavar="HxW"),
+        typer.Option("--input-size", help="Height and width (default: the network's own).", metavar="HxW"),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -210,7 +211,7 @@ def explain(
 
 
 def _show(found: Compressed) -> None:
-    """The compressed network beside the ordinary one, all as files of the same kind."""
+    """The compressed network beside the ordinary one, as files of the same kind."""
 
     def right(accuracy: float | None) -> str:
         return "–" if accuracy is None else units.percent(accuracy)
@@ -222,9 +223,9 @@ def _show(found: Compressed) -> None:
         ("compressed, float16", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
     )
     notes = [
-        f"{units.ratio(found.parameter_ratio)} fewer coefficients than the ordinary network has parameters; "
-        f"{units.ratio(found.published_ratio)} as published ones are counted: float16 as half a parameter, no biases.",
-        "Bytes are of whole .frq files, with all that the network needs: biases and norms too.",
+        f"{units.ratio(found.parameter_ratio)} fewer numbers than the ordinary network has parameters; "
+        f"{units.ratio(found.published_ratio)} as the FR publication counts: float16 as half a parameter, no biases.",
+        "Bytes are of whole packages, with all that the network needs: biases and norms too.",
     ]
     if found.tested:
         notes.append(f"Accuracy of the network read back from its file, over {found.tested:,} samples. {found.source}.")

@@ -33,7 +33,8 @@ Model = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Only this network: a name, file.py:function, module:function, or a file (docs/networks.md); may be repeated.",
+        help="Only this network: a name, file.py:function, module:function, or a file (docs/networks.md). "
+        "May be repeated.",
     ),
 ]
 Variant = Annotated[
@@ -62,10 +63,10 @@ InputSize = Annotated[
 ]
 DataPath = Annotated[
     Path | None,
-    typer.Option("--data", help="What the network is shown: a folder or file, see docs/data.md.", metavar="PATH"),
+    typer.Option("--data", help="Data for the network: a folder or a file (docs/data.md).", metavar="PATH"),
 ]
 Samples = Annotated[
-    int | None, typer.Option("--samples", help="Take so many samples, the same number of each class.", min=1)
+    int | None, typer.Option("--samples", help="Use this many samples, classes in equal numbers.", min=1)
 ]
 PrecisionName = Annotated[
     list[Precisions] | None, typer.Option("--precision", help="How the runtime computes; may be repeated.")
@@ -87,7 +88,7 @@ def plain(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """On stdout, in ASCII: no character of it can command a terminal or be lacking in an encoding."""
+    """On stdout, in ASCII: none of its characters can control a terminal or be missing from an encoding."""
     sys.stdout.write(json.dumps(plain(value), indent=1) + "\n")
 
 

@@ -45,7 +45,7 @@ def prepare() -> None:
 
 
 def escape(text: str, *, lines: bool = False) -> str:
-    """Words from outside for a console: no markup, nothing that commands a terminal. `lines` keeps line ends."""
+    """Words from outside for a console: no markup, nothing that controls a terminal. `lines` keeps line ends."""
     return markup.escape(visible(text, lines=lines))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.compress.method import Method
-from bench.errors import UnknownName, UsageError
+from bench.errors import ToolMissing, UnknownName, UsageError
 from bench.registry import Registry
 
 METHODS: Registry[Method] = Registry(
@@ -40,10 +40,13 @@ def method(name: str) -> Method:
 
 
 def short_names() -> tuple[str, ...]:
-    """Every name that `described` understands, without targets."""
+    """Every name that `described` understands, without targets; a method that cannot be loaded has none."""
     found = [BASELINE]
     for name in names():
-        forms = method(name).executions
+        try:
+            forms = method(name).executions
+        except ToolMissing:
+            continue
         found += [name, *(f"{name}-{form}" for form in forms if len(forms) > 1)]
     return tuple(found)
 

@@ -54,7 +54,7 @@ class Checkpoint:
                 raise ValueError(state["step"])
         except Exception:  # of any kind: torch's reader walks over whatever the bytes say
             raise CorruptData(
-                f"{self.path} is not a whole checkpoint", "Delete it; training then begins anew."
+                f"{self.path} is not a whole checkpoint", "Delete it; training then starts over."
             ) from None
         return state
 

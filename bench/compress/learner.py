@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from bench.compress.training import Recipe, Samples
 
 _SMALL_MACS = 20_000_000
-"""Layers of a network with fewer than so many multiply-adds only wait for each other on several threads, as those of a
-twin do."""
+"""With fewer multiply-adds than this, as a twin has, several threads mostly wait for each other."""
 
 Stage = Callable[[str], Progress]
-"""Is called with the name of what begins, and returns what to call with its progress."""
+"""Called with the name of a stage; returns what to call with its progress."""
 
 Make = Callable[["Checkpoint", Progress, Path], None]
 """Writes a file at the end of a training."""
@@ -73,7 +72,7 @@ class Learner:
         if self.data is None:
             raise UsageError(
                 f"there is no data to train {self.network.name} with",
-                "Give --data FOLDER, or compress trained weights as they are: --one-shot --weights FILE.",
+                "Add --data FOLDER, or compress trained weights as they are: --one-shot --weights FILE.",
             )
         return self.data
 
@@ -117,7 +116,7 @@ class Learner:
             shutil.rmtree(self.cache.path("networks", key), ignore_errors=True)
 
         def build(folder: Path) -> None:
-            again = ", from where it was interrupted (--fresh begins anew)" if checkpoint.path.is_file() else ""
+            again = ", from where it was interrupted (--fresh starts over)" if checkpoint.path.is_file() else ""
             with self._threads():
                 make(checkpoint, self.stage(title + again), folder / file)
 

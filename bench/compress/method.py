@@ -28,8 +28,9 @@ class Request:
     `target` is text that the method understands; None asks for its default. Without `one_shot` the compressed network
     is trained from the seed, for `epochs` (None: the method's own number); with it, the trained network is compressed
     as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers.
-    `fresh` ignores what an earlier run has reached. `seeded` allows seeded values where there is nothing to train with:
-    such a network is good for measuring speed, and its answers mean nothing.
+    `fresh` ignores what an earlier run has reached. `seeded` asks for seeded values where there are neither trained
+    weights nor data, with or without `one_shot`: such a network is good for measuring speed, and its answers mean
+    nothing.
     """
 
     target: str | None = None
@@ -141,7 +142,7 @@ class Ordinary:
 
     def check(self, request: Request) -> None:
         if request.target is not None:
-            raise UsageError(f"{self.name} has no target, and {request.target!r} is given", "Leave the target out.")
+            raise UsageError(f"{self.name} has no target, but {request.target!r} was given", "Leave the target out.")
 
     def default_target(self, network: Network) -> str | None:
         return None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bench import files
 from bench.compress.learner import Learner
 from bench.compress.method import Method, Request
-from bench.errors import UsageError
 
-UNTRAINED = "No --weights were given: these are seeded ones, and what the network answers means nothing."
+UNTRAINED = "No --weights given: these are seeded, and the network's answers mean nothing."
 
 
 @dataclass(frozen=True)
@@ -89,11 +86,3 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
         source=learner.data.source if learner.data else "",
         notes=() if learner.network.trained or learner.data else (UNTRAINED,),
     )
-
-
-def write(compressed: Compressed, file: Path) -> None:
-    """The package as `file`, whole or not at all. Raises UsageError where it cannot be written."""
-    try:
-        files.replace(file, compressed.package)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}", "Give --output another place.") from None

@@ -19,11 +19,11 @@ from bench.errors import UsageError
 from bench.records import Progress, Task
 
 _AT_ONCE = 2**20
-"""Places of inputs that are answered together, so that a UNet's channels of large ones fit in memory."""
+"""Pixels of inputs that are evaluated together, so that a UNet's channels of large ones fit in memory."""
 
 
 Answers = NDArray[np.int64] | NDArray[np.float32]
-"""What is right for N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
+"""The right answers to N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
 should be, in their shape, as float32."""
 
 
@@ -179,14 +179,14 @@ def _check(outputs: object, labels: Tensor) -> None:
         suits = (outputs.shape[0], *outputs.shape[2:]) == labels.shape
         if suits and not 0 <= int(labels.min()) <= int(labels.max()) < outputs.shape[1]:
             raise UsageError(
-                f"the data has the class {int(labels.max())}, and the network tells {outputs.shape[1]} classes apart",
-                "Count classes from 0, and give the network as many outputs as there are.",
+                f"the data has class {int(labels.max())}, but the network has {outputs.shape[1]} classes",
+                "Count classes from 0, and use a network with an output for each.",
             )
     if not suits:
         ours, theirs = ("×".join(map(str, shape[1:])) or "one number" for shape in (outputs.shape, labels.shape))
         raise UsageError(
             f"the network's output of {ours} cannot learn answers of {theirs}",
-            "Name data for what this network does.",
+            "Use data for this network's task.",
         )
 
 
@@ -218,7 +218,7 @@ def _half(network: nn.Module) -> Iterator[None]:
 
 @dataclass
 class _Report:
-    """What is said of a training while it runs."""
+    """The progress message of a training."""
 
     epochs: int
     truncation: Truncation | None

@@ -2,10 +2,7 @@
 
 from bench.data.dataset import Dataset, dataset, teaches
 from bench.data.readers import READERS, detect
-from bench.data.readers.folder import fingerprint
 from bench.data.samples import KINDS, SampleSet, samples
 from bench.preprocess import Preprocess
 
-__all__ = [
-    "KINDS", "READERS", "Dataset", "Preprocess", "SampleSet", "dataset", "detect", "fingerprint", "samples", "teaches",
-]  # fmt: skip
+__all__ = ["KINDS", "READERS", "Dataset", "Preprocess", "SampleSet", "dataset", "detect", "samples", "teaches"]

@@ -137,14 +137,8 @@ class AdbServer:
         Raises adb_streams.Refused with its words, TransportBroken when it closes or talks nonsense, DeadlineExceeded
         when it is silent, ToolMissing when there is none and none can be started.
         """
-        try:
+        with self._understood():
             conn = self._open(requests)
-        except TimeoutError:
-            raise self._silent() from None
-        except (EOFError, ConnectionError):
-            raise self._strange("closed the connection") from None
-        except adb_streams.Garbled as error:
-            raise self._strange(str(error)) from None
         with conn:
             yield conn
 
@@ -176,19 +170,24 @@ class AdbServer:
             raise self._strange(f"refused {question}: {clean(str(error))}") from None
 
     def _answer(self, conn: socket.socket) -> str:
-        try:
+        with self._understood():
             return adb_streams.block(conn, time.monotonic() + self._patience_s)
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """A server that is silent, hangs up or talks nonsense, as our errors."""
+        try:
+            yield
         except TimeoutError:
-            raise self._silent() from None
-        except (EOFError, ConnectionError):
-            raise self._strange("closed the connection") from None
+            raise DeadlineExceeded(
+                f"the adb server at {self.host}:{self.port} is silent for {self._patience_s:g} s", self._restart
+            ) from None
         except adb_streams.Garbled as error:
             raise self._strange(str(error)) from None
-
-    def _silent(self) -> DeadlineExceeded:
-        return DeadlineExceeded(
-            f"the adb server at {self.host}:{self.port} is silent for {self._patience_s:g} s", self._restart
-        )
+        except (EOFError, ConnectionError):
+            raise self._strange("closed the connection") from None
+        except OSError as error:
+            raise self._strange(f"cannot be reached: {error.strerror}") from None
 
     def _strange(self, what: str) -> TransportBroken:
         return TransportBroken(f"the adb server at {self.host}:{self.port} {what}", self._restart)
@@ -327,7 +326,7 @@ class AdbTransport:
             )
         raise DeviceRefused(
             f"{self._serial} refused {local.name} at {remote}: {reason or 'it gave no reason'}",
-            "`bench doctor` tells whether the folder is writable.",
+            "`bench doctor` checks whether the folder is writable.",
         )
 
     def _is_full(self, local: Path) -> bool:

@@ -77,7 +77,7 @@ def name(implementer: int, part: int, variant: int | None = None) -> str:
 
 
 def size(core: str) -> int | None:
-    """How big a core of that name is beside others of its chip: 0 little, 1 big, 2 prime; None for an unknown name."""
+    """How big a core of that name is among those of its chip: 0 little, 1 big, 2 prime; None for an unknown name."""
     if core in _LITTLE:
         return 0
     if core in _PRIME:

@@ -37,7 +37,7 @@ def deploy(
     """Bring to the machine what it does not have yet, and make sure that what it has is whole.
 
     Everything is hashed there, also what an earlier run brought: files get damaged, and their size stays the same. A
-    damaged one is replaced, and `say` is told so. Where a machine has no tool for it, the runner among the payloads
+    damaged one is replaced, and `say` is called. Where a machine has no tool for it, the runner among the payloads
     hashes; where that cannot, copies are read back.
     Returns the number of bytes copied: 0 when everything was there. Raises DiskFull before copying when the machine has
     less than twice the room that is needed, TransportBroken when a copy arrives damaged, DeviceRefused when it cannot
@@ -55,7 +55,7 @@ def deploy(
     free = free_bytes(transport)
     if free is not None and free < 2 * needed:
         raise DiskFull(
-            f"{transport.serial} has {free:,} bytes free at {folder}; {2 * needed:,} are wanted (twice the payload)",
+            f"{transport.serial} has {free:,} bytes free at {folder}; {2 * needed:,} are needed (twice the payload)",
             f"Free some space there, or run `bench clean --device {shlex.quote(transport.serial)}`.",
         )
     # Programs first: one of them may be what checks the rest.
@@ -101,5 +101,5 @@ def _bring(
         if done.status:
             raise DeviceRefused(
                 f"{transport.serial} cannot {argv[0]} {draft}: {clean(done.stderr or done.stdout)}",
-                "`bench doctor` tells whether the folder is writable.",
+                "`bench doctor` checks whether the folder is writable.",
             )

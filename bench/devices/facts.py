@@ -20,6 +20,8 @@ from bench.devices.words import clean
 from bench.records import Cpu, Device
 
 _LONGEST_NAME = 80
+_SECTION_MAX = 1 << 20
+"""Characters of a section of the probe; the longest real one, of properties, has some 100,000."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def probe(transport: Transport) -> dict[str, str]:
     """The sections of `device_scripts/probe.sh`, run on the phone."""
     done = transport.run(["sh", "-c", probe_script()], deadline_s=60)
     sections = re.split(r"^@@ (\w+)\n", done.stdout, flags=re.MULTILINE)
-    return dict(zip(sections[1::2], sections[2::2], strict=True))
+    return {name: text[:_SECTION_MAX] for name, text in zip(sections[1::2], sections[2::2], strict=True)}
 
 
 def probe_script() -> str:
@@ -85,7 +87,7 @@ def phone(serial: str, sections: dict[str, str]) -> Device:
 
 
 def _virtual_fact(virtual: bool | None, evidence: str) -> dict[str, str]:
-    """What speaks for a virtual machine, "unknown" where nothing speaks for or against it, else nothing."""
+    """The evidence for a virtual machine, "unknown" without evidence either way, else nothing."""
     word = "unknown" if virtual is None else clean(evidence)
     return {"virtual": word} if word else {}
 
@@ -119,9 +121,16 @@ def desktop(abi: str) -> Device:
 
 
 def properties(text: str) -> dict[str, str]:
-    """`getprop` output; a value may span lines and hold brackets."""
-    pairs = re.findall(r"^\[([^\]\n]+)\]: \[(.*?)\]$(?=\n\[|\n*\Z)", text, re.MULTILINE | re.DOTALL)
-    return dict(pairs)
+    """`getprop` output; a value may span lines and hold brackets: it ends where the next property begins."""
+    found: dict[str, list[str]] = {}
+    value: list[str] = []
+    for line in text.splitlines():
+        if start := re.match(r"\[([^\]]+)\]: \[", line):
+            value = found[start[1]] = [line[start.end() :]]
+        else:
+            value.append(line)
+    whole = {name: "\n".join(lines).rstrip() for name, lines in found.items()}
+    return {name: value.removesuffix("]") for name, value in whole.items() if value.endswith("]")}
 
 
 def meminfo_total(text: str) -> int | None:
@@ -146,7 +155,7 @@ def _battery(text: str) -> Conditions:
     """`dumpsys battery`. What `dumpsys battery set` made up is not a fact, and a box without a battery is not empty."""
     if "UPDATES STOPPED" in text:
         return Conditions()
-    pairs = re.findall(r"^\s*([\w ]+?):\s*(\S+)\s*$", text, re.MULTILINE)
+    pairs = re.findall(r"^[ \t]*(\w[\w ]*):[ \t]*(\S+)[ \t]*$", text, re.MULTILINE)
     said = dict(reversed(pairs))  # vendors add sections of their own below; the first word is Android's
     plugs = [said.get(f"{kind} powered") for kind in ("AC", "USB", "Wireless", "Dock")]
     plugged = "true" in plugs if any(plugs) else None

@@ -43,10 +43,7 @@ def name(props: Mapping[str, str], board: str) -> str:
 
 def soc(props: Mapping[str, str], cpuinfo: str) -> str:
     """The chipset, by the most specific source that names one; empty when none does."""
-    keys = (
-        "ro.soc.model", "ro.chipname", "ro.hardware.chipname", "ro.mediatek.platform", "ro.vendor.mediatek.platform",
-        "ro.board.platform",
-    )  # fmt: skip
+    keys = ("ro.soc.model", "ro.chipname", "ro.hardware.chipname", "ro.board.platform")
     found = (props.get(key, "").strip() for key in keys)
     return next((text for text in found if text.lower() not in ("", "unknown", "none", "default")), "") or (
         processors.soc_line(cpuinfo).strip()
@@ -54,7 +51,7 @@ def soc(props: Mapping[str, str], cpuinfo: str) -> str:
 
 
 def virtual(props: Mapping[str, str], sections: Mapping[str, str]) -> tuple[bool | None, str]:
-    """Whether the machine is an emulator or a virtual machine, with the evidence; None where nothing tells."""
+    """Whether the machine is an emulator or a virtual machine, with the evidence; None if unknown."""
     for key in ("ro.bench.virtual", "ro.kernel.qemu.avd_name", "ro.boot.qemu.avd_name"):
         if props.get(key):
             return True, f"{key} is {props[key]}"

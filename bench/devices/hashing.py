@@ -1,4 +1,4 @@
-"""How a machine tells what its files hold. Every Android has another set of tools: `sha256sum` came with version 8."""
+"""How a machine hashes its files. Every Android has a different set of tools: `sha256sum` came with version 8."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from bench.records import Cpu
 UNKNOWN = "unknown"
 _MOST_CORES = 1024
 _LONGEST_NAME = 80
+_OR = " or "
 _ALL = -1
 """Stands for all cores of a kernel that numbers none."""
 
@@ -37,11 +38,12 @@ def cpus(cpuinfo: str, lines: str, soc: str = "") -> tuple[Cpu, ...]:
     the whole truth.
     """
     found = {cpu.index: cpu for cpu in _described(lines)}
-    names = _names(cpuinfo)
+    names, shared = _names(cpuinfo)
     if list(names) == [_ALL]:
         names = dict.fromkeys(found or [0], names[_ALL])
-    if len(set(names.values())) == 1 and (kinds := core_names.mixed(soc)):
-        names = _of_kinds(kinds, names, found)
+    if len(given := set(names.values())) == 1:
+        kinds = core_names.mixed(soc) or tuple(given.pop().split(_OR))
+        names = _of_kinds(kinds, names, found, shared) if len(kinds) > 1 else names
     return tuple(
         found.get(i, Cpu(index=i, name=UNKNOWN)).model_copy(update={"name": names.get(i, UNKNOWN)})
         for i in sorted({*found, *names})
@@ -71,9 +73,10 @@ def _described(lines: str) -> Iterator[Cpu]:
             )
 
 
-def _names(cpuinfo: str) -> dict[int, str]:
-    """Names by core. Kernels write a block for each core, or several cores in a block, or what identifies them once
-    for all; a core without identification has that of the next core that has one, else that of the one before."""
+def _names(cpuinfo: str) -> tuple[dict[int, str], bool]:
+    """Names by core, and whether several share one identification. Kernels write a block for each core, or several
+    cores in a block, or what identifies them once for all; a core without identification has that of the next core
+    that has one, else that of the one before."""
     fields: dict[int, dict[str, str]] = {}
     current = fields.setdefault(_ALL, {})
     for line in cpuinfo.splitlines():
@@ -86,6 +89,7 @@ def _names(cpuinfo: str) -> dict[int, str]:
     if not fields:
         fields = {_ALL: head}
     own = {index: _identified(about) for index, about in fields.items()}
+    shared = len(own) > 1 and None in own.values()
     following = None
     for index in reversed(own):
         following = own[index] = own[index] or following
@@ -96,26 +100,32 @@ def _names(cpuinfo: str) -> dict[int, str]:
         label = before or fields[index].get("model name") or fields[index].get("cpu model") or head.get("Processor")
         if label:
             result[index] = clean(label, _LONGEST_NAME)
-    return result if _ALL in fields else {index: result.get(index, UNKNOWN) for index in fields}
+    return (result if _ALL in fields else {index: result.get(index, UNKNOWN) for index in fields}), shared
 
 
 def _identified(fields: Mapping[str, str]) -> str | None:
-    """A core's name by implementer and part, which say more than any `model name` of an ARM kernel."""
-    try:
-        implementer, part = int(fields["CPU implementer"], 16), int(fields["CPU part"], 16)
-        variant = int(fields.get("CPU variant", "0"), 16)
-    except (KeyError, ValueError):
+    """A core's name by implementer and part, which say more than any `model name` of an ARM kernel. A kernel that gives
+    the parts of both clusters at once, `0xc07 & 0xc0f`, leaves open which one it is."""
+    implementer = _hexadecimal(fields.get("CPU implementer", ""), 0xFF)
+    parts = [_hexadecimal(part, 0xFFF) for part in fields.get("CPU part", "").split("&")]
+    variant = _hexadecimal(fields.get("CPU variant", "").partition("&")[0], 0xF)
+    if implementer is None or None in parts:
         return None
-    if not (0 <= implementer <= 0xFF and 0 <= part <= 0xFFF):
-        return None
-    return core_names.name(implementer, part, variant)
+    return _OR.join(core_names.name(implementer, part, variant) for part in parts if part is not None)
 
 
-def _of_kinds(kinds: tuple[str, ...], names: Mapping[int, str], found: Mapping[int, Cpu]) -> dict[int, str]:
+def _hexadecimal(text: str, most: int) -> int | None:
+    found = re.fullmatch(r"\s*(?:0x)?([0-9a-fA-F]{1,8})\s*", text)
+    return value if found and (value := int(found[1], 16)) <= most else None
+
+
+def _of_kinds(
+    kinds: tuple[str, ...], names: Mapping[int, str], found: Mapping[int, Cpu], shared: bool
+) -> dict[int, str]:
     """Names on a chipset with these kinds of cores, slow to fast, whose kernel names one: by clock where there are as
-    many clocks as kinds. Else, with several cores, nobody knows which of them the kernel meant."""
+    many clocks as kinds. Else nobody knows which cores a `shared` name is of."""
     clocks = sorted({cpu.max_khz for cpu in found.values() if cpu.max_khz})
     if len(clocks) == len(kinds):
         of = dict(zip(clocks, kinds, strict=True))
         return {**names, **{i: of[cpu.max_khz] for i, cpu in found.items() if cpu.max_khz}}
-    return dict(names) if len(names) == 1 else dict.fromkeys(names, " or ".join(dict.fromkeys(kinds)))
+    return dict.fromkeys(names, _OR.join(dict.fromkeys(kinds))) if shared else dict(names)

@@ -53,7 +53,7 @@ class Transport(Protocol):
 
 def free_bytes(transport: Transport) -> int | None:
     """Free bytes in the bench folder's file system, or None when the machine does not say (`df -k`)."""
-    text = transport.run(["df", "-k", transport.folder], deadline_s=30).stdout
+    text = transport.run(["df", "-k", transport.folder], deadline_s=30).stdout[-4096:]
     if rows := re.findall(r"\s\d+\s+\d+\s+(\d{1,15})\s+\d+%", text, re.ASCII):
         return int(rows[-1]) * 1024
     # Up to Android 6: no -k, and sizes such as 7.1G in the columns Size, Used, Free and Blksize.

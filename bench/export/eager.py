@@ -6,7 +6,6 @@ by `.item()`, through numpy) is refused with the line that does, and so is one t
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import linecache
 import re
@@ -25,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.errors import ExportRefused
+from bench.export.answers import Answers
 from bench.records import Tensor
 
 Array = NDArray[Any]
@@ -35,21 +35,6 @@ _READERS = frozenset({"numpy", "__array__", "tolist", "__dlpack__", "data_ptr"})
 SCRIPT_LINE = re.compile(r'File "(.+)", line (\d+)')
 """How TorchScript writes a place in the source."""
 _ADVICE = "Only what does not depend on the values can be exported; torch.where chooses between two results."
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network answers to N samples: each output's description, its place in what `forward` returns (empty for
-    a network that returns one tensor), and its values as float32, (N, *shape)."""
-
-    outputs: tuple[Tensor, ...]
-    places: tuple[str, ...]
-    values: tuple[NDArray[np.float32], ...]
-
-    def title(self, number: int) -> str:
-        """Output `number` in words: `out1 (['scores'])`."""
-        place = self.places[number]
-        return f"{self.outputs[number].name} ({place})" if place else self.outputs[number].name
 
 
 def arguments(samples: Sequence[Array], sample: int) -> tuple[torch.Tensor, ...]:
@@ -82,14 +67,23 @@ def leaves(returned: object, place: str = "") -> Iterator[tuple[str, torch.Tenso
             )
 
 
+def evaluating(network: nn.Module) -> nn.Module:
+    """The network, which does not train any more; a program of torch.export, which never does, has no `eval`."""
+    try:
+        return network.eval()
+    except NotImplementedError:
+        for part in network.modules():
+            part.training = False
+        return network
+
+
 def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     """What `network`, put into eval mode, answers to each sample of its inputs, (N, *shape) each.
 
     Raises ExportRefused for a forward that fails, that reads values or is random, and for outputs that are not tensors,
     are not finite, or have another shape for another sample.
     """
-    with contextlib.suppress(NotImplementedError):  # of torch.export, whose programs have their mode built in
-        network.eval()
+    evaluating(network)
     watched = _Watch()
     runs = [_run(network, arguments(samples, number), watched) for number in range(len(samples[0]))]
     again = _run(network, arguments(samples, 0), watched)

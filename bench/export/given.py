@@ -12,7 +12,8 @@ import numpy as np
 
 from bench.errors import CorruptData, ExportRefused, ToolMissing
 from bench.export import eager, graph, ncnn, operators, pnnx
-from bench.export.eager import Answers, Array
+from bench.export.answers import Answers
+from bench.export.eager import Array
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ def onnx_answers(path: Path, samples: Sequence[Array]) -> Answers:
     return eager.gathered([list(zip(names, row, strict=True)) for row in rows])
 
 
-def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> None:
-    """Write graph.param and weights.bin of an ONNX file for these inputs. Raises ToolMissing and ExportRefused."""
+def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> tuple[str, ...]:
+    """Write graph.param and weights.bin of an ONNX file for these inputs; returns the names of its outputs there.
+
+    Raises ToolMissing and ExportRefused.
+    """
     model = _model(path)
     names = dict(zip(_inputs(model), inputs, strict=True))
     nodes = list(model.graph.node)
@@ -80,6 +84,7 @@ def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> None:
     parsed = graph.parse(converted.param)
     operators.check(parsed, lambda kind: [_title(node) for node in nodes if node.op_type == kind])
     ncnn.write(*ncnn.unmarked(parsed, converted.weights, len(inputs), len(model.graph.output)), folder)
+    return tuple(f"out{number}" for number in range(len(model.graph.output)))
 
 
 _FIX = "Export it again with a newer opset, or give the network's own code (net.py:build)."

@@ -13,7 +13,8 @@ from torch import nn
 
 from bench.errors import ExportRefused
 from bench.export import eager, graph, operators, pnnx, proof, torchscript
-from bench.export.eager import Answers, Array
+from bench.export.answers import Answers
+from bench.export.eager import Array
 from bench.export.equivalents import Equivalents, axes, transparent
 from bench.export.half import stored as stored_half
 from bench.records import Tensor
@@ -29,7 +30,7 @@ class _Marked(nn.Module):
         norms = (nn.BatchNorm1d(tensor.shape[0], eps=0) for tensor in inputs)
         self.marks = nn.ModuleList(
             norm if vector else nn.Identity() for norm, vector in zip(norms, vectors, strict=True)
-        ).eval()
+        )
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         return self.network(*(axes.batch_first(mark(each)) for mark, each in zip(self.marks, inputs, strict=True)))

@@ -81,7 +81,7 @@ def explained(error: ExportRefused, recorded: Any) -> ExportRefused:
 
 def _is_many(value: Any) -> bool:
     sizes = value.type().sizes() if value.type().kind() == "TensorType" else None
-    return sizes is not None and len(sizes) + (sizes[0] != 1) > MOST
+    return sizes is not None and len(sizes) + (sizes[:1] != [1]) > MOST
 
 
 def _line(node: Any) -> str:

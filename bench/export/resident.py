@@ -15,6 +15,7 @@ from typing import Literal
 
 from bench.export.cost import FLOAT, Cost, Shape, effort
 from bench.export.graph import Blob, Graph, Layer
+from bench.export.rank_pass import RankPass
 from bench.records import Tensor
 
 
@@ -91,13 +92,17 @@ class _Pass:
     def rank_pass(
         self, part: Narrow, parameters: Mapping[str, object], added: str | None = None, output: str | None = None
     ) -> str:
-        own: dict[str, object] = {"0": part.channels, "1": part.rank} | dict(parameters)
-        flags = {"5": part.epsilon is not None, "7": part.relu, "8": part.pooled, "10": added is not None}
-        own |= {key: 1 for key, on in flags.items() if on}
-        if part.epsilon is not None:
-            own["6"] = part.epsilon
-        if part.vectors:
-            own["9"] = len(part.vectors)
+        own: dict[str, object] = {
+            RankPass.CHANNELS: part.channels,
+            RankPass.RANK: part.rank,
+            RankPass.NORMALISED: int(part.epsilon is not None),
+            RankPass.EPSILON: part.epsilon or 0,
+            RankPass.RELU: int(part.relu),
+            RankPass.POOLED: int(part.pooled),
+            RankPass.VECTORS: len(part.vectors),
+            RankPass.ADDED: int(added is not None),
+        }
+        own |= parameters
         inputs = [part.z, *part.vectors, *([added] if added else [])]
         return self.emit("RankPass", inputs, {key: value for key, value in own.items() if value != 0}, output)
 
@@ -182,13 +187,14 @@ class _Pass:
             self.wide_in.add(number)
         if len(parts) == 1 and _reduces_itself(layer, weight):
             # A pointwise layer of few outputs: its whole weight is a smaller R than that of its box.
-            self.rank_pass(parts[0], {"2": n_out, "11": 1}, output=layer.outputs[0])
+            self.rank_pass(parts[0], {RankPass.REDUCED: n_out, RankPass.LOADED: 1}, output=layer.outputs[0])
             self.wide_out.add(number)
             return True
         reduced: str | None = None
         first = 0
         for part in parts:
-            place = {"2": r_in, "3": n_in if n_in != part.channels else 0, "4": first}
+            total = n_in if n_in != part.channels else 0
+            place: dict[str, object] = {RankPass.REDUCED: r_in, RankPass.TOTAL: total, RankPass.FIRST: first}
             reduced = self.rank_pass(part, place, reduced)
             first += part.channels
         assert reduced is not None

@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from bench.errors import ExportRefused
 from bench.export import eager, proof
-from bench.export.eager import Answers, Array
+from bench.export.answers import Answers
+from bench.export.eager import Array
 
 _TIGHT = 1e-4
 """Of the largest |value| of a slice: how far a recording may be from the network; the same operators computed both."""
@@ -26,7 +27,6 @@ class _Flat(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.training = network.training
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         tensors = tuple(tensor for _, tensor in eager.leaves(self.network(*inputs)))
@@ -58,7 +58,7 @@ def trace(
         if isinstance(network, torch.jit.ScriptModule):
             recorded: Any = torch.jit.freeze(network.eval())
         else:
-            recorded = _traced(_Flat(network), eager.arguments(samples, 0), mode)
+            recorded = _traced(eager.evaluating(_Flat(network)), eager.arguments(samples, 0), mode)
         recorded.save(str(path))
     proof.compare(expected, run(recorded, samples), "its recording (TorchScript)", _TIGHT)
     return recorded

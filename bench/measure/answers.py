@@ -49,8 +49,8 @@ def all_facts(
 def facts(outputs: Values, reference: Values, labels: NDArray[Any] | None, task: Task) -> Facts:
     """The facts of N samples: `outputs` and `reference` (N, …) of the same network, each fact (N,) float64.
 
-    `labels` are classes (N,), masks (N, H, W) or target pictures in the outputs' shape; those of another task are left
-    aside. Raises CorruptData for outputs that are not finite, and for shapes that do not go together.
+    `labels` are classes (N,), masks (N, H, W) or target pictures in the outputs' shape; those of another task are
+    ignored. Raises CorruptData for outputs that are not finite, and for shapes that do not go together.
     """
     found = _deltas(outputs, reference)
     if task == "classification":
@@ -79,7 +79,7 @@ def _deltas(outputs: Values, reference: Values) -> Facts:
 
 
 def _flat(outputs: Values) -> Values:
-    """Classification outputs (N, K); axes of length 1 behind the classes are of no importance."""
+    """Classification outputs (N, K); trailing axes of length 1 are ignored."""
     if outputs.ndim < 2 or any(side != 1 for side in outputs.shape[2:]):
         raise CorruptData(
             f"outputs of shape {outputs.shape} hold no classes of samples",
@@ -119,7 +119,7 @@ def _are_chances(reference: Values) -> bool:
 
 
 def _compared(outputs: Values, are_chances: bool) -> Values:
-    """Values (N, K, …), K ≥ 2, whose largest is the answer: one channel is compared with where its answer changes."""
+    """Values (N, K, …), K ≥ 2, whose largest is the answer: one channel is compared with its threshold."""
     if outputs.shape[1] > 1:
         return outputs
     return np.concatenate((np.full_like(outputs, 0.5 if are_chances else 0), outputs), axis=1)

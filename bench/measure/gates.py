@@ -16,7 +16,7 @@ HOT_BATTERY_CELSIUS = 40.0
 
 
 def doubts(conditions: Conditions) -> tuple[str, ...]:
-    """Why a timing taken under these conditions is not fit to be compared; empty when nothing speaks against it."""
+    """Why a timing taken under these conditions is not fit to be compared; empty when it is."""
     found = []
     if conditions.thermal_status is not None and conditions.thermal_status >= THROTTLING:
         found.append(f"the phone throttles for heat (thermal status {conditions.thermal_status})")
@@ -29,7 +29,7 @@ def doubts(conditions: Conditions) -> tuple[str, ...]:
 
 
 def unknown(conditions: Conditions) -> tuple[str, ...]:
-    """What of the conditions nobody reported: without doubts is not the same as fit to measure."""
+    """The conditions that were not reported: without doubts is not the same as fit to measure."""
     heat = (conditions.thermal_status, conditions.skin_celsius, conditions.battery_celsius)
     found = [] if any(value is not None for value in heat) else ["heat"]
     if conditions.battery_percent is None and conditions.battery_present is not False:

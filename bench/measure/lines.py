@@ -20,7 +20,7 @@ _LARGEST = 2**53
 """Whole numbers up to this one are the same as floats; in nanoseconds it is 104 days, in bytes 8 PiB."""
 _LONGEST_TEXT = 300
 _MOST_FACTS = 40
-_REBUILD = "The runner on the device is of another version; run `bench clean`, then the same command."
+_REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
 
 @dataclass
 class _Events:
-    """What the events so far have told."""
+    """What the events so far have reported."""
 
     samples: list[Sample] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -144,7 +144,7 @@ def _answers(event: Mapping[str, Any]) -> Answers:
 
 
 def _facts(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment as told, with every text short and printable."""
+    """The environment as reported, with every text short and printable."""
     if event.get("contract") != CONTRACT:
         raise RunnerFailed(f"the runner obeys contract {_words(event.get('contract'))}, not {CONTRACT}", _REBUILD)
     known = [(key, value) for key, value in event.items() if key != "event"][:_MOST_FACTS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,10 +93,10 @@ def phone(transport: Transport, names: Iterable[str], cache: Cache, progress: Pr
     )  # fmt: skip
 
 
-def bring(station: Station, files: Iterable[ArtifactFile]) -> int:
+def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> int:
     """Deploy the programs and these files; returns the bytes copied. On this host files stay where they are.
 
-    Raises DiskFull and what the transport raises.
+    `say` is told of files that were found damaged and were replaced. Raises DiskFull and what the transport raises.
     """
     programs = [file for program in station.programs.values() for file in program.files]
     executable = {program.files[0].sha256 for program in station.programs.values() if program.files}
@@ -108,7 +108,7 @@ def bring(station: Station, files: Iterable[ArtifactFile]) -> int:
         station.where |= {sha256: str(payload.path) for sha256, payload in payloads.items()}
         return 0
     station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
-    return deploy(station.transport, list(payloads.values()))
+    return deploy(station.transport, list(payloads.values()), say=say)
 
 
 def leave(station: Station) -> None:

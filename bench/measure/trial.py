@@ -80,9 +80,11 @@ def measure(
                 conditions=station.state(),
             )
         )  # fmt: skip
-    doubts = list(gates.doubts(station.conditions)) if trial.pass_ == "latency" else []
-    allowed = str(reading.environment.get("cpus_allowed", ""))
-    doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
+    doubts: tuple[str, ...] = ()
+    if trial.pass_ == "latency":
+        allowed = str(reading.environment.get("cpus_allowed", ""))
+        doubts = gates.doubts(station.conditions)
+        doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
     return Outcome(
         Measurement(
             **common,
@@ -157,15 +159,23 @@ def _launched(
 def answered(
     station: Station, artifact: Artifact, samples: ArtifactFile, count: int
 ) -> tuple[NDArray[np.float32], ...]:
-    """What an artifact answers to `count` packed samples on this host, outside of a run. Raises RunnerFailed."""
+    """What an artifact answers to `count` packed samples on this host, outside of a run. Raises RunnerFailed.
+
+    Outputs with an extent of 0, which is unknown, come as one row of values each.
+    """
     subject = Subject(
         model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
     )
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
-    _, remote = _launched(
+    reading, remote = _launched(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0
     )
-    return fetched(station.transport, remote, artifact.outputs, count)
+    outputs = artifact.outputs
+    if reading.answers and any(0 in tensor.shape for tensor in outputs):
+        outputs = tuple(
+            tensor.model_copy(update={"shape": (n,)}) for tensor, n in zip(outputs, reading.answers.counts, strict=True)
+        )
+    return fetched(station.transport, remote, outputs, count)
 
 
 def fetched(

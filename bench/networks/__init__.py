@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnknownName, UsageError
 from bench.networks import builtin, content, files, own, python
-from bench.networks.network import SEED, Network, inputs_of, label, parse_inputs
+from bench.networks.network import SEED, Network, checked, parse_inputs
+from bench.plan import label_of
 from bench.records import Tensor
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["SEED", "Network", "inputs_of", "label", "names", "parse_inputs", "resolve"]
+__all__ = ["SEED", "Network", "names", "parse_inputs", "resolve"]
 
 GROUP = "fr_bench.networks"
 
@@ -39,7 +40,7 @@ def resolve(
     *,
     arguments: Mapping[str, Any] | None = None,
     weights: Path | None = None,
-    inputs: Sequence[Tensor | tuple[int, ...]] | None = None,
+    inputs: Sequence[Tensor] | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> Network:
     """The network that a plan or a flag names.
@@ -52,7 +53,7 @@ def resolve(
     Raises UnknownName, UsageError (anything that does not suit), CorruptData (damaged files, weights that are not
     finite) and ToolMissing (a package that a network needs).
     """
-    given = None if inputs is None else inputs_of(inputs)
+    given = None if inputs is None else checked(inputs)
     network = _described(reference, arguments or {}, given)
     if weights is not None:
         network = _weighted(network, weights)
@@ -69,7 +70,7 @@ def _described(reference: str, arguments: Mapping[str, Any], inputs: tuple[Tenso
     if point := _entry_points().get(reference):
         return own.network(reference, python.load(point.value, arguments), inputs)
     if python.is_reference(reference):
-        return own.network(label(reference), python.load(reference, arguments), inputs)
+        return own.network(label_of(reference), python.load(reference, arguments), inputs)
     path = Path(reference)
     if not path.suffix and len(path.parts) == 1 and not path.exists():
         raise UnknownName.of("network", reference, names())
@@ -97,7 +98,7 @@ def _weighted(network: Network, path: Path) -> Network:
         made_of = files.package_name(path)
         if made_of != network.name and {made_of, network.name} & set(names()):
             raise UsageError(f"{path} is a package of {made_of}, not of {network.name}", f"Measure it as {made_of}.")
-        return replace(network, package=path)
+        return replace(network, packages={"": path})
 
     from bench.networks.weights import load
 
@@ -111,7 +112,7 @@ def _weighted(network: Network, path: Path) -> Network:
         build=build,
         trained=True,
         learns=False,
-        package=None,
+        packages={},
         sources=(*network.sources, path),
         notes=(*network.notes, f"weights of {path.name}: {load(network.build(), path)}"),
     )

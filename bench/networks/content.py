@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes and never by its name."""
+"""What a file holds, recognised by its first bytes and never by its name."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _NCNN = 7767517
 
 def kind(path: Path) -> Kind:
     """What the file holds. Raises UsageError when it cannot be read."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a file", "Name a file in it.")
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file" if path.exists() else f"there is no file {path}", "Check the path.")
     try:
         with path.open("rb") as file:
             head = file.read(4096)
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder, not a file", "Name a file in it.") from None
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}", "Check the path.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Check the path and its permissions.") from None
     if head.startswith(b"FRQ"):

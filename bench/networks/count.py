@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cache import Cache, content_key
 from bench.errors import UsageError
@@ -49,14 +49,33 @@ def counts(network: Network, cache: Cache) -> Counted | None:
 
 
 def count(module: nn.Module, inputs: Sequence[Tensor]) -> Counted:
-    """Of a module in evaluation mode. Raises UsageError when it does not take these inputs, or its outputs are not
-    tensors of one sample each."""
+    """Of a module in evaluation mode. Raises UsageError when it does not take these inputs, and ExportRefused or
+    UsageError when it does not answer with tensors."""
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    try:
+        macs, outputs = _watched(lambda: _shapes_alone(module, inputs))
+    except Exception:  # of any kind: not every network can do without values; if it fails with them too, that is said
+        macs, outputs = _watched(lambda: run(module, examples(inputs)))
+    return Counted(parameters, macs, described(outputs))
+
+
+def _watched(work: Callable[[], tuple[torch.Tensor, ...]]) -> tuple[int, tuple[torch.Tensor, ...]]:
+    """The multiply-adds of an inference, and its outputs."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with _plain_kernels(), FlopCounterMode(display=False) as flops:
-        answer = run(module, examples(inputs))
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    return Counted(parameters, flops.get_total_flops() // 2, described(answer))
+        outputs = work()
+    return flops.get_total_flops() // 2, outputs
+
+
+def _shapes_alone(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:
+    """The outputs without their values, which costs next to nothing. Raises whatever torch does where it cannot."""
+    import torch
+
+    state = {name: t.to("meta") for name, t in (*module.named_parameters(), *module.named_buffers())}
+    with torch.no_grad():
+        shapes = tuple(given.to("meta") for given in examples(inputs))
+        return _answer(torch.func.functional_call(module, state, shapes))
 
 
 @contextmanager
@@ -69,7 +88,7 @@ def _plain_kernels() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # mkldnn's flags speak of GPUs
+            warnings.simplefilter("ignore")  # mkldnn's flags mention GPUs
             with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
                 yield
     finally:
@@ -77,12 +96,12 @@ def _plain_kernels() -> Iterator[None]:
 
 
 def examples(inputs: Sequence[Tensor], seed: int = 1) -> tuple[torch.Tensor, ...]:
-    """One batch of one sample: seeded values in 0..1, zeros for integers."""
+    """A batch of one sample: seeded values in 0..1, zeros for whole numbers."""
     import torch
 
     random = torch.Generator().manual_seed(seed)
     return tuple(
-        torch.zeros(1, *given.shape, dtype=torch.int32)
+        torch.zeros(1, *given.shape, dtype=torch.int64)
         if given.dtype == "int32"
         else torch.rand(1, *given.shape, generator=random)
         for given in inputs
@@ -90,7 +109,7 @@ def examples(inputs: Sequence[Tensor], seed: int = 1) -> tuple[torch.Tensor, ...
 
 
 def run(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """The outputs of `module` in order, whatever they were packed in. Raises UsageError when it fails."""
+    """The outputs of `module` in order, whatever they were packed in. Raises as `count` does."""
     import torch
 
     try:
@@ -103,39 +122,23 @@ def run(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor
             f"the network fails on an input of {shapes}: {type(error).__name__}: {words}",
             "Give the shape of its input, without the batch, with --input: e.g. 3x224x224.",
         ) from None
-    outputs = tuple(flattened(answer))
+    return _answer(answer)
+
+
+def _answer(returned: object) -> tuple[torch.Tensor, ...]:
+    from bench.export.eager import leaves
+
+    outputs = tuple(tensor for _, tensor in leaves(returned))
     if not outputs:
         raise UsageError(
-            f"the network answers with {type(answer).__name__}, which holds no tensor",
-            "Let forward return a tensor, or a tuple, list or dictionary of tensors.",
+            f"the network's forward returns {returned!r:.40}, which holds no tensor",
+            "Let it return a tensor, or a tuple, list or dictionary of tensors.",
         )
     return outputs
 
 
-def flattened(answer: Any) -> Iterator[torch.Tensor]:
-    """The tensors of an answer in order: of tuples, lists and dictionaries, one in another too; None is left out."""
-    import torch
-
-    if isinstance(answer, torch.Tensor):
-        yield answer
-    elif isinstance(answer, Mapping):
-        for part in answer.values():
-            yield from flattened(part)
-    elif isinstance(answer, list | tuple):
-        for part in answer:
-            yield from flattened(part)
-
-
 def described(outputs: Sequence[torch.Tensor]) -> tuple[Tensor, ...]:
-    """Outputs of a batch of one as descriptions of one sample, named out0, out1, …. Raises UsageError where there is no
-    batch axis."""
-    made = []
-    for number, output in enumerate(outputs):
-        if output.dim() < 1 or output.shape[0] != 1:
-            raise UsageError(
-                f"output {number} of the network is {tuple(output.shape)} for a batch of one sample",
-                "The first axis of every input and output has to be the batch.",
-            )
-        dtype = "float32" if output.is_floating_point() else "int32"
-        made.append(Tensor(name=f"out{number}", shape=tuple(output.shape[1:]) or (1,), dtype=dtype))
-    return tuple(made)
+    """Outputs for a batch of one as descriptions of one sample, named out0, out1, …"""
+    shapes = (tuple(output.shape) for output in outputs)
+    samples = (shape[1:] if shape[:1] == (1,) else shape for shape in shapes)
+    return tuple(Tensor(name=f"out{number}", shape=shape or (1,)) for number, shape in enumerate(samples))

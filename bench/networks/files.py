@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import CorruptData, UsageError
 from bench.networks import content, onnx
-from bench.networks.network import Network, inputs_of, label
+from bench.networks.network import Network, checked
+from bench.plan import label_of
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -111,6 +114,11 @@ def _program(path: Path) -> torch.export.ExportedProgram:
         with _quiet(), path.open("rb") as file:
             found = torch.export.load(file)
     except Exception as error:  # as above
+        if operator := _unknown_operator(path):
+            raise UsageError(
+                f"{path} uses {operator}, an operator that this torch does not know",
+                "Replace it in the network by torch's own operators, and export it again.",
+            ) from None
         _unreadable(path, "torch.export", error)
     for node in found.graph.nodes:
         name = str(node.target)
@@ -118,6 +126,20 @@ def _program(path: Path) -> torch.export.ExportedProgram:
         if place is not None and node.args[place] is True:
             raise UsageError(f"{path} was exported in training mode: {name} still trains", _TRAINING)
     return found
+
+
+def _unknown_operator(path: Path) -> str | None:
+    """The first operator in an exported program that no library here defines; torch's own error names none."""
+    import torch
+
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith("model.json"):
+                text = archive.read(name).decode()
+                for space, operator in re.findall(r'"torch\.ops\.(\w+)\.(\w+)', text):
+                    if not hasattr(getattr(torch.ops, space), operator):
+                        return f"{space}::{operator}"
+    return None
 
 
 def _module(program: torch.export.ExportedProgram) -> nn.Module:
@@ -146,9 +168,9 @@ def _shapes_of(path: Path, program: torch.export.ExportedProgram) -> Iterator[Te
 
 def _of_torch(path: Path, title: str, inputs: Sequence[Tensor], build: Any) -> Network:
     return Network(
-        name=label(str(path)),
+        name=label_of(str(path)),
         title=f"{path.name} ({title})",
-        inputs=inputs_of(inputs),
+        inputs=checked(inputs),
         task="other",
         build=build,
         sources=(path,),
@@ -157,7 +179,7 @@ def _of_torch(path: Path, title: str, inputs: Sequence[Tensor], build: Any) -> N
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """torch reports a file that it cannot read by warnings and log lines before it raises."""
     before = logging.root.manager.disable
@@ -174,7 +196,7 @@ def _unreadable(path: Path, title: str, error: Exception) -> NoReturn:
     words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     raise CorruptData(
         f"{path} cannot be loaded as {title}: {words}",
-        "Export it again with this version of torch; operators of other packages are not known here.",
+        "Export it again with the version of torch that is installed here.",
     ) from None
 
 
@@ -183,6 +205,9 @@ def _unreadable(path: Path, title: str, error: Exception) -> NoReturn:
 
 def _onnx(path: Path, inputs: Sequence[Tensor] | None) -> Network:
     facts = onnx.read(path)
+    home = path.parent.resolve()
+    if outside := [name for name in facts.external if not (home / name).resolve().is_relative_to(home)]:
+        raise CorruptData(f"{path} has its weights in {outside[0][:100]!r}, outside its own folder", "Export it again.")
     if absent := [name for name in facts.external if not (path.parent / name).is_file()]:
         raise UsageError(
             f"{path} has its weights in {absent[0][:100]}, which is not beside it", "Copy that file next to it."
@@ -241,9 +266,9 @@ def _graph(path: Path, title: str, inputs: Sequence[Tensor], sources: tuple[Path
         )
 
     return Network(
-        name=label(str(path)),
+        name=label_of(str(path)),
         title=title,
-        inputs=inputs_of(inputs),
+        inputs=checked(inputs),
         task="other",
         build=build,
         sources=sources,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal
 
+from bench import plan
 from bench.errors import UsageError
 from bench.preprocess import Preprocess
 from bench.records import Task, Tensor
@@ -30,13 +33,11 @@ class Seeded:
     def __call__(self, seed: int = SEED) -> nn.Module:
         """The network in evaluation mode. Raises UsageError when `make` returns something else, and CorruptData for
         weights that are not finite."""
-        import torch
         from torch import nn
 
         from bench.networks.weights import check_finite
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with _random_from(seed):
             module = self.make()
         if not isinstance(module, nn.Module):
             raise UsageError(
@@ -45,6 +46,25 @@ class Seeded:
             )
         check_finite(module, "the network")
         return module.eval() if module.training else module
+
+
+@contextmanager
+def _random_from(seed: int) -> Iterator[None]:
+    """Whatever draws random numbers draws those of the seed: torch, NumPy and Python, which go on as before
+    afterwards."""
+    import numpy as np
+    import torch
+
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 @dataclass(frozen=True)
@@ -62,8 +82,8 @@ class Network:
     `data` is the kind of built-in samples that it is shown: "digits", "vehicles", "photos", None for random values;
     `preprocess` is how a picture becomes its input. `coefficients` is how many coefficients Frequency Regularization
     keeps unless a plan says otherwise; `learner` makes the form that FR trains where that is not the ordinary one,
-    `twin` a narrower network through which the learner's coefficients are learnt. `package` is a `.frq` file with the
-    weights of its FR variants.
+    `twin` a narrower network through which the learner's coefficients are learnt. `packages` are finished packages
+    with the weights of compressed variants, by the target that each stands for; "" is the one that `--weights` names.
 
     `graph` is a file that is measured as it is (an ncnn `.param`, its `.bin` beside it, or `.onnx`): there is no torch
     module then, and `build` raises UsageError.
@@ -83,7 +103,7 @@ class Network:
     coefficients: int | None = None
     learner: Callable[..., nn.Module] | None = None
     twin: Callable[..., nn.Module] | None = None
-    package: Path | None = None
+    packages: Mapping[str, Path] = field(default_factory=dict)
     graph: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -97,6 +117,11 @@ class Network:
     def shape(self) -> tuple[int, ...]:
         """Of the first input."""
         return self.inputs[0].shape
+
+    def package_for(self, target: str | None) -> Path | None:
+        """The finished package of that target; without one, of the network's own."""
+        own = str(self.coefficients) if self.coefficients is not None else ""
+        return (self.packages.get("") if target in (None, own) else None) or self.packages.get(target or own)
 
     def sized(self, input_size: tuple[int, int]) -> Network:
         """The same network for images of that height and width. Raises UsageError when it does not take them."""
@@ -123,53 +148,27 @@ class Network:
         return replace(self, inputs=(resized,))
 
 
-def inputs_of(shapes: Sequence[Tensor | tuple[int, ...]]) -> tuple[Tensor, ...]:
-    """Inputs named in0, in1, … where they have no names yet. Raises UsageError for shapes that no input has."""
-    made = []
-    for number, given in enumerate(shapes):
-        tensor = given if isinstance(given, Tensor) else Tensor(name=f"in{number}", shape=tuple(given))
-        if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or _values(tensor) > MAX_VALUES:
+def checked(inputs: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """The inputs. Raises UsageError for shapes that no input has."""
+    inputs = tuple(inputs)
+    for tensor in inputs:
+        if not 1 <= len(tensor.shape) <= 4 or min(tensor.shape) < 1 or math.prod(tensor.shape) > MAX_VALUES:
             raise UsageError(
                 f"an input cannot have the shape {'×'.join(map(str, tensor.shape)) or '()'}",
                 f"Give 1 to 4 numbers from 1, {MAX_VALUES:,} values at most, without the batch: e.g. 3x224x224.",
             )
-        made.append(tensor)
-    return tuple(made)
+    return inputs
 
 
 def parse_inputs(text: str) -> tuple[Tensor, ...]:
-    """Inputs as `--input` has them: `3x224x224`, several separated by commas, integers as `int32:128`.
+    """Inputs as `--input` has them: `3x224x224`, several separated by commas, whole numbers as `int32:128`.
 
     Raises UsageError.
     """
-    shapes = []
-    for number, part in enumerate(text.split(",")):
-        dtype, colon, shape = part.strip().rpartition(":")
-        numbers = re.split("[x×]", shape.lower())
-        kinds = get_args(Tensor.model_fields["dtype"].annotation)
-        if (colon and dtype not in kinds) or not all(n.isascii() and n.isdecimal() and len(n) < 10 for n in numbers):
-            raise UsageError(
-                f"--input {text[:80]!r} is not a shape",
-                "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
-            )
-        kind = cast(Literal["float32", "int32"], dtype or "float32")
-        shapes.append(Tensor(name=f"in{number}", shape=tuple(map(int, numbers)), dtype=kind))
-    return inputs_of(shapes)
-
-
-def _values(tensor: Tensor) -> int:
-    count = 1
-    for extent in tensor.shape:
-        count *= extent
-    return count
-
-
-def label(reference: str) -> str:
-    """A name for results of a network that has none: of the file or module, and of its function."""
-    place, colon, function = reference.rpartition(":")
-    if not colon:
-        place, function = reference, ""
-    base = Path(place).stem if place.endswith(".py") or not colon else place.rpartition(".")[2]
-    plain = function in ("", "build", "make", "create", "model", "net", "network")
-    name = base if plain else f"{base}-{function}"
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "network"
+    try:
+        return checked(plan.inputs_of(text))
+    except ValueError:  # pydantic's own errors are such too
+        raise UsageError(
+            f"{text[:80]!r} is not the shape of an input",
+            "Write e.g. 3x224x224 (channels, height, width), 1x16000, or int32:128; several with commas.",
+        ) from None

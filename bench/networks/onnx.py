@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import CorruptData
+from bench.errors import CorruptData, UsageError
 
 _FLOAT, _INT32, _INT64 = 1, 6, 7
 _FIX = "Export the network to ONNX again."
@@ -110,7 +110,10 @@ def _input(message: memoryview) -> Input:
                     elif inner == 2:
                         shape = tuple(_extent(_bytes(dim)) for number, dim in _fields(_bytes(part)) if number == 1)
     if kind not in (_FLOAT, _INT32, _INT64):
-        raise ValueError(f"its input {name[:40]!r} is of a type that bench cannot feed (ONNX type {kind})")
+        raise UsageError(
+            f"the ONNX network's input {name[:40]!r} is neither float32 nor whole numbers (ONNX type {kind})",
+            "Export it with float32 inputs.",
+        )
     return Input(name, shape, kind != _FLOAT)
 
 

@@ -67,7 +67,7 @@ def _plain(module: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
 
 
 def observed(network: Network) -> Network:
-    """The same network with the task that its outputs speak for, after running it once.
+    """The same network with the task that its outputs suggest, after running it once.
 
     Raises UsageError when it does not take its inputs.
     """
@@ -79,7 +79,7 @@ def observed(network: Network) -> Network:
 
 def task_of(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Task:
     """What a network most likely does: one vector of scores is a classification, one map of scores for each pixel a
-    segmentation, an output like the input a reconstruction; "other" for what cannot be told."""
+    segmentation, an output like the input a reconstruction; else "other"."""
     if len(outputs) != 1 or outputs[0].dtype != "float32":
         return "other"
     given, answer = inputs[0].shape, outputs[0].shape

@@ -140,24 +140,24 @@ def _root(path: Path, module: str) -> Path:
 
 
 def _own_modules(root: Path) -> Iterator[Path]:
+    """The files of what has been imported from below a folder, other than installed packages."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and file.endswith(".py"):
-            path = Path(file).resolve()
-            below = path.relative_to(root).parts if path.is_relative_to(root) else None
-            if below and "site-packages" not in below:
+        if isinstance(file, str) and file.startswith(f"{root}/") and file.endswith(".py"):
+            path = Path(file)
+            if "site-packages" not in path.relative_to(root).parts:
                 yield path
 
 
 def _check_names(folder: Path) -> None:
     """Python knows one module of a name in a process: the second folder would get the first one's."""
-    for other in _folders:
-        for path in _own_modules(other) if other != folder else ():
-            name = path.stem
-            if name in sys.modules and (folder / f"{name}.py").is_file() and not path.is_relative_to(folder):
-                raise UsageError(
-                    f"{path} and {folder / f'{name}.py'} are two modules with one name", "Measure them in two runs."
-                )
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        others = (f"{other}/" for other in _folders if other != folder)
+        if file.startswith(tuple(others)) and not file.startswith(f"{folder}/"):
+            for twin in (folder / f"{name}.py", folder / name / "__init__.py"):
+                if twin.is_file():
+                    raise UsageError(f"{file} and {twin} are two modules with one name", "Measure them in two runs.")
     if folder not in _folders:
         _folders.append(folder)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +26,32 @@ _COMPILED = re.compile(r"\._orig_mod\.")
 """In the name of a part that was compiled by itself."""
 _IGNORED = re.compile(r"(^|\.)(num_batches_tracked|total_ops|total_params|n_averaged)$")
 """What no network computes with."""
+_STATISTICS = re.compile(r"(^|\.)running_(mean|var)$")
 _NAMED = 3
-"""So many names are listed in a message before the rest is counted."""
+"""Names listed in a message before the rest is only counted."""
 _SAVE = "Save the network's state dict: torch.save(network.state_dict(), FILE)."
 
 
-def check_finite(weights: nn.Module | Mapping[str, Tensor], what: str) -> None:
+def check_finite(weights: nn.Module | Mapping[str, Tensor], what: str, buffers: Collection[str] = ()) -> None:
     """Raises CorruptData, naming the first tensor, when one of `weights` has NaN or infinity: of a network's parameters
-    and buffers, or of tensors by name. `what` begins the sentence."""
+    and buffers, or of tensors by name. `what` begins the sentence.
+
+    Attention masks are kept in `buffers` as -inf; that is allowed.
+    """
     if isinstance(weights, nn.Module):
+        buffers = {name for name, _ in weights.named_buffers()}
         weights = dict((*weights.named_parameters(), *weights.named_buffers()))
     for name, tensor in weights.items():
         if isinstance(tensor, nn.UninitializedParameter | nn.UninitializedBuffer) or not tensor.is_floating_point():
             continue
-        if not bool(tensor.isfinite().all()):
-            bad = int((~tensor.isfinite()).sum())
+        if bool(tensor.sum().isfinite()):  # which it cannot be otherwise, and costs a fraction of looking at each
+            continue
+        good = tensor.isfinite()
+        if name in buffers and not _STATISTICS.search(name):
+            good |= tensor.isneginf()
+        if not bool(good.all()):
             raise CorruptData(
-                f"{what} has weights that are not finite: {bad:,} of {tensor.numel():,} values of {name}",
+                f"{what} has weights that are not finite: {int((~good).sum()):,} of {good.numel():,} values of {name}",
                 "Use weights of a training that did not diverge.",
             )
 
@@ -115,7 +124,7 @@ def _refused(path: Path, error: str) -> tuple[str, str]:
 
 
 def _tensors(found: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The tensors of a dictionary by name, without what else is beside them."""
+    """The tensors of a dictionary by name, without whatever was saved with them."""
     return {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Tensor)}
 
 
@@ -160,7 +169,7 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], words: list[str], pat
         if given.dtype != tensor.dtype and not other:
             casts.add(f"{_dtype(given)} → {_dtype(tensor)}")
         taken[key] = given.to_dense().to(tensor.dtype)
-    check_finite(taken, str(path))
+    check_finite(taken, str(path), taken.keys() - dict(network.named_parameters()).keys())
     for key, values in taken.items():
         wanted[key].copy_(values)
     notes = [f"{len(taken)} tensors", *([f"prefix `{prefix}` removed"] if prefix else []), *sorted(casts)]

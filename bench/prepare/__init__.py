@@ -3,6 +3,6 @@
 Everything is cached by content. torch is imported only when something has to be made: a second run reads a few files.
 """
 
-from bench.prepare.case import Prepared, RunHere, case
+from bench.prepare.case import Prepared, case
 
-__all__ = ["Prepared", "RunHere", "case"]
+__all__ = ["Prepared", "case"]

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bench.cache import Cache
 from bench.networks.network import Network
 from bench.plan import Case
 from bench.prepare import variant as one
 from bench.prepare.samples import Samples, samples
-from bench.records import Artifact, ArtifactFile, Expected, Progress, SamplesRecord
-
-RunHere = Callable[[Artifact, ArtifactFile, int], tuple[NDArray[np.float32], ...]]
-"""Runs an artifact on this host: the packed samples and how many they are → per output an array (N, *shape)."""
-Stage = Callable[[str], Progress]
+from bench.prepare.variant import RunHere, Stage
+from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +44,13 @@ def case(
     shown = samples(network, asked.data, cache)
     artifacts, expected = [], {}
     for variant in asked.variants or ():
-        job = one.Job(network, asked, variant, shown, cache, stage)
-        artifacts += [one.artifact(job, name, run_here) for name in runtimes[variant.label]]
+        job = one.Job(network, asked, variant, runtimes[variant.label], shown, cache, run_here, stage)
+        artifacts += [one.artifact(job, name) for name in runtimes[variant.label]]
         expected[variant.label] = _expected(job, shown)
     return Prepared(tuple(artifacts), shown.file, shown.record, expected, network.notes)
 
 
 def _expected(job: one.Job, shown: Samples) -> Expected:
-    return Expected(job.reference().values, shown.labels)
+    found = job.reference()
+    shown.check(job.task(), found.outputs[0].shape)
+    return Expected(found.values, shown.labels)

@@ -15,19 +15,24 @@ from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.errors import UsageError
 from bench.networks.network import Network
 from bench.plan import Data
-from bench.records import ArtifactFile, SamplesRecord
+from bench.records import ArtifactFile, SamplesRecord, Task
 
 if TYPE_CHECKING:
     from bench.compress.learner import Data as ToLearn
 
 
+_SOURCES = ("data", "preprocess.py")
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The samples of a case: the packed `file`, what is right for each (None where that is not known), and a key."""
+    """The samples of a case: the packed `file`, what is right for each (None where that is not known), a word for each,
+    and a key."""
 
     file: ArtifactFile
     labels: NDArray[Any] | None
     record: SamplesRecord
+    names: tuple[str, ...]
     key: str
 
     def read(self) -> tuple[NDArray[np.generic], ...]:
@@ -36,6 +41,12 @@ class Samples:
 
         return packed.read(self.file.path)
 
+    def check(self, task: Task, output: tuple[int, ...]) -> None:
+        """Raise UsageError unless the labels are possible answers of a network for `task` with that first output."""
+        from bench.data import SampleSet
+
+        SampleSet((), self.labels, self.record.source, self.record.classes or None, self.names).check(task, output)
+
 
 def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
     """The samples that `asked` names, else the network's own. Raises UsageError, CorruptData."""
@@ -43,7 +54,7 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
     preprocess = asked.preprocess or network.preprocess
     key = content_key(
         repr(network.inputs), repr(network.data), repr(preprocess), str(asked.samples), str(asked.seed),
-        stamp(asked.path), *own_sources("data"),
+        stamp(asked.path), *own_sources(*_SOURCES),
     )  # fmt: skip
 
     def make(folder: Path) -> None:
@@ -62,8 +73,9 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
             count=len(found.inputs[0]),
             labelled=found.labels is not None,
             classes=found.classes or (),
-            preprocess=preprocess,
+            preprocess=found.preprocess,
         )
+        (folder / "names.json").write_text(json.dumps(found.names), encoding="utf-8")
         (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
 
     folder = cache.build("samples", key, make)
@@ -71,13 +83,14 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
     return Samples(
         ArtifactFile(role="samples", path=path, sha256=sha256_file(path), bytes=path.stat().st_size),
         np.load(labels) if labels.is_file() else None,
-        SamplesRecord.model_validate(json.loads((folder / "record.json").read_text(encoding="utf-8"))),
+        SamplesRecord.model_validate_json((folder / "record.json").read_bytes()),
+        tuple(json.loads((folder / "names.json").read_bytes())),
         key,
     )
 
 
 def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
-    """What the network can be trained with and tested on; None where there is nothing. Raises UsageError, CorruptData."""
+    """What the network can be trained with and tested on, if anything. Raises UsageError, CorruptData."""
     from bench import data
     from bench.compress.learner import Data as ToLearn
 
@@ -89,9 +102,9 @@ def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
     found = data.dataset(origin, preprocess, network.shape)
     if network.task not in (found.task, "other"):
         if path is None:
-            return None  # its own samples are to be looked at, not to learn from
+            return None  # its own samples are to test with, not to learn from
         raise UsageError(
-            f"{path} is for {found.task}, and {network.name} does {network.task}", "Name data for this network."
+            f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
     return ToLearn(found.train, found.test, found.source, data_key(network, asked))
 
@@ -100,11 +113,11 @@ def data_key(network: Network, asked: Data | None) -> str:
     """Changes with what `to_learn` gives."""
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
-    return content_key(repr(network.data), repr(preprocess), stamp(path), *own_sources("data"))
+    return content_key(repr(network.data), repr(preprocess), stamp(path), *own_sources(*_SOURCES))
 
 
 def stamp(path: Path | None) -> str:
-    """Changes when a file is changed, or any file in a folder: by names, sizes and times, since there may be thousands."""
+    """Changes with a file, or any file in a folder: by names, sizes and times, since there may be thousands."""
     if path is None:
         return ""
     if path.is_file():

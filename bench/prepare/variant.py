@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,14 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.method import Destination, Exported, Method, Request
+from bench.export.answers import Answers
+from bench.networks import content
 from bench.networks.network import Network
+from bench.networks.own import task_of
 from bench.plan import Case, Variant
 from bench.prepare.compression import learner_of
 from bench.prepare.samples import Samples, data_key
-from bench.records import Artifact, ArtifactFile, Progress, Tensor, Verified
+from bench.records import Artifact, ArtifactFile, Progress, Task, Tensor, Verified
 from bench.runtimes.runtime import Shown
 
 if TYPE_CHECKING:
@@ -30,8 +34,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
-    from bench.export.eager import Answers
 
+RunHere = Callable[[Artifact, ArtifactFile, int], tuple[NDArray[np.float32], ...]]
+"""Runs an artifact on this host: the packed samples and how many they are → per output an array (N, *shape)."""
+Stage = Callable[[str], Progress]
 UNTRAINED = "untrained: speed and fidelity only"
 ORDINARY = "stock"
 """The form in which a runtime executes a network that no method has changed."""
@@ -44,9 +50,11 @@ class Job:
     network: Network
     case: Case
     variant: Variant
+    runtimes: Sequence[str]
     shown: Samples
     cache: Cache
-    stage: Callable[[str], Progress]
+    run_here: RunHere
+    stage: Stage
 
     @cached_property
     def method(self) -> Method | None:
@@ -62,10 +70,8 @@ class Job:
         target is asked for."""
         if self.method is None:
             return None
-        own = self.network.package
-        fits = own is not None and own.suffix == self.method.suffix
-        wanted = self.variant.target in (None, self.method.default_target(self.network))
-        return self.variant.weights or (own if fits and wanted else None)
+        own = self.network.package_for(self.variant.target)
+        return self.variant.weights or (own if own is not None and own.suffix == self.method.suffix else None)
 
     @property
     def request(self) -> Request:
@@ -74,7 +80,8 @@ class Job:
     @property
     def trained(self) -> bool:
         """Whether its answers mean something."""
-        return self.network.trained or self.network.learns or self.given is not None
+        learns = self.method is not None and not self.request.one_shot and self.case.data is not None
+        return self.network.trained or self.network.learns or self.given is not None or learns
 
     @cached_property
     def weights_key(self) -> str:
@@ -113,8 +120,6 @@ class Job:
 
     def reference(self) -> Answers:
         """What the eager network answers to the samples."""
-        from bench.export.eager import Answers
-
         folder = self.cache.build("references", content_key(self.key, self.shown.key), self._reference)
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
@@ -124,12 +129,37 @@ class Job:
     def _reference(self, folder: Path) -> None:
         from bench.export import eager
 
-        with one_thread():
-            found = eager.answers(self.module(), self.shown.read())
+        if self.network.graph is not None:
+            found = self._answers_of(self.network.graph)
+        else:
+            with one_thread():
+                found = eager.answers(self.module(), self.shown.read())
         for tensor, values in zip(found.outputs, found.values, strict=True):
             np.save(folder / f"{tensor.name}.npy", values)
         about = {"outputs": [tensor.model_dump() for tensor in found.outputs], "places": list(found.places)}
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+    def _answers_of(self, ready: Path) -> Answers:
+        """What a ready graph answers: an ONNX file by ONNX's own evaluator; a graph of a runtime, by that runtime here,
+        since nothing else knows what it means."""
+        from bench.export import given
+
+        if content.kind(ready) == "onnx":
+            return given.onnx_answers(ready, self.shown.read())
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            files, outputs = runtimes.runtime(self.runtimes[0]).export_given(ready, self.network.inputs, folder)
+            unknown = tuple(Tensor(name=output, shape=(0,)) for output in outputs)
+            draft = _record(self, self.runtimes[0], Exported(files, "runtime", ORDINARY), unknown, folder, "other")
+            found = self.run_here(draft, self.shown.file, self.shown.record.count)
+        known = tuple(Tensor(name=t.name, shape=v.shape[1:]) for t, v in zip(unknown, found, strict=True))
+        return Answers(known, outputs, tuple(found))
+
+    def task(self) -> Task:
+        """What the network does; of a ready graph, what its answers look like."""
+        if self.network.graph is None:
+            return self.network.task
+        return task_of(self.network.inputs, self.reference().outputs)
 
     def _learner(self) -> Learner:
         request = self.request
@@ -149,15 +179,17 @@ def request_of(variant: Variant, network: Network) -> Request:
     )  # fmt: skip
 
 
-def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, ArtifactFile, int], Sequence[Any]]) -> Artifact:
+def artifact(job: Job, runtime_name: str) -> Artifact:
     """The variant's files for a runtime, compared on this host with the eager network.
 
-    Raises ExportRefused, ToolMissing, UsageError, CorruptData, and what `run_here` raises.
+    Raises ExportRefused, ToolMissing, UsageError, CorruptData, and what `job.run_here` raises.
     """
     runtime = runtimes.runtime(runtime_name)
     key = content_key(job.key, job.shown.key, runtime.key(), *own_sources("export", "records.py"))
 
     def make(folder: Path) -> None:
+        from bench.export import proof
+
         title = f"export {job.case.label}, {job.variant.label} for {runtime.name}"
         progress = job.stage(title)
         expected = job.reference()
@@ -165,10 +197,11 @@ def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, Artifact
         with one_thread():
             made = _exported(job, runtime_name, shown, folder)
         progress(0.7, "compare with torch")
-        draft = _record(job, runtime_name, made, expected.outputs, folder)
+        draft = _record(job, runtime_name, made, expected.outputs, folder, job.task())
         verified: tuple[Verified, ...] = ()
         if not runtime.reference:
-            verified = _proved(job, draft, expected, run_here)
+            found = job.run_here(draft, job.shown.file, len(expected.values[0]))
+            verified = proof.compare(expected, found, draft.runtime)
         stored = draft.model_copy(update={"verified": verified, "files": made.files})
         (folder / "artifact.json").write_text(stored.model_dump_json(indent=1), encoding="utf-8")
         progress(1.0, "ready")
@@ -182,6 +215,9 @@ def artifact(job: Job, runtime_name: str, run_here: Callable[[Artifact, Artifact
 
 def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Exported:
     runtime = runtimes.runtime(runtime_name)
+    if job.network.graph is not None:
+        files, _ = runtime.export_given(job.network.graph, job.network.inputs, folder)
+        return Exported(files, "runtime", ORDINARY)
     if job.method is None:
         files = runtime.export(job.module(), job.network.inputs, shown, folder)
         return Exported(files, "runtime", ORDINARY)
@@ -192,7 +228,9 @@ def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Export
     return job.method.export(job.network, package, job.execution, to)
 
 
-def _record(job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tensor], folder: Path) -> Artifact:
+def _record(
+    job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tensor], folder: Path, task: Task
+) -> Artifact:
     from bench.networks.count import counts
 
     runtime = runtimes.runtime(runtime_name)
@@ -212,22 +250,13 @@ def _record(job: Job, runtime_name: str, made: Exported, outputs: Sequence[Tenso
         execution=made.execution,
         inputs=network.inputs,
         outputs=tuple(outputs),
-        task=network.task,
+        task=task,
         parameters=counted.parameters if counted else None,
         macs=counted.macs if counted else None,
         coefficients=kept,
         trained=job.trained,
-        notes=() if job.trained else (UNTRAINED,),
+        notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
     )
-
-
-def _proved(
-    job: Job, draft: Artifact, expected: Answers, run_here: Callable[[Artifact, ArtifactFile, int], Sequence[Any]]
-) -> tuple[Verified, ...]:
-    from bench.export import proof
-
-    found: Sequence[NDArray[np.float32]] = run_here(draft, job.shown.file, len(expected.values[0]))
-    return proof.compare(expected, found, draft.runtime)
 
 
 def _at(files: Sequence[ArtifactFile], folder: Path) -> tuple[ArtifactFile, ...]:

@@ -29,7 +29,10 @@ def _found(context: Context) -> Iterator[Section]:
     for name in SECTIONS.names():
         try:
             section = SECTIONS[name](context)
-        except ToolMissing as error:
-            section = Section(name, name, notices=(error.what,))
+        except Exception as error:  # of any kind: it is the code of another package
+            if name in _OWN:
+                raise
+            why = error.what if isinstance(error, ToolMissing) else f"{type(error).__name__}: {error}"
+            section = Section(name, name, notices=(f"This section is missing: {why}",))
         if section:
             yield section

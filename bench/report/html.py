@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from bench.files import replace
 from bench.findings import Findings
 from bench.records import SCHEMA_VERSION, Measurement, RunRecord
 from bench.report import Context, Section, content, values
+from bench.report.labels import listed
 from bench.text import visible
+
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points|dB|[kMGT]?B|[nµm]?s)(?!\w))")
 
 
 def write(folder: Path, run: RunRecord, measurements: Sequence[Measurement], findings: Findings) -> Path:
@@ -44,7 +48,7 @@ def _render(context: Context, shown: Sequence[Section]) -> str:
     return environment.get_template("report.html.j2").render(
         run=context.run,
         sections=shown,
-        models=context.models,
+        models=listed(context.models) if context.models else "",
         variants=list(dict.fromkeys(s.variant for s in context.findings.subjects)),
         failed=sum(m.status == "failed" for m in context.measurements),
         tagged=sum(m.status == "tagged" for m in context.measurements),
@@ -54,5 +58,7 @@ def _render(context: Context, shown: Sequence[Section]) -> str:
 
 
 def _finalized(value: object) -> object:
-    """Every word that the template puts into the page passes here."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Every word that the template puts into the page passes here. A number stays on one line with its unit."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", visible(value))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from bench.findings import Comparison, Findings, Interval
 from bench.records import METRICS, Device, RunRecord, Subject, Task
 from bench.units import quantity
@@ -13,8 +16,9 @@ SHORT = {
     "deployed": "bytes deployed",
     "load": "load",
     "first_inference": "first inference",
-    "accuracy": "accuracy",
+    "top1": "accuracy",
     "top5": "top-5",
+    "dice": "Dice",
     "iou": "IoU",
     "psnr": "PSNR",
     "ssim": "SSIM",
@@ -24,6 +28,9 @@ SHORT = {
     "max_abs_delta": "max |Δ|",
 }
 """The metrics that tables show, in their order."""
+
+MAIN_SCORES: dict[Task, str] = {"classification": "top1", "segmentation": "dice", "reconstruction": "psnr"}
+"""The score that sentences mention."""
 
 
 class Labels:
@@ -64,17 +71,12 @@ class Labels:
     def task(self, model: str) -> Task:
         return self._tasks.get(model, "other")
 
-    def accuracy(self, model: str) -> str:
-        """What the accuracy of a network is called: masks are judged by their Dice."""
-        return "Dice" if self.task(model) == "segmentation" else SHORT["accuracy"]
-
-    def metric(self, name: str, model: str) -> str:
-        """The name of a metric as a heading."""
-        short = self.accuracy(model) if name == "accuracy" else SHORT[name]
-        return short[0].upper() + short[1:]
+    def score(self, model: str) -> str | None:
+        """The metric that tells how good the network's answers are."""
+        return MAIN_SCORES.get(self.task(model))
 
     def place(self, subject: Subject) -> str:
-        """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; with its runtime where phones have several."""
+        """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; and with what if phones have several."""
         if not self.is_phone(subject.device):
             return f"{subject.device} {subject.runtime}"
         device = self._devices[subject.device]
@@ -96,6 +98,15 @@ class Labels:
         return ", ".join(filter(None, (self.place(subject), self.setting(subject))))
 
 
+def listed(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def heading(metric: str) -> str:
+    return SHORT[metric][0].upper() + SHORT[metric][1:]
+
+
 def interval(found: Interval, unit: str) -> str:
     """An interval as text, the unit once where it is the same: `12.1–12.6 ms`, `3.90–4.30×`."""
     low, high = quantity(found.low, unit), quantity(found.high, unit)
@@ -105,24 +116,48 @@ def interval(found: Interval, unit: str) -> str:
     return f"{number}–{high}" if number and high.endswith(f" {suffix}") else f"{low}–{high}"
 
 
-def difference(found: Comparison) -> str:
-    """How a score differs, right − left, with its interval: `−1.30 points [−2.10, −0.50], p = 0.0004`.
+def score_interval(found: Interval, unit: str) -> str:
+    """An interval of a score to a decimal less than the score itself has: `95.9–98.0 %`, `31.2–32.0 dB`."""
+    scale, suffix = (100, " %") if unit == "fraction" else (1, f" {unit}".removesuffix(" 1"))
+    return f"{scale * found.low:.1f}–{scale * found.high:.1f}{suffix}"
 
-    Empty where it was not computed. A point is a hundredth of a score that is a fraction.
-    """
+
+class Difference(NamedTuple):
+    """How a score differs, right − left, e.g. `−1.30 points`, `−2.1`, `−0.5` and `p = 0.0004`; empty where unknown."""
+
+    value: str
+    low: str
+    high: str
+    p: str
+
+    @property
+    def text(self) -> str:
+        return ", ".join(filter(None, (f"{self.value}{f' [{self.low}, {self.high}]' if self.low else ''}", self.p)))
+
+    @property
+    def detail(self) -> str:
+        """All but the value."""
+        return ", ".join(filter(None, (f"{self.low} to {self.high}" if self.low else "", self.p)))
+
+
+def difference(found: Comparison) -> Difference | None:
+    """The difference of a comparison that has one. A point is a hundredth of a score that is a fraction."""
     if found.difference is None:
-        return ""
+        return None
     unit = METRICS[found.metric].unit
-    scale, suffix = {"fraction": (100, " points"), "dB": (1, " dB")}.get(unit, (1, ""))
-    text = f"{_signed(scale * found.difference)}{suffix}"
-    if found.interval:
-        text += f" [{_signed(scale * found.interval.low)}, {_signed(scale * found.interval.high)}]"
-    return text if found.p_value is None else f"{text}, p {_p(found.p_value)}"
+    scale, suffix = (100, " points") if unit == "fraction" else (1, f" {unit}".removesuffix(" 1"))
+    low, high = (found.interval.low, found.interval.high) if found.interval else (None, None)
+    return Difference(
+        f"{_signed(scale * found.difference, 2)}{suffix}",
+        "" if low is None else _signed(scale * low, 1),
+        "" if high is None else _signed(scale * high, 1),
+        "" if found.p_value is None else f"p {_p(found.p_value)}",
+    )
 
 
-def _signed(value: float) -> str:
-    text = f"{value:+.2f}".replace("-", "−")
-    return "0.00" if text[1:] == "0.00" else text
+def _signed(value: float, decimals: int) -> str:
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text if text.strip("+−0.") else text[1:]
 
 
 def _p(value: float) -> str:

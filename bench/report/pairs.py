@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from bench.findings import Comparison
 from bench.records import Subject
-from bench.report.labels import SHORT, difference, interval
+from bench.report.labels import SHORT, Difference, difference, heading, interval
 from bench.report.section import Context
 from bench.report.table import Cell, Table
 from bench.units import quantity
 
-CALLED = "A difference is called only where the 95 % interval of the ratio leaves out 1."
-TESTED = "Scores are compared by a paired test over the samples: the difference, its 95 % interval, and the test's p."
+CALLED = "A difference is called only where the 95 % interval of the ratio excludes 1."
 
 
-def table(title: str, comparisons: Sequence[Comparison], context: Context, note: str, *, places: bool) -> Table | None:
+def table(
+    title: str, comparisons: Sequence[Comparison], context: Context, notes: tuple[str, ...], *, places: bool = False
+) -> Table | None:
     """The comparisons of one network; None for none. `places` says that sides differ in where they ran."""
     pairs = _pairs(comparisons)
     if not pairs:
@@ -27,9 +28,8 @@ def table(title: str, comparisons: Sequence[Comparison], context: Context, note:
         where = f"{labels.where(left)} ÷ {labels.where(right)}" if places else labels.where(right)
         cells = (_cell(found.get(metric)) for metric in metrics)
         rows.append((Cell(right.variant, tone="strong"), Cell(where), *cells))
-    header = ("Variant", "Where", *(labels.metric(m, model) for m in metrics))
-    tested = (TESTED,) if any(c.p_value is not None for c in comparisons) else ()
-    return Table(f"{labels.model(model)}: {title}", header, tuple(rows), (note, CALLED, *tested))
+    header = ("Variant", "Where", *(heading(m) for m in metrics))
+    return Table(f"{labels.model(model)}: {title}", header, tuple(rows), notes)
 
 
 def _pairs(comparisons: Sequence[Comparison]) -> dict[tuple[Subject, Subject], dict[str, Comparison]]:
@@ -53,8 +53,8 @@ def of_networks(comparisons: Sequence[Comparison], context: Context) -> Iterator
 def _cell(found: Comparison | None) -> Cell:
     if found is None:
         return Cell("–", tone="muted")
-    if found.difference is not None:
-        return _score(found)
+    if by := difference(found):
+        return _score(found, by)
     if found.outcome == "failed":
         return Cell("–", "failed", "bad")
     if found.ratio is None:
@@ -75,16 +75,14 @@ def _cell(found: Comparison | None) -> Cell:
             return Cell(text, "not usable" if found.outcome == "unusable" else "no interval", "muted")
 
 
-def _score(found: Comparison) -> Cell:
+def _score(found: Comparison, by: Difference) -> Cell:
     """The difference in front, its interval and the test's p below."""
-    text, bracket, detail = difference(found).partition(" [")
-    detail = f"{bracket.strip()}{detail}"
     match found.outcome:
         case "differs":
-            return Cell(text, detail, "strong")
+            return Cell(by.value, by.detail, "strong")
         case "equal":
             return Cell("equal")
         case "not-shown":
-            return Cell(text, f"{detail}; not shown to differ", "muted")
+            return Cell(by.value, f"{by.detail}, not called", "muted")
         case _:
-            return Cell(text, "not usable", "muted")
+            return Cell(by.value, "not usable" if found.outcome == "unusable" else "too few samples", "muted")

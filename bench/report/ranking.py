@@ -10,10 +10,15 @@ from typing import NamedTuple
 
 from bench.findings import Statistics
 from bench.records import METRICS, Subject
+from bench.report.labels import SHORT, listed
 from bench.report.section import Context
 from bench.units import quantity
 
-RANKED = {"latency": "fastest", "vm_hwm": "least memory", "deployed": "fewest bytes", "accuracy": "best {accuracy}"}
+RANKED = {
+    "latency": "is the fastest ({})",
+    "vm_hwm": "takes the least memory ({})",
+    "deployed": "needs the fewest bytes ({})",
+}
 
 
 class _Rival(NamedTuple):
@@ -43,18 +48,24 @@ def _same_job(context: Context) -> Iterator[set[str]]:
     yield from (models for models in jobs.values() if len(models) > 1)
 
 
+def has_rivals(model: str, context: Context) -> bool:
+    return any(model in models for models in _same_job(context))
+
+
 def _sentence(subjects: Sequence[Subject], where: str, context: Context) -> str:
-    parts = []
-    for metric, title in RANKED.items():
-        words = title.format(accuracy=context.labels.accuracy(subjects[0].model))
+    score = context.labels.score(subjects[0].model)
+    ranked = RANKED | ({score: f"has the best {SHORT[score]} ({{}})"} if score else {})
+    wins: dict[str, list[str]] = {}
+    for metric, words in ranked.items():
         if winners := _winners(subjects, metric, context):
             best, *others = winners
             figure = quantity(best.figures.median, METRICS[metric].unit)
             near = " and ".join(o.name for o in others) if len(others) < 3 else f"{len(others)} others"
-            beside = f", not clearly ahead of {near}" if others else ""
-            parts.append(f"{words} {best.name} ({figure}{beside})")
+            figure += f", not clearly ahead of {near}" if others else ""
+            wins.setdefault(best.name, []).append(words.format(figure))
     names = " and ".join(dict.fromkeys(s.model for s in subjects))
-    return f"Of {names} on {where}: {'; '.join(parts)}." if parts else ""
+    parts = "; ".join(f"{name} {listed(words)}" for name, words in wins.items())
+    return f"Of {names} on {where}, {parts}." if parts else ""
 
 
 def _winners(subjects: Sequence[Subject], metric: str, context: Context) -> list[_Rival]:

@@ -19,11 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
-from pydantic import ValidationError
 
 from bench.errors import CorruptData
 from bench.files import replace, replacing
-from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample
+from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Task
 from bench.results import migrate
 
 if TYPE_CHECKING:
@@ -75,8 +74,8 @@ class RunFolder:
         replace(self.path / "run.json", (record.model_dump_json(indent=1) + "\n").encode())
 
     def append(self, measurement: Measurement, device: Device, answers: Answers | None = None) -> None:
-        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes it
-        count."""
+        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes
+        it count."""
         stem = measurement.trial.file_stem
         _write(_table(measurement, device), self.path / "parts" / f"{stem}.parquet")
         if answers is not None:
@@ -102,11 +101,11 @@ class RunFolder:
         Never replaces a table by one of fewer trials: where parts are missing, the table that was made of them stands.
         """
         parts = sorted((self.path / "parts").glob("*.parquet"))
-        tables = [migrate.table(_read(part), part, COLUMNS) for part in parts]
+        tables = [migrate.table(_read(part), part, COLUMNS, self._tasks) for part in parts]
         table = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
         target = self.path / "measurements.parquet"
         if target.is_file():
-            before = migrate.table(_read(target), target, COLUMNS)
+            before = migrate.table(_read(target), target, COLUMNS, self._tasks)
             missing = set(before["trial"].unique().to_pylist()) - set(table["trial"].unique().to_pylist())
             if missing:
                 rest = before.filter(pc.is_in(before["trial"], pa.array(sorted(missing))))
@@ -116,12 +115,15 @@ class RunFolder:
         frame: pd.DataFrame = order.to_pandas()
         return frame
 
+    def _tasks(self) -> dict[str, Task]:
+        return {artifact.model: artifact.task for artifact in self.record().artifacts}
+
     def record(self) -> RunRecord:
         """run.json, migrated where it is older. Raises CorruptData for one that is damaged or newer."""
         path = self.path / "run.json"
         try:
             return RunRecord.model_validate(migrate.record(json.loads(path.read_text(encoding="utf-8")), path))
-        except (OSError, ValidationError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptData(f"{path} is not the record of a run: {_first_line(error)}", _RUNS) from error
 
     def measurements(self) -> tuple[Measurement, ...]:

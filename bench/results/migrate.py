@@ -1,11 +1,12 @@
-"""Results of earlier schemas as those of today: plain values in, plain values out; the files stay as they are.
+"""Results of earlier schemas in today's form: plain values in, plain values out; the files stay as they are.
 
-A schema is never guessed: it is read, refused when it is newer than this bench, and migrated step by step when it is older.
+A schema is never guessed: it is read, refused when it is newer than this bench, and migrated step by step when it is
+older.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.errors import CorruptData
-from bench.records import SCHEMA_VERSION
+from bench.records import SCHEMA_VERSION, Task
 
 _SUBJECT = ("model", "variant", "device", "runtime", "threads", "precision")
 _RUNTIMES = {"native": "ncnn"}
 """Names of schema 1 that have changed."""
+_ACCURACY = {"classification": "top1", "segmentation": "dice"}
+"""What the metric `accuracy` of schema 1 was, by task."""
 
 
 def check(version: object, source: Path) -> int:
@@ -35,14 +38,14 @@ def check(version: object, source: Path) -> int:
 
 
 def record(values: dict[str, Any], source: Path) -> dict[str, Any]:
-    """The values of run.json. Raises CorruptData (a newer schema), ValueError, KeyError (not a record)."""
+    """The values of run.json. Raises CorruptData (a newer schema); whatever else it raises means: not a record."""
     if not isinstance(values, dict):
         raise ValueError("it is not a JSON object")
     return _record_of_schema_1(values) if check(values.get("schema_version"), source) == 1 else values
 
 
 def trial(values: dict[str, Any], source: Path) -> dict[str, Any]:
-    """The values of a line in trials.jsonl, without its version. Raises CorruptData, ValueError, KeyError."""
+    """The values of a line in trials.jsonl, without its version. It raises as `record` does."""
     rest = {key: value for key, value in values.items() if key != "schema_version"}
     if check(values["schema_version"], source) == 1:
         old = rest["trial"]
@@ -53,8 +56,11 @@ def trial(values: dict[str, Any], source: Path) -> dict[str, Any]:
     return rest
 
 
-def table(found: pa.Table, source: Path, columns: pa.Schema) -> pa.Table:
-    """A table of samples as one of `columns`. Raises CorruptData when it is neither of today's schema nor of schema 1."""
+def table(found: pa.Table, source: Path, columns: pa.Schema, tasks: Callable[[], Mapping[str, Task]]) -> pa.Table:
+    """A table of samples as one of `columns`; `tasks` of the run's networks are asked for when they are needed.
+
+    Raises CorruptData when it is neither of today's schema nor of schema 1.
+    """
     version = check((found.schema.metadata or {}).get(b"bench_schema", b"none").decode(), source)
     if found.schema.names != columns.names or found.schema.types != columns.types:
         raise CorruptData(f"{source} does not have the columns of schema {version}", "Restore it from a copy.")
@@ -62,11 +68,18 @@ def table(found: pa.Table, source: Path, columns: pa.Schema) -> pa.Table:
         names = pc.replace_substring_regex(found["runtime"], "^native$", "ncnn")
         found = found.set_column(found.schema.get_field_index("runtime"), columns.field("runtime"), names)
         found = found.set_column(0, columns.field("trial"), pa.array(_ids(found), pa.string()))
+        scores = {model: _ACCURACY.get(task) for model, task in tasks().items()}
+        metrics = [
+            (scores.get(row["model"]) if row["metric"] == "accuracy" else None) or row["metric"]
+            for row in found.select(["model", "metric"]).to_pylist()
+        ]
+        place = found.schema.get_field_index("metric")
+        found = found.set_column(place, columns.field("metric"), pa.array(metrics, pa.string()))
     return found.replace_schema_metadata(columns.metadata)
 
 
 def _ids(found: pa.Table) -> list[str]:
-    """Ids as today's trials have them, so that a table and trials.jsonl agree."""
+    """Ids in today's form, so that a table and trials.jsonl agree."""
     rows = found.select(["pass", *_SUBJECT, "launch"]).to_pylist()
     return [
         "{pass}/{model}/{variant}/{device}/{runtime}/t{threads}/{precision}/{launch}".format_map(row) for row in rows

@@ -22,7 +22,7 @@ def runtime(name: str) -> Runtime:
 
 
 def on(place: Place) -> tuple[str, ...]:
-    """Names of the runtimes of bench's own and of installed packages that run there; those that do not load are left out."""
+    """Names of the runtimes, also of installed packages, that run there; those that do not load are left out."""
     found = []
     for name in RUNTIMES.names():
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from bench.export.eager import Answers
+    from bench.export.answers import Answers
 
 Place = Literal["phone", "desktop"]
 NO_FILE = "-"
@@ -34,8 +34,8 @@ class Shown:
 class Program:
     """What obeys a job file (device_scripts/runner/contract/contract.h) on a machine.
 
-    `files` are brought there, the first of them executable; `command` starts it, with `{0}`, `{1}`, … for the paths of the
-    files there. `facts` say how it was built.
+    `files` are brought there, the first of them executable; `command` starts it, with `{0}`, `{1}`, … for the paths of
+    the files there. `facts` say how it was built.
     """
 
     files: tuple[ArtifactFile, ...]
@@ -46,10 +46,11 @@ class Program:
 class Runtime(Protocol):
     """A member of the open set. A third party's is found through the entry point group `fr_bench.runtimes`.
 
-    `reference` marks the runtime that executes a network as its author wrote it. `roles` are the files that a job names as
-    graph and weights (`-` where there is none), `deployed` those that a device needs. `abis` are those that it can be
-    built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before its
-    first inference, for estimates alone.
+    `reference` marks the runtime that executes a network as its author wrote it. `roles` are the files that a job names
+    as graph and weights (`-` where there is none), `deployed` those that a device needs. `abis` are those that it can
+    be built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before
+    its first inference, for estimates alone. `graphs` are the kinds of ready graphs (`bench.networks.content`) that it
+    takes as they are.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Runtime(Protocol):
     roles: tuple[str, str]
     deployed: tuple[str, ...]
     start_s: float
+    graphs: tuple[str, ...]
 
     def key(self) -> str:
         """Of everything in the runtime that decides what `export` writes: versions and sources."""
@@ -80,5 +82,14 @@ class Runtime(Protocol):
         """Write the files of an eager network. `half` stores weights as float16 where that changes none of them.
 
         Raises ExportRefused and ToolMissing.
+        """
+        ...
+
+    def export_given(
+        self, graph: Path, inputs: Sequence[Tensor], folder: Path
+    ) -> tuple[tuple[ArtifactFile, ...], tuple[str, ...]]:
+        """Write the files of a ready graph of one of `graphs`; also returns the names of its outputs.
+
+        Raises ExportRefused, ToolMissing, CorruptData.
         """
         ...

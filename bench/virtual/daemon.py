@@ -142,7 +142,7 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         raise VirtualPhoneError(
             f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
-            "Name another odd port, or none to take the first free one."
+            "Choose another odd port, or leave it out to take the first free one."
             if error.errno == errno.EADDRINUSE
             else "Name an odd port above 1024.",
         ) from error
@@ -191,8 +191,8 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
             group.remove()
         if root.translation and not root.translation.on_host():
             raise VirtualPhoneError(
-                f"profile {facts.name} is of another processor, and this kernel cannot be told how: {reason}",
-                "It takes Linux 6.7 with user namespaces, or qemu-user registered with the host "
+                f"profile {facts.name} is for another processor, which this kernel cannot run: {reason}",
+                "It needs Linux 6.7 with user namespaces, or qemu-user registered with the host "
                 "(apt-get install binfmt-support qemu-user-static), or a profile that is not translated.",
             ) from error
         log.warning("no sandbox, a plain directory instead: %s", reason)

@@ -251,7 +251,7 @@ def _ask(server: tuple[str, int], request: str) -> str | None:
 def _announce(phone: VirtualPhone, server: tuple[str, int]) -> None:
     """Tell the adb server, as an emulator does, and wait until it lists the phone.
 
-    A server on another machine cannot reach this loopback and is not told.
+    A server on another machine cannot reach this loopback and is not notified.
     """
     if server[0] not in ("127.0.0.1", "::1", "localhost"):
         return

@@ -43,7 +43,7 @@ class Request:
 
     @classmethod
     def parse(cls, name: bytes) -> Request | None:
-        """The request, or None when the name is no shell or exec service."""
+        """The request, or None when the name is not a shell or exec service."""
         kind, colon, command = name.partition(b":")
         head, *options = kind.split(b",")
         if not colon or head not in (b"shell", b"exec"):

@@ -134,7 +134,7 @@ class Stream:
         return b"".join(parts)
 
     async def close(self) -> None:
-        """Tell the peer; closing twice is no error."""
+        """Tell the peer; closing twice is not an error."""
         if not self.gone.is_set():
             self.drop()
             await self._connection.send(Command.CLSE, self.local, self.remote)

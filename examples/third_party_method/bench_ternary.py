@@ -4,8 +4,6 @@ pip install ./examples/third_party_method
 bench run --model lenet5 --variant baseline --variant ternary
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from bench.compress import tensors

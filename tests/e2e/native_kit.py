@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from bench.runtimes.build import build, host_abi
 
 from bench.cache import Cache
+from bench.runtimes.ncnn.build import build, host_abi
 
 EXITS = {
     "ok": 0,

@@ -70,12 +70,12 @@ def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, st
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Interrupted; the same command goes on from where it was." in errors
+    assert "Interrupted; run the same command again to resume." in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "lenet5-fr-400.frq").exists()
 
     resumed = bench(*long, env=env, cwd=tmp_path)
-    assert "from where it was interrupted (--fresh begins anew)" in resumed.stderr
+    assert "from where it was interrupted (--fresh starts over)" in resumed.stderr
     assert package.read((tmp_path / "lenet5-fr-400.frq").read_bytes()).coefficients == 400
     assert not list(Path(env["XDG_CACHE_HOME"]).glob("fr-bench/checkpoints/*.pt"))
 
@@ -86,7 +86,7 @@ def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, st
         (("lenet", "--target", "776"), 4, "lenet5"),
         (("lenet5", "--target", "20B"), 2, "Ask for"),
         (("resnet18", "--target", "12058"), 2, "--one-shot"),
-        (("lenet5",), 2, "--target"),
+        (("lenet5", "--target", "small"), 2, "a ratio (1110x)"),
     ],
 )
 def test_mistakes_are_told_with_a_way_out(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bench.runtimes.build import host_abi
 
-from bench.runtimes import ncnn_source
+from bench.runtimes.ncnn import source
+from bench.runtimes.ncnn.build import host_abi
 from tests.e2e.native_kit import EXITS, Tensor, execute, graph, job_text, measure, ncnn_weights, package, packed, runner
 
 PARAM = graph("Input in0 0 1 in0 0=6 1=5 2=4", "Convolution conv 1 1 in0 out0 0=8 1=3 5=0 6=288")
@@ -30,7 +31,7 @@ def test_version_is_an_environment_event() -> None:
     environment = json.loads(done.stdout)
     assert environment["event"] == "environment"
     assert environment["contract"] == 2
-    assert environment["runtime"] == f"ncnn {ncnn_source.VERSION}"
+    assert environment["runtime"] == f"ncnn {source.VERSION}"
     assert environment["abi"] == host_abi()
     assert set(environment["kernels_used"]) <= set(environment["kernels"])
     assert ("asimdhp" in environment["kernels"]) == host_abi().endswith("arm64-v8a")
@@ -76,6 +77,18 @@ def test_memory_measures_one_inference(tmp_path: Path) -> None:
     memory = done.event("memory")
     assert 0 < memory["anonymous"] <= memory["rss"] <= memory["vm_hwm"] < 64e6
     assert 0 < memory["pss"] <= memory["rss"]
+
+
+def test_memory_without_a_rollup_is_summed_over_mappings(tmp_path: Path) -> None:
+    """As on kernels before 4.14. A file that is empty stands in for the one that is missing."""
+    run(tmp_path, mode="memory")
+    hidden = 'mount --bind /dev/null /proc/$$/smaps_rollup && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", hidden, "sh", str(runner()), str(tmp_path / "job")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout:
+        pytest.skip("needs to be root to hide a file")
+    memory = next(event for event in map(json.loads, done.stdout.splitlines()) if event["event"] == "memory")
+    assert 0 < memory["anonymous"] <= memory["pss"] <= memory["rss"]
 
 
 def test_latency_reports_every_iteration(tmp_path: Path) -> None:
@@ -160,6 +173,19 @@ def test_float_network_in_int8_is_refused(tmp_path: Path) -> None:
     assert run(tmp_path, precision="int8").event("error")["kind"] == "unsupported"
 
 
+def test_a_cpu_that_lacks_what_the_build_has_is_told_so(tmp_path: Path) -> None:
+    """Even before main(), where ncnn's own constructors run."""
+    emulator = shutil.which("qemu-x86_64-static")
+    kernels = json.loads(subprocess.run([runner(), "--version"], capture_output=True, check=True).stdout)["kernels"]
+    if emulator is None or host_abi() != "x86_64" or "avx512" not in kernels:
+        pytest.skip("needs qemu-user and a CPU with AVX-512, which qemu does not have")
+    done = subprocess.run([emulator, "-cpu", "Nehalem", runner(), "--version"], capture_output=True, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == EXITS["unsupported"]
+    assert [event["event"] for event in events] == ["error", "end"]
+    assert "this CPU does not have" in events[0]["message"]
+
+
 @pytest.mark.skipif(host_abi().endswith("arm64-v8a"), reason="these CPUs compute in half precision")
 @pytest.mark.parametrize("precision", ["fp16s", "fp16a"])
 def test_half_precision_is_refused_where_it_does_not_exist(tmp_path: Path, precision: str) -> None:
@@ -167,7 +193,7 @@ def test_half_precision_is_refused_where_it_does_not_exist(tmp_path: Path, preci
 
 
 def test_strings_are_escaped(tmp_path: Path) -> None:
-    """Quotes, backslashes and bytes that are no UTF-8 still make one JSON object a line."""
+    """Quotes, backslashes and bytes that are not UTF-8 still make one JSON object a line."""
     answers = os.fsencode(tmp_path) + b'/a "b" \\ \xff \xc3\xa9'
     (tmp_path / "net.param").write_text(PARAM)
     (tmp_path / "net.weights").write_bytes(package(WEIGHT))

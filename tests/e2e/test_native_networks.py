@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as nn
-from bench.runtimes.build import host_abi
 
+from bench.runtimes.ncnn.build import host_abi
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package, vector
 
 RNG = np.random.default_rng(7)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.runtimes.build import build, host_abi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from bench.cache import Cache
 from bench.compress.frequency import package
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import CorruptData
+from bench.runtimes.ncnn.build import build, host_abi
 from tests.e2e.native_kit import EXITS, execute, job_text, seal
 from tests.e2e.test_native_damage import damages
 from tests.unit.compress.frequency.test_frq import PACKAGES, SMALL
@@ -38,9 +38,9 @@ def natively(files: Sequence[bytes], folder: Path) -> list[dict[str, Any]]:
         path.write_bytes(data)
     tool = build(host_abi(), Cache()).frq
     done = subprocess.run([tool, "read", *paths], capture_output=True, timeout=120, check=True)
-    told = [json.loads(line) for line in done.stdout.split(b"\n")[:-1]]
-    assert len(told) == len(files)
-    return told
+    printed = [json.loads(line) for line in done.stdout.split(b"\n")[:-1]]
+    assert len(printed) == len(files)
+    return printed
 
 
 def in_python(data: bytes) -> dict[str, Any]:

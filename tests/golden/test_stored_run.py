@@ -1,29 +1,46 @@
-"""A stored run of schema 1 (synthetic test data, see make_run.py) still gives the same tables and the same page.
+"""Stored runs (synthetic test data, see make_run.py) of every schema still give the same tables and the same page.
 
 When a change of the report is meant: `pytest tests/golden --snapshot-update`, and read the difference.
 """
 
+import json
 import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from bench.report.tables import Table, Tables
-from bench.store import RunFolder
 from syrupy.assertion import SnapshotAssertion
 
 from bench.analyse import analyse
-from bench.report import html, tables
+from bench.findings import Findings
+from bench.records import SCHEMA_VERSION, Measurement, RunRecord
+from bench.report import Context, Section, content, html
+from bench.report.table import Table
+from bench.results.folder import RunFolder
 
-STORED = RunFolder(Path(__file__).parent / "synthetic-run")
+SCHEMAS = {"synthetic-run": 1, "synthetic-run-2": 2}
+HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def shown() -> Tables:
-    run = STORED.record()
-    findings = analyse(pd.read_parquet(STORED.path / "measurements.parquet"), run)
-    return tables.of_run(run, STORED.measurements(), findings)
+@dataclass(frozen=True, eq=False)
+class Read:
+    run: RunRecord
+    measurements: tuple[Measurement, ...]
+    findings: Findings
+    sections: Sequence[Section]
+
+
+@pytest.fixture(scope="module", params=SCHEMAS)
+def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Read:
+    """From a copy: reading brings tables up to date."""
+    copy = tmp_path_factory.mktemp("golden") / request.param
+    folder = RunFolder(Path(shutil.copytree(HERE / request.param, copy)))
+    run, measurements = folder.record(), folder.measurements()
+    findings = analyse(folder.consolidate(), run, folder.answers())
+    return Read(run, measurements, findings, content(Context.of(run, measurements, findings)))
 
 
 def as_text(table: Table) -> str:
@@ -31,26 +48,35 @@ def as_text(table: Table) -> str:
     return "\n".join(lines)
 
 
-def test_the_files_carry_their_schema() -> None:
-    assert pq.read_schema(STORED.path / "measurements.parquet").metadata[b"bench_schema"] == b"1"
-    assert STORED.record().schema_version == 1
+@pytest.mark.parametrize(("name", "schema"), SCHEMAS.items())
+def test_the_files_carry_their_schema(name: str, schema: int) -> None:
+    folder = HERE / name
+    tables = [folder / "measurements.parquet", *folder.glob("answers/*.parquet")]
+    assert {pq.read_schema(table).metadata[b"bench_schema"] for table in tables} == {str(schema).encode()}
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["schema_version"] == schema
+    lines = (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["schema_version"] for line in lines} == {schema}
 
 
-def test_answer(shown: Tables, snapshot: SnapshotAssertion) -> None:
-    assert "\n".join([*shown.answer.sentences, *shown.answer.details]) == snapshot
+def test_there_is_a_run_of_today() -> None:
+    assert max(SCHEMAS.values()) == SCHEMA_VERSION
 
 
-def test_tables(shown: Tables, snapshot: SnapshotAssertion) -> None:
-    assert "\n\n".join(as_text(table) for table in shown.tables) == snapshot
+def test_sentences(read: Read, snapshot: SnapshotAssertion) -> None:
+    assert "\n".join(line for s in read.sections for line in (*s.notices, *s.sentences, *s.details)) == snapshot
 
 
-def test_page_and_csv(shown: Tables, snapshot: SnapshotAssertion, tmp_path: Path) -> None:
-    page = html.write(tmp_path, STORED.record(), STORED.measurements(), shown.findings)
-    assert normalised(page.read_text()) == snapshot(name="page")
-    rows = [row.split(",") for row in (tmp_path / "summary.csv").read_text().splitlines()]
-    assert rows[0] == ["# bench_schema=1"]
-    assert ",".join(rows[1]) == snapshot(name="csv columns")
-    assert len(rows) == 2 + len(shown.findings.summaries)
+def test_tables(read: Read, snapshot: SnapshotAssertion) -> None:
+    assert "\n\n".join(as_text(table) for s in read.sections for table in s.tables) == snapshot
+
+
+def test_page_and_csv(read: Read, snapshot: SnapshotAssertion, tmp_path: Path) -> None:
+    page = html.write(tmp_path, read.run, read.measurements, read.findings)
+    assert normalised(page.read_text(encoding="utf-8")) == snapshot(name="page")
+    rows = (tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == f"# bench_schema={SCHEMA_VERSION}"
+    assert rows[1] == snapshot(name="csv columns")
+    assert len(rows) == 2 + len(read.findings.summaries)
 
 
 def normalised(page: str) -> str:

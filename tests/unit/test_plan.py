@@ -1,16 +1,28 @@
-"""Plans: what is accepted, and that a refusal names the line and the key."""
+"""Plans: what is accepted, what it means, and that a refusal names the line and the key."""
 
+from __future__ import annotations
+
+import contextlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import campaign, plan
-from bench.errors import PlanError, UnknownName, UsageError
-from bench.measure import order
+from bench import plan
+from bench.errors import CorruptData, PlanError, UnknownName, UsageError
+from bench.plan import Changes, Plan, Variant
+from bench.records import RunRecord
 
 MINIMAL = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n'
+
+
+def case(text: str) -> plan.Case:
+    """The only case of a plan, with these lines in it."""
+    (found,) = plan.parse(MINIMAL + text, "p").cases
+    return found
 
 
 @pytest.mark.parametrize("name", plan.suites())
@@ -25,19 +37,166 @@ def test_every_shipped_suite_is_a_plan(name: str) -> None:
         ('name = "a"\n\n[protocol]\nlaunches = 0\n[[cases]]\nmodel = "x"\n', "p:4: protocol.launches:"),
         (MINIMAL + '[[cases]]\nmodel = "unet"\n\n[cases.protocol]\nseeed = 1\n', "p:8: cases.[1].protocol.seeed:"),
         ('name = "a"\ncases = []\n', "p:2: cases:"),
-        (MINIMAL + '[[cases]]\nmodel = "lenet5"\n', "p:2: cases: Value error, lenet5 stands there twice"),
+        (MINIMAL + '[[cases]]\nmodel = "lenet5"\n', "p:2: cases: lenet5 appears twice in cases; give one of them a"),
+        (MINIMAL + 'variants = ["half", "half"]\n', "half appears twice in variants"),
+        (MINIMAL + "variants = []\n", "p:4: cases.[0].variants:"),
+        (MINIMAL + "variants = [{}]\n", "a variant has a name (baseline, fr-resident, …) or a method"),
+        (MINIMAL + 'variants = ["fr:"]\n', "'fr:' has no target after its colon"),
+        (MINIMAL + 'label = "a/b"\n', "p:4: cases.[0].label:"),
+        (MINIMAL + 'cores = "big; reboot"\n', "p:4: cases.[0].cores:"),
+        (MINIMAL + 'input = "3x-2"\n', "'3x-2' is not a shape; write e.g. 3x224x224"),
+        (MINIMAL + "input = {a = 1}\n", "p:4: cases.[0].input:"),
+        (MINIMAL + "threads = [1, 1]\n", "1 appears twice in threads"),
+        (MINIMAL + "threads = [0]\n", "p:4: cases.[0].threads.[0]:"),
+        (MINIMAL + "threads = [-1]\n", "p:4: cases.[0].threads.[0]:"),
+        (MINIMAL + "threads = [1_000_000_000]\n", "p:4: cases.[0].threads.[0]:"),
+        (MINIMAL + "threads = []\n", "p:4: cases.[0].threads:"),
+        (MINIMAL + "[protocol]\nmin_seconds = inf\n", "p:5: protocol.min_seconds:"),
+        (MINIMAL + "[protocol]\ndeadline_seconds = nan\n", "p:5: protocol.deadline_seconds:"),
+        (MINIMAL + "[protocol]\nmin_iterations = 50\nmax_iterations = 3\n", "p:4: protocol: min_iterations"),
+        (MINIMAL + "[protocol]\ndeadline_seconds = 1\n", "within deadline_seconds, 1"),
+        ("schema_version = 3\n" + MINIMAL, "p:1: schema_version:"),
+        ('schema_version = 1\nname = "a"\ncases = 3\n', "p:3: cases:"),
+        ("schema_version = 1\ndesktop = 3\n" + MINIMAL, "p:2: desktop:"),
         ('name = "../etc"\n[[cases]]\nmodel = "x"\n', "p:1: name:"),
     ],
-)
+)  # fmt: skip
 def test_a_refusal_names_line_and_key(text: str, where: str) -> None:
     with pytest.raises(PlanError) as caught:
         plan.parse(text, "p")
     assert where in caught.value.what
 
 
-def test_broken_toml_names_the_line() -> None:
-    with pytest.raises(PlanError, match="line 2"):
-        plan.parse('name = "a"\n= 3\n', "p")
+def test_one_mistake_is_reported_once() -> None:
+    with pytest.raises(PlanError) as caught:
+        plan.parse(MINIMAL + "threads = [0]\n", "p")
+    assert len(caught.value.what.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('name = "a"\n= 3\n', "line 2"),
+        ("x = " + "[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        (MINIMAL + "[cases.arguments]\nx = " + "[" * 300 + "]" * 300, "nested more than 32 deep"),
+        (MINIMAL + f"[cases.arguments]\nx = 0x{'f' * 6000}\n", "does not fit in 64 bits"),
+        (f'name = "a"\nx = {"1" * 5000}\n', "5000 digits"),
+        ("\0", "line 1"),
+    ],
+    ids=["broken", "deep", "deep arguments", "wide number", "long number", "nul"],
+)
+def test_what_is_not_toml_is_refused_in_a_sentence(text: str, words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        plan.parse(text, "p")
+
+
+def test_too_many_variants_are_refused() -> None:
+    names = ",".join(f"'fr:{coefficients}'" for coefficients in range(2, 20_000))
+    with pytest.raises(PlanError, match="at most 100 items"):
+        plan.parse(f"{MINIMAL}variants = [{names}]\n", "p")
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["name", "model", "method", "target", "variants", "input", "threads", "data", "coefficients"]),
+        inner, max_size=3,
+    ), max_leaves=12,
+), st.sampled_from(["cases", "desktop", "protocol", "schema_version"]), st.sampled_from([1, 2]))  # fmt: skip
+def test_any_value_anywhere_is_a_plan_or_a_refusal(value: Any, key: str, schema: int) -> None:
+    values = {"schema_version": schema, "name": "a", "cases": [{"model": "m"}]} | {key: value}
+    record = RunRecord(
+        id="r", name="r", started="", bench_version="0", versions={}, toolchain={}, reference="torch", plan=values,
+        devices=(), artifacts=(),
+    )  # fmt: skip
+    with contextlib.suppress(CorruptData):
+        plan.of_run(record)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(MINIMAL, encoding="utf-8-sig")
+    assert plan.load(path).name == "a"
+
+
+def test_a_file_that_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path):
+        with pytest.raises(PlanError, match="it is not an ordinary file"):
+            plan.load(path)
+
+
+def test_a_file_that_cannot_be_a_plan_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"#" * (plan.MAX_BYTES + 1))
+    (tmp_path / "latin").write_bytes('name = "é"'.encode("latin-1"))
+    for name, words in (("large", "more than"), ("latin", "not text in UTF-8"), ("none", "No such file")):
+        with pytest.raises(PlanError, match=words):
+            plan.load(tmp_path / name)
+
+
+# --- variants and labels ----------------------------------------------------------------------------------------------
+
+
+def test_a_variant_is_a_short_name_or_a_description() -> None:
+    short, full = case('variants = ["fr-auto:20x", {method = "fr", execution = "auto", target = "9x"}]').variants or ()
+    assert (short.name, short.target, short.label) == ("fr-auto", "20x", "fr-auto:20x")
+    assert (full.name, full.method, full.execution, full.target) == (None, "fr", "auto", "9x")
+    assert full.label == "fr-auto:9x"
+
+
+def test_one_method_may_come_several_times() -> None:
+    found = case(
+        'variants = ["fr:20x", "fr:100x", {name = "fr", target = "20x", precision = "bf16"},'
+        ' {name = "fr", target = "20x", effort = {seed = 2}, label = "other-seed"}]\n'
+    )
+    assert [v.label for v in found.variants or ()] == ["fr:20x", "fr:100x", "fr:20x:bf16", "other-seed"]
+
+
+def test_one_network_may_come_twice_under_two_labels() -> None:
+    found = plan.parse(MINIMAL + '[[cases]]\nmodel = "lenet5"\nlabel = "again"\nthreads = [2]\n', "p")
+    assert [c.label for c in found.cases] == ["lenet5", "again"]
+    assert plan.changed(found, Changes(models=["again"])).cases[0].threads == (2,)
+    assert len(plan.changed(found, Changes(models=["lenet5"])).cases) == 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "label"),
+    [
+        ("lenet5", "lenet5"), ("net.py:build", "net"), ("a/b/net.py:small", "net-small"),
+        ("pkg.nets:Tiny", "nets-Tiny"), ("weights/my net.onnx", "my_net"), ("ü.pt2", "network"), ("x" * 200, "x" * 60),
+    ],
+)  # fmt: skip
+def test_a_network_without_a_label_gets_one_from_its_reference(reference: str, label: str) -> None:
+    assert plan.Case(model=reference).label == label
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_a_label_can_be_part_of_an_id(name: str, target: str) -> None:
+    label = Variant(name=name, target=target).label
+    assert "/" not in label
+    assert label.isascii()
+    assert label.isprintable()
+
+
+def test_plans_of_schema_1_are_those_of_today() -> None:
+    old = plan.parse(
+        'schema_version = 1\nname = "a"\ndesktop = ["native"]\n'
+        '[[cases]]\nmodel = "lenet5"\ncoefficients = 400\n'
+        '[[cases]]\nmodel = "unet"\nvariants = ["baseline", "fr-resident"]\ncoefficients = 759\n', "p",
+    )  # fmt: skip
+    lenet, unet = old.cases
+    assert old.desktop == ("ncnn",)
+    assert [(v.name, v.target) for v in lenet.variants or ()] == [
+        ("baseline", None), ("fr-dense", "400"), ("fr-factored", "400")
+    ]  # fmt: skip
+    assert [(v.label, v.target) for v in unet.variants or ()] == [("baseline", None), ("fr-resident", "759")]
+    assert Plan.model_validate(old.model_dump(mode="json")) == old
+
+
+# --- flags ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_suite_offers_the_nearest() -> None:
@@ -46,64 +205,46 @@ def test_an_unknown_suite_offers_the_nearest() -> None:
     assert "Did you mean quick?" in caught.value.fix
 
 
-def test_an_unknown_variant_offers_the_nearest() -> None:
-    wanted = plan.narrowed(plan.parse(MINIMAL, "p"), variants=["fr-dens"])
-    with pytest.raises(UnknownName, match="fr-dens") as caught:
-        campaign.checked(wanted)
-    assert "fr-dense" in caught.value.fix
-
-
-def test_a_variant_that_a_plan_does_not_have_can_be_asked_for() -> None:
-    wanted = campaign.checked(plan.narrowed(plan.parse(MINIMAL, "p"), variants=["fr-auto"]))
-    assert [case.variants for case in wanted.cases] == [("fr-auto",)] * len(wanted.cases)
-
-
 def test_flags_narrow_a_plan() -> None:
-    narrow = plan.narrowed(plan.suite("demo"), ["lenet5"], ["baseline"], [1, 2], 7)
-    (case,) = narrow.cases
-    assert (case.model, case.variants, case.threads, narrow.protocol.launches) == ("lenet5", ("baseline",), (1, 2), 7)
+    narrow = plan.changed(plan.suite("demo"), Changes(["lenet5"], ["baseline"], [1, 2], launches=7))
+    (only,) = narrow.cases
+    assert (only.model, [v.label for v in only.variants or ()], only.threads) == ("lenet5", ["baseline"], (1, 2))
+    assert narrow.protocol_for("lenet5").launches == 7
 
 
-def test_weights_are_of_one_network() -> None:
-    wanted = plan.narrowed(plan.suite("demo"), ["unet"], weights=Path("my.frq"))
-    assert [case.weights for case in wanted.cases] == [Path("my.frq")]
-    with pytest.raises(UsageError, match="of one network, the plan has lenet5, unet"):
-        plan.narrowed(plan.suite("demo"), weights=Path("my.frq"))
+def test_launches_by_flag_count_for_a_network_with_a_protocol_of_its_own() -> None:
+    changed = plan.changed(plan.suite("demo"), Changes(launches=7))
+    assert {changed.protocol_for(c.label).launches for c in changed.cases} == {7}
+    assert changed.protocol_for("unet").min_iterations == plan.suite("demo").protocol_for("unet").min_iterations
 
 
-PLACES = (order.Place("phone", "native"), order.Place("desktop", "native"), order.Place("desktop", "torch"))
-
-
-@given(
-    launches=st.integers(1, 6),
-    reference=st.integers(1, 4),
-    threads=st.lists(st.integers(1, 8), min_size=1, max_size=2, unique=True),
-    seed=st.integers(0, 2**32),
-)
-def test_order_is_a_complete_seeded_interleaving(launches: int, reference: int, threads: list[int], seed: int) -> None:
-    wanted = plan.Plan(
-        name="a",
-        cases=(plan.Case(model="m", threads=tuple(threads)),),
-        protocol=plan.Protocol(launches=launches, reference_launches=reference, seed=seed),
+def test_flags_name_a_network_that_the_plan_lacks() -> None:
+    changed = plan.changed(
+        plan.suite("quick"),
+        Changes(["net.py:build"], weights=Path("s.pt"), input=["3x8x8"], data=Path("d"), samples=5, label="mine"),
     )
-    trials = order.trials(wanted, PLACES)
-    assert trials == order.trials(wanted, PLACES)
-    assert [t.order for t in trials] == list(range(len(trials)))
-    assert len({t.id for t in trials}) == len(trials)
-    timed = [t for t in trials if t.pass_ == "latency"]
-    assert len(timed) == 3 * len(threads) * (2 * launches + reference)
-    # No launch of a later round comes before one of an earlier round.
-    assert [t.launch for t in timed] == sorted(t.launch for t in timed)
+    (only,) = changed.cases
+    assert (only.label, only.weights, changed.name) == ("mine", Path("s.pt"), "mine")
+    assert [tensor.shape for tensor in only.input or ()] == [(3, 8, 8)]
+    assert only.data is not None
+    assert (only.data.path, only.data.samples) == (Path("d"), 5)
 
 
-def test_the_seed_changes_the_order() -> None:
-    orders = {
-        tuple(
-            (t.variant, t.device, t.runtime)
-            for t in order.trials(
-                plan.Plan(name="a", cases=(plan.Case(model="m"),), protocol=plan.Protocol(seed=seed)), PLACES
-            )
-        )
-        for seed in range(4)
-    }
-    assert len(orders) > 1
+def test_what_belongs_to_one_network_is_refused_for_several() -> None:
+    wanted = plan.changed(plan.suite("demo"), Changes(["unet"], weights=Path("my.frq")))
+    assert [c.weights for c in wanted.cases] == [Path("my.frq")]
+    with pytest.raises(UsageError, match="--weights is for one network, and the plan has lenet5, unet"):
+        plan.changed(plan.suite("demo"), Changes(weights=Path("my.frq")))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        Changes(threads=[0]), Changes(threads=[1, 1]), Changes(precision=["fp64"]), Changes(input=["1xx2"]),
+        Changes(variants=["half", "half"]), Changes(models=["unet", "unet"]), Changes(label="a b"),
+        Changes(cores="fast"),
+    ],
+)  # fmt: skip
+def test_a_flag_that_no_plan_could_hold_is_refused(changes: Changes) -> None:
+    with pytest.raises(UsageError):
+        plan.changed(plan.suite("quick"), changes)

@@ -26,10 +26,10 @@ def sizes(network: nn.Module) -> dict[str, int]:
 
 
 def check(total: int, of: Mapping[str, int]) -> None:
-    """Raises UsageError unless every site can keep at least one of `total` coefficients, and all have so many."""
+    """Raises UsageError unless every site can keep at least one of `total` coefficients, and they have that many."""
     if not len(of) <= total <= sum(of.values()):
         raise UsageError(
-            f"{total:,} coefficients cannot be shared over {len(of)} tensors with {sum(of.values()):,} weights",
+            f"{total:,} coefficients cannot be shared among {len(of)} tensors with {sum(of.values()):,} weights",
             f"Ask for between {len(of)} and {sum(of.values()):,}.",
         )
 

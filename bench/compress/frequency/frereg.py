@@ -23,7 +23,7 @@ from bench.errors import CorruptData, UsageError
 MASK = "IDROP"
 _BUFFERS = ("ZMAT", "IMAT", MASK)
 _NAMED = 6
-"""So many names are listed in a message before the rest is counted."""
+"""Names listed in a message before the rest is only counted."""
 
 
 def imported(path: Path, network: nn.Module, name: str) -> Package:
@@ -49,7 +49,7 @@ def imported(path: Path, network: nn.Module, name: str) -> Package:
         )
     if grouped := [name for name, site in sites.items() if site.groups > 1 and site.shape[1] > 1]:
         raise UsageError(
-            f"{path} has {grouped[0]} of a transposed convolution in groups, which a package orders in another way",
+            f"{path} has {grouped[0]} of a transposed convolution in groups, which a package orders differently",
             "Compress the decoded network by bench compress --one-shot.",
         )
     tensors = []
@@ -77,7 +77,7 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):
-        raise CorruptData(f"{path} holds something else than a dictionary of tensors", _SAVE)
+        raise CorruptData(f"{path} holds something other than a dictionary of tensors", _SAVE)
     return state
 
 
@@ -129,7 +129,9 @@ def _numbers(tensor: torch.Tensor) -> NDArray[np.float64]:
 
 def _exact(key: str, values: NDArray[np.float64]) -> package.Values:
     if not np.isfinite(values).all():
-        raise CorruptData(f"{key} holds values that are no numbers", "Its training diverged; take an earlier one.")
+        raise CorruptData(
+            f"{key} holds values that are not numbers", "Its training diverged; use an earlier checkpoint."
+        )
     with np.errstate(over="ignore"):
         half, single = values.astype(np.float16), values.astype(np.float32)
     if np.array_equal(half, values):

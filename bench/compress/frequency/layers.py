@@ -230,8 +230,8 @@ def check(network: nn.Module, title: str = "the network") -> None:
     for name, site in found.items():
         if site.compressed:
             raise UsageError(
-                f"{name} is compressed already",
-                "Compress the ordinary network again, or take layers.decoded(network) of this one.",
+                f"{name} is already compressed",
+                "Compress the ordinary network again, or use layers.decoded(network) of this one.",
             )
     computed = [name for name, site in found.items() if site.parameter not in site.module._parameters]
     owners: dict[Tensor | None, list[str]] = {}

@@ -28,11 +28,9 @@ _TRIED = 256
 def compress(learner: Learner, request: Request, target: Target) -> bytes:
     """The package of the learner's network; see `Method.compress`."""
     job = _Job(learner, request, target)
-    if request.one_shot:
-        return _one_shot(job)
-    if request.seeded and learner.data is None:
+    if request.seeded and learner.data is None and not learner.network.trained:
         return _seeded(job)
-    return _trained(job)
+    return _one_shot(job) if request.one_shot else _trained(job)
 
 
 @dataclass(frozen=True, eq=False)

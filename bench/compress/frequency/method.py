@@ -41,14 +41,14 @@ class FrequencyRegularization:
             Target.parse(request.target)
         if not request.one_shot and request.fine_tune:
             raise UsageError(
-                "--fine-tune is for a network that is trained already, and this one is to be trained with few "
+                "--fine-tune is for a network that is already trained, and this one will be trained with few "
                 "coefficients from the start",
-                "Give --one-shot with it.",
+                "Add --one-shot.",
             )
         if request.one_shot and request.epochs is not None:
             raise UsageError(
                 "--epochs is for training from the start, which --one-shot does not do",
-                "Give --fine-tune with the number of epochs after the truncation.",
+                "Use --fine-tune for epochs after the truncation.",
             )
 
     def default_target(self, network: Network) -> str | None:
@@ -62,7 +62,7 @@ class FrequencyRegularization:
         module_of(learner.network, self)
         target = request.target or self.default_target(learner.network)
         if target is None:
-            raise UsageError(f"{learner.network.name} is to be compressed, and no target says how far", FORMS)
+            raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
         return learning.compress(learner, request, Target.parse(target))
 
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:

@@ -75,7 +75,7 @@ class TailTruncation:
         Raises CorruptData for a state of another network.
         """
         if state.keys() != self._keep.keys():
-            raise CorruptData("the state of the tail truncation is of another network", "Begin the training anew.")
+            raise CorruptData("the state of the tail truncation belongs to another network", "Start the training over.")
         for name, keep in state.items():
             self._keep[name] = keep
             self._cut(name)

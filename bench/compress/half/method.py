@@ -27,7 +27,7 @@ class Half(Ordinary):
     def check(self, request: Request) -> None:
         super().check(request)
         if request.fine_tune:
-            raise UsageError("half does not train, and --fine-tune is given", "Leave --fine-tune out.")
+            raise UsageError("half does not train, but --fine-tune was given", "Leave --fine-tune out.")
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress import fuse, tensors

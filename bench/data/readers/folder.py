@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,20 +24,9 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 def entries(folder: Path) -> tuple[str, ...]:
-    """Names in `folder`, sorted, folders with a / at the end. Raises UsageError when it is no folder."""
+    """Names in `folder`, sorted, folders with a / at the end. Raises UsageError when it is not a folder."""
     with readable(folder):
         return tuple(sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()))
-
-
-def fingerprint(path: Path) -> str:
-    """What tells apart two states of a file, or of a folder with all that is in it, in a cache: the names, sizes and
-    times of change. Raises UsageError."""
-    digest = hashlib.sha256()
-    with readable(path):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            about = file.stat()
-            digest.update(repr((str(file.relative_to(path)), about.st_size, about.st_mtime_ns)).encode())
-    return digest.hexdigest()
 
 
 def few(names: Iterable[str]) -> str:

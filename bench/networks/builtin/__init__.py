@@ -35,8 +35,8 @@ class Card(Record):
 
     `about` says what it is and who published it; `weights` where its weights come from; `licence` is that of the
     weights where they are others' and else of this code. `input` is as `--input` has it. `forms` are the functions
-    beside `build` that its file has. `requires` are packages that have to be installed for it. The other fields are
-    those of `Network`.
+    beside `build` that its file has. `requires` are packages that it needs, which bench's `extra` brings. The other
+    fields are those of `Network`.
     """
 
     title: str
@@ -52,6 +52,7 @@ class Card(Record):
     learns: bool = False
     forms: tuple[Literal["learner", "twin"], ...] = ()
     requires: tuple[str, ...] = ()
+    extra: str = ""
     preprocess: Preprocess | None = None
 
 
@@ -70,10 +71,9 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
     shipped = None if arguments else _shipped(name)
     if arguments:
         check_arguments(_module(name).build, arguments, name)
-    package = _PRETRAINED / f"{name}.frq"
     sources: list[Path | str | bytes] = [
         repr(sorted(arguments.items())),
-        *_versions(name, facts.requires),
+        *_versions(name, facts),
         *sorted(_HERE.glob("*.py")),
     ]
     return Network(
@@ -91,8 +91,18 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
         coefficients=facts.coefficients,
         learner=_maker(name, "learner") if "learner" in facts.forms and not arguments else None,
         twin=_maker(name, "twin") if "twin" in facts.forms and not arguments else None,
-        package=package if package.is_file() and not arguments else None,
+        packages={} if arguments else _packages(name),
     )
+
+
+@cache
+def _packages(name: str) -> Mapping[str, Path]:
+    """The packages NAME.frq and NAME-….frq that come with bench, by their number of coefficients."""
+    from bench.compress.frequency import package
+
+    paths = [path for path in sorted(_PRETRAINED.glob(f"{name}*.frq")) if ".ordinary." not in path.name]
+    read = {path: package.read(path.read_bytes()) for path in paths}
+    return {str(found.coefficients): path for path, found in read.items() if found.name == name}
 
 
 def _shipped(name: str) -> Path | None:
@@ -122,14 +132,14 @@ def _built(name: str, arguments: Mapping[str, Any], shipped: Path | None) -> nn.
     return network
 
 
-def _versions(name: str, packages: tuple[str, ...]) -> list[str]:
+def _versions(name: str, facts: Card) -> list[str]:
     """Of the packages that a network needs. Raises ToolMissing."""
     found = []
-    for package in packages:
+    for package in facts.requires:
         try:
             found.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             raise ToolMissing(
-                f"{name} needs the package {package}, which is not installed", f"pip install 'fr-bench[{name}]'"
+                f"{name} needs the package {package}, which is not installed", f"pip install 'fr-bench[{facts.extra}]'"
             ) from None
     return found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench.findings import Comparison, Interval
 from bench.records import Subject
 from bench.report import ranking
-from bench.report.labels import difference, interval
+from bench.report.labels import SHORT, difference, interval, listed
 from bench.report.section import Context, Section
 from bench.units import quantity, ratio
 
@@ -88,8 +88,10 @@ def _variant(subject: Subject, context: Context) -> _Said:
     if size and size.ratio and size.called:
         parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
     if parts:
-        return _Said(score, f"{name} {_listed(parts)} on {where}{_price(subject, against.get('accuracy'), context)}.")
+        price = _price(subject, against.get(labels.score(subject.model) or ""), context)
+        return _Said(score, f"{name} {listed(parts)} on {where}{price}.")
     compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
+    compared |= ranking.has_rivals(subject.model, context)
     if compared or latency is None or latency.statistics is None or latency.translated:
         return _Said(0.0, "")
     median = quantity(latency.statistics.median, latency.unit)
@@ -98,19 +100,20 @@ def _variant(subject: Subject, context: Context) -> _Said:
 
 def _price(subject: Subject, against: Comparison | None, context: Context) -> str:
     """What the variant costs in accuracy, as far as it was measured."""
-    ours = context.findings.summary(subject, "accuracy")
-    theirs = context.findings.summary(against.left, "accuracy") if against else None
-    if not (ours and ours.statistics):
+    score = context.labels.score(subject.model)
+    ours = context.findings.summary(subject, score) if score else None
+    if not (score and ours and ours.statistics):
         return ""
-    name, mine = context.labels.accuracy(subject.model), quantity(ours.statistics.median, ours.unit)
+    theirs = context.findings.summary(against.left, score) if against else None
+    name, mine = SHORT[score], quantity(ours.statistics.median, ours.unit)
     if not (against and theirs and theirs.statistics):
         return f", at {mine} {name}"
     before = quantity(theirs.statistics.median, theirs.unit)
     if mine == before:
         return f", at the same {name} ({mine})"
-    tested = difference(against)
+    by = difference(against)
     doubt = ", not shown to differ" if against.outcome == "not-shown" else ""
-    return f", at {mine} {name} instead of {before}{f' ({tested}{doubt})' if tested else ''}"
+    return f", at {mine} {name} instead of {before}{f' ({by.text}{doubt})' if by else ''}"
 
 
 def _same_place(a: Subject, b: Subject) -> bool:
@@ -138,21 +141,15 @@ def _times(value: float) -> str:
     return ratio(value if value > 1 else 1 / value)
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def _same_networks(context: Context) -> str:
     """Whether phones compute what the desktop computes."""
     findings, labels = context.findings, context.labels
     phones = [s for s in findings.subjects if labels.is_phone(s.device)]
-    compared = [c for c in findings.comparisons if c.metric == "accuracy" and c.kind == "device"]
+    compared = [c for c in findings.comparisons if c.kind == "device" and c.metric == labels.score(c.right.model)]
     for c in compared:
         if c.called:
-            where = labels.where(c.right)
-            return (
-                f"{c.right.variant} {c.right.model} has another accuracy on {where} than on the desktop: {c.verdict}."
-            )
+            what, where = f"{c.right.variant} {c.right.model}", labels.where(c.right)
+            return f"{what} has another {SHORT[c.metric]} on {where} than on the desktop: {c.verdict}."
     agreements = [s for s in (findings.summary(p, "agreement") for p in phones) if s and s.statistics]
     if not agreements:
         return ""
@@ -161,5 +158,5 @@ def _same_networks(context: Context) -> str:
     cases = f"{quantity(worst, 'fraction')} of cases{'' if worst == 1 else ' or more'}"
     text = f"On {places} every measured variant gives the desktop reference's answer in {cases}"
     if compared and all(c.outcome == "equal" for c in compared):
-        text += ", and every measured accuracy equals the desktop's to the last digit printed"
+        text += ", and every score equals the desktop's to the last digit printed"
     return f"{text}."

@@ -22,7 +22,7 @@ def section(context: Context) -> Section | None:
         verb = "run" if len(virtual) > 1 else "runs"
         texts.append(
             f"Virtual phone. {' and '.join(virtual)} {verb} on the processor of this computer. "
-            "What is measured there compares variants with each other; no figure is that of a phone."
+            "Figures from there compare variants with each other; none is that of a phone."
         )
     texts += run.notes
     return Section("notices", notices=tuple(texts)) if texts else None

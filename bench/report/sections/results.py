@@ -1,63 +1,78 @@
-"""Every figure of every subject: a table for each network."""
+"""Every figure of every subject: tables for each network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench.findings import CaveatKind, Summary
 from bench.records import METRICS, Subject
-from bench.report.labels import SHORT, interval
+from bench.report.labels import SHORT, heading, interval, score_interval
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Notes, Table
 from bench.units import quantity
 
-ALWAYS = ("latency", "vm_hwm", "deployed", "load", "first_inference", "agreement", "max_abs_delta")
-"""Columns that are shown even where they are empty; a score has a column where it was measured."""
+COSTS = ("latency", "vm_hwm", "deployed", "load", "first_inference")
 
 
-def section(context: Context) -> Section | None:
-    tables = tuple(_table(model, context) for model in context.models)
-    note = "" if tables else "No trial succeeded."
-    return Section("results", "Results", note=note, tables=tables)
+def section(context: Context) -> Section:
+    tables = tuple(table for model in context.models for table in _tables(model, context))
+    return Section("results", "Results", note="" if tables else "No trial succeeded.", tables=tables)
 
 
-def _table(model: str, context: Context) -> Table:
-    findings, labels = context.findings, context.labels
-    subjects = [s for s in findings.subjects if s.model == model]
-    measured = {s.metric for s in findings.summaries if s.subject.model == model}
-    metrics = [m for m in SHORT if m in ALWAYS or m in measured]
+def _tables(model: str, context: Context) -> Iterator[Table]:
+    """What a network costs, with the score that matters most; and all that is known of its answers."""
+    name, score = context.labels.model(model), context.labels.score(model)
+    subjects = [s for s in context.findings.subjects if s.model == model]
+    judged = score is not None and any(context.findings.summary(s, score) for s in subjects)
+    costs = (*COSTS, *((score,) if judged and score else ()), "agreement")
+    yield _table(name, subjects, costs, context, verdict=True)
+    measured = {s.metric for s in context.findings.summaries if s.subject.model == model and s.statistics}
+    answers = tuple(m for m in SHORT if METRICS[m].pass_ == "accuracy" and m in measured)
+    if answers:
+        yield _table(f"{name}: answers", subjects, answers, context, verdict=False)
+
+
+def _table(
+    title: str, subjects: Sequence[Subject], metrics: Sequence[str], context: Context, *, verdict: bool
+) -> Table:
     notes = Notes()
     header = ["Variant", "Where"]
     for metric in metrics:
-        header += ["Latency, median", "p90"] if metric == "latency" else [labels.metric(metric, model)]
+        header += ["Latency, median", "p90"] if metric == "latency" else [heading(metric)]
     rows = []
     for subject in subjects:
-        found = {metric: findings.summary(subject, metric) for metric in metrics}
+        found = {metric: context.findings.summary(subject, metric) for metric in metrics}
         known = [s for s in found.values() if s]
         virtual: list[CaveatKind] = ["virtual"] if any(s.virtual for s in known) else []
-        row = [Cell(subject.variant, tone="strong"), Cell(labels.where(subject), marks=notes.marks(virtual))]
+        row = [Cell(subject.variant, tone="strong"), Cell(context.labels.where(subject), marks=notes.marks(virtual))]
         for metric, summary in found.items():
             row.append(_figure(metric, summary, subject, context, notes))
             if metric == "latency":
                 row.append(_p90(summary))
-        rows.append((*row, _verdict(known)))
-    texts = list(notes.texts())
-    if any(row[2].detail for row in rows):
-        texts.append("With the median: its 95 % bootstrap interval over launches.")
-    mine = (s.statistics for s in findings.summaries if s.subject.model == model and _is_score(s))
-    if any(figures and figures.interval for figures in mine):
-        texts.append("With a score: its 95 % interval over the n samples.")
-    return Table(labels.model(model), (*header, "Verdict"), tuple(rows), tuple(texts))
+        rows.append((*row, *((_verdict(known),) if verdict else ())))
+    shown = [s for s in context.findings.summaries if s.subject in subjects and s.metric in metrics]
+    texts = (*notes.texts(), *_about_intervals(shown))
+    return Table(title, (*header, *(("Verdict",) if verdict else ())), tuple(rows), texts)
+
+
+def _about_intervals(shown: Sequence[Summary]) -> Iterator[str]:
+    known = [s for s in shown if s.statistics and s.statistics.interval]
+    if any(s.metric == "latency" and not s.translated for s in known):
+        yield "With the median: its 95 % bootstrap interval over launches."
+    if any(_is_score(s) for s in known):
+        yield "With a score: its 95 % interval over the n samples."
 
 
 def _is_score(summary: Summary) -> bool:
-    return METRICS[summary.metric].pass_ == "accuracy"
+    known = METRICS[summary.metric]
+    return known.pass_ == "accuracy" and known.better != "equal"
 
 
 def _figure(metric: str, summary: Summary | None, subject: Subject, context: Context, notes: Notes) -> Cell:
     if summary is None:
-        untrained = metric == "accuracy" and context.labels.untrained(subject.model, subject.variant)
-        return Cell("untrained" if untrained else "–", tone="muted")
+        untrained = context.labels.untrained(subject.model, subject.variant)
+        unjudged = untrained and metric == context.labels.score(subject.model)
+        return Cell("untrained" if unjudged else "–", tone="muted")
     marks = notes.marks(c.kind for c in summary.caveats if c.level != "note")
     if summary.statistics is None:
         return Cell("failed", tone="bad", marks=marks)
@@ -83,7 +98,7 @@ def _detail(metric: str, summary: Summary, subject: Subject, context: Context) -
     if metric == "latency":
         return interval(figures.interval, summary.unit)
     if _is_score(summary):
-        return f"{interval(figures.interval, summary.unit)}, n = {figures.samples:,}"
+        return f"{score_interval(figures.interval, summary.unit)}, n = {figures.samples:,}"
     return ""
 
 

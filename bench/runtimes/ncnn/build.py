@@ -19,9 +19,7 @@ from typing import Any
 from bench.cache import Cache, content_key, sha256_file
 from bench.errors import BuildFailed, ToolMissing
 from bench.records import Progress
-from bench.runtimes.ncnn import options as ncnn_options
-from bench.runtimes.ncnn import source as ncnn_source
-from bench.runtimes.ncnn import toolchain
+from bench.runtimes.ncnn import cpu, options, source, toolchain
 from bench.runtimes.ncnn.executable import read_elf
 from bench.runtimes.ncnn.toolchain import ABIS, Target, Toolchain, host_abi
 
@@ -62,27 +60,38 @@ def source_folder() -> Path:
     )
 
 
-def build(abi: str, cache: Cache, progress: Progress | None = None, jobs: int | None = None) -> NativeBinary:
+def build(
+    abi: str,
+    cache: Cache,
+    progress: Progress | None = None,
+    jobs: int | None = None,
+    *,
+    portable: bool = False,
+) -> NativeBinary:
     """The runner for `abi` (one of ABIS, or `host_abi()`), taken from the cache or compiled with `jobs` processes.
+
+    For this machine's own ABI it has the code of this very CPU only, which compiles in a third of the time and refuses
+    to run on a lesser one; a `portable` one runs on every CPU of the ABI, as does any for another ABI.
 
     Raises UnknownName, ToolMissing or BuildFailed; the latter quotes the end of the log and names the file.
     """
-    tell = progress or (lambda fraction, words: None)
+    report = progress or (lambda fraction, words: None)
     target = toolchain.target(abi)
     scripts = source_folder()
     kit = toolchain.find(target, scripts / "toolchain", cache.root / "zig")
-    source = ncnn_source.fetch(cache, tell)
+    ncnn_source = source.fetch(cache, report)
     logs = cache.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     work = _Work(target, kit, logs / f"ncnn-{abi}.log", jobs or _cores())
 
-    options = ncnn_options.options(target.architecture)
-    left_out = ncnn_options.left_out_layers(source)
-    recipe = json.dumps([kit.versions, kit.arguments[1:], options, left_out], sort_keys=True)
-    ncnn_key = content_key(ncnn_source.SHA256, abi, recipe, *_files(scripts / "toolchain"))
-    layers = {f"WITH_LAYER_{name.lower()}": "OFF" for name in left_out}
+    own = None if portable or not toolchain.is_host(target) else cpu.features() or None
+    kernels = options.kernels(target.architecture, own)
+    left_out = options.left_out_layers(ncnn_source)
+    definitions = options.COMMON | kernels | {f"WITH_LAYER_{name.lower()}": "OFF" for name in left_out}
+    recipe = json.dumps([kit.versions, kit.arguments[1:], definitions], sort_keys=True)
+    ncnn_key = content_key(source.SHA256, abi, recipe, *_files(scripts / "toolchain"))
     ncnn = cache.build(
-        "ncnn", ncnn_key, lambda draft: _build_ncnn(work, source, options | layers, draft, _part(tell, 0.02, 0.9))
+        "ncnn", ncnn_key, lambda draft: _build_ncnn(work, ncnn_source, definitions, draft, _part(report, 0.02, 0.9))
     )
 
     work = replace(work, log=logs / f"runner-{abi}.log")
@@ -91,18 +100,18 @@ def build(abi: str, cache: Cache, progress: Progress | None = None, jobs: int | 
     key = content_key(ncnn_key, names, *sources)
     facts = {
         **kit.versions,
-        "ncnn": ncnn_source.VERSION,
+        "ncnn": source.VERSION,
         "runner": key[:12],
         "target": target.triple,
-        "options": options,
+        "options": options.COMMON | kernels,
         "left_out_layers": list(left_out),
-        "arm82": _cmake_cache(ncnn).get("NCNN_ARM82") == "ON",
+        "portable": own is None,
     }
     folder = cache.build(
-        "runner", key, lambda draft: _build_runner(work, scripts, ncnn, key[:12], facts, draft, _part(tell, 0.9, 1.0))
+        "runner", key, lambda draft: _build_runner(work, scripts, ncnn, key[:12], facts, draft, _part(report, 0.9, 1.0))
     )
     path = folder / _RUNNER
-    tell(1.0, f"native runner for {abi} is ready")
+    report(1.0, f"native runner for {abi} is ready")
     stored = json.loads((folder / "toolchain.json").read_text())
     return NativeBinary(abi, path, sha256_file(path), path.stat().st_size, stored)
 
@@ -163,16 +172,15 @@ class _Work:
             )
 
 
-def _build_ncnn(work: _Work, source: Path, definitions: dict[str, str], draft: Path, progress: Progress) -> None:
+def _build_ncnn(work: _Work, ncnn_source: Path, definitions: dict[str, str], draft: Path, progress: Progress) -> None:
     folder = draft / "build"
     folder.mkdir()
-    place = {"CMAKE_INSTALL_PREFIX": str(draft), "NCNN_VERSION": ncnn_source.VERSION.rpartition(".")[2]}
-    work.configure(source, folder, definitions | place, _part(progress, 0.0, 0.1))
-    shutil.copyfile(folder / "CMakeCache.txt", draft / "CMakeCache.txt")
-    if work.target.architecture == "arm64" and _cmake_cache(draft).get("NCNN_ARM82") != "ON":
+    place = {"CMAKE_INSTALL_PREFIX": str(draft), "NCNN_VERSION": source.VERSION.rpartition(".")[2]}
+    work.configure(ncnn_source, folder, definitions | place, _part(progress, 0.0, 0.1))
+    if missing := _refused_kernels(folder, definitions):
         raise BuildFailed(
-            f"{work.kit.compiler} does not compile ncnn's ARMv8.2 kernels, so everything measured would be too slow",
-            f"See the checks named NCNN_COMPILER_SUPPORT_ARM82 in {work.log}.",
+            f"{work.kit.compiler} does not compile ncnn's kernels {missing}, so everything measured would be too slow",
+            f"See the checks named NCNN_COMPILER_SUPPORT_… in {work.log}.",
         )
     work.compile(folder, "install", _part(progress, 0.1, 1.0))
     shutil.rmtree(folder)
@@ -210,18 +218,19 @@ def _check(target: Target, path: Path, version: str) -> None:
             )
     if not toolchain.is_host(target):
         return
-    told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    if told.returncode != 0 or json.loads(told.stdout)["runner"] != version:
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    if answer.returncode != 0 or json.loads(answer.stdout)["runner"] != version:
         raise BuildFailed(
-            f"the new runner does not start: exit status {told.returncode}, {(told.stdout + told.stderr).strip()}",
+            f"the new runner does not start: exit status {answer.returncode}, {answer.stdout}{answer.stderr}".rstrip(),
             "Run it with --version by hand.",
         )
 
 
-def _cmake_cache(folder: Path) -> dict[str, str]:
-    """The settings that CMake ended up with."""
-    lines = (folder / "CMakeCache.txt").read_text(errors="replace").splitlines()
-    return {key.partition(":")[0]: value for key, found, value in (line.partition("=") for line in lines) if found}
+def _refused_kernels(folder: Path, definitions: dict[str, str]) -> str:
+    """The kernels that were asked for and that CMake found the compiler cannot do: ncnn only then gives them a type."""
+    cached = (folder / "CMakeCache.txt").read_text(errors="replace")
+    wanted = (name for name, value in definitions.items() if name in options.KERNELS and value == "ON")
+    return ", ".join(name for name in wanted if f"\n{name}:BOOL=ON\n" not in cached)
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:

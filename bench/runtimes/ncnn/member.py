@@ -31,6 +31,7 @@ class Ncnn:
     roles = ("graph", "weights")
     deployed = ("graph", "weights")
     start_s = 0.1
+    graphs = ("ncnn", "onnx")
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
@@ -45,7 +46,7 @@ class Ncnn:
                 f"it runs {', '.join(abis) or 'an ABI that it does not report'}",
                 f"The native runner is built for {', '.join(ABIS)}.",
             )
-        binary = build.build(abi, cache, progress)
+        binary = build.build(abi, cache, progress, portable=not at_hand)
         facts = binary.toolchain | {"sha256": binary.sha256, "bytes": binary.bytes}
         file = ArtifactFile(role="runner", path=binary.path, sha256=binary.sha256, bytes=binary.bytes)
         return Program((file,), ("{0}",), facts)
@@ -57,7 +58,24 @@ class Ncnn:
         from bench.export import ncnn
 
         ncnn.export(network, inputs, shown.samples, shown.expected, folder, half=half)
-        return file_of(folder / "graph.param", "graph"), file_of(folder / "weights.bin", "weights")
+        return _files(folder)
+
+    def export_given(
+        self, graph: Path, inputs: Sequence[Tensor], folder: Path
+    ) -> tuple[tuple[ArtifactFile, ...], tuple[str, ...]]:
+        """Write graph.param and weights.bin: of a ready pair as they are, of ONNX converted."""
+        from bench.export import given
+        from bench.networks import content
+
+        if content.kind(graph) == "ncnn":
+            names = given.ncnn_pair(graph, folder)
+        else:
+            names = given.export_onnx(graph, inputs, folder)
+        return _files(folder), names
+
+
+def _files(folder: Path) -> tuple[ArtifactFile, ...]:
+    return file_of(folder / "graph.param", "graph"), file_of(folder / "weights.bin", "weights")
 
 
 NCNN = Ncnn()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
+from bench.errors import ExportRefused
 from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
 from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
 
@@ -29,6 +30,7 @@ class Torch:
     roles = ("torchscript", NO_FILE)
     deployed: tuple[str, ...] = ("torchscript",)
     start_s = 2.5
+    graphs: tuple[str, ...] = ()
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
@@ -47,6 +49,12 @@ class Torch:
         path = folder / "network.pt"
         torchscript.trace(network, shown.samples, shown.expected, path)
         return (file_of(path, "torchscript"),)
+
+    def export_given(
+        self, graph: Path, inputs: Sequence[Tensor], folder: Path
+    ) -> tuple[tuple[ArtifactFile, ...], tuple[str, ...]]:
+        """Torch executes no graph of another framework. Raises ExportRefused."""
+        raise ExportRefused(f"{graph.name} has no torch module", "Leave torch out of `desktop`.")
 
 
 TORCH = Torch()

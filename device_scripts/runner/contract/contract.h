@@ -42,7 +42,7 @@
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
 //   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy only; counts: values of each output in
 //                                                     one sample
-//   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not tell
+//   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not report it
 //   {"event":"error","kind":"…","message":"…"}                    instead of what could not be done
 //   {"event":"end","status":"ok"|"error","exit":n,"ns":n}          always last; ns since the process began main()
 #pragma once
@@ -55,15 +55,15 @@ constexpr int kMostOutputs = 64;
 
 enum class Exit : int {
     ok = 0,
-    bad_job = 2,         // kind "bad_job": key, value or syntax
-    missing_file = 3,    // "missing_file": cannot be opened or read
-    bad_graph = 4,       // "bad_graph": the graph file, a layer this build lacks, or a blob name not in it
-    bad_weights = 5,     // "bad_weights": the wrong length, a failed check sum, or a package that lies
-    bad_samples = 6,     // "bad_samples": the packed sample file, or shapes that the network does not take
-    out_of_memory = 7,   // "out_of_memory"
-    unsupported = 8,     // "unsupported": a precision, or an instruction of this build, that this CPU does not have
-    inference_failed = 9,// "inference_failed"
-    write_failed = 10,   // "write_failed": answers
+    bad_job = 2,           // kind "bad_job": key, value or syntax
+    missing_file = 3,      // "missing_file": cannot be opened or read
+    bad_graph = 4,         // "bad_graph": the graph file, a layer this build lacks, or a blob name not in it
+    bad_weights = 5,       // "bad_weights": the wrong length, a failed check sum, or a package that lies
+    bad_samples = 6,       // "bad_samples": the packed sample file, or shapes that the network does not take
+    out_of_memory = 7,     // "out_of_memory"
+    unsupported = 8,       // "unsupported": a precision, or an instruction of this build, that this CPU does not have
+    inference_failed = 9,  // "inference_failed"
+    write_failed = 10,     // "write_failed": answers
 };
 
 }  // namespace bench

@@ -1,8 +1,8 @@
 #include "contract/events.h"
 
+#include <unistd.h>
 #include <cstdio>
 #include <cstring>
-#include <unistd.h>
 
 #include "contract/failure.h"
 #include "contract/process.h"

@@ -1,10 +1,10 @@
 #include "contract/files.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace bench {
 
@@ -37,8 +37,8 @@ bool File::read_at(uint64_t offset, void* into, size_t count) const {
 std::vector<uint8_t> read_whole(const std::string& path, uint64_t limit, Exit too_long) {
     const File file(path);
     if (file.size() > limit) {
-        throw Failure(too_long, path + ": " + std::to_string(file.size()) + " bytes, more than the " +
-                                    std::to_string(limit) + " it may have");
+        throw Failure(too_long,
+                      path + ": " + std::to_string(file.size()) + " bytes, more than the " + std::to_string(limit) + " it may have");
     }
     std::vector<uint8_t> bytes(static_cast<size_t>(file.size()));
     if (!file.read_at(0, bytes.data(), bytes.size())) throw Failure(Exit::missing_file, path + ": it shrank while it was read");

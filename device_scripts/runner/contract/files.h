@@ -9,7 +9,7 @@
 
 namespace bench {
 
-// A file open for reading. Throws Failure(missing_file) when it cannot be opened, is no regular file, or cannot be read.
+// A file open for reading. Throws Failure(missing_file) when it cannot be opened, is not a regular file, or cannot be read.
 class File {
 public:
     explicit File(const std::string& path);

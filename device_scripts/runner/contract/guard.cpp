@@ -26,16 +26,22 @@ alignas(16) char handler_stack[64 * 1024];
     end_in_emergency(static_cast<int>(Exit::out_of_memory), kind_of(Exit::out_of_memory), message);
 }
 
-[[noreturn]] void on_fault(int signal) {
-    const auto status = static_cast<Exit>(fault_status);
-    char message[128];
-    std::snprintf(message, sizeof message, "fault (signal %d) while %s", signal, fault_doing);
-    end_in_emergency(fault_status, kind_of(status), message);
+#ifdef __x86_64__
+#define ALIGNS_ITS_STACK __attribute__((force_align_arg_pointer))  // qemu-user calls handlers with one that is not
+#else
+#define ALIGNS_ITS_STACK
+#endif
+
+[[noreturn]] ALIGNS_ITS_STACK void on_fault(int signal) {
+    const Exit status = signal == SIGILL ? Exit::unsupported : static_cast<Exit>(fault_status);
+    const char* what = signal == SIGILL ? "an instruction of this build that this CPU does not have" : "fault";
+    char message[160];
+    std::snprintf(message, sizeof message, "%s (signal %d) while %s", what, signal, fault_doing);
+    end_in_emergency(static_cast<int>(status), kind_of(status), message);
 }
 
-}  // namespace
-
-void stand_guard() {
+// Before the constructors of a library that is compiled for a better CPU than this one.
+__attribute__((constructor(101))) void stand_guard() {
     std::set_new_handler(out_of_memory);
     stack_t stack{};
     stack.ss_sp = handler_stack;
@@ -46,6 +52,8 @@ void stand_guard() {
     action.sa_flags = SA_ONSTACK | SA_RESETHAND;
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigaction(signal, &action, nullptr);
 }
+
+}  // namespace
 
 void enter_phase(Exit meaning_of_fault, const char* doing) {
     fault_status = static_cast<int>(meaning_of_fault);

@@ -6,9 +6,8 @@
 
 namespace bench {
 
-// From here on a fault (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) ends the process with the status of the phase, and a
-// failed allocation with out_of_memory.
-void stand_guard();
+// From before main() on, a fault (SIGSEGV, SIGBUS, SIGFPE, SIGABRT) ends the process with the status of the phase, an
+// instruction that the CPU does not know (SIGILL) with unsupported, and a failed allocation with out_of_memory.
 
 // What a fault means from now on, and what was being done, in words that need no escaping in JSON.
 void enter_phase(Exit meaning_of_fault, const char* doing);

@@ -115,7 +115,8 @@ private:
 
     static uint64_t digits(const std::string& key, const std::string& value, unsigned base) {
         const size_t most = base == 16 ? 16 : 18;
-        if (value.empty() || value.size() > most) refuse(key + " = " + value + ": not a number of 1 to " + std::to_string(most) + " digits");
+        if (value.empty() || value.size() > most)
+            refuse(key + " = " + value + ": not a number of 1 to " + std::to_string(most) + " digits");
         uint64_t result = 0;
         for (const char c : value) {
             const unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
@@ -142,19 +143,19 @@ Job read_job(const std::string& path) {
     job.weights = keys.text("weights");
     job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}});
     job.execution = keys.choice<Execution>(
-        "execution", {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored},
-                      {"resident", Execution::resident}});
+        "execution",
+        {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored}, {"resident", Execution::resident}});
     job.inputs = keys.names("inputs", kMostInputs);
     job.outputs = keys.names("outputs", kMostOutputs);
     job.samples = keys.text("samples");
     job.threads = static_cast<int>(keys.number("threads", 1, 64));
     job.affinity = keys.mask("affinity");
-    std::tie(job.precision_name, job.precision) = keys.choice<std::pair<std::string, Precision>>(
-        "precision", {{"fp32", {"fp32", Precision::fp32}},
-                      {"fp16s", {"fp16s", Precision::fp16s}},
-                      {"fp16a", {"fp16a", Precision::fp16a}},
-                      {"bf16", {"bf16", Precision::bf16}},
-                      {"int8", {"int8", Precision::int8}}});
+    std::tie(job.precision_name, job.precision) =
+        keys.choice<std::pair<std::string, Precision>>("precision", {{"fp32", {"fp32", Precision::fp32}},
+                                                                     {"fp16s", {"fp16s", Precision::fp16s}},
+                                                                     {"fp16a", {"fp16a", Precision::fp16a}},
+                                                                     {"bf16", {"bf16", Precision::bf16}},
+                                                                     {"int8", {"int8", Precision::int8}}});
     if (job.mode == Mode::accuracy) job.answers = keys.text("answers");
     if (job.mode == Mode::latency) {
         job.warmup_iterations = keys.number("warmup_iterations", 0, kMostIterations);

@@ -1,13 +1,13 @@
 #include "contract/process.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <pthread.h>
-#include <sched.h>
 #include <vector>
 
 #include "contract/failure.h"
@@ -84,7 +84,7 @@ int64_t now_ns() {
 }
 
 void mark_start() { start_ns = now_ns(); }
-int64_t ns_since_start() { return now_ns() - start_ns; }
+int64_t ns_since_start() { return start_ns == 0 ? 0 : now_ns() - start_ns; }
 
 Memory memory_now() {
     return {
@@ -128,8 +128,7 @@ void expect_threads(int count) {
     pthread_mutex_unlock(&gate);
     for (size_t i = 0; i < made; i++) pthread_join(threads[i], nullptr);
     if (made < threads.size()) {
-        throw Failure(Exit::out_of_memory, "the system grants only " + std::to_string(made) + " of " +
-                                               std::to_string(count) + " threads");
+        throw Failure(Exit::out_of_memory, "the system grants only " + std::to_string(made) + " of " + std::to_string(count) + " threads");
     }
 }
 

@@ -1,10 +1,10 @@
 // libFuzzer target: the files beside the package. The first byte of the input chooses what the rest is: a job, a packed
 // sample file, or a graph to be factored.
 
-#include <cstdint>
-#include <string>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "contract/failure.h"
@@ -42,7 +42,8 @@ void read_samples(const std::string& path) {
 void factor_graph(std::string text) {
     static const uint8_t values[64] = {};
     const auto tensor = [](std::initializer_list<int32_t> shape, bool transposed) {
-        bench::FrqTensor made{bench::FrqTensor::Kind::prefix, true, false, transposed, static_cast<int>(shape.size()), {}, 1, 3, nullptr, values};
+        bench::FrqTensor made{
+            bench::FrqTensor::Kind::prefix, true, false, transposed, static_cast<int>(shape.size()), {}, 1, 3, nullptr, values};
         made.shape.fill(1);
         std::copy(shape.begin(), shape.end(), made.shape.begin());
         for (const int32_t extent : shape) made.size *= static_cast<uint32_t>(extent);

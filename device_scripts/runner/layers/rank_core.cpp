@@ -83,7 +83,7 @@ int RankCore::forward(const ncnn::Mat& bottom, ncnn::Mat& top, const ncnn::Optio
 
     const int terms = size_ / outputs_, pixels = width * height;
     constexpr int kRun = 8 * kTile;  // pixels a thread works on with the same buffers
-    #pragma omp parallel for num_threads(option.num_threads)
+#pragma omp parallel for num_threads(option.num_threads)
     for (int run = 0; run < pixels; run += kRun) {
         std::vector<float> unfolded(static_cast<size_t>(terms * kTile)), results(static_cast<size_t>(outputs_ * kTile));
         for (int start = run; start < std::min(run + kRun, pixels); start += kTile) {

@@ -30,7 +30,7 @@ template <class BlockSums>
 std::vector<double> sum_over_pixels(int pixels, size_t sums, int threads, const BlockSums& block_sums) {
     const int blocks = (pixels + kBlock - 1) / kBlock;
     std::vector<double> parts(sums * static_cast<size_t>(blocks));
-    #pragma omp parallel for num_threads(threads)
+#pragma omp parallel for num_threads(threads)
     for (int b = 0; b < blocks; b++) {
         block_sums(b * kBlock, std::min(kBlock, pixels - b * kBlock), parts.data() + sums * static_cast<size_t>(b));
     }
@@ -168,99 +168,106 @@ RankPass::RankPass() {
     support_inplace = false;
 }
 
-int RankPass::load_param(const ncnn::ParamDict& parameters) {
-    channels_ = parameters.get(0, 0);
-    rank_ = parameters.get(1, 0);
-    reduced_ = parameters.get(2, 0);
-    total_ = parameters.get(3, channels_);
-    first_ = parameters.get(4, 0);
-    normalised_ = parameters.get(5, 0) == 1;
-    epsilon_ = parameters.get(6, 1e-5f);
-    relu_ = parameters.get(7, 0) == 1;
-    pooled_ = parameters.get(8, 0) == 1;
-    vectors_ = parameters.get(9, 0);
-    added_ = parameters.get(10, 0) == 1;
-    loaded_ = parameters.get(11, 0) == 1;
+RankPassParameters::RankPassParameters(const ncnn::ParamDict& given) {
+#define READ(number, type, name, otherwise) name = static_cast<type>(given.get(number, name));
+    RANK_PASS_PARAMETERS(READ)
+#undef READ
+    if (total == 0) total = channels;
+}
+
+bool RankPassParameters::make_sense() const {
     constexpr int kMost = 1 << 20;
-    const bool sane = channels_ > 0 && channels_ <= kMost && rank_ >= 0 && rank_ <= channels_ && reduced_ >= 0 && first_ >= 0 &&
-                      total_ <= kMost && first_ <= total_ - channels_ && vectors_ >= 0 && vectors_ <= 2 &&
-                      (rank_ > 0 || reduced_ > 0) && (loaded_ ? reduced_ <= kMost : reduced_ <= total_) &&
-                      static_cast<int64_t>(channels_) * reduced_ <= INT32_MAX && static_cast<int64_t>(channels_) * rank_ <= INT32_MAX &&
-                      // Only y = E z has moments that are had for nothing; and a norm of what was shifted first is another thing.
-                      !(normalised_ && (rank_ == 0 || vectors_ > 0)) && !(rank_ == 0 && (pooled_ || vectors_ > 0)) && !(added_ && reduced_ == 0);
-    return sane ? 0 : kBadLayer;
+    const bool sizes = channels > 0 && channels <= kMost && rank >= 0 && rank <= channels && reduced >= 0 && (rank > 0 || reduced > 0);
+    const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loaded ? kMost : total);
+    // Only y = E z has moments that are free, and a norm of what was shifted first is another matter.
+    const bool steps = !(normalised && (rank == 0 || vectors > 0)) && !(rank == 0 && (pooled || vectors > 0)) && !(added && reduced == 0);
+    const bool matrices = static_cast<int64_t>(channels) * reduced <= INT32_MAX && static_cast<int64_t>(channels) * rank <= INT32_MAX;
+    return sizes && place && steps && matrices && vectors >= 0 && vectors <= 2;
+}
+
+int RankPass::load_param(const ncnn::ParamDict& parameters) {
+    p_ = RankPassParameters(parameters);
+    return p_.make_sense() ? 0 : kBadLayer;
 }
 
 int RankPass::load_model(const ncnn::ModelBin& weights) {
-    expand_.resize(static_cast<size_t>(channels_) * rank_);
-    const std::vector<float> out = first_columns(channels_, rank_);
-    for (int c = 0; c < channels_; c++) {
-        for (int k = 0; k < rank_; k++) expand_[static_cast<size_t>(c) * rank_ + k] = out[static_cast<size_t>(k) * channels_ + c];
+    expand_.resize(static_cast<size_t>(p_.channels) * p_.rank);
+    const std::vector<float> out = first_columns(p_.channels, p_.rank);
+    for (int c = 0; c < p_.channels; c++) {
+        for (int k = 0; k < p_.rank; k++) expand_[static_cast<size_t>(c) * p_.rank + k] = out[static_cast<size_t>(k) * p_.channels + c];
     }
     ncnn::Mat given;
     std::vector<float> in;
-    if (loaded_) {
-        given = weights.load(channels_ * reduced_, 0);
+    if (p_.loaded) {
+        given = weights.load(p_.channels * p_.reduced, 0);
         if (given.empty()) return kOutOfMemory;
     } else {
-        in = first_columns(total_, reduced_);
+        in = first_columns(p_.total, p_.reduced);
     }
-    const float* rows = loaded_ ? static_cast<const float*>(given) : in.data() + first_;
-    const size_t step = static_cast<size_t>(loaded_ ? channels_ : total_);
-    reduce_.resize(static_cast<size_t>(channels_) * reduced_);
-    for (int c = 0; c < channels_; c++) {
-        for (int u = 0; u < reduced_; u++) reduce_[static_cast<size_t>(c) * reduced_ + u] = rows[u * step + c];
+    const float* rows = p_.loaded ? static_cast<const float*>(given) : in.data() + p_.first;
+    const size_t step = static_cast<size_t>(p_.loaded ? p_.channels : p_.total);
+    reduce_.resize(static_cast<size_t>(p_.channels) * p_.reduced);
+    for (int c = 0; c < p_.channels; c++) {
+        for (int u = 0; u < p_.reduced; u++) reduce_[static_cast<size_t>(c) * p_.reduced + u] = rows[u * step + c];
     }
     return 0;
 }
 
 int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const {
     const ncnn::Mat& z = bottoms[0];
-    const int narrow = rank_ > 0 ? rank_ : channels_;
-    if (z.c != narrow || z.dims != 3 || bottoms.size() != static_cast<size_t>(1 + vectors_ + added_)) return kBadLayer;
-    for (int i = 1; i <= vectors_; i++) {
-        if (bottoms[i].dims != 1 || bottoms[i].w != channels_) return kBadLayer;
+    const int narrow = p_.rank > 0 ? p_.rank : p_.channels;
+    if (z.c != narrow || z.dims != 3 || bottoms.size() != static_cast<size_t>(1 + p_.vectors + p_.added)) return kBadLayer;
+    for (int i = 1; i <= p_.vectors; i++) {
+        if (bottoms[i].dims != 1 || bottoms[i].w != p_.channels) return kBadLayer;
     }
-    const int width = pooled_ ? z.w / 2 : z.w, height = pooled_ ? z.h / 2 : z.h;
-    const int outputs = reduced_ > 0 ? reduced_ : channels_;
+    const int width = p_.pooled ? z.w / 2 : z.w, height = p_.pooled ? z.h / 2 : z.h;
+    const int outputs = p_.reduced > 0 ? p_.reduced : p_.channels;
     tops[0].create(width, height, outputs, sizeof(float), option.blob_allocator);
     if (tops[0].empty()) return kOutOfMemory;
-    if (added_ && (bottoms.back().w != width || bottoms.back().h != height || bottoms.back().c != outputs)) return kBadLayer;
+    if (p_.added && (bottoms.back().w != width || bottoms.back().h != height || bottoms.back().c != outputs)) return kBadLayer;
 
-    Affine affine{expand_, std::vector<float>(static_cast<size_t>(channels_))};
-    if (normalised_) normalise(affine, Moments(z, z.w * z.h, option.num_threads), epsilon_);
-    if (vectors_ > 0) std::copy_n(static_cast<const float*>(bottoms[1]), channels_, affine.shift.data());
-    if (vectors_ > 1) {
+    Affine affine{expand_, std::vector<float>(static_cast<size_t>(p_.channels))};
+    if (p_.normalised) normalise(affine, Moments(z, z.w * z.h, option.num_threads), p_.epsilon);
+    if (p_.vectors > 0) std::copy_n(static_cast<const float*>(bottoms[1]), p_.channels, affine.shift.data());
+    if (p_.vectors > 1) {
         const float* scale = bottoms[2];
-        for (size_t i = 0; i < affine.matrix.size(); i++) affine.matrix[i] *= scale[i / static_cast<size_t>(rank_)];
+        for (size_t i = 0; i < affine.matrix.size(); i++) affine.matrix[i] *= scale[i / static_cast<size_t>(p_.rank)];
     }
 
-    RankTile form{pooled_ ? 4 : 1, rank_, channels_, reduced_, relu_, nullptr, affine.matrix.data(), affine.shift.data(), reduce_.data(), nullptr};
+    RankTile form{};
+    form.windows = p_.pooled ? 4 : 1;
+    form.rank = p_.rank;
+    form.channels = p_.channels;
+    form.reduced = p_.reduced;
+    form.relu = p_.relu;
+    form.expand = affine.matrix.data();
+    form.bias = affine.shift.data();
+    form.reduce = reduce_.data();
     std::vector<float> start_values(static_cast<size_t>(outputs));
     Folded folded;
-    if (rank_ > 0 && reduced_ > 0 && !relu_ && !pooled_) {
-        folded = fold(affine, reduce_, rank_, reduced_);
+    if (p_.rank > 0 && p_.reduced > 0 && !p_.relu && !p_.pooled) {
+        folded = fold(affine, reduce_, p_.rank, p_.reduced);
         form.rank = 0;
-        form.channels = rank_;
+        form.channels = p_.rank;
         form.reduce = folded.matrix.data();
         start_values = folded.shift;
     }
-    const int rows = pooled_ ? height : 1, length = pooled_ ? width : width * height;
+    const int rows = p_.pooled ? height : 1, length = p_.pooled ? width : width * height;
     const int tiles = (length + kTile - 1) / kTile;
     // A run of tiles to a thread at a time: its buffers are made once for all of them.
     constexpr int kRun = 32;
     const int runs = (rows * tiles + kRun - 1) / kRun;
     ncnn::Mat& top = tops[0];
-    const ncnn::Mat* before = added_ ? &bottoms.back() : nullptr;
-    #pragma omp parallel for num_threads(option.num_threads)
+    const ncnn::Mat* before = p_.added ? &bottoms.back() : nullptr;
+#pragma omp parallel for num_threads(option.num_threads)
     for (int run = 0; run < runs; run++) {
         std::vector<float> narrow_values(static_cast<size_t>(form.windows * narrow * kTile));
         std::vector<float> results(static_cast<size_t>(outputs * kTile));
         for (int number = run * kRun; number < std::min((run + 1) * kRun, rows * tiles); number++) {
             const int row = number / tiles, start = number % tiles * kTile;
             const int count = std::min(kTile, length - start);
-            const size_t place = static_cast<size_t>(pooled_ ? row * width : 0) + static_cast<size_t>(start);
-            Gather{z, pooled_, row}(start, count, narrow_values.data());
+            const size_t place = static_cast<size_t>(p_.pooled ? row * width : 0) + static_cast<size_t>(start);
+            Gather{z, p_.pooled, row}(start, count, narrow_values.data());
             for (int u = 0; u < outputs; u++) {
                 float* sums = results.data() + u * kTile;
                 std::fill_n(sums, kTile, start_values[static_cast<size_t>(u)]);

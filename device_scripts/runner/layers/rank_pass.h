@@ -8,17 +8,34 @@
 
 namespace bench {
 
-// Parameters:   0 channels          of the wide space, C
-//               1 rank              of the input: y = E z, E the first columns of the DCT basis of C; 0: the input is y itself
-//               2 reduced           of the output: R y, R rows of the DCT basis of 3; 0: the output is the wide space itself
-//               3 total, 4 first    R is that of `total` channels, of which these are the `channels` from `first` on
-//               5 normalised        1: each channel by its own mean and variance over the image (InstanceNorm)
-//               6 epsilon           of that
-//               7 relu              1: after it
-//               8 pooled            1: maximum of 2×2, stride 2, after it
-//               9 vectors           how many blobs with `channels` values follow the first: 1 bias, 2 bias and scale
-//              10 added             1: the last input is added to the output (concatenation is a sum of reductions)
-//              11 weights           1: R is loaded, `reduced` × `channels`, instead
+// Its parameters in a graph: number, type, name, value when left out, meaning. A flag is 0 or 1.
+// bench/export/rank_pass.py has the same names and numbers, which a test compares.
+#define RANK_PASS_PARAMETERS(P)                                                                                   \
+    P(0, int, channels, 0)        /* C of the wide space */                                                       \
+    P(1, int, rank, 0)            /* of the input: y = E z, E the first columns of C's DCT; 0: the input is y */  \
+    P(2, int, reduced, 0)         /* of the output: R y, rows of a DCT; 0: the output is the wide space itself */ \
+    P(3, int, total, 0)           /* R is that of so many channels; 0: of C */                                    \
+    P(4, int, first, 0)           /* of which these are the channels from here on */                              \
+    P(5, bool, normalised, false) /* each channel by its own mean and variance over the image (InstanceNorm) */   \
+    P(6, float, epsilon, 1e-5f)   /* of that */                                                                   \
+    P(7, bool, relu, false)       /* after it */                                                                  \
+    P(8, bool, pooled, false)     /* maximum of 2×2, stride 2, after it */                                       \
+    P(9, int, vectors, 0)         /* how many blobs of C values follow the first: 1 bias, 2 bias and scale */     \
+    P(10, bool, added, false)     /* the last input is added to the output: a concatenation is a sum */           \
+    P(11, bool, loaded, false)    /* R is loaded, reduced × C, instead */
+
+struct RankPassParameters {
+#define FIELD(number, type, name, otherwise) type name = otherwise;
+    RANK_PASS_PARAMETERS(FIELD)
+#undef FIELD
+
+    RankPassParameters() = default;
+    explicit RankPassParameters(const ncnn::ParamDict& given);
+
+    // Whether there is such a layer.
+    bool make_sense() const;
+};
+
 // Inputs: z (or y), then the vectors, then what is added.
 class RankPass : public ncnn::Layer {
 public:
@@ -29,9 +46,7 @@ public:
     int forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override;
 
 private:
-    int channels_ = 0, rank_ = 0, reduced_ = 0, total_ = 0, first_ = 0, vectors_ = 0;
-    float epsilon_ = 1e-5f;
-    bool normalised_ = false, relu_ = false, pooled_ = false, added_ = false, loaded_ = false;
+    RankPassParameters p_;
     std::vector<float> expand_;  // channels × rank
     std::vector<float> reduce_;  // channels × reduced
 };

@@ -147,7 +147,8 @@ private:
 std::string three(const Layer& layer, const Kind& kind, const Core& core, Names& names) {
     Parameters common = only(layer.parameters, kind.copied);
     common.insert(kind.required.begin(), kind.required.end());
-    const auto line = [&](const char* type, const std::string& from, const std::string& to, Parameters own, int inputs, int outputs, size_t size) {
+    const auto line = [&](const char* type, const std::string& from, const std::string& to, Parameters own, int inputs, int outputs,
+                          size_t size) {
         own.insert(common.begin(), common.end());
         own[kind.outputs] = std::to_string(outputs);
         if (kind.inputs >= 0) own[kind.inputs] = std::to_string(inputs);

@@ -75,7 +75,8 @@ Graph::Graph(const std::string& path, const std::vector<std::string>& wanted, co
         if (inputs.count(input) == 0) refuse("no Input layer gives the blob " + input);
     }
     for (const auto& [input, extents] : inputs) {
-        if (std::count(wanted.begin(), wanted.end(), input) == 0) refuse("it also takes the input " + input + ", which the job does not give");
+        if (std::count(wanted.begin(), wanted.end(), input) == 0)
+            refuse("it also takes the input " + input + ", which the job does not give");
     }
     for (const std::string& output : outputs) {
         if (blobs.count(output) == 0) refuse("no layer gives the blob " + output);

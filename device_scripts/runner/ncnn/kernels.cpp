@@ -2,8 +2,6 @@
 
 #include <cpu.h>
 
-#include "contract/failure.h"
-
 namespace bench {
 namespace {
 
@@ -46,16 +44,6 @@ Kernels kernels() {
         if (feature.runs()) found.used.emplace_back(feature.name);
     }
     return found;
-}
-
-void expect_cpu() {
-#if !NCNN_RUNTIME_CPU
-    for (const Feature& feature : kFeatures) {
-        if (feature.built && !feature.runs()) {
-            throw Failure(Exit::unsupported, std::string("this runner is built for CPUs with ") + feature.name + ", which this one lacks");
-        }
-    }
-#endif
 }
 
 }  // namespace bench

@@ -12,7 +12,4 @@ struct Kernels {
 
 Kernels kernels();
 
-// Throws Failure(unsupported) when this build is for one kind of CPU and this is not such a one.
-void expect_cpu();
-
 }  // namespace bench

@@ -99,7 +99,8 @@ Network::Blob Network::find(const std::string& name, size_t place) const {
 std::vector<ncnn::Mat> Network::make_inputs(const Samples& samples) const {
     const std::vector<InputShape>& shapes = samples.inputs();
     if (shapes.size() != inputs_.size()) {
-        throw Failure(Exit::bad_samples, "samples of " + std::to_string(shapes.size()) + " inputs for a job of " + std::to_string(inputs_.size()));
+        throw Failure(Exit::bad_samples,
+                      "samples of " + std::to_string(shapes.size()) + " inputs for a job of " + std::to_string(inputs_.size()));
     }
     std::vector<ncnn::Mat> mats;
     for (size_t i = 0; i < shapes.size(); i++) {
@@ -110,7 +111,8 @@ std::vector<ncnn::Mat> Network::make_inputs(const Samples& samples) const {
             for (const int extent : {named.channels, named.depth, named.height, named.width}) {
                 if (extent != 0) wanted += (wanted.empty() ? "" : "×") + std::to_string(extent);
             }
-            throw Failure(Exit::bad_samples, "samples of " + shapes[i].words() + " for the input " + inputs_[i].name + ", which takes " + wanted);
+            throw Failure(Exit::bad_samples,
+                          "samples of " + shapes[i].words() + " for the input " + inputs_[i].name + ", which takes " + wanted);
         }
         mat.fill(0.0f);
         mats.push_back(std::move(mat));

@@ -35,8 +35,8 @@ public:
 private:
     struct Blob {
         std::string name;
-        int index;       // ncnn's
-        size_t place;    // in the job
+        int index;     // ncnn's
+        size_t place;  // in the job
     };
     Blob find(const std::string& name, size_t place) const;
 

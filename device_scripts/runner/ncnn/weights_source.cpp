@@ -13,8 +13,8 @@
 namespace bench {
 namespace {
 
-constexpr uint32_t kFloat32Flag = 0;         // ModelBin::load type 0: float32 values follow
-constexpr uint32_t kInt8Flag = 0x000D4B38;   // the same for int8 weights
+constexpr uint32_t kFloat32Flag = 0;        // ModelBin::load type 0: float32 values follow
+constexpr uint32_t kInt8Flag = 0x000D4B38;  // the same for int8 weights
 constexpr uint64_t kLargestPackage = 0x7FFFFFFF;
 
 // An ordinary ncnn .bin file, read front to back.
@@ -80,7 +80,8 @@ public:
           package_(read_whole(path, kLargestPackage, Exit::bad_weights), path),
           path_(path),
           resident_(execution == Execution::resident),
-          factored_(execution == Execution::factored ? factor(graph, package_.tensors()) : std::vector<bool>(package_.tensors().size(), false)) {
+          factored_(execution == Execution::factored ? factor(graph, package_.tensors())
+                                                     : std::vector<bool>(package_.tensors().size(), false)) {
         decoded_.ns = now_ns() - started_;
     }
 
@@ -119,8 +120,8 @@ protected:
 
 private:
     [[noreturn]] void refuse(const std::string& given, const std::string& wanted) const {
-        throw Failure(Exit::bad_weights, path_ + ": tensor " + std::to_string(next_tensor_ - 1) + " gives " + given +
-                                             " where the graph asks for " + wanted);
+        throw Failure(Exit::bad_weights,
+                      path_ + ": tensor " + std::to_string(next_tensor_ - 1) + " gives " + given + " where the graph asks for " + wanted);
     }
 
     // A resident graph has some layers on the core alone and some as three; how many values it asks for tells which.
@@ -145,8 +146,7 @@ private:
 
     void open_next_tensor() {
         if (next_tensor_ == package_.tensors().size()) {
-            throw Failure(Exit::bad_weights, path_ + ": the graph asks for more than its " +
-                                                 std::to_string(next_tensor_) + " tensors");
+            throw Failure(Exit::bad_weights, path_ + ": the graph asks for more than its " + std::to_string(next_tensor_) + " tensors");
         }
         const FrqTensor& tensor = package_.tensors()[next_tensor_++];
         blobs_.clear();
@@ -172,7 +172,7 @@ private:
     bool resident_;
     std::vector<bool> factored_;  // by tensor
     Decoded decoded_;
-    std::vector<Blob> blobs_;  // of the tensor before next_tensor_
+    std::vector<Blob> blobs_;            // of the tensor before next_tensor_
     std::shared_ptr<const Core> parts_;  // of the same, for a graph that asks for them instead
     size_t next_tensor_ = 0, next_blob_ = 0;
     bool flag_sent_ = false;

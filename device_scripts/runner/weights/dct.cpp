@@ -51,10 +51,22 @@ void accumulate(float* __restrict to, const float* __restrict from, size_t from_
 void combine(float* to, const float* from, size_t from_step, const float* factors, int terms, size_t count) {
     int k = 0;
     switch (terms % 4) {
-        case 0: combine<4>(to, from, from_step, factors, count); k = 4; break;
-        case 1: combine<1>(to, from, from_step, factors, count); k = 1; break;
-        case 2: combine<2>(to, from, from_step, factors, count); k = 2; break;
-        case 3: combine<3>(to, from, from_step, factors, count); k = 3; break;
+        case 0:
+            combine<4>(to, from, from_step, factors, count);
+            k = 4;
+            break;
+        case 1:
+            combine<1>(to, from, from_step, factors, count);
+            k = 1;
+            break;
+        case 2:
+            combine<2>(to, from, from_step, factors, count);
+            k = 2;
+            break;
+        case 3:
+            combine<3>(to, from, from_step, factors, count);
+            k = 3;
+            break;
     }
     for (; k < terms; k += 4) accumulate<4>(to, from + k * from_step, from_step, factors + k, count);
 }
@@ -194,7 +206,8 @@ void Core::expand(const std::vector<int>& given, float* result) const {
         now[axis] = shape_[axis];
         const bool last = axis == best.back();
         if (!last) next.resize(product(now, 0, rank_));
-        expand_axis(current.data(), last ? result : next.data(), product(now, 0, axis), indices_[axis], now[axis], product(now, axis + 1, rank_));
+        expand_axis(current.data(), last ? result : next.data(), product(now, 0, axis), indices_[axis], now[axis],
+                    product(now, axis + 1, rank_));
         std::swap(current, next);
     }
 }

@@ -50,7 +50,7 @@ private:
     int rank_;
     Axes shape_, box_;
     std::array<std::vector<int>, kMaxRank> indices_;  // by axis, ascending
-    std::vector<float> values_;  // of the box, row-major
+    std::vector<float> values_;                       // of the box, row-major
 };
 
 }  // namespace bench

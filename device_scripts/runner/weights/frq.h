@@ -20,9 +20,9 @@ struct FrqTensor {
     Kind kind;
     bool half, vector, transposed;
     int rank;
-    Axes shape;       // PyTorch's order; 1 beyond the rank
-    uint32_t size;    // product of the shape
-    uint32_t kept;    // values stored; `size` for a raw tensor
+    Axes shape;              // PyTorch's order; 1 beyond the rank
+    uint32_t size;           // product of the shape
+    uint32_t kept;           // values stored; `size` for a raw tensor
     const uint8_t* indices;  // explicit only; kept varints, checked
     const uint8_t* values;   // kept float16 or float32, not aligned
 

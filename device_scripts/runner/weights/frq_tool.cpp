@@ -5,11 +5,11 @@
 //   bench-frq time PACKAGE ROUNDS     a JSON line for each round: the ns to decode every weight to dense float32, and of
 //                                     memset and memcpy of as many bytes, in memory never touched and touched before
 
+#include <sys/mman.h>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <sys/mman.h>
 
 #include "contract/files.h"
 #include "contract/process.h"

@@ -54,8 +54,10 @@ Axes CoefficientOrder::at(uint32_t position) const {
     for (int a = 0; a < rank_; a++) high += shape_[a] - 1;
     while (low < high) {
         const int64_t middle = (low + high) / 2;
-        if (up_to(0, middle) > position) high = middle;
-        else low = middle + 1;
+        if (up_to(0, middle) > position)
+            high = middle;
+        else
+            low = middle + 1;
     }
     Axes index{};
     int64_t level = low;
@@ -66,8 +68,10 @@ Axes CoefficientOrder::at(uint32_t position) const {
         int64_t v = 0, most = std::min<int64_t>(level, shape_[a] - 1);
         while (v < most) {
             const int64_t middle = (v + most) / 2;
-            if (all - up_to(a + 1, level - middle - 1) > within) most = middle;
-            else v = middle + 1;
+            if (all - up_to(a + 1, level - middle - 1) > within)
+                most = middle;
+            else
+                v = middle + 1;
         }
         index[a] = static_cast<int32_t>(v);
         within -= all - up_to(a + 1, level - v);

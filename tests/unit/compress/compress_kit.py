@@ -13,12 +13,15 @@ from torch import nn
 from bench.cache import Cache
 from bench.compress.learner import Data, Learner
 from bench.compress.training import Images
-from bench.networks import Network, inputs_of
+from bench.networks import Network
+from bench.records import Tensor
 
 
 def small(make: Callable[[], nn.Module], *shape: int, trained: bool = True, **more: Any) -> Network:
     """A network called small with one input."""
-    return Network("small", "Small", inputs_of([shape]), build=make, trained=trained, **{"task": "other", **more})
+    return Network(
+        "small", "Small", (Tensor(name="in0", shape=shape),), build=make, trained=trained, **{"task": "other", **more}
+    )
 
 
 def quiet(title: str) -> Callable[[float, str], None]:

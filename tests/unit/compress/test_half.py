@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.compress import fuse, method, tensors
@@ -175,3 +177,17 @@ def test_the_package_of_another_network_or_none_at_all_is_refused(tmp_path: Path
     for damaged in (b"", b"FRQ2", package[:-5], package[:50]):
         with pytest.raises(CorruptData, match="not a safetensors file"):
             HALF.restored(linear(1.0), damaged, "stock")
+
+
+PACKAGE = tensors.pack({"a": torch.ones(2, 3).half(), "b": torch.arange(4.0), "c": torch.tensor(7)})
+
+
+@given(st.integers(0, len(PACKAGE) - 1), st.binary(min_size=1, max_size=9), st.booleans())
+@settings(deadline=None, max_examples=400)
+def test_a_damaged_package_is_refused_or_read_and_nothing_else(place: int, junk: bytes, cut: bool) -> None:
+    damaged = PACKAGE[:place] + junk + (b"" if cut else PACKAGE[place + len(junk) :])
+    try:
+        found = tensors.unpack(damaged)
+    except CorruptData:
+        return
+    assert sum(tensor.numel() for tensor in found.values()) < 200

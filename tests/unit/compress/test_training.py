@@ -290,8 +290,8 @@ class Pair(nn.Linear):
 @pytest.mark.parametrize(
     ("network", "answers", "words"),
     [
-        (nn.Linear(4, 3), np.array([0, 3]), "has the class 3, and the network tells 3 classes apart"),
-        (nn.Linear(4, 3), np.array([0, -1]), "the network tells 3 classes apart"),
+        (nn.Linear(4, 3), np.array([0, 3]), "has class 3, but the network has 3 classes"),
+        (nn.Linear(4, 3), np.array([0, -1]), "the network has 3 classes"),
         (nn.Linear(4, 3), np.zeros((2, 5, 5), np.int64), "output of 3 cannot learn answers of 5×5"),
         (nn.Linear(4, 3), np.zeros((2, 4), np.float32), "output of 3 cannot learn answers of 4"),
         (Pair(4, 3), np.array([0, 1]), "answers with a tuple, and training knows one tensor only"),

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.data.collection import Pictures
-from bench.preprocess import DEFAULT
 from bench.data.readers import cifar10, detect, read
 from bench.errors import CorruptData, UsageError
+from bench.preprocess import DEFAULT
 
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 SHAPE = (3, 32, 32)

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.data.collection import Pictures
-from bench.preprocess import DEFAULT
 from bench.data.readers import detect, mnist, read
 from bench.errors import CorruptData, UnknownName, UsageError
+from bench.preprocess import DEFAULT
 
 RNG = np.random.default_rng(3)
 PIXELS = {"train": RNG.integers(0, 256, (30, 6, 5), np.uint8), "t10k": RNG.integers(0, 256, (10, 6, 5), np.uint8)}

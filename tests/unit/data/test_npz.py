@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bench import data
 from bench.data.collection import Pictures
-from bench.preprocess import DEFAULT, Preprocess
 from bench.data.readers import detect, read
 from bench.errors import BenchError, CorruptData, UsageError
+from bench.preprocess import DEFAULT, Preprocess
 from bench.records import Tensor
 
 RNG = np.random.default_rng(11)

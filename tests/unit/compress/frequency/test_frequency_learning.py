@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from bench.cache import Cache
-from bench.compress import result
 from bench.compress.frequency import layers, package, restore
 from bench.compress.frequency.method import METHOD
 from bench.compress.method import Request
@@ -24,7 +23,7 @@ from bench.networks import resolve
 from bench.plan import Data
 from bench.prepare.compression import compression
 from bench.records import Progress
-from tests.unit.compress.compress_kit import learning, small
+from tests.unit.compress.compress_kit import learning, learnt, small
 
 BRIEF = Request("400", epochs=1)
 
@@ -159,9 +158,9 @@ def test_a_network_without_data_is_compressed_as_it_is(cache: Cache) -> None:
     [
         ("lenet6", Request("776"), UnknownName, "Did you mean lenet5"),
         ("lenet5", Request("776", budget="energetic"), UnknownName, "Did you mean energy"),
-        ("lenet5", Request("many"), UsageError, "is not a target"),
-        ("lenet5", Request("3"), UsageError, "cannot be shared over 4"),
-        ("vae", Request("1000"), UsageError, "no data to train vae with\nGive --data FOLDER, or .* --one-shot"),
+        ("lenet5", Request("many"), UsageError, "is not a compression target"),
+        ("lenet5", Request("3"), UsageError, "cannot be shared among 4"),
+        ("vae", Request("1000"), UsageError, "no data to train vae with\nAdd --data FOLDER, or .* --one-shot"),
         ("vae", Request("1000", one_shot=True, fine_tune=1), UsageError, "no data to train vae"),
         ("vae", Request("1000", one_shot=True, budget="sensitivity"), UsageError, "no data to train vae"),
         ("lenet5", Request("776", fine_tune=3), UsageError, "--fine-tune .*\nGive --one-shot"),
@@ -200,12 +199,18 @@ def test_data_for_another_network_is_refused(cache: Cache, mnist: Path) -> None:
         compressed(Request("759"), cache, "unet", mnist)
 
 
-def test_a_package_is_written_whole_or_not_at_all(cache: Cache, mnist: Path, tmp_path: Path) -> None:
-    made, _ = compressed(BRIEF, cache, data=mnist)
-    result.write(made, tmp_path / "network.frq")
-    assert (tmp_path / "network.frq").read_bytes() == made.package
-    with pytest.raises(UsageError, match="cannot be written: No such file"):
-        result.write(made, tmp_path / "missing" / "network.frq")
-    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
-        result.write(made, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["network.frq"]
+@pytest.mark.parametrize("one_shot", [False, True])
+def test_an_untrained_network_gets_coefficients_with_which_it_computes_something(
+    one_shot: bool, tmp_path: Path
+) -> None:
+    """The truncated weights of one would let signals die from layer to layer."""
+
+    def make() -> nn.Module:
+        deep = [part for _ in range(8) for part in (nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())]
+        return nn.Sequential(nn.Conv2d(3, 16, 3), *deep)
+
+    network = small(make, 3, 12, 12, trained=False)
+    request = Request("200", one_shot=one_shot, seeded=True)
+    made = METHOD.restored(network, METHOD.compress(learnt(network, tmp_path), request), "dense")
+    outputs = made(torch.rand(1, 3, 12, 12))
+    assert 0.05 < outputs.std() < 20

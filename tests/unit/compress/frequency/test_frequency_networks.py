@@ -239,7 +239,7 @@ def tied() -> nn.Module:
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "twice": (mixed, "conv.weight is compressed already"),
+    "twice": (mixed, "conv.weight is already compressed"),
     "tied": (tied, "0.weight and 1.weight are one weight, shared between layers"),
     "lazy": (lambda: nn.Sequential(nn.Linear(3, 3), nn.LazyLinear(4)), "1.weight has no shape yet"),
     "computed": (

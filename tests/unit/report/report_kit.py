@@ -1,0 +1,116 @@
+"""Stored runs (SYNTHETIC, tests/golden) as a report reads them and as other kinds of runs; and a checker of pages."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.analyse import analyse
+from bench.findings import Findings
+from bench.records import Answers, Measurement, RunRecord
+from bench.report import Context, Section, content, html
+from bench.report.table import Table
+from bench.results.folder import RunFolder
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+PHONE = "emulator-5554"
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    run: RunRecord
+    measurements: tuple[Measurement, ...]
+    frame: pd.DataFrame
+    answers: Mapping[str, Answers]
+
+    @classmethod
+    def read(cls, name: str, into: Path) -> "Stored":
+        """A golden run, from a copy: reading brings tables up to date."""
+        folder = RunFolder(Path(shutil.copytree(GOLDEN / name, into / name)))
+        return cls(folder.record(), folder.measurements(), folder.consolidate(), folder.answers())
+
+    @cached_property
+    def findings(self) -> Findings:
+        return analyse(self.frame, self.run, self.answers)
+
+    def but(self, **changes: Any) -> "Stored":
+        return replace(self, **changes)
+
+    def keep(self, wanted: pd.Series) -> "Stored":
+        orders = set(self.frame[wanted].order)
+        kept = tuple(m for m in self.measurements if m.trial.order in orders)
+        return self.but(frame=self.frame[wanted], measurements=kept)
+
+    def fail(self, reason: str) -> "Stored":
+        frame = self.frame.drop_duplicates("trial").assign(
+            status="failed", reason=reason, metric="", value=float("nan")
+        )
+        failed = tuple(m.model_copy(update={"status": "failed", "reason": reason}) for m in self.measurements)
+        return self.but(frame=frame, measurements=failed)
+
+    def page(self, folder: Path) -> str:
+        return html.write(folder, self.run, self.measurements, self.findings).read_text(encoding="utf-8")
+
+    def sections(self) -> dict[str, Section]:
+        context = Context.of(self.run, self.measurements, self.findings)
+        return {section.id: section for section in content(context)}
+
+    def tables(self, section: str) -> tuple[Table, ...]:
+        return self.sections()[section].tables
+
+    def table(self, section: str, title: str) -> Table:
+        """The one of that title, the network's word of warning aside."""
+        (found,) = (t for t in self.tables(section) if re.sub(r" \(.*?\)", "", t.title) == title)
+        return found
+
+
+class Checker(HTMLParser):
+    """Every element closed, no id twice, nothing fetched from elsewhere, every link to an id that exists."""
+
+    EMPTY = frozenset({"meta", "br", "img", "link", "input", "hr"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+        assert len(self.ids) == len(set(self.ids))
+        assert {link.removeprefix("#") for link in self.links} <= set(self.ids)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag != "script"
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        for key, value in attrs:
+            if key == "id":
+                self.ids.append(value or "")
+            if key in ("href", "src", "xlink:href"):
+                assert value is not None
+                assert value.startswith("#"), f"{tag} would fetch {value}"
+                self.links.append(value)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.EMPTY:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
