@@ -110,8 +110,6 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             )
     if full.method is not None:
         method_of = compress.method(full.method)
-        if full.target is None and network.coefficients:
-            full = full.model_copy(update={"target": method_of.default_target(network)})
         if full.execution is None:
             full = full.model_copy(update={"execution": method_of.executions[0]})
         elif full.execution not in method_of.executions:

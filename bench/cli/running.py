@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,7 @@ from bench.cli.options import (
 from bench.devices.adb import AdbServer
 from bench.errors import UsageError
 from bench.findings import Findings
+from bench.records import RunRecord
 from bench.results.folder import RunFolder
 
 DEFAULT_SUITE = "quick"
@@ -79,6 +81,7 @@ def run(
     * `bench run --model resnet18 --variant baseline --variant fr-auto:20x --variant fr-auto:100x`
     * `bench run --model unet --weights unet.frq`
     """
+    begun = time.monotonic()
     changes = plan.Changes(
         model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
@@ -87,7 +90,22 @@ def run(
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
         folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
+        measured = folder.record()
     _show(folder, findings, as_json=as_json, quiet=quiet)
+    if not (as_json or quiet):
+        terminal.say(_times(measured, time.monotonic() - begun), to=terminal.err)
+
+
+def _times(record: RunRecord, total_s: float) -> str:
+    """Where the time of a run went."""
+    measuring_s = record.wall_s - record.preparation_s
+    parts = (
+        (total_s - record.wall_s, "phone and report"),
+        (record.preparation_s, "preparing"),
+        (measuring_s, f"measuring, {units.duration(1e9 * record.runner_s)} of it inside the measured processes"),
+    )
+    words = ", ".join(f"{units.duration(1e9 * seconds)} {what}" for seconds, what in parts)
+    return f"It took {units.duration(1e9 * total_s)}: {words}."
 
 
 def show_plan(

@@ -21,7 +21,7 @@ from bench.records import Task, Tensor
 RANDOM_COUNT = 4
 RANDOM_SOURCE = "seeded random values; no labels"
 FIT_BYTES = 64 * 2**20
-"""Without a `count` so many bytes of samples are taken of a user's data, since each device is given them all."""
+"""Without a `count`, this many bytes of a user's samples are taken, since every device gets them all."""
 MOST_BYTES = 2 * 2**30
 
 
@@ -96,7 +96,7 @@ def samples(
     random.
 
     `preprocess` is how pictures become inputs; without it as the data set's own studies do, else resized to cover the
-    input, cropped and divided by 255. `count` takes a seeded part, of each class as many as can be. Raises UnknownName
+    input, cropped and divided by 255. `count` takes a seeded part, classes in equal numbers. Raises UnknownName
     (kind), UsageError (data that this network cannot be given) and CorruptData (damaged files).
     """
     if count is not None and count < 1:

@@ -12,7 +12,8 @@ import numpy as np
 
 from bench.errors import CorruptData, ExportRefused, ToolMissing
 from bench.export import eager, graph, ncnn, operators, pnnx
-from bench.export.eager import Answers, Array
+from bench.export.answers import Answers
+from bench.export.eager import Array
 from bench.records import Tensor
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from torch import nn
 
 from bench.errors import ExportRefused
 from bench.export import graph, operators, pnnx, proof, torchscript
-from bench.export.eager import Answers, Array
+from bench.export.answers import Answers
+from bench.export.eager import Array
 from bench.export.equivalents import Equivalents, transparent
 from bench.export.half import stored as stored_half
 from bench.records import Tensor

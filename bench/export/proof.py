@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from bench import tolerance
 from bench.errors import ExportRefused
-from bench.export.eager import Answers
-from bench.records import Verified, WeightsFormat
+from bench.export.answers import Answers
+from bench.records import Verified
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
-
-RunNative = Callable[[Mapping[str, Path], WeightsFormat, str, Sequence[Array]], Sequence[Floats]]
-"""Runs the native runner here: files by role ("graph", "weights"), each input (N, *shape) → each output (N, *shape),
-or flat."""
-
-
-def check_finite(network: nn.Module) -> None:
-    """Raise ExportRefused, with its name, for a parameter or buffer that holds NaN or infinity.
-
-    Attention masks are kept in buffers as -inf; that is allowed.
-    """
-    for kind, tensors in (("parameter", network.named_parameters()), ("buffer", network.named_buffers())):
-        for name, tensor in tensors:
-            if not tensor.is_floating_point():
-                continue
-            good = torch.isfinite(tensor) | (torch.isneginf(tensor) if kind == "buffer" else False)
-            if not good.all():
-                raise ExportRefused(
-                    f"{int((~good).sum())} of {tensor.numel()} values of the {kind} {name!r} are NaN or infinite",
-                    "Train the network again, or take a checkpoint from before it diverged.",
-                )
 
 
 def compare(
@@ -75,14 +51,3 @@ def compare(
             )
         )
     return tuple(verified)
-
-
-def verify(
-    run_native: RunNative,
-    files: Mapping[str, Path],
-    form: tuple[WeightsFormat, str],
-    samples: Sequence[Array],
-    expected: Answers,
-) -> tuple[Verified, ...]:
-    """Compare the native runner with the network on all `samples`. Raises ExportRefused where they differ too much."""
-    return compare(expected, run_native(files, *form, samples), "the native runner")

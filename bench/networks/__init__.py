@@ -98,7 +98,7 @@ def _weighted(network: Network, path: Path) -> Network:
         made_of = files.package_name(path)
         if made_of != network.name and {made_of, network.name} & set(names()):
             raise UsageError(f"{path} is a package of {made_of}, not of {network.name}", f"Measure it as {made_of}.")
-        return replace(network, package=path)
+        return replace(network, packages={"": path})
 
     from bench.networks.weights import load
 
@@ -112,7 +112,7 @@ def _weighted(network: Network, path: Path) -> Network:
         build=build,
         trained=True,
         learns=False,
-        package=None,
+        packages={},
         sources=(*network.sources, path),
         notes=(*network.notes, f"weights of {path.name}: {load(network.build(), path)}"),
     )

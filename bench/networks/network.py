@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -82,8 +82,8 @@ class Network:
     `data` is the kind of built-in samples that it is shown: "digits", "vehicles", "photos", None for random values;
     `preprocess` is how a picture becomes its input. `coefficients` is how many coefficients Frequency Regularization
     keeps unless a plan says otherwise; `learner` makes the form that FR trains where that is not the ordinary one,
-    `twin` a narrower network through which the learner's coefficients are learnt. `package` is a `.frq` file with the
-    weights of its FR variants.
+    `twin` a narrower network through which the learner's coefficients are learnt. `packages` are finished packages
+    with the weights of compressed variants, by the target that each stands for; "" is the one that `--weights` names.
 
     `graph` is a file that is measured as it is (an ncnn `.param`, its `.bin` beside it, or `.onnx`): there is no torch
     module then, and `build` raises UsageError.
@@ -103,7 +103,7 @@ class Network:
     coefficients: int | None = None
     learner: Callable[..., nn.Module] | None = None
     twin: Callable[..., nn.Module] | None = None
-    package: Path | None = None
+    packages: Mapping[str, Path] = field(default_factory=dict)
     graph: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -117,6 +117,11 @@ class Network:
     def shape(self) -> tuple[int, ...]:
         """Of the first input."""
         return self.inputs[0].shape
+
+    def package_for(self, target: str | None) -> Path | None:
+        """The finished package of that target; without one, of the network's own."""
+        own = str(self.coefficients) if self.coefficients is not None else ""
+        return (self.packages.get("") if target in (None, own) else None) or self.packages.get(target or own)
 
     def sized(self, input_size: tuple[int, int]) -> Network:
         """The same network for images of that height and width. Raises UsageError when it does not take them."""

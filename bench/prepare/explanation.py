@@ -27,7 +27,8 @@ def explained(
     from bench.export import frequency
 
     found = networks.resolve(model or str(path), weights=path if model else None, input_size=input_size)
-    if found.package is None:
+    given = found.package_for(None)
+    if given is None:
         raise UsageError(f"{path} is not a .frq package", "Name a file that `bench compress` wrote.")
     shape = found.shape
     if len(shape) != 3:
@@ -36,7 +37,7 @@ def explained(
         )
     progress(0.1, "export")
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        module = METHOD.compressed(found, found.package.read_bytes())
+        module = METHOD.compressed(found, given.read_bytes())
         frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
         return frequency.explain(frequency.read(Path(folder)), found.inputs)

@@ -141,9 +141,7 @@ def test_a_file_that_cannot_be_a_plan_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_variant_is_a_short_name_or_a_description() -> None:
-    short, full = (
-        case('variants = ["fr-auto:20x", {method = "fr", execution = "auto", target = "9x"}]').variants or ()
-    )
+    short, full = case('variants = ["fr-auto:20x", {method = "fr", execution = "auto", target = "9x"}]').variants or ()
     assert (short.name, short.target, short.label) == ("fr-auto", "20x", "fr-auto:20x")
     assert (full.name, full.method, full.execution, full.target) == (None, "fr", "auto", "9x")
     assert full.label == "fr-auto:9x"

@@ -71,7 +71,6 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
     shipped = None if arguments else _shipped(name)
     if arguments:
         check_arguments(_module(name).build, arguments, name)
-    package = _PRETRAINED / f"{name}.frq"
     sources: list[Path | str | bytes] = [
         repr(sorted(arguments.items())),
         *_versions(name, facts),
@@ -92,8 +91,18 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
         coefficients=facts.coefficients,
         learner=_maker(name, "learner") if "learner" in facts.forms and not arguments else None,
         twin=_maker(name, "twin") if "twin" in facts.forms and not arguments else None,
-        package=package if package.is_file() and not arguments else None,
+        packages={} if arguments else _packages(name),
     )
+
+
+@cache
+def _packages(name: str) -> Mapping[str, Path]:
+    """The packages NAME.frq and NAME-….frq that come with bench, by their number of coefficients."""
+    from bench.compress.frequency import package
+
+    paths = [path for path in sorted(_PRETRAINED.glob(f"{name}*.frq")) if ".ordinary." not in path.name]
+    read = {path: package.read(path.read_bytes()) for path in paths}
+    return {str(found.coefficients): path for path, found in read.items() if found.name == name}
 
 
 def _shipped(name: str) -> Path | None:

@@ -189,11 +189,11 @@ def test_a_ready_ncnn_pair_is_measured_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_package_names_its_network(tmp_path: Path) -> None:
-    shipped = networks.resolve("unet").package
+    shipped = networks.resolve("unet").package_for(None)
     assert shipped is not None
     (tmp_path / "small").write_bytes(shipped.read_bytes())
     network = networks.resolve(str(tmp_path / "small"), input_size=(32, 48))
-    assert (network.name, network.package, network.shape) == ("unet", tmp_path / "small", (3, 32, 48))
+    assert (network.name, network.package_for(None), network.shape) == ("unet", tmp_path / "small", (3, 32, 48))
     with pytest.raises(UsageError, match="a package of unet, not of lenet5"):
         networks.resolve("lenet5", weights=shipped)
 
@@ -207,7 +207,7 @@ def test_a_package_of_the_users_network_wants_that_network_too(tmp_path: Path) -
     (tmp_path / "net.py").write_text("from torch import nn\nbuild = lambda: nn.Linear(2, 2)")
     inputs = networks.parse_inputs("2")
     made = networks.resolve(f"{tmp_path}/net.py:build", weights=tmp_path / "mine.frq", inputs=inputs)
-    assert made.package == tmp_path / "mine.frq"
+    assert made.package_for(None) == tmp_path / "mine.frq"
 
 
 def test_a_state_dict_alone_is_not_a_network(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "net.onnx").write_bytes(onnx_file.convolution((1, 3, 32, 32)))
         (folder / "net.param").write_text("7767517\n1 1\nInput in0 0 1 in0\n")
         (folder / "net.bin").touch()
-        shipped = networks.resolve("unet").package
+        shipped = networks.resolve("unet").package_for(None)
         assert shipped is not None
         (folder / "unet.frq").write_bytes(shipped.read_bytes())
         small = networks.resolve("net.py:build", inputs=networks.parse_inputs("3x32x32")).build()
