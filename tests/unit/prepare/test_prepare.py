@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ import torch
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
+from bench.campaign.changes import Changes, changed
 from bench.data import packed
 from bench.errors import ExportRefused
-from bench.measure import station, trial
-from bench.plan import Changes
 from bench.prepare import Prepared
 from bench.prepare.case import RunHere
 from bench.prepare.variant import UNTRAINED
-from bench.records import Artifact, ArtifactFile, Progress
+from bench.records import Artifact, ArtifactFile
+from tests.preparing import prepared, stage, this_host
 
 ROOT = Path(__file__).parents[3]
 NET = """
@@ -39,15 +38,10 @@ def build():
 """
 
 
-def stage(title: str) -> Progress:
-    return lambda fraction, words: None
-
-
 @pytest.fixture(scope="module")
 def run_here() -> Iterator[RunHere]:
-    here = station.desktop(("torch", "ncnn"), Cache(), stage(""))
-    yield partial(trial.answered, here)
-    station.leave(here)
+    with this_host() as run:
+        yield run
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +54,6 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("net") / "net.py"
     path.write_text(NET)
     return path
-
-
-def prepared(changes: Changes, cache: Cache, run_here: RunHere) -> Prepared:
-    """The one case of a plan with these flags."""
-    wanted = asked.checked(plan.changed(plan.suite("quick"), changes))
-    (case,) = wanted.plan.cases
-    network = wanted.networks[case.label]
-    return prepare.case(case, network, wanted.runtimes_of(case), cache, run_here, stage)
 
 
 def flags(net: Path, *variants: str, **changes: Any) -> Changes:
@@ -143,8 +129,9 @@ from pathlib import Path
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
-changes = plan.Changes(["unet-small"], ["baseline", "fr-auto:20x"], input_size=(32, 48), samples=2)
-wanted = asked.checked(plan.changed(plan.suite("quick"), changes))
+from bench.campaign.changes import changed
+changes = changes.Changes(["unet-small"], ["baseline", "fr-auto:20x"], input_size=(32, 48), samples=2)
+wanted = asked.checked(changed(plan.suite("quick"), changes))
 (case,) = wanted.plan.cases
 found = prepare.case(
     case, wanted.networks[case.label], wanted.runtimes_of(case), Cache(Path(sys.argv[1])), None, None
@@ -186,7 +173,7 @@ def test_a_runner_that_computes_something_else_is_noticed(net: Path, run_here: R
 def test_weights_of_a_users_own_are_what_is_measured(
     small: Prepared, net: Path, cache: Cache, run_here: RunHere, tmp_path: Path
 ) -> None:
-    network = asked.checked(plan.changed(plan.suite("quick"), flags(net, "baseline"))).networks["mine"]
+    network = asked.checked(changed(plan.suite("quick"), flags(net, "baseline"))).networks["mine"]
     module = network.build(seed=5)
     torch.save({"state_dict": module.state_dict()}, tmp_path / "state.pt")
     found = prepared(flags(net, "baseline", "fr:20x", weights=tmp_path / "state.pt"), cache, run_here)
@@ -202,7 +189,7 @@ def test_weights_of_a_users_own_are_what_is_measured(
 def test_a_package_that_a_variant_names_is_what_is_measured(
     net: Path, cache: Cache, run_here: RunHere, small: Prepared, tmp_path: Path
 ) -> None:
-    base = plan.changed(plan.suite("quick"), flags(net, "fr:50x"))
+    base = changed(plan.suite("quick"), flags(net, "fr:50x"))
     job = prepared(flags(net, "fr:50x"), cache, run_here).artifact("fr:50x", "ncnn")
     package = tmp_path / "mine.frq"
     package.write_bytes(job.file("weights").path.read_bytes())
