@@ -175,7 +175,7 @@ def _intersection_and_union(facts: Facts) -> Values:
 
 
 def _mean_ratio(means: Values) -> Values:
-    """Of K intersections and K unions the mean ratio over the classes that there are; 1 without any."""
+    """Of K intersections and K unions the mean ratio over the classes that occur; 1 without any."""
     both, union = np.split(means, 2, axis=-1)
     present = union > 0
     ratios = np.where(present, both / np.where(present, union, 1), 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,10 @@ from numpy.typing import NDArray
 from bench import tolerance
 from bench.errors import ExportRefused
 from bench.export.answers import Answers
-from bench.records import Verified, WeightsFormat
+from bench.records import Verified
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
-
-RunNative = Callable[[Mapping[str, Path], WeightsFormat, str, Sequence[Array]], Sequence[Floats]]
-"""Runs the native runner here: files by role ("graph", "weights"), each input (N, *shape) → each output (N, *shape),
-or flat."""
 
 
 def compare(
@@ -56,14 +51,3 @@ def compare(
             )
         )
     return tuple(verified)
-
-
-def verify(
-    run_native: RunNative,
-    files: Mapping[str, Path],
-    form: tuple[WeightsFormat, str],
-    samples: Sequence[Array],
-    expected: Answers,
-) -> tuple[Verified, ...]:
-    """Compare the native runner with the network on all `samples`. Raises ExportRefused where they differ too much."""
-    return compare(expected, run_native(files, *form, samples), "the native runner")

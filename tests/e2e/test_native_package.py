@@ -38,9 +38,9 @@ def natively(files: Sequence[bytes], folder: Path) -> list[dict[str, Any]]:
         path.write_bytes(data)
     tool = build(host_abi(), Cache()).frq
     done = subprocess.run([tool, "read", *paths], capture_output=True, timeout=120, check=True)
-    told = [json.loads(line) for line in done.stdout.split(b"\n")[:-1]]
-    assert len(told) == len(files)
-    return told
+    printed = [json.loads(line) for line in done.stdout.split(b"\n")[:-1]]
+    assert len(printed) == len(files)
+    return printed
 
 
 def in_python(data: bytes) -> dict[str, Any]:

@@ -58,8 +58,10 @@ def launch(folder: Path, network: nn.Module, inputs: list[np.ndarray], mode: Mod
 def test_several_inputs_and_nested_outputs(tmp_path: Path, network: nn.Module) -> None:
     x = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
     words = np.array([[1, 9, 0, 4], [3, 3, 3, 8]])
-    reading, answers = launch(tmp_path, network, [x, words], "accuracy")
-    assert reading.answers == lines.Answers(str(tmp_path / "answers"), 2, (1, 12, 3))
+    folder = tmp_path / "a#b"  # a comment begins after a blank only
+    folder.mkdir()
+    reading, answers = launch(folder, network, [x, words], "accuracy")
+    assert reading.answers == lines.Answers(str(folder / "answers"), 2, (1, 12, 3))
     table = network.words.weight.detach().numpy()
     wanted = [np.concatenate([[one.sum()], (table[ids] * one).ravel(), one]) for one, ids in zip(x, words, strict=True)]
     np.testing.assert_allclose(answers.reshape(2, -1), wanted, rtol=1e-5, atol=1e-6)

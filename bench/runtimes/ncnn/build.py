@@ -218,10 +218,10 @@ def _check(target: Target, path: Path, version: str) -> None:
             )
     if not toolchain.is_host(target):
         return
-    told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    if told.returncode != 0 or json.loads(told.stdout)["runner"] != version:
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    if answer.returncode != 0 or json.loads(answer.stdout)["runner"] != version:
         raise BuildFailed(
-            f"the new runner does not start: exit status {told.returncode}, {(told.stdout + told.stderr).strip()}",
+            f"the new runner does not start: exit status {answer.returncode}, {answer.stdout}{answer.stderr}".rstrip(),
             "Run it with --version by hand.",
         )
 

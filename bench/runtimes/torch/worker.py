@@ -31,7 +31,7 @@ def emit(event: str, **fields: Any) -> None:
 
 def read_job(path: Path) -> dict[str, str]:
     """The job's keys; bench itself wrote the file."""
-    lines = (line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (re.sub(r"(?:^|[ \t])#.*", "", line) for line in path.read_text(encoding="utf-8").splitlines())
     return {k.strip(): v.strip() for k, _, v in (line.partition("=") for line in lines if line.strip())}
 
 

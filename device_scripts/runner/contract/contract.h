@@ -42,7 +42,7 @@
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
 //   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy only; counts: values of each output in
 //                                                     one sample
-//   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not tell
+//   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not report it
 //   {"event":"error","kind":"…","message":"…"}                    instead of what could not be done
 //   {"event":"end","status":"ok"|"error","exit":n,"ns":n}          always last; ns since the process began main()
 #pragma once

@@ -13,7 +13,7 @@ int64_t now_ns();
 void mark_start();
 int64_t ns_since_start();
 
-// Bytes; -1 where the system does not tell.
+// Bytes; -1 where the system does not report it.
 struct Memory {
     int64_t vm_hwm = -1, rss = -1, pss = -1, anonymous = -1;
 };
@@ -22,7 +22,7 @@ Memory memory_now();
 // Restricts this process, and the threads it makes later, to a mask of CPUs. Throws Failure(unsupported).
 void restrict_to(uint64_t cpu_mask);
 
-// The CPUs it may use, in the kernel's words, e.g. "0-3"; empty where the system does not tell.
+// The CPUs it may use, in the kernel's words, e.g. "0-3"; empty where the system does not report it.
 std::string cpus_allowed();
 
 // Throws Failure(out_of_memory) unless the system grants `count` threads; ncnn does not look and would wait for ever.

@@ -87,12 +87,12 @@ def fuzz(program: Path, folder: Path, seconds: int) -> bool:
     ]
     with log.open("wb") as output:
         status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-    told = log.read_text(errors="replace")
+    printed = log.read_text(errors="replace")
     if status != 0:
-        sys.stderr.write(told[-6000:])
+        sys.stderr.write(printed[-6000:])
         return False
-    coverage = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", told)[-1]
-    runs = re.findall(r"Done (\d+) runs in (\d+) second", told)[-1]
+    coverage = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", printed)[-1]
+    runs = re.findall(r"Done (\d+) runs in (\d+) second", printed)[-1]
     print(
         f"{program.name}: {int(runs[0]):,} inputs in {runs[1]} s, {coverage[0]} edges reached, nothing found",
         flush=True,

@@ -1,4 +1,4 @@
-// The layer `RankCore` of our own graphs: a convolution of a few channels into a few, as stands between two RankPass layers.
+// The layer `RankCore` of our own graphs: a convolution of a few channels into a few, such as the one between two RankPass layers.
 #pragma once
 
 #include <vector>

@@ -70,22 +70,39 @@ def test_digits_are_given_as_they_are_or_as_the_network_looks_at_them(numbers: d
 
 
 def colours(height: int, width: int) -> np.ndarray:
-    return np.stack([np.asarray(crop, np.float32) / 255 for crop in photos.load(height, width)])
+    return np.stack([np.asarray(crop, np.float32) / 255 for crop in photos.load(height, width, 1_000).crops])
 
 
-def test_photographs_are_four_different_crops() -> None:
+def test_photographs_are_thirty_crops_that_are_all_different() -> None:
     images = colours(48, 64)
-    assert images.shape == (4, 48, 64, 3)
+    assert images.shape == (30, 48, 64, 3)
     assert 0 <= images.min() < 0.1
     assert 0.9 < images.max() <= 1
-    for i in range(4):
-        for j in range(i):
-            assert np.abs(images[i] - images[j]).mean() > 0.05
+    for i, image in enumerate(images):
+        assert all(np.abs(image - other).mean() > 0.01 for other in images[:i])
+
+
+def test_photographs_are_all_used_before_one_is_used_twice() -> None:
+    shown = photos.load(32, 32)
+    assert len(shown.crops) == photos.SHOWN
+    assert shown.source.startswith(f"{photos.SHOWN} crops of 10 photographs (china, flower, grace_hopper, astronaut")
+    assert photos.load(32, 32, 2).source == (
+        "2 crops of 2 photographs (china, flower) that come with scikit-learn; no labels"
+    )
+
+
+def test_a_package_that_is_not_installed_leaves_fewer_photographs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [package for package in photos.PACKAGES if package.name != "scikit-image"]
+    monkeypatch.setattr(photos, "PACKAGES", (*here, photos.PACKAGES[-1]._replace(module="not_installed")))
+    shown = photos.load(32, 32)
+    assert len(shown.crops) == 9
+    assert shown.source.startswith("9 crops of 3 photographs (china, flower, grace_hopper)")
+    assert "scikit-image has more" in shown.source
 
 
 def test_photographs_are_the_same_scene_at_every_size() -> None:
     small, large = colours(32, 48), colours(64, 96)
-    halved = large.reshape(4, 32, 2, 48, 2, 3).mean(axis=(2, 4))
+    halved = large.reshape(-1, 32, 2, 48, 2, 3).mean(axis=(2, 4))
     assert np.abs(halved - small).mean() < 0.03
 
 
