@@ -9,8 +9,8 @@ from functools import partial
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
+from bench.campaign.changes import Changes
 from bench.measure import station, trial
-from bench.plan import Changes
 from bench.prepare import Prepared
 from bench.prepare.case import RunHere
 from bench.records import Progress
