@@ -33,7 +33,7 @@ demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this comp
 
 test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY) ## Style, types and the rules of the house
 	@$(BIN)/ruff check .

@@ -61,7 +61,7 @@ def measured(
 ) -> Finished:
     plan = home / "protocol.toml"
     plan.write_text(f'name = "p"\n{QUICK}\n[[cases]]\nmodel = "lenet5"\n')
-    variants = ("--variant", "baseline", "--variant", "half", "--variant", "fr-auto:2x")
+    variants = ("--variant", "baseline", "--variant", "half", "--variant", "fr-auto:4x")
     return run(
         "-s", virtual_phone.serial, "--plan", plan, "--model", f"{home / 'net.py'}:build",
         "--weights", home / "state.pt", "--data", home / "val", "--input", "3x24x24", "--label", "colours", *variants,
