@@ -31,6 +31,6 @@ def this_host() -> Iterator[RunHere]:
 
 def prepared(changes: Changes, cache: Cache, run_here: RunHere) -> Prepared:
     """The one case of a plan with these flags."""
-    wanted = asked.checked(plan.changed(plan.suite("quick"), changes))
+    wanted = asked.checked(changes.changed(plan.suite("quick"), changes))
     (case,) = wanted.plan.cases
     return prepare.case(case, wanted.networks[case.label], wanted.runtimes_of(case), cache, run_here, stage)

@@ -14,7 +14,7 @@ from bench.networks import content
 from bench.networks.count import counts
 from bench.networks.network import Network
 from bench.plan import Case, Plan, Variant
-from bench.prepare.variant import request_of
+from bench.prepare.variant import made_by, request_of
 from bench.records import Precision
 
 MACS_PER_SECOND = 20e9
@@ -64,8 +64,21 @@ def checked(plan: Plan) -> Asked:
             case.model, arguments=case.arguments, weights=case.weights, inputs=case.input, input_size=case.input_size
         )
         variants = case.variants or default_variants(network)
-        cases.append(case.model_copy(update={"variants": tuple(_described(v, plan, case, network) for v in variants)}))
+        described = tuple(_described(v, plan, case, network) for v in variants)
+        _refuse_idle_package(network, described)
+        cases.append(case.model_copy(update={"variants": described}))
     return Asked(plan.model_copy(update={"cases": tuple(cases)}), found)
+
+
+def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
+    """Raise UsageError where `--weights` names a package that none of the variants would take its weights from."""
+    given = network.packages.get("")
+    takers = [v for v in variants if given and v.method and made_by(compress.method(v.method), given)]
+    if given and not any(network.package_for(v.target) == given for v in takers):
+        raise UsageError(
+            f"{given} is a package, and no variant of {network.name} takes its weights from it",
+            "Ask for a variant of its method without a target, e.g. --variant fr-auto.",
+        )
 
 
 def default_variants(network: Network) -> tuple[Variant, ...]:

@@ -11,6 +11,7 @@ import typer
 from bench import plan, units
 from bench.cache import Cache
 from bench.campaign import asked, phones, session
+from bench.campaign.changes import Changes, changed
 from bench.cli import terminal
 from bench.cli.options import (
     Cores,
@@ -82,7 +83,7 @@ def run(
     * `bench run --model unet --weights unet.frq`
     """
     begun = time.monotonic()
-    changes = plan.Changes(
+    changes = Changes(
         model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
@@ -133,7 +134,7 @@ def show_plan(
     * `bench plan --suite demo`
     * `bench plan --plan nightly.toml --json`
     """
-    changes = plan.Changes(
+    changes = Changes(
         model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
@@ -164,12 +165,12 @@ def report(
     _show(stored, session.report(stored), as_json=as_json, quiet=False)
 
 
-def _asked(file: Path | None, suite: str | None, changes: plan.Changes) -> asked.Asked:
+def _asked(file: Path | None, suite: str | None, changes: Changes) -> asked.Asked:
     """What the flags ask for, all its names known."""
     if file and suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
     base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
-    return asked.checked(plan.changed(base, changes))
+    return asked.checked(changed(base, changes))
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:

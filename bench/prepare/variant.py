@@ -71,7 +71,7 @@ class Job:
         if self.method is None:
             return None
         own = self.network.package_for(self.variant.target)
-        return self.variant.weights or (own if own is not None and own.suffix == self.method.suffix else None)
+        return self.variant.weights or (own if own is not None and made_by(self.method, own) else None)
 
     @property
     def request(self) -> Request:
@@ -166,6 +166,11 @@ class Job:
         looks = request.fine_tune > 0 or request.budget == "sensitivity"
         needs_data = self.network.learns or not request.one_shot or looks
         return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
+
+
+def made_by(method: Method, package: Path) -> bool:
+    """Whether a file is a package of that method, by its content."""
+    return f".{content.kind(package)}" == method.suffix
 
 
 def request_of(variant: Variant, network: Network) -> Request:

@@ -11,10 +11,10 @@ from bench import plan
 from bench.cache import Cache
 from bench.campaign import asked
 from bench.campaign.asked import Asked
+from bench.campaign.changes import Changes, changed
 from bench.errors import BenchError, CorruptData, UnknownName, UsageError
 from bench.measure.order import Place
 from bench.networks import resolve
-from bench.plan import Changes
 
 MINIMAL = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n'
 
@@ -26,14 +26,14 @@ def checked(text: str) -> Asked:
 def test_a_short_name_becomes_a_method_a_form_and_a_target() -> None:
     (case,) = checked('variants = ["baseline", "half", "fr-resident", "fr-auto:20x"]\n').plan.cases
     assert [(v.label, v.method, v.execution, v.target) for v in case.variants or ()] == [
-        ("baseline", None, "stock", None), ("half", "half", "stock", None), ("fr-resident", "fr", "resident", "776"),
+        ("baseline", None, "stock", None), ("half", "half", "stock", None), ("fr-resident", "fr", "resident", None),
         ("fr-auto:20x", "fr", "auto", "20x"),
     ]  # fmt: skip
 
 
 def test_a_network_without_variants_gets_those_that_suit_it() -> None:
     for model in ("lenet5", "vit"):
-        (case,) = asked.checked(plan.changed(plan.suite("quick"), Changes([model]))).plan.cases
+        (case,) = asked.checked(changed(plan.suite("quick"), Changes([model]))).plan.cases
         methods = {v.method for v in case.variants or ()}
         assert methods == {None, "half"} | ({"fr"} if resolve(model).coefficients else set())
 
@@ -79,7 +79,7 @@ def test_a_network_that_never_ends_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     for model in ("/dev/zero", str(tmp_path / "pipe.onnx"), "/dev/zero:build"):
         with pytest.raises(UsageError):
-            asked.checked(plan.changed(plan.suite("quick"), Changes([model], input=["1x8x8"])))
+            asked.checked(changed(plan.suite("quick"), Changes([model], input=["1x8x8"])))
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ import torch
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
+from bench.campaign.changes import Changes, changed
 from bench.data import packed
 from bench.errors import ExportRefused
-from bench.plan import Changes
 from bench.prepare import Prepared
 from bench.prepare.case import RunHere
 from bench.prepare.variant import UNTRAINED
@@ -129,8 +129,9 @@ from pathlib import Path
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
-changes = plan.Changes(["unet-small"], ["baseline", "fr-auto:20x"], input_size=(32, 48), samples=2)
-wanted = asked.checked(plan.changed(plan.suite("quick"), changes))
+from bench.campaign.changes import changed
+changes = changes.Changes(["unet-small"], ["baseline", "fr-auto:20x"], input_size=(32, 48), samples=2)
+wanted = asked.checked(changed(plan.suite("quick"), changes))
 (case,) = wanted.plan.cases
 found = prepare.case(
     case, wanted.networks[case.label], wanted.runtimes_of(case), Cache(Path(sys.argv[1])), None, None
@@ -172,7 +173,7 @@ def test_a_runner_that_computes_something_else_is_noticed(net: Path, run_here: R
 def test_weights_of_a_users_own_are_what_is_measured(
     small: Prepared, net: Path, cache: Cache, run_here: RunHere, tmp_path: Path
 ) -> None:
-    network = asked.checked(plan.changed(plan.suite("quick"), flags(net, "baseline"))).networks["mine"]
+    network = asked.checked(changed(plan.suite("quick"), flags(net, "baseline"))).networks["mine"]
     module = network.build(seed=5)
     torch.save({"state_dict": module.state_dict()}, tmp_path / "state.pt")
     found = prepared(flags(net, "baseline", "fr:20x", weights=tmp_path / "state.pt"), cache, run_here)
@@ -188,7 +189,7 @@ def test_weights_of_a_users_own_are_what_is_measured(
 def test_a_package_that_a_variant_names_is_what_is_measured(
     net: Path, cache: Cache, run_here: RunHere, small: Prepared, tmp_path: Path
 ) -> None:
-    base = plan.changed(plan.suite("quick"), flags(net, "fr:50x"))
+    base = changed(plan.suite("quick"), flags(net, "fr:50x"))
     job = prepared(flags(net, "fr:50x"), cache, run_here).artifact("fr:50x", "ncnn")
     package = tmp_path / "mine.frq"
     package.write_bytes(job.file("weights").path.read_bytes())
