@@ -4,7 +4,7 @@
     ├── Stable                        trying again cannot help
     │   ├── UsageError            2   a flag or argument
     │   ├── PlanError             3   a plan file: names the line and the key
-    │   ├── UnknownName           4   model, variant, suite, profile; with near matches
+    │   ├── UnknownName           4   network, variant, suite, profile, …; with near matches
     │   ├── NoDevice              10
     │   ├── SeveralDevices        11
     │   ├── Unauthorized          12
@@ -25,7 +25,7 @@
         └── DeviceBusy            18  another bench measures on it
 
 Typer's own usage errors leave with 2, an interrupt with 130.
-`bench` never shows a traceback for one of these; `cli.py` prints `what` and `fix` and exits with `exit_status`.
+`bench` never shows a traceback for one of these; `bench.cli.main` prints `what` and `fix` and exits with `exit_status`.
 """
 
 from __future__ import annotations

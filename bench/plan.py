@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from importlib import resources
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bench.errors import CorruptData, PlanError, UnknownName, UsageError
+from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
 from bench.records import Precision, RunRecord, Tensor
 
-_T = TypeVar("_T", bound=BaseModel)
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
 Threads = Annotated[int, Field(ge=1, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=2**26)]
@@ -156,6 +155,8 @@ class Case(_Strict):
     data: Data | None = None
     cores: str = Field("any", pattern=r"^(any|all|big|little|0x[0-9a-fA-F]{1,32})$")
     """Which cores a launch may use: any, all, big, little, or a hexadecimal mask (0xf0)."""
+    desktop: tuple[str, ...] | None = None
+    """Runtimes measured on this host, instead of the plan's."""
     protocol: Protocol | None = None
     """Instead of the plan's, for this network."""
 
@@ -222,6 +223,10 @@ class Plan(_Strict):
         """The protocol of the case with that label: its own, else the plan's."""
         own = next((case.protocol for case in self.cases if case.label == label), None)
         return own or self.protocol
+
+    def desktop_for(self, case: Case) -> tuple[str, ...]:
+        """The runtimes that measure the case on this host: its own, else the plan's."""
+        return self.desktop if case.desktop is None else case.desktop
 
 
 def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:
@@ -324,82 +329,6 @@ def _check_plain(values: dict[str, Any]) -> None:
     raise ValueError(f"tables and arrays are nested more than {MAX_DEPTH} deep")
 
 
-class Changes(NamedTuple):
-    """What flags change of a plan; None leaves it as it is. `models` and `variants` may name what the plan lacks."""
-
-    models: Sequence[str] = ()
-    variants: Sequence[str] = ()
-    threads: Sequence[int] = ()
-    precision: Sequence[str] = ()
-    launches: int | None = None
-    weights: Path | None = None
-    input: Sequence[str] = ()
-    input_size: tuple[int, int] | None = None
-    data: Path | None = None
-    samples: int | None = None
-    label: str | None = None
-    cores: str | None = None
-    runtime: str | None = None
-
-
-_ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
-
-
-def changed(plan: Plan, changes: Changes) -> Plan:
-    """The plan with only these models and variants, and these settings instead of its own.
-
-    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has
-    several.
-    """
-    cases = list(plan.cases)
-    if changes.models:
-        cases = [
-            case
-            for name in changes.models
-            for case in [case for case in plan.cases if name in (case.label, case.model)]
-            or [_validated(Case, {"model": name})]
-        ]
-    given = [name for name in _ONE_NETWORK if getattr(changes, name)]
-    if given and len(cases) > 1:
-        flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
-        raise UsageError(f"--{flag} is for one network, and the plan has {names}", "Name one by --model.")
-    update: dict[str, Any] = {}
-    for key in ("variants", "threads", "precision"):
-        if values := getattr(changes, key):
-            update[key] = list(values)
-    update |= {key: value for key in ("weights", "input_size", "label", "cores") if (value := getattr(changes, key))}
-    if changes.input:
-        update["input"] = list(changes.input)
-    protocol = plan.protocol
-    if changes.launches:
-        protocol = protocol.model_copy(update={"launches": changes.launches})
-    made = [_with(case, update, changes) for case in cases]
-    top = {"cases": [case.model_dump() for case in made], "protocol": protocol.model_dump()}
-    if changes.runtime:
-        top["runtime"] = changes.runtime
-    if changes.models and not {case.label for case in made} & {case.label for case in plan.cases}:
-        top |= {"name": re.sub(r"[^A-Za-z0-9._-]", "_", made[0].label), "description": ""}
-    return _validated(Plan, plan.model_dump() | top)
-
-
-def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:
-    own = dict(update)
-    if changes.launches and case.protocol:
-        own["protocol"] = case.protocol.model_copy(update={"launches": changes.launches}).model_dump()
-    if data := {key: value for key, value in (("path", changes.data), ("samples", changes.samples)) if value}:
-        own["data"] = (case.data.model_dump() if case.data else {}) | data
-    return _validated(Case, case.model_dump() | own) if own else case
-
-
-def _validated(kind: type[_T], values: dict[str, Any]) -> _T:
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in problem["loc"]) or kind.__name__.lower()
-        raise UsageError(f"{key}: {_message(problem)}", "See docs/plans.md for every key.") from None
-
-
 def suites() -> tuple[str, ...]:
     """Names of the plans that come with bench."""
     folder = resources.files("bench") / "suites"
@@ -425,10 +354,10 @@ def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
 def _problem(problem: Any, text: str, source: str) -> str:
     """`file:line: key: what is wrong`."""
     key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in problem["loc"])
-    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {_message(problem)}"
+    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {message_of(problem)}"
 
 
-def _message(problem: Any) -> str:
+def message_of(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return "unknown key"
     return str(problem["msg"]).removeprefix("Value error, ")

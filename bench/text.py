@@ -10,8 +10,8 @@ import codecs
 import unicodedata
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Categories of characters that are not drawn but act: controls, directions of writing, line separators; and those that
-stand for nothing."""
+"""Categories of characters that are not drawn but act: controls, directions of writing, line separators; and those
+without a meaning."""
 
 _ASCII = str.maketrans(
     {

@@ -24,7 +24,7 @@ Statistic = Callable[[Values], Values]
 
 
 def wilson(successes: int, n: int) -> Interval:
-    """Of a proportion, `successes` of `n` ≥ 1. E. B. Wilson, JASA 22 (1927) 209–212."""
+    """The interval of a proportion, `successes` of `n` ≥ 1. E. B. Wilson, JASA 22 (1927) 209–212."""
     p, spread = successes / n, _Z**2 / n
     middle = (p + spread / 2) / (1 + spread)
     half = _Z / (1 + spread) * np.sqrt(p * (1 - p) / n + spread / (4 * n))
@@ -32,14 +32,14 @@ def wilson(successes: int, n: int) -> Interval:
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """The two-sided exact p-value that of two variants neither is more often right, where `only_a` samples are right by
-    the one alone and `only_b` by the other. Q. McNemar, Psychometrika 12 (1947) 153–157, with the binomial itself."""
+    """The two-sided exact p-value that neither of two variants is right more often; `only_a` samples are right by the
+    one alone and `only_b` by the other. Q. McNemar, Psychometrika 12 (1947) 153–157, with the binomial itself."""
     return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def paired_proportions(only_a: int, only_b: int, n: int) -> Interval:
-    """Of the difference b − a of two proportions of the same `n` samples: half a sample is added to each of the four
-    cells. A. Agresti, Y. Min, Statistics in Medicine 24 (2005) 729–740."""
+    """The interval of the difference b − a of two proportions of the same `n` samples: half a sample is added to each
+    of the four cells. A. Agresti, Y. Min, Statistics in Medicine 24 (2005) 729–740."""
     a, b, all_ = only_a + 0.5, only_b + 0.5, n + 2
     middle = (b - a) / all_
     half = _Z * np.sqrt(a + b - (b - a) ** 2 / all_) / all_

@@ -59,7 +59,7 @@ def _statistics(estimate: Estimate) -> Statistics:
 
 
 def unproven(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
-    """The summaries, those unusable whose subject gave wrong answers: another network's speed is of no interest."""
+    """The summaries; those of subjects with wrong answers are unusable: another network's speed is of no interest."""
     failed = {
         s.subject: s.caveats[0].text
         for s in summaries

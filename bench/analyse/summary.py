@@ -26,7 +26,7 @@ ASKED = Protocol(
     min_seconds=1.0,
     max_iterations=10_000,
 )
-"""What docs/measurement.md asks for. So many as `max_iterations` are enough even where they take under a second."""
+"""What docs/measurement.md asks for. `max_iterations` are enough even if they take under a second."""
 
 
 def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:

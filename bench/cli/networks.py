@@ -13,6 +13,7 @@ import typer
 from bench import compress as methods
 from bench import networks, plan, units
 from bench.cache import Cache
+from bench.campaign.changes import Changes, changed
 from bench.cli import terminal
 from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
 from bench.compress.method import Request
@@ -141,9 +142,9 @@ def compress(
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     """
-    asked = plan.changed(
+    asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
-        plan.Changes(weights=weights, input=input_shape or (), data=data),
+        Changes(weights=weights, input=input_shape or (), data=data),
     ).cases[0]
     network = networks.resolve(model, weights=weights, inputs=asked.input)
     request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from bench import plan, units
 from bench.cache import Cache
 from bench.campaign import asked, phones, session
+from bench.campaign.changes import Changes, changed
 from bench.cli import terminal
 from bench.cli.options import (
     Cores,
@@ -38,6 +40,7 @@ from bench.cli.options import (
 from bench.devices.adb import AdbServer
 from bench.errors import UsageError
 from bench.findings import Findings
+from bench.records import RunRecord
 from bench.results.folder import RunFolder
 
 DEFAULT_SUITE = "quick"
@@ -79,7 +82,8 @@ def run(
     * `bench run --model resnet18 --variant baseline --variant fr-auto:20x --variant fr-auto:100x`
     * `bench run --model unet --weights unet.frq`
     """
-    changes = plan.Changes(
+    begun = time.monotonic()
+    changes = Changes(
         model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
@@ -87,7 +91,22 @@ def run(
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
         folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
+        measured = folder.record()
     _show(folder, findings, as_json=as_json, quiet=quiet)
+    if not (as_json or quiet):
+        terminal.say(_times(measured, time.monotonic() - begun), to=terminal.err)
+
+
+def _times(record: RunRecord, total_s: float) -> str:
+    """Where the time of a run went."""
+    measuring_s = record.wall_s - record.preparation_s
+    parts = (
+        (total_s - record.wall_s, "phone and report"),
+        (record.preparation_s, "preparing"),
+        (measuring_s, f"measuring, {units.duration(1e9 * record.runner_s)} of it inside the measured processes"),
+    )
+    words = ", ".join(f"{units.duration(1e9 * seconds)} {what}" for seconds, what in parts)
+    return f"It took {units.duration(1e9 * total_s)}: {words}."
 
 
 def show_plan(
@@ -115,7 +134,7 @@ def show_plan(
     * `bench plan --suite demo`
     * `bench plan --plan nightly.toml --json`
     """
-    changes = plan.Changes(
+    changes = Changes(
         model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
@@ -146,12 +165,12 @@ def report(
     _show(stored, session.report(stored), as_json=as_json, quiet=False)
 
 
-def _asked(file: Path | None, suite: str | None, changes: plan.Changes) -> asked.Asked:
+def _asked(file: Path | None, suite: str | None, changes: Changes) -> asked.Asked:
     """What the flags ask for, all its names known."""
     if file and suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
     base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
-    return asked.checked(plan.changed(base, changes))
+    return asked.checked(changed(base, changes))
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:

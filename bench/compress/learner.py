@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from bench.compress.training import Recipe, Samples
 
 _SMALL_MACS = 20_000_000
-"""Layers of a network with fewer than so many multiply-adds only wait for each other on several threads, as those of a
-twin do."""
+"""With fewer multiply-adds than this, as a twin has, several threads mostly wait for each other."""
 
 Stage = Callable[[str], Progress]
 """Called with the name of a stage; returns what to call with its progress."""

@@ -126,7 +126,7 @@ _SHOWN = 5
 
 
 def impossible(label: str, name: str, classes: int) -> UsageError:
-    """The error for a `label`, of the picture `name`, that a network with so many `classes` cannot give."""
+    """The error for a `label`, of the picture `name`, that a network with this many `classes` cannot give."""
     return UsageError(
         f"label {label} of {name} is not one of the network's {classes} classes, 0 to {classes - 1}",
         "Correct the label, or name data with this network's classes.",
@@ -142,7 +142,7 @@ def from_pixels(pixels: NDArray[np.uint8], labels: NDArray[np.integer[Any]], fil
 
 
 def balanced(labels: Integers | None, total: int, count: int, seed: int) -> Integers:
-    """A seeded choice of `count` of `total` places, ascending; with `labels` (N,), as many of each class as can be."""
+    """A seeded choice of `count` of `total` places, ascending; with `labels` (N,), classes in equal numbers."""
     random = np.random.default_rng(seed)
     rank = np.zeros(total, np.int64)
     if labels is not None:

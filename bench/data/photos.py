@@ -1,28 +1,78 @@
-"""Real photographs for networks that have no data of their own: the two that scikit-learn carries. No download."""
+"""Real photographs for networks that have no data of their own, from packages that are installed. No download.
+
+scikit-learn and matplotlib are always there; scikit-image, which brings most, with bench's extra `efficientnet`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
 from PIL import Image
 
-_CROPS = ((1.0, 0.5, 0.5), (0.6, 0.2, 0.8))
+
+class Package(NamedTuple):
+    """A distribution that brings photographs, and where they are in its module."""
+
+    name: str
+    module: str
+    folder: str
+    files: tuple[str, ...]
+
+
+PACKAGES = (
+    Package("scikit-learn", "sklearn", "datasets/images", ("china.jpg", "flower.jpg")),
+    Package("matplotlib", "matplotlib", "mpl-data/sample_data", ("grace_hopper.jpg",)),
+    Package(
+        "scikit-image", "skimage", "data",
+        (
+            "astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png", "retina.jpg",
+            "rocket.jpg",
+        ),
+    ),
+)  # fmt: skip
+_CROPS = ((1.0, 0.5, 0.5), (0.5, 0.0, 1.0), (0.5, 1.0, 0.0))
 """Of each photograph: size as a part of the largest crop of that shape, and how far down and across it lies."""
+SHOWN = 20
+"""So many crops, where there are as many, unless more are asked for."""
 
 
-def source(count: int) -> str:
-    return f"{count} crops of scikit-learn's sample photographs (china.jpg, flower.jpg); no labels"
+class Photographs(NamedTuple):
+    """Crops, RGB, all of one size, and what they are of."""
+
+    crops: list[Image.Image]
+    source: str
 
 
-def load(height: int, width: int) -> list[Image.Image]:
-    """Four different crops of that size, RGB. Takes two seconds, mostly scikit-learn's import."""
-    from sklearn.datasets import load_sample_images
+def load(height: int, width: int, count: int | None = None) -> Photographs:
+    """`count` different crops of that size, or as many as there are: of every photograph the middle, then two corners
+    that have nothing in common."""
+    found = dict(_installed())
+    wanted = count or SHOWN
+    shown = [(path, place) for place in _CROPS for path in found][:wanted]
+    used = dict.fromkeys(path for path, _ in shown)
+    names, packages = ", ".join(path.stem for path in used), ", ".join(dict.fromkeys(found[path] for path in used))
+    source = f"{len(shown)} crops of {len(used)} photographs ({names}) that come with {packages}; no labels"
+    absent = [package.name for package in PACKAGES if package.name not in found.values()]
+    if len(shown) < wanted and absent:
+        source += f"; {', '.join(absent)} has more (pip install 'fr-bench[efficientnet]')"
+    return Photographs([_crop(path, height, width, *place) for path, place in shown], source)
 
-    samples = []
-    for pixels in load_sample_images().images:
-        photo = Image.fromarray(pixels)
-        scale = min(photo.height / height, photo.width / width)
-        for part, down, across in _CROPS:
-            crop_height, crop_width = part * scale * height, part * scale * width
-            top, left = down * (photo.height - crop_height), across * (photo.width - crop_width)
-            region = (left, top, left + crop_width, top + crop_height)
-            samples.append(photo.resize((width, height), Image.Resampling.BICUBIC, box=region))
-    return samples
+
+def _installed() -> Iterator[tuple[Path, str]]:
+    """The photographs that are here, and the package of each."""
+    for package in PACKAGES:
+        spec = find_spec(package.module)  # importing them takes seconds
+        folder = Path(spec.origin).parent / package.folder if spec and spec.origin else None
+        yield from ((folder / file, package.name) for file in package.files if folder)
+
+
+def _crop(path: Path, height: int, width: int, part: float, down: float, across: float) -> Image.Image:
+    with Image.open(path) as file:
+        photo = file.convert("RGB")
+    scale = part * min(photo.height / height, photo.width / width)
+    left, top = across * (photo.width - scale * width), down * (photo.height - scale * height)
+    region = (left, top, left + scale * width, top + scale * height)
+    return photo.resize((width, height), Image.Resampling.BICUBIC, box=region)

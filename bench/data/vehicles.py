@@ -21,7 +21,7 @@ Bytes = NDArray[np.uint8]
 
 TRAIN_SEED, TEST_SEED = 1, 2
 SHOWN = 8
-"""So many samples a phone is given."""
+"""Samples given to a phone."""
 LETTERS = 7
 FINE = 2
 """Pictures are drawn this many times as large, then averaged down."""

@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.errors import ExportRefused
+from bench.export.answers import Answers
 from bench.records import Tensor
 
 Array = NDArray[Any]
@@ -34,21 +35,6 @@ _READERS = frozenset({"numpy", "__array__", "tolist", "__dlpack__", "data_ptr"})
 SCRIPT_LINE = re.compile(r'File "(.+)", line (\d+)')
 """How TorchScript writes a place in the source."""
 _ADVICE = "Only what does not depend on the values can be exported; torch.where chooses between two results."
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network answers to N samples: each output's description, its place in what `forward` returns (empty for
-    a network that returns one tensor), and its values as float32, (N, *shape)."""
-
-    outputs: tuple[Tensor, ...]
-    places: tuple[str, ...]
-    values: tuple[NDArray[np.float32], ...]
-
-    def title(self, number: int) -> str:
-        """Output `number` in words: `out1 (['scores'])`."""
-        place = self.places[number]
-        return f"{self.outputs[number].name} ({place})" if place else self.outputs[number].name
 
 
 def arguments(samples: Sequence[Array], sample: int) -> tuple[torch.Tensor, ...]:

@@ -12,39 +12,28 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused
-from bench.export import graph, operators, pnnx, proof, torchscript
-from bench.export.eager import Answers, Array
-from bench.export.equivalents import Equivalents, transparent
+from bench.export import eager, graph, operators, pnnx, proof, torchscript
+from bench.export.answers import Answers
+from bench.export.eager import Array
+from bench.export.equivalents import Equivalents, axes, transparent
 from bench.export.half import stored as stored_half
 from bench.records import Tensor
 
 
 class _Marked(nn.Module):
-    """A network behind layers that do nothing, from which pnnx learns that the first axis is the batch.
-
-    It takes that axis away, and where no layer tells which one it is, it numbers all axes wrong.
-    """
+    """A network behind layers that only mark the batch axis; see `axes.batch_first`."""
 
     def __init__(self, network: nn.Module, inputs: Sequence[Tensor]) -> None:
         super().__init__()
         self.network = network
-        self.marks = nn.ModuleList(_mark(tensor) for tensor in inputs)
+        vectors = (tensor.dtype == "float32" and len(tensor.shape) == 1 for tensor in inputs)
+        norms = (nn.BatchNorm1d(tensor.shape[0], eps=0) for tensor in inputs)
+        self.marks = nn.ModuleList(
+            norm if vector else nn.Identity() for norm, vector in zip(norms, vectors, strict=True)
+        ).eval()
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.network(*(mark(each) for mark, each in zip(self.marks, inputs, strict=True)))
-
-
-def _mark(tensor: Tensor) -> nn.Module:
-    if tensor.dtype != "float32":
-        return nn.Identity()
-    match tensor.shape:
-        case (channels,):
-            return nn.BatchNorm1d(channels, eps=0)
-        case (_, _):
-            return nn.MaxPool1d(1)
-        case (_, _, _):
-            return nn.MaxPool2d(1)
-    return nn.MaxPool3d(1)
+        return self.network(*(axes.batch_first(mark(each)) for mark, each in zip(self.marks, inputs, strict=True)))
 
 
 def export(
@@ -80,9 +69,12 @@ def convert(
         network = _Marked(network, inputs)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
         traced = Path(scratch, "network.pt")
-        with transparent(network):
-            recorded = torchscript.trace(network, samples, expected, traced, Equivalents())
-        converted = pnnx.convert(traced, inputs)
+        with transparent(network, eager.arguments(samples, 0)):
+            recorded = torchscript.trace(network, samples, expected, traced, Equivalents(network))
+        try:
+            converted = pnnx.convert(traced, inputs)
+        except ExportRefused as error:
+            raise operators.explained(error, recorded) from None
     parsed = graph.parse(converted.param)
     operators.check(parsed, partial(operators.lines, recorded))
     return unmarked(parsed, converted.weights, len(inputs), len(expected.outputs))
@@ -106,7 +98,7 @@ def unmarked(
 
 
 def _is_mark(layer: graph.Layer, blobs: Sequence[proof.Floats]) -> bool:
-    if not layer.inputs or not layer.inputs[0].startswith("in") or layer.outputs[0].startswith("out"):
+    if not layer.inputs or layer.outputs[0].startswith("out"):
         return False
     match layer.type:
         case "Pooling" | "Pooling1D" | "Pooling3D":

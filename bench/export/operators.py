@@ -10,10 +10,11 @@ from typing import Any
 from bench.errors import ExportRefused
 from bench.export import graph, layers, torchscript
 from bench.export.eager import SCRIPT_LINE, is_users, line
+from bench.export.equivalents.axes import MOST
 
 _CALLER = re.compile(r"^(.+)\((\d+)\): ", re.MULTILINE)
-_AFTER = "It is not available in ncnn; do it after the network, on what the network answers."
-_AXES = "ncnn holds at most four axes besides the batch: split the network there, or do with fewer axes."
+_AFTER = "It is not available in ncnn; do it after the network, on its outputs."
+_AXES = "ncnn has at most four axes besides the batch: split the network there, or use fewer axes."
 _ADVICE: Mapping[str, str] = {
     "argmax": _AFTER,
     "argmin": _AFTER,
@@ -69,6 +70,18 @@ def lines(recorded: Any, kind: str) -> list[str]:
     """Where the user's source uses an operator of that kind, each line once, from a TorchScript module."""
     found = [_line(node) for node in recorded.inlined_graph.nodes() if _plain(node.kind()) == _plain(kind)]
     return [each for each in dict.fromkeys(found) if each]
+
+
+def explained(error: ExportRefused, recorded: Any) -> ExportRefused:
+    """A failure of pnnx, with the user's lines that make tensors of too many axes, where there are any."""
+    many = [_line(node) for node in recorded.inlined_graph.nodes() if any(map(_is_many, node.outputs()))]
+    where = [each for each in dict.fromkeys(many) if each][:3]
+    return ExportRefused("".join((error.what, *(f"\n  {each}" for each in where))), _AXES) if where else error
+
+
+def _is_many(value: Any) -> bool:
+    sizes = value.type().sizes() if value.type().kind() == "TensorType" else None
+    return sizes is not None and len(sizes) + (sizes[:1] != [1]) > MOST
 
 
 def _line(node: Any) -> str:

@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from bench.errors import ExportRefused
 from bench.export import eager, proof
-from bench.export.eager import Answers, Array
+from bench.export.answers import Answers
+from bench.export.eager import Array
 
 _TIGHT = 1e-4
 """Of the largest |value| of a slice: how far a recording may be from the network; the same operators computed both."""

@@ -20,7 +20,7 @@ _LARGEST = 2**53
 """Whole numbers up to this one are the same as floats; in nanoseconds it is 104 days, in bytes 8 PiB."""
 _LONGEST_TEXT = 300
 _MOST_FACTS = 40
-_REBUILD = "The runner on the device is of another version; run `bench clean`, then the same command."
+_REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
 
 
 @dataclass(frozen=True)

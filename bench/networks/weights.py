@@ -28,7 +28,7 @@ _IGNORED = re.compile(r"(^|\.)(num_batches_tracked|total_ops|total_params|n_aver
 """What no network computes with."""
 _STATISTICS = re.compile(r"(^|\.)running_(mean|var)$")
 _NAMED = 3
-"""So many names are listed in a message before the rest is counted."""
+"""Names listed in a message before the rest is only counted."""
 _SAVE = "Save the network's state dict: torch.save(network.state_dict(), FILE)."
 
 

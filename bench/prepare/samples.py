@@ -50,15 +50,16 @@ class Samples:
 
 def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
     """The samples that `asked` names, else the network's own. Raises UsageError, CorruptData."""
+    from bench import data
+
     asked = asked or Data()
     preprocess = asked.preprocess or network.preprocess
     key = content_key(
-        repr(network.inputs), repr(network.data), repr(preprocess), str(asked.samples), str(asked.seed),
-        stamp(asked.path), *own_sources(*_SOURCES),
+        repr(network.inputs), repr(network.data), *data.packages(network.data), repr(preprocess), str(asked.samples),
+        str(asked.seed), stamp(asked.path), *own_sources(*_SOURCES),
     )  # fmt: skip
 
     def make(folder: Path) -> None:
-        from bench import data
         from bench.data import packed
 
         found = data.samples(

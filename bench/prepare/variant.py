@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.method import Destination, Exported, Method, Request
+from bench.export.answers import Answers
 from bench.networks import content
 from bench.networks.network import Network
 from bench.networks.own import task_of
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
-    from bench.export.eager import Answers
 
 RunHere = Callable[[Artifact, ArtifactFile, int], tuple[NDArray[np.float32], ...]]
 """Runs an artifact on this host: the packed samples and how many they are → per output an array (N, *shape)."""
@@ -71,7 +71,7 @@ class Job:
         if self.method is None:
             return None
         own = self.network.package_for(self.variant.target)
-        return self.variant.weights or (own if own is not None and own.suffix == self.method.suffix else None)
+        return self.variant.weights or (own if own is not None and made_by(self.method, own) else None)
 
     @property
     def request(self) -> Request:
@@ -80,7 +80,8 @@ class Job:
     @property
     def trained(self) -> bool:
         """Whether its answers mean something."""
-        return self.network.trained or self.network.learns or self.given is not None
+        learns = self.method is not None and not self.request.one_shot and self.case.data is not None
+        return self.network.trained or self.network.learns or self.given is not None or learns
 
     @cached_property
     def weights_key(self) -> str:
@@ -119,8 +120,6 @@ class Job:
 
     def reference(self) -> Answers:
         """What the eager network answers to the samples."""
-        from bench.export.eager import Answers
-
         folder = self.cache.build("references", content_key(self.key, self.shown.key), self._reference)
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
@@ -144,7 +143,6 @@ class Job:
         """What a ready graph answers: an ONNX file by ONNX's own evaluator; a graph of a runtime, by that runtime here,
         since nothing else knows what it means."""
         from bench.export import given
-        from bench.export.eager import Answers
 
         if content.kind(ready) == "onnx":
             return given.onnx_answers(ready, self.shown.read())
@@ -168,6 +166,11 @@ class Job:
         looks = request.fine_tune > 0 or request.budget == "sensitivity"
         needs_data = self.network.learns or not request.one_shot or looks
         return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
+
+
+def made_by(method: Method, package: Path) -> bool:
+    """Whether a file is a package of that method, by its content."""
+    return f".{content.kind(package)}" == method.suffix
 
 
 def request_of(variant: Variant, network: Network) -> Request:

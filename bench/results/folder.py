@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
-from pydantic import ValidationError
 
 from bench.errors import CorruptData
 from bench.files import replace, replacing
@@ -124,7 +123,7 @@ class RunFolder:
         path = self.path / "run.json"
         try:
             return RunRecord.model_validate(migrate.record(json.loads(path.read_text(encoding="utf-8")), path))
-        except (OSError, ValidationError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptData(f"{path} is not the record of a run: {_first_line(error)}", _RUNS) from error
 
     def measurements(self) -> tuple[Measurement, ...]:

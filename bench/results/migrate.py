@@ -38,14 +38,14 @@ def check(version: object, source: Path) -> int:
 
 
 def record(values: dict[str, Any], source: Path) -> dict[str, Any]:
-    """The values of run.json. Raises CorruptData (a newer schema), ValueError, KeyError (not a record)."""
+    """The values of run.json. Raises CorruptData (a newer schema); whatever else it raises means: not a record."""
     if not isinstance(values, dict):
         raise ValueError("it is not a JSON object")
     return _record_of_schema_1(values) if check(values.get("schema_version"), source) == 1 else values
 
 
 def trial(values: dict[str, Any], source: Path) -> dict[str, Any]:
-    """The values of a line in trials.jsonl, without its version. Raises CorruptData, ValueError, KeyError."""
+    """The values of a line in trials.jsonl, without its version. It raises as `record` does."""
     rest = {key: value for key, value in values.items() if key != "schema_version"}
     if check(values["schema_version"], source) == 1:
         old = rest["trial"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from bench.export.eager import Answers
+    from bench.export.answers import Answers
 
 Place = Literal["phone", "desktop"]
 NO_FILE = "-"

@@ -81,6 +81,12 @@ def phone_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             phones.stop(phone.serial)
 
 
+@pytest.fixture(scope="session")
+def env(adb: Adb, phone_home: Path) -> dict[str, str]:
+    """For `bench` as a child process: the session's adb server and phones, the user's cache."""
+    return {**os.environ, "COLUMNS": "200"}
+
+
 @dataclass(frozen=True)
 class PhoneMaker:
     """Starts phones whose storage is thrown away with the session. Builds and other caches stay the user's."""

@@ -23,7 +23,7 @@ from bench.errors import CorruptData, UsageError
 MASK = "IDROP"
 _BUFFERS = ("ZMAT", "IMAT", MASK)
 _NAMED = 6
-"""So many names are listed in a message before the rest is counted."""
+"""Names listed in a message before the rest is only counted."""
 
 
 def imported(path: Path, network: nn.Module, name: str) -> Package:

@@ -15,7 +15,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 class PerChannel(nn.Module):
     """(N, C, …) times `weight` (C,) plus `bias` (C,): two numbers a channel where a batch norm has four.
 
-    `images` tells whether what comes is always (N, C, H, W).
+    `images`: whether its input is always (N, C, H, W).
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, images: bool = True) -> None:

@@ -23,7 +23,7 @@ MAX_ELEMENTS = 2**31 - 1
 _KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit")
 _FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
 _FARTHEST = 15
-"""So many tensors back may the one be whose form a tensor shares."""
+"""How many tensors back the one may be whose form a tensor shares."""
 _FIX = "Make the package again; the file was damaged or not written by this version."
 
 

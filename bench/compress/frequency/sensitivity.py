@@ -15,7 +15,7 @@ from bench.compress.frequency.layers import Frequency, decoded, sites
 Loss = Callable[[nn.Module], float]
 
 BLOCK = 0.1
-"""Of the coefficients that a weight still has, what is tried and taken away at once."""
+"""The share of a weight's remaining coefficients that is tried and removed at once."""
 
 
 def sensitivity(network: nn.Module, loss: Loss) -> Split:
@@ -24,7 +24,7 @@ def sensitivity(network: nn.Module, loss: Loss) -> Split:
 
     `network` is trained, compressed or not, and stays as it is. `loss` computes what shall stay small (over some
     hundred samples, say) of a network in evaluation with ordinary weights. A block is measured in the network as
-    truncated so far, and again before it is taken, so that layers which lean on each other are seen to.
+    truncated so far, and again before it is taken, so that layers which depend on each other are accounted for.
     """
     start = sizes(network)
     further = _path(network, loss)

@@ -1,4 +1,7 @@
-"""How small a network should become, as a person says it, and what that means for a given network."""
+"""How small a network should become, as a person says it, and what that means for a given network.
+
+Importing this module does not import torch: every plan's targets are parsed before anything is done.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import bisect
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import nn
-
-from bench.compress.frequency.budget import Split, sizes
-from bench.compress.frequency.size import planned_bytes
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.compress.frequency.budget import Split
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _WRITTEN = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z×]*)\s*", re.IGNORECASE)
@@ -61,6 +65,8 @@ class Target:
         `name` is what the package will be called. `parameters` are those of the ordinary network, where this is
         another form of it. Raises UsageError for what this network cannot be.
         """
+        from bench.compress.frequency.budget import sizes
+
         least, most = len(sizes(network)), sum(sizes(network).values())
         if self.kind == "bytes":
             return self._within_bytes(network, split, name, least, most)
@@ -83,6 +89,8 @@ class Target:
         return split(int(self.amount))
 
     def _within_bytes(self, network: nn.Module, split: Split, name: str, least: int, most: int) -> dict[str, int]:
+        from bench.compress.frequency.size import planned_bytes
+
         def too_large(total: int) -> bool:
             return planned_bytes(network, split(total), name) > self.amount
 

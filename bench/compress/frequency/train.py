@@ -18,7 +18,7 @@ from bench.compress.training import Recipe, Samples, best_device, fit
 from bench.records import Progress, Task
 
 HEADROOM = 4
-"""Training starts with so many times the coefficients that stay."""
+"""Training starts with this many times the final number of coefficients."""
 ENERGY = 0.4
 """Norm of each output's weights at the start: a third of what He's rule gives. Low frequencies all add up, so that
 its full size starts far too steep."""

@@ -20,7 +20,7 @@ EXPECTED = "picture files, for networks whose answers are compared with the desk
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff"))
 _FIX = "Get the file again, or take it out of the data set."
 _WORDS = 200
-"""Of a decoder's own message so many characters are shown."""
+"""Characters of a decoder's own message that are shown."""
 
 
 def matches(path: Path) -> bool:

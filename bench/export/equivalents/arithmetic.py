@@ -120,12 +120,27 @@ def _attention(
     q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
     **rest: Any,
 ) -> Any:  # fmt: skip
-    if not is_causal:
+    if is_causal:
+        attn_mask = torch.full((q.shape[-2], k.shape[-2]), -LARGE).triu(1)
+    elif q.dim() != 4 or q.shape[0] == 1:
         return NotImplemented
-    mask = torch.full((q.shape[-2], k.shape[-2]), -LARGE).triu(1)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout_p, **rest)
+    if q.dim() != 4 or q.shape[0] == 1:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask, dropout_p, **rest)
+    # Of several windows: each has its own heads.
+    heads = q.shape[0] * q.shape[1]
+    if attn_mask is not None:
+        attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2]).reshape(1, heads, q.shape[2], k.shape[2])
+    q1, k1, v1 = (each.reshape(1, heads, *each.shape[2:]) for each in (q, k, v))
+    return F.scaled_dot_product_attention(q1, k1, v1, attn_mask, dropout_p, **rest).reshape(*q.shape[:3], v.shape[3])
 
 
 @of(F.one_hot)
 def _one_hot(x: Tensor, num_classes: int = -1) -> Any:
     return NotImplemented if num_classes < 0 else F.embedding(x, torch.eye(num_classes))
+
+
+@of(F.normalize)
+def _normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
+    if p != 2 or (dim == 1 and x.shape[0] == 1):
+        return NotImplemented
+    return x * (x * x).sum(dim, keepdim=True).clamp(min=eps**2).rsqrt()

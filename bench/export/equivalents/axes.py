@@ -27,20 +27,29 @@ def is_many(*values: Any) -> bool:
     return any(isinstance(value, Tensor) and value in _FEW for value in values)
 
 
-def made(result: Any, few: Tensor | None = None) -> Any:
-    """Note what a reshape made, if it has too many axes."""
-    if isinstance(result, Tensor) and _axes(result) > MOST and few is not None:
-        _FEW[result] = few
-    return result
-
-
-def _axes(x: Tensor) -> int:
+def count(x: Tensor) -> int:
+    """The axes of a tensor, and one more for the batch where the first is not it."""
     return x.dim() + (x.shape[0] != 1)
 
 
 def _as(few: Tensor, shape: Sequence[int]) -> Tensor:
-    result: Tensor = made(few.reshape(*shape), few)
+    result = few.reshape(*shape)
+    if count(result) > MOST:
+        _FEW[result] = few
+    elif result.shape[0] == 1 and (few.shape[0] != 1 or result.dim() == MOST):
+        return batch_first(result)
     return result
+
+
+_POOL = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}
+
+
+def batch_first(x: Tensor) -> Tensor:
+    """The same tensor, out of a layer that does nothing: pnnx learns from it that the first axis is the batch. It takes
+    that axis away, and where no layer tells which one it is, it numbers all axes wrong."""
+    if x.dim() in _POOL and x.is_floating_point():
+        return _POOL[x.dim()](x, 1)
+    return x
 
 
 def few(x: Tensor) -> Tensor:
@@ -60,7 +69,7 @@ def permuted(x: Tensor, order: Sequence[int]) -> Tensor:
         if at == place:
             continue
         groups = axes[:place], axes[place:at], axes[at:end], axes[end:]
-        low = low.reshape(1, *(math.prod(sizes[a] for a in group) for group in groups)).permute(0, 1, 3, 2, 4)
+        low = _as(low, [1, *(math.prod(sizes[a] for a in group) for group in groups)]).permute(0, 1, 3, 2, 4)
         axes = [*groups[0], *groups[2], *groups[1], *groups[3]]
     return _as(low, [sizes[axis] for axis in axes])
 
@@ -69,7 +78,7 @@ def sliced(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
     """`x.narrow(axis, start, stop - start)`."""
     sizes = [int(size) for size in x.shape]
     before, after = math.prod(sizes[:axis]), math.prod(sizes[axis + 1 :])
-    part = few(x).reshape(1, before, sizes[axis], after)[:, :, start:stop]
+    part = _as(few(x), [1, before, sizes[axis], after])[:, :, start:stop]
     return _as(part, [*sizes[:axis], stop - start, *sizes[axis + 1 :]])
 
 
@@ -80,11 +89,16 @@ def selected(x: Tensor, axis: int, index: int) -> Tensor:
     return _as(few(part), [int(n) for n in (*x.shape[:axis], *x.shape[axis + 1 :])])
 
 
+def _rows(x: Tensor) -> Tensor:
+    *outer, width = map(int, x.shape)
+    return _as(few(x), [1, math.prod(outer), width])
+
+
 def _by_rows(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A function of the last axis."""
 
     def of_rows(x: Tensor, *args: Any, **options: Any) -> Tensor:
-        rows = function(few(x).reshape(1, -1, int(x.shape[-1])), *args, **options)
+        rows = function(_rows(x), *args, **options)
         return _as(rows, [*map(int, x.shape[:-1]), int(rows.shape[-1])])
 
     return of_rows
@@ -97,7 +111,7 @@ def _by_value(function: Callable[..., Tensor]) -> Callable[..., Any]:
         tensors = [each for each in (x, *args) if isinstance(each, Tensor) and each.dim()]
         if any(each.shape != tensors[0].shape for each in tensors):
             return NotImplemented
-        flat = [few(e).reshape(1, -1, int(e.shape[-1])) if isinstance(e, Tensor) and e.dim() else e for e in (x, *args)]
+        flat = [_rows(each) if isinstance(each, Tensor) and each.dim() else each for each in (x, *args)]
         return _as(function(*flat, **options), [int(size) for size in tensors[0].shape])
 
     return of_values
@@ -138,7 +152,7 @@ def _reshape(x: Tensor, *shape: Any, **options: Any) -> Any:
         return NotImplemented
     sizes = [int(size) for size in _shape_of(shape or (options["shape"],))]
     if -1 in sizes:
-        sizes[sizes.index(-1)] = x.numel() // -math.prod(sizes)
+        sizes[sizes.index(-1)] = math.prod(map(int, x.shape)) // -math.prod(sizes)
     return _as(few(x), sizes)
 
 

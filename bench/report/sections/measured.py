@@ -13,7 +13,7 @@ from bench.report.table import Cell, Table
 from bench.units import duration, number, percent, size
 
 FEW = 4
-"""So many different values of a condition are listed one by one."""
+"""Different values of a condition that are listed one by one."""
 UNKNOWN = "not reported"
 
 

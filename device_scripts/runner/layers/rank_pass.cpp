@@ -179,7 +179,7 @@ bool RankPassParameters::make_sense() const {
     constexpr int kMost = 1 << 20;
     const bool sizes = channels > 0 && channels <= kMost && rank >= 0 && rank <= channels && reduced >= 0 && (rank > 0 || reduced > 0);
     const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loaded ? kMost : total);
-    // Only y = E z has moments that are had for nothing, and a norm of what was shifted first is another thing.
+    // Only y = E z has moments that are free, and a norm of what was shifted first is another matter.
     const bool steps = !(normalised && (rank == 0 || vectors > 0)) && !(rank == 0 && (pooled || vectors > 0)) && !(added && reduced == 0);
     const bool matrices = static_cast<int64_t>(channels) * reduced <= INT32_MAX && static_cast<int64_t>(channels) * rank <= INT32_MAX;
     return sizes && place && steps && matrices && vectors >= 0 && vectors <= 2;

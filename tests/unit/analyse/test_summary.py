@@ -1,18 +1,19 @@
 """Verdicts and comparisons, from frames in the stored form."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import pytest
-from bench.store import COLUMNS
 
 from bench.analyse import analyse
 from bench.errors import CorruptData
 from bench.findings import ADVICE, CaveatKind, Findings, Summary
-from bench.records import METRICS, Device, RunRecord
+from bench.records import METRICS, Answers, Artifact, Device, RunRecord, Tensor
+from bench.results.folder import COLUMNS
 
 DEVICES = tuple(
     Device(serial=s, kind="desktop" if s == "desktop" else "phone", name=s, os="", abis=())
@@ -20,16 +21,24 @@ DEVICES = tuple(
 )
 GOOD = {"latency": [2e7] * 50, "load": [3e7], "first_inference": [4e7]}
 ROW: dict[str, Any] = {
-    "model": "m", "variant": "baseline", "device": "phone1", "runtime": "native", "threads": 1, "precision": "fp32",
+    "model": "m", "variant": "baseline", "device": "phone1", "runtime": "ncnn", "threads": 1, "precision": "fp32",
     "virtual": False, "translated": False, "status": "ok", "reason": "", "order": 0,
 }  # fmt: skip
+
+
+def artifact(variant: str) -> Artifact:
+    return Artifact(
+        model="m", variant=variant, runtime="ncnn", ordinary=variant == "baseline", files=(), deployed=(),
+        inputs=(Tensor(name="in0", shape=(1,)),), outputs=(Tensor(name="out0", shape=(2,)),), task="classification",
+    )  # fmt: skip
 
 
 def run(**protocol: Any) -> RunRecord:
     case = {"model": "m", "variants": ["baseline", "b"]}
     return RunRecord(
         id="r", name="r", started="2026-11-21T00:00:00+00:00", bench_version="0", versions={}, toolchain={},
-        plan={"name": "r", "cases": [case], "protocol": protocol}, devices=DEVICES, artifacts=(),
+        reference="torch", plan={"name": "r", "cases": [case], "protocol": protocol}, devices=DEVICES,
+        artifacts=tuple(artifact(variant) for variant in ("baseline", "b")),
     )  # fmt: skip
 
 
@@ -41,9 +50,11 @@ def launch(number: int, samples: dict[str, list[float]], **row: Any) -> list[dic
     return [{**common, "metric": m, "index": i, "value": v} for m, i, v in pairs]
 
 
-def find(*launches: Iterable[dict[str, Any]], **protocol: Any) -> Findings:
+def find(
+    *launches: Iterable[dict[str, Any]], answers: Mapping[str, Answers] | None = None, **protocol: Any
+) -> Findings:
     rows = [row for one in launches for row in one]
-    return analyse(pd.DataFrame(rows, columns=COLUMNS.names), run(**protocol))
+    return analyse(pd.DataFrame(rows, columns=COLUMNS.names), run(**protocol), answers or {})
 
 
 def only(findings: Findings, metric: str, **subject: Any) -> Summary:
@@ -103,9 +114,9 @@ def test_launches_that_differ_are_noisy() -> None:
 
 def test_translation_leaves_answers_and_sizes_usable() -> None:
     there = {"virtual": True, "translated": True}
-    found = find(launch(0, {"accuracy": [0.9], "agreement": [1.0]}, **there), launch(0, {"deployed": [10.0]}, **there))
+    found = find(launch(0, {"top1": [0.9], "agreement": [1.0]}, **there), launch(0, {"deployed": [10.0]}, **there))
     assert {s.metric: s.verdict for s in found.summaries} == {
-        "accuracy": "usable (virtual)",
+        "top1": "usable (virtual)",
         "agreement": "usable (virtual)",
         "deployed": "usable (virtual)",
     }
@@ -129,8 +140,8 @@ def test_some_failed_launches_do_not_hide_behind_the_others() -> None:
 
 
 def test_answers_that_vary_are_told() -> None:
-    found = find(*(launch(i, {"accuracy": [0.9 + i / 100]}) for i in range(2)))
-    assert kinds(only(found, "accuracy")) == {"answers-vary"}
+    found = find(*(launch(i, {"top1": [0.9 + i / 100]}) for i in range(2)))
+    assert kinds(only(found, "top1")) == {"answers-vary"}
 
 
 def variants(slower: float, **row: Any) -> list[list[dict[str, Any]]]:
@@ -170,7 +181,7 @@ def test_desktop_and_phone_are_compared_variant_by_variant() -> None:
 
 
 def accuracy(value: float, **row: Any) -> list[dict[str, Any]]:
-    return launch(0, {"accuracy": [value], "agreement": [0.999], "max_abs_delta": [2e-3]}, **row)
+    return launch(0, {"top1": [value], "agreement": [0.999], "max_abs_delta": [2e-3]}, **row)
 
 
 def test_accuracies_are_equal_to_the_last_digit_or_the_reason_is_told() -> None:
@@ -188,13 +199,54 @@ def test_accuracies_are_equal_to_the_last_digit_or_the_reason_is_told() -> None:
     )
 
 
+def answered(right: int, variant: str, **row: Any) -> tuple[list[dict[str, Any]], dict[str, Answers]]:
+    """An accuracy trial over 200 samples, the first `right` of them answered rightly, and what it answered."""
+    rows = launch(0, {}, variant=variant, **{"pass": "accuracy", **row})
+    rank = np.repeat([0.0, 1.0], [right, 200 - right])
+    facts = {name: np.zeros(200) for name in ("label", "confidence", "agrees", "max_abs_delta", "max_abs_reference")}
+    return rows, {rows[0]["trial"]: {"answer": rank, "rank": rank, **facts}}
+
+
+def test_scores_come_from_stored_answers_with_their_interval() -> None:
+    rows, answers = answered(150, "baseline")
+    top1 = only(find(rows, answers=answers), "top1")
+    assert top1.statistics is not None
+    assert (top1.statistics.median, top1.statistics.samples) == (0.75, 200)
+    assert top1.statistics.interval is not None
+    assert 0.68 < top1.statistics.interval.low < 0.75 < top1.statistics.interval.high < 0.82
+    assert top1.usable
+
+
+def test_scores_of_variants_are_compared_sample_by_sample() -> None:
+    for right, outcome in ((150, "equal"), (148, "not-shown"), (120, "differs")):
+        ours, theirs = answered(150, "baseline"), answered(right, "b")
+        found = find(ours[0], theirs[0], answers=ours[1] | theirs[1]).comparisons
+        (top1,) = (c for c in found if c.metric == "top1" and c.kind == "variant")
+        assert (top1.outcome, top1.difference) == (outcome, pytest.approx((right - 150) / 200))
+
+
+def test_the_speed_of_a_network_whose_answers_are_wrong_is_not_compared() -> None:
+    wrong = launch(
+        0, {}, variant="b", status="failed", reason="its answers are not the network's", **{"pass": "accuracy"}
+    )
+    found = find(wrong, *variants(0.25), *variants(0.25, device="desktop"))
+    latency = only(found, "latency", variant="b", device="phone1")
+    assert not latency.usable
+    assert "wrong-answers" in kinds(latency)
+    assert "its answers are not the network" in latency.verdict
+    outcomes = {(c.kind, c.right.device): c.outcome for c in found.comparisons if c.right.variant == "b"}
+    assert outcomes == {
+        ("variant", "phone1"): "unusable", ("device", "phone1"): "unusable", ("variant", "desktop"): "differs"
+    }  # fmt: skip
+
+
 def test_a_metric_or_plan_of_another_version_is_refused() -> None:
     row = launch(0, {"latency": [1.0]})[0] | {"metric": "energy"}
     with pytest.raises(CorruptData, match="energy"):
         find([row])
     strange = run().model_copy(update={"plan": {"name": "r"}})
     with pytest.raises(CorruptData, match="plan"):
-        analyse(pd.DataFrame(columns=COLUMNS.names), strange)
+        analyse(pd.DataFrame(columns=COLUMNS.names), strange, {})
 
 
 def test_a_run_without_samples_finds_nothing() -> None:

@@ -86,5 +86,5 @@ def test_torchscript_has_no_layers_that_fr_could_change(tmp_path: Path) -> None:
 
 
 def test_half_takes_no_target(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="half has no target, and '20x' is given"):
+    with pytest.raises(UsageError, match="half has no target, but '20x' was given"):
         compress.method("half").compress(learnt(small(lambda: nn.Linear(4, 3), 4), tmp_path), Request("20x"))

@@ -6,29 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 
 from bench.networks import resolve
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "third_party_method"
-
-
-def installed(folder: Path) -> None:
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
-    lines = [
-        line
-        for group, points in project["entry-points"].items()
-        for line in (f"[{group}]", *(f"{name} = {place}" for name, place in points.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    (folder / "bench_ternary.py").write_text((EXAMPLE / "bench_ternary.py").read_text())
+from tests.packages import install
 
 
 def bench(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +24,7 @@ def bench(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_is_found_by_its_entry_point_and_compresses(tmp_path: Path) -> None:
-    installed(tmp_path)
+    install("third_party_method", tmp_path)
     network = resolve("lenet300").build()
     torch.save(network.state_dict(), tmp_path / "state.pt")
     package = tmp_path / "network.safetensors"
@@ -55,7 +39,7 @@ def test_it_is_found_by_its_entry_point_and_compresses(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_load_is_named_and_stops_nothing_else(tmp_path: Path) -> None:
-    installed(tmp_path)
+    install("third_party_method", tmp_path)
     (tmp_path / "bench_ternary.py").write_text("import nothing_like_it")
     state = tmp_path / "state.pt"
     torch.save(resolve("lenet300").build().state_dict(), state)

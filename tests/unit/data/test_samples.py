@@ -70,22 +70,39 @@ def test_digits_are_given_as_they_are_or_as_the_network_looks_at_them(numbers: d
 
 
 def colours(height: int, width: int) -> np.ndarray:
-    return np.stack([np.asarray(crop, np.float32) / 255 for crop in photos.load(height, width)])
+    return np.stack([np.asarray(crop, np.float32) / 255 for crop in photos.load(height, width, 1_000).crops])
 
 
-def test_photographs_are_four_different_crops() -> None:
+def test_photographs_are_thirty_crops_that_are_all_different() -> None:
     images = colours(48, 64)
-    assert images.shape == (4, 48, 64, 3)
+    assert images.shape == (30, 48, 64, 3)
     assert 0 <= images.min() < 0.1
     assert 0.9 < images.max() <= 1
-    for i in range(4):
-        for j in range(i):
-            assert np.abs(images[i] - images[j]).mean() > 0.05
+    for i, image in enumerate(images):
+        assert all(np.abs(image - other).mean() > 0.01 for other in images[:i])
+
+
+def test_photographs_are_all_used_before_one_is_used_twice() -> None:
+    shown = photos.load(32, 32)
+    assert len(shown.crops) == photos.SHOWN
+    assert shown.source.startswith(f"{photos.SHOWN} crops of 10 photographs (china, flower, grace_hopper, astronaut")
+    assert photos.load(32, 32, 2).source == (
+        "2 crops of 2 photographs (china, flower) that come with scikit-learn; no labels"
+    )
+
+
+def test_a_package_that_is_not_installed_leaves_fewer_photographs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [package for package in photos.PACKAGES if package.name != "scikit-image"]
+    monkeypatch.setattr(photos, "PACKAGES", (*here, photos.PACKAGES[-1]._replace(module="not_installed")))
+    shown = photos.load(32, 32)
+    assert len(shown.crops) == 9
+    assert shown.source.startswith("9 crops of 3 photographs (china, flower, grace_hopper)")
+    assert "scikit-image has more" in shown.source
 
 
 def test_photographs_are_the_same_scene_at_every_size() -> None:
     small, large = colours(32, 48), colours(64, 96)
-    halved = large.reshape(4, 32, 2, 48, 2, 3).mean(axis=(2, 4))
+    halved = large.reshape(-1, 32, 2, 48, 2, 3).mean(axis=(2, 4))
     assert np.abs(halved - small).mean() < 0.03
 
 
@@ -197,7 +214,7 @@ def test_labels_within_the_networks_classes_pass() -> None:
 @pytest.mark.parametrize(
     ("samples", "task", "output", "words"),
     [
-        (CLASSES, "classification", (9,), r"label 9 of b\.png is not one of the 9 classes .*, 0 to 8"),
+        (CLASSES, "classification", (9,), r"label 9 of b\.png is not one of the network's 9 classes, 0 to 8"),
         (
             CLASSES,
             "segmentation",
@@ -216,7 +233,7 @@ def test_labels_within_the_networks_classes_pass() -> None:
             SampleSet((np.zeros((1, 1)),), np.array([2]), "the test", ("cat", "dog", "emu"), ("emu/1.png",)),
             "classification",
             (2,),
-            r"label 2 \(emu\) of emu/1\.png is not one of the 2 classes",
+            r"label 2 \(emu\) of emu/1\.png is not one of the network's 2 classes",
         ),
     ],
 )
@@ -241,7 +258,7 @@ def test_training_data_reads_what_is_asked_for(count: int) -> None:
 def test_a_label_beyond_the_networks_classes_is_named_while_training(tmp_path: Path) -> None:
     write(tmp_path, 3, 4)
     found = data.dataset((tmp_path / "val").rename(tmp_path / "all"), None, (3, 8, 8), classes=2)
-    with pytest.raises(UsageError, match=r"label 2 of .*kind2/\d\.png is not one of the 2 classes"):
+    with pytest.raises(UsageError, match=r"label 2 of .*kind2/\d\.png is not one of the network's 2 classes"):
         found.train.read()
 
 

@@ -147,14 +147,14 @@ def test_equivalents_compute_the_same_as_what_they_stand_for(
 ) -> None:
     """`torchscript.trace` compares the recording, in which the equivalents are, with the eager network."""
     network, given = Network(function), samples(*shapes)
-    recorded = torchscript.trace(network, given, eager.answers(network, given), tmp_path / "n.pt", Equivalents())
+    recorded = torchscript.trace(network, given, eager.answers(network, given), tmp_path / "n.pt", Equivalents(network))
     plain = torchscript.trace(network, given, eager.answers(network, given), tmp_path / "p.pt")
     assert str(recorded.inlined_graph) != str(plain.inlined_graph)
 
 
 def test_layers_are_of_their_own_class_again_after_the_recording() -> None:
     network = nn.Sequential(nn.Softplus(2.0), nn.Conv2d(1, 1, 1, padding_mode="circular"), nn.ReLU())
-    with transparent(network):
+    with transparent(network, [torch.zeros(1, 1, 2, 2)]):
         assert [
             type(layer) is kind for layer, kind in zip(network, (nn.Softplus, nn.Conv2d, nn.ReLU), strict=True)
         ] == [

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.errors import ExportRefused
 from bench.export import proof
-from bench.export.eager import Answers
+from bench.export.answers import Answers
 from bench.records import Tensor
 
 Floats = NDArray[np.float32]

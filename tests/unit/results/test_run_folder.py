@@ -1,30 +1,46 @@
 """A run's folder: appended to trial by trial, whole after a kill, refused when it is damaged."""
 
+from __future__ import annotations
+
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from bench.store import COLUMNS, RunFolder
 
 from bench.errors import CorruptData
-from bench.records import Device, Measurement, RunRecord, Sample, Trial
+from bench.records import Device, Measurement, Pass, RunRecord, Sample, Subject, Trial
+from bench.results.folder import COLUMNS, RunFolder
 
 PHONE = Device(serial="p1", kind="phone", name="", os="", abis=("x86_64",), virtual=True)
 WHEN = datetime(2026, 11, 21, 9)
+RECORD = RunRecord(
+    id="x", name="a", started="now", bench_version="0", plan={"name": "a"}, reference="torch", versions={},
+    toolchain={}, devices=(PHONE,), artifacts=(),
+)  # fmt: skip
 
 
-def measurement(order: int, *values: float, reason: str = "") -> Measurement:
-    trial = Trial(model="m", variant="v", device="p1", runtime="native", pass_="latency", order=order)
+def measurement(order: int, *values: float, reason: str = "", pass_: Pass = "latency") -> Measurement:
+    trial = Trial(
+        subject=Subject(model="m", variant="v", device="p1", runtime="ncnn"), pass_=pass_, launch=order, order=order
+    )
     return Measurement(
         trial=trial, status="failed" if reason else "ok", reason=reason, started="2026-11-21T09:00:00.000+00:00",
         samples=tuple(Sample("latency", i, v) for i, v in enumerate(values)), wall_s=1.0,
     )  # fmt: skip
 
 
-def test_samples_come_back_bit_for_bit(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "a", WHEN)
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder.create(tmp_path, "a", WHEN)
+    made.write_record(RECORD)
+    return made
+
+
+def test_samples_come_back_bit_for_bit(folder: RunFolder) -> None:
     values = (1.0, 123_456_789_012_345.0, 2.0**53 - 1)
     folder.append(measurement(0, *values), PHONE)
     folder.append(measurement(1, reason="it broke"), PHONE)
@@ -34,7 +50,7 @@ def test_samples_come_back_bit_for_bit(tmp_path: Path) -> None:
     (failed,) = frame.loc[frame.order == 1].to_dict("records")
     assert (failed["status"], failed["reason"], failed["metric"]) == ("failed", "it broke", "")
     assert [m.status for m in folder.measurements()] == ["ok", "failed"]
-    assert pq.read_schema(folder.path / "measurements.parquet").metadata[b"bench_schema"] == b"1"
+    assert pq.read_schema(folder.path / "measurements.parquet").metadata[b"bench_schema"] == b"2"
 
 
 def test_two_runs_of_a_day_do_not_meet(tmp_path: Path) -> None:
@@ -42,24 +58,22 @@ def test_two_runs_of_a_day_do_not_meet(tmp_path: Path) -> None:
     assert names == ["2026-11-21-a", "2026-11-21-a-2", "2026-11-21-a-3"]
 
 
-def test_a_line_cut_by_a_kill_is_passed_over(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "a", WHEN)
+def test_a_line_cut_by_a_kill_is_passed_over(folder: RunFolder) -> None:
     folder.append(measurement(0, 1.0), PHONE)
     with (folder.path / "trials.jsonl").open("a") as lines:
-        lines.write('{"schema_version": 1, "tri')
+        lines.write('{"schema_version": 2, "tri')
     assert len(folder.measurements()) == 1
 
 
-def test_damage_in_the_middle_is_not(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "a", WHEN)
-    (folder.path / "trials.jsonl").write_text("nonsense\n" + json.dumps({"schema_version": 1}) + "\n")
+@pytest.mark.parametrize("line", ["nonsense", "[]", "3", '{"schema_version": 2}', "[" * 100_000])
+def test_damage_in_the_middle_is_not(folder: RunFolder, line: str) -> None:
+    (folder.path / "trials.jsonl").write_text(line + "\n" + json.dumps({"schema_version": 2}) + "\n")
     with pytest.raises(CorruptData, match=r"trials.jsonl:1"):
         folder.measurements()
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 but not really", None])
-def test_a_damaged_part_is_refused_by_name(tmp_path: Path, damage: bytes | None) -> None:
-    folder = RunFolder.create(tmp_path, "a", WHEN)
+def test_a_damaged_part_is_refused_by_name(folder: RunFolder, damage: bytes | None) -> None:
     part = folder.path / "parts" / "0000.parquet"
     if damage is None:
         pq.write_table(COLUMNS.empty_table().replace_schema_metadata({"bench_schema": "99"}), part)
@@ -69,19 +83,75 @@ def test_a_damaged_part_is_refused_by_name(tmp_path: Path, damage: bytes | None)
         folder.consolidate()
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [(0,), (1,), (0, 1, 2)])
+def test_parts_that_are_gone_lose_no_samples(folder: RunFolder, lost: tuple[int, ...]) -> None:
+    """Someone copied the run without its parts, or a disk lost some: the table stands."""
+    for order in range(3):
+        folder.append(measurement(order, 1.0 + order, 2.0), PHONE)
+    before = folder.consolidate()
+    parts = sorted((folder.path / "parts").iterdir())
+    for number in lost:
+        parts[number].unlink()
+    if len(lost) == len(parts):
+        (folder.path / "parts").rmdir()
+    for _ in range(2):
+        assert folder.consolidate().equals(before)
+
+
+def test_a_new_part_is_added_to_a_table_whose_parts_are_gone(folder: RunFolder) -> None:
+    folder.append(measurement(0, 1.0), PHONE)
+    folder.consolidate()
+    for part in (folder.path / "parts").iterdir():
+        part.unlink()
+    folder.append(measurement(1, 2.0), PHONE)
+    assert folder.consolidate().value.tolist() == [1.0, 2.0]
+
+
+def test_answers_are_stored_by_the_trial_that_gave_them(folder: RunFolder) -> None:
+    facts = {"answer": np.arange(4.0), "agrees": np.array([1.0, 0.0, 1.0, 1.0])}
+    one = measurement(0, pass_="accuracy")
+    folder.append(one, PHONE, facts)
+    folder.append(measurement(1, pass_="accuracy", reason="gone"), PHONE)
+    ((trial, found),) = folder.answers().items()
+    assert trial == one.trial.id
+    assert {name: list(values) for name, values in found.items()} == {n: list(v) for n, v in facts.items()}
+
+
+def test_damaged_answers_are_refused_by_name(folder: RunFolder) -> None:
+    folder.append(measurement(0, pass_="accuracy"), PHONE, {"answer": np.arange(4.0)})
+    (path,) = (folder.path / "answers").iterdir()
+    path.write_bytes(b"PAR1")
+    with pytest.raises(CorruptData, match=r"accuracy-m-v"):
+        folder.answers()
+
+
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptData):
         RunFolder(tmp_path).record()
     with pytest.raises(CorruptData, match="no run"):
         RunFolder.latest(tmp_path)
 
 
-def test_the_record_round_trips(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "a", WHEN)
-    record = RunRecord(
-        id="x", name="a", started="now", bench_version="0", plan={"name": "a"}, versions={}, toolchain={},
-        devices=(PHONE,), artifacts=(),
-    )  # fmt: skip
-    folder.write_record(record)
-    assert folder.record() == record
-    assert RunFolder.latest(tmp_path).path == folder.path
+def test_the_record_round_trips(folder: RunFolder) -> None:
+    assert folder.record() == RECORD
+    assert RunFolder.latest(folder.path.parent).path == folder.path
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"schema_version": 3}, {"schema_version": 0}, {"schema_version": None}, {"schema_version": "two"}, {"plan": 3},
+     {"devices": "p1"}, {"schema_version": 1, "plan": []}, {"schema_version": 1, "artifacts": [{}]},
+     {"schema_version": 1, "artifacts": [1]}],
+)  # fmt: skip
+def test_a_record_of_another_kind_is_refused(folder: RunFolder, values: dict[str, Any]) -> None:
+    path = folder.path / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    with pytest.raises(CorruptData, match=r"run\.json"):
+        folder.record()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "[" * 100_000, "\xff"])
+def test_a_record_that_is_not_one_is_refused(folder: RunFolder, text: str) -> None:
+    (folder.path / "run.json").write_text(text, encoding="latin-1")
+    with pytest.raises(CorruptData, match=r"run\.json"):
+        folder.record()

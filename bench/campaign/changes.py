@@ -1,0 +1,91 @@
+"""What flags change of a plan: fewer networks and variants, others of the user's own, another setting for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bench.errors import UsageError
+from bench.plan import Case, Plan, message_of
+
+_T = TypeVar("_T", bound=BaseModel)
+
+
+class Changes(NamedTuple):
+    """What flags change of a plan; None leaves it as it is. `models` and `variants` may name what the plan lacks."""
+
+    models: Sequence[str] = ()
+    variants: Sequence[str] = ()
+    threads: Sequence[int] = ()
+    precision: Sequence[str] = ()
+    launches: int | None = None
+    weights: Path | None = None
+    input: Sequence[str] = ()
+    input_size: tuple[int, int] | None = None
+    data: Path | None = None
+    samples: int | None = None
+    label: str | None = None
+    cores: str | None = None
+    runtime: str | None = None
+
+
+_ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
+
+
+def changed(plan: Plan, changes: Changes) -> Plan:
+    """The plan with only these models and variants, and these settings instead of its own.
+
+    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has
+    several.
+    """
+    cases = list(plan.cases)
+    if changes.models:
+        cases = [
+            case
+            for name in changes.models
+            for case in [case for case in plan.cases if name in (case.label, case.model)]
+            or [_validated(Case, {"model": name})]
+        ]
+    given = [name for name in _ONE_NETWORK if getattr(changes, name)]
+    if given and len(cases) > 1:
+        flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
+        raise UsageError(f"--{flag} is for one network, and the plan has {names}", "Name one by --model.")
+    update: dict[str, Any] = {}
+    for key in ("variants", "threads", "precision"):
+        if values := getattr(changes, key):
+            update[key] = list(values)
+    update |= {key: value for key in ("weights", "input_size", "label", "cores") if (value := getattr(changes, key))}
+    if changes.input:
+        update["input"] = list(changes.input)
+    protocol = plan.protocol
+    if changes.launches:
+        protocol = protocol.model_copy(update={"launches": changes.launches})
+    made = [_with(case, update, changes) for case in cases]
+    top = {"cases": [case.model_dump() for case in made], "protocol": protocol.model_dump()}
+    if changes.runtime:
+        top["runtime"] = changes.runtime
+    if changes.models and not {case.label for case in made} & {case.label for case in plan.cases}:
+        top |= {"name": re.sub(r"[^A-Za-z0-9._-]", "_", made[0].label), "description": ""}
+    return _validated(Plan, plan.model_dump() | top)
+
+
+def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:
+    own = dict(update)
+    if changes.launches and case.protocol:
+        own["protocol"] = case.protocol.model_copy(update={"launches": changes.launches}).model_dump()
+    if data := {key: value for key, value in (("path", changes.data), ("samples", changes.samples)) if value}:
+        own["data"] = (case.data.model_dump() if case.data else {}) | data
+    return _validated(Case, case.model_dump() | own) if own else case
+
+
+def _validated(kind: type[_T], values: dict[str, Any]) -> _T:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"]) or kind.__name__.lower()
+        raise UsageError(f"{key}: {message_of(problem)}", "See docs/plans.md for every key.") from None

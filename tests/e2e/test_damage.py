@@ -1,0 +1,116 @@
+"""Files that a phone's storage damages: found before a run and repaired, found during a run and not compared."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.devices.adb import FOLDER
+from bench.records import Artifact, RunRecord
+from bench.virtual.phone import VirtualPhone
+from tests.e2e.command import QUICK, Finished, command, run
+from tests.e2e.conftest import Adb
+
+NET = """
+from torch import nn
+
+def build(width):
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * width, 5)
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks; while the first is measured there is time to damage the second."""
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "net.py").write_text(NET)
+    cases = "".join(
+        f'[[cases]]\nmodel = "{folder / "net.py"}:build"\nlabel = "{label}"\ninput = "1x16x16"\n'
+        f'variants = ["baseline", "half"]\narguments = {{width = {width}}}\n'
+        for label, width in (("first", 6), ("second", 8))
+    )
+    path = folder / "plan.toml"
+    slow = QUICK.replace("min_seconds = 0", "min_seconds = 0.7")
+    path.write_text(f'name = "damage"\ndesktop = ["ncnn"]\n{slow}{cases}')
+    return path
+
+
+def weights(record: RunRecord) -> Artifact:
+    return next(a for a in record.artifacts if (a.model, a.variant) == ("second", "baseline"))
+
+
+def damage(record: RunRecord, device: Adb, folder: Path) -> None:
+    """One weight of the second network changes on the phone; the file is as long as before."""
+    file = weights(record).file("weights")
+    content = bytearray(file.path.read_bytes())
+    place = len(content) // 2 // 4 * 4
+    content[place : place + 4] = b"\0\0\x7a\x44"  # 1000 as float32
+    (folder / "damaged").write_bytes(content)
+    assert len(content) == file.bytes
+    done = device.run("push", str(folder / "damaged"), f"{FOLDER}/store/{file.sha256[:32]}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def damaged(
+    plan: Path, virtual_phone: VirtualPhone, device: Adb, env: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Finished:  # fmt: skip
+    """A run during which the file is damaged, after it was deployed."""
+    results = tmp_path_factory.mktemp("results")
+    arguments = ("run", "-s", virtual_phone.serial, "--plan", plan, "--results", results, "--json")
+    with subprocess.Popen(command(*arguments), env=env, stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 300
+        while not (records := list(results.glob("*/run.json"))):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        damage(RunRecord.model_validate_json(records[0].read_bytes()), device, tmp_path_factory.mktemp("damage"))
+        trials = records[0].with_name("trials.jsonl")
+        assert not trials.exists() or '"second"' not in trials.read_text()
+        told, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return Finished(json.loads(told))
+
+
+def test_wrong_answers_fail_and_their_speed_is_not_compared(damaged: Finished, virtual_phone: VirtualPhone) -> None:
+    frame = damaged.frame
+    failed = frame[frame.status == "failed"]
+    assert set(failed["pass"]) == {"accuracy"}
+    assert set(zip(failed.model, failed.variant, failed.device, strict=True)) == {
+        ("second", "baseline", virtual_phone.serial)
+    }
+    assert failed.reason.str.startswith("its answers are not the network's: out0 is").all()
+    (latency,) = damaged.summaries("latency", model="second", variant="baseline", device=virtual_phone.serial)
+    assert not latency["usable"]
+    assert "wrong-answers" in latency["caveats"]
+    for c in damaged.answer["comparisons"]:
+        sides = [(c[side]["model"], c[side]["variant"], c[side]["device"]) for side in ("left", "right")]
+        if ("second", "baseline", virtual_phone.serial) in sides and c["metric"] != "deployed":
+            assert not c["called"], c
+
+
+def test_the_report_says_why(damaged: Finished) -> None:
+    said = "\n".join((*damaged.answer["answer"], *damaged.answer["notices"]))
+    page = (damaged.folder / "report.html").read_text()
+    assert "its answers are not the network" in page
+    assert "answers are not the network" in said or "wrong" in said
+
+
+def test_the_same_damage_before_a_run_is_repaired_and_reported(
+    damaged: Finished, plan: Path, virtual_phone: VirtualPhone, env: dict[str, str], tmp_path: Path
+) -> None:
+    narrow = ("--model", "second", "--launches", "1", "--results", tmp_path)
+    again = run("-s", virtual_phone.serial, "--plan", plan, *narrow, env=env)
+    assert set(again.frame.status) == {"ok"}
+    file = weights(again.record).file("weights")
+    assert again.record.transferred_bytes == {virtual_phone.serial: file.bytes}
+    (note,) = (note for note in again.record.notes if "damaged" in note)
+    assert note == f"{file.path.name} was damaged on {virtual_phone.serial} and was replaced"
+    assert note in (again.folder / "report.html").read_text()

@@ -1,0 +1,131 @@
+"""What a plan asks for: every name resolved or refused before anything is built."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench import plan
+from bench.cache import Cache
+from bench.campaign import asked
+from bench.campaign.asked import Asked
+from bench.campaign.changes import Changes, changed
+from bench.errors import BenchError, CorruptData, UnknownName, UsageError
+from bench.measure.order import Place
+from bench.networks import resolve
+
+MINIMAL = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n'
+
+
+def checked(text: str) -> Asked:
+    return asked.checked(plan.parse(MINIMAL + text, "p"))
+
+
+def test_a_short_name_becomes_a_method_a_form_and_a_target() -> None:
+    (case,) = checked('variants = ["baseline", "half", "fr-resident", "fr-auto:20x"]\n').plan.cases
+    assert [(v.label, v.method, v.execution, v.target) for v in case.variants or ()] == [
+        ("baseline", None, "stock", None), ("half", "half", "stock", None), ("fr-resident", "fr", "resident", None),
+        ("fr-auto:20x", "fr", "auto", "20x"),
+    ]  # fmt: skip
+
+
+def test_a_network_without_variants_gets_those_that_suit_it() -> None:
+    for model in ("lenet5", "vit"):
+        (case,) = asked.checked(changed(plan.suite("quick"), Changes([model]))).plan.cases
+        methods = {v.method for v in case.variants or ()}
+        assert methods == {None, "half"} | ({"fr"} if resolve(model).coefficients else set())
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ('variants = ["fr-dens"]\n', UnknownName, "fr-dens"),
+        ('variants = ["baseline:20x"]\n', UsageError, "no method"),
+        ('variants = [{name = "baseline", weights = "x.frq"}]\n', UsageError, "no method"),
+        ('variants = [{name = "half", method = "fr"}]\n', UsageError, "names the method fr"),
+        ('variants = [{method = "half", execution = "resident"}]\n', UsageError, "no form 'resident'"),
+        ('variants = [{method = "zip"}]\n', UnknownName, "zip"),
+        ('variants = ["fr:0.2"]\n', UsageError, "0.2"),
+        ('variants = ["fr:-1"]\n', UsageError, "-1"),
+        ('variants = [{name = "half", runtime = "torch"}]\n', UsageError, "does not run on phones"),
+        ('variants = [{name = "half", runtime = "tflow"}]\n', UnknownName, "tflow"),
+        ('input_size = [32, 32]\n', UsageError, "28×28"),
+        ("[cases.arguments]\nwidth = 3\n", UsageError, "width"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_anything_is_built(text: str, kind: type[BenchError], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        checked(text)
+    assert words in str(caught.value)
+
+
+def test_an_unknown_variant_offers_the_nearest() -> None:
+    with pytest.raises(UnknownName) as caught:
+        checked('variants = ["fr-dens"]\n')
+    assert "fr-dense" in caught.value.fix
+
+
+@pytest.mark.parametrize("place", ["weights = {}\n", 'variants = [{{name = "half", weights = {}}}]\n'])
+def test_weights_that_never_end_are_refused(place: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path, tmp_path / "none"):
+        with pytest.raises(UsageError, match=r"not a file|is a folder|no file"):
+            checked(place.format(f'"{path}"'))
+
+
+def test_a_network_that_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for model in ("/dev/zero", str(tmp_path / "pipe.onnx"), "/dev/zero:build"):
+        with pytest.raises(UsageError):
+            asked.checked(changed(plan.suite("quick"), Changes([model], input=["1x8x8"])))
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    shipped = Path(plan.__file__).parent / "pretrained" / "lenet5.frq"
+    damaged = tmp_path / "damaged.frq"
+    damaged.write_bytes(shipped.read_bytes()[:-1])
+    with pytest.raises(CorruptData, match="check sum"):
+        checked(f'weights = "{damaged}"\n')
+
+
+def test_entries_are_every_variant_in_every_place() -> None:
+    wanted = checked('threads = [1, 2]\nvariants = ["baseline", {name = "half", precision = "bf16"}]\n')
+    ordinary, half = asked.entries(wanted, ["p1", "p2"])
+    assert (ordinary.model, ordinary.variant, ordinary.threads) == ("lenet5", "baseline", (1, 2))
+    assert ordinary.places == {
+        Place("p1", "ncnn"): ("fp32",), Place("p2", "ncnn"): ("fp32",), Place("desktop", "ncnn"): ("fp32",),
+        Place("desktop", "torch", reference=True): ("fp32",),
+    }  # fmt: skip
+    assert half.places[Place("p1", "ncnn")] == ("bf16",)
+    # Torch here knows only fp32, and is measured in that.
+    assert half.places[Place("desktop", "torch", reference=True)] == ("fp32",)
+
+
+def test_runtimes_are_those_that_a_plan_needs() -> None:
+    wanted = checked('variants = ["baseline"]\n')
+    assert wanted.runtimes_on_phones() == ("ncnn",)
+    assert set(wanted.runtimes_here()) == {"torch", "ncnn"}
+    without = asked.checked(wanted.plan.model_copy(update={"desktop": ()}))
+    assert without.runtimes_here() == ("ncnn",)  # whose files are tried here before they go to a phone
+    assert asked.entries(without, ["p1"])[0].places.keys() == {Place("p1", "ncnn")}
+
+
+def test_a_case_has_its_own_runtimes_on_this_host() -> None:
+    two = plan.parse(MINIMAL + '[[cases]]\nmodel = "lenet300"\ndesktop = ["ncnn"]\n', "p")
+    wanted = asked.checked(two)
+    assert set(wanted.runtimes_here()) == {"torch", "ncnn"}
+    places = {entry.model: entry.places.keys() for entry in asked.entries(wanted, [])}
+    assert places["lenet300"] == {Place("desktop", "ncnn")}
+    assert places["lenet5"] == {Place("desktop", "ncnn"), Place("desktop", "torch", reference=True)}
+    with pytest.raises(UnknownName, match="tflow"):
+        checked('desktop = ["tflow"]\n')
+
+
+def test_an_outline_costs_nothing_and_counts_every_trial(tmp_path: Path) -> None:
+    wanted = asked.checked(plan.suite("demo"))
+    outline = asked.outline(wanted, Cache(tmp_path))
+    assert [row[0] for row in outline.rows] == ["lenet5", "unet", "unet-small"]
+    assert sum(int(row[-1]) for row in outline.rows) == outline.trials > 50
+    assert outline.estimate_s > 10
