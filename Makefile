@@ -10,7 +10,7 @@ BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simp
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-fr bench-resident fuzz lint clean system
+.PHONY: help demo test bench bench-fr bench-resident coverage fuzz lint clean system
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,11 @@ bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication
 
 bench-resident: $(READY) ## The same FR networks in all their forms beside the ordinary ones: time, memory, answers
 	@$(BIN)/python -m benchmarks.resident
+
+coverage: $(READY) ## Small networks and 25 classifiers through export and native runner: what is accepted, and is it right
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[coverage]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps vit-pytorch==1.26.11  # it asks for torchvision
+	@$(BIN)/python -m benchmarks.coverage
 
 fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
 	@$(BIN)/python device_scripts/runner/fuzz/run.py

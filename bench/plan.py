@@ -155,6 +155,8 @@ class Case(_Strict):
     data: Data | None = None
     cores: str = Field("any", pattern=r"^(any|all|big|little|0x[0-9a-fA-F]{1,32})$")
     """Which cores a launch may use: any, all, big, little, or a hexadecimal mask (0xf0)."""
+    desktop: tuple[str, ...] | None = None
+    """Runtimes measured on this host, instead of the plan's."""
     protocol: Protocol | None = None
     """Instead of the plan's, for this network."""
 
@@ -221,6 +223,10 @@ class Plan(_Strict):
         """The protocol of the case with that label: its own, else the plan's."""
         own = next((case.protocol for case in self.cases if case.label == label), None)
         return own or self.protocol
+
+    def desktop_for(self, case: Case) -> tuple[str, ...]:
+        """The runtimes that measure the case on this host: its own, else the plan's."""
+        return self.desktop if case.desktop is None else case.desktop
 
 
 def _case_of_schema_1(case: dict[str, Any]) -> dict[str, Any]:

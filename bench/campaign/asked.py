@@ -35,11 +35,12 @@ class Asked(NamedTuple):
 
     def runtimes_here(self) -> tuple[str, ...]:
         """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here."""
-        return tuple(dict.fromkeys((*self.plan.desktop, *self.runtimes_on_phones())))
+        desktop = (name for case in self.plan.cases for name in self.plan.desktop_for(case))
+        return tuple(dict.fromkeys((*desktop, *self.runtimes_on_phones())))
 
     def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
         """Names of the runtimes that measure each variant of a case, by the variant's label."""
-        here = [name for name in self.plan.desktop if can_run(self.networks[case.label], name)]
+        here = [name for name in self.plan.desktop_for(case) if can_run(self.networks[case.label], name)]
         return {v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()}
 
 
@@ -56,9 +57,9 @@ def checked(plan: Plan) -> Asked:
     a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
     cases = []
-    for name in plan.desktop:
-        runtimes.runtime(name)
     for case in plan.cases:
+        for name in plan.desktop_for(case):
+            runtimes.runtime(name)
         network = found[case.label] = networks.resolve(
             case.model, arguments=case.arguments, weights=case.weights, inputs=case.input, input_size=case.input_size
         )
@@ -134,13 +135,13 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
 
 
 def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
-    """Where each variant is measured: on every phone by its own runtime, and by the plan's runtimes on this host."""
+    """Where each variant is measured: on every phone by its own runtime, and by the case's runtimes on this host."""
     found = []
     for case in asked.plan.cases:
         for variant in case.variants or ():
             wanted: tuple[Precision, ...] = (variant.precision,) if variant.precision else case.precision
             places = {order.Place(phone, variant.runtime or asked.plan.runtime): wanted for phone in phones}
-            for name in asked.plan.desktop:
+            for name in asked.plan.desktop_for(case):
                 here = runtimes.runtime(name)
                 if can_run(asked.networks[case.label], name):
                     possible = tuple(p for p in wanted if p in here.precisions) or here.precisions[:1]

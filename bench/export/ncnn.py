@@ -30,7 +30,7 @@ class _Marked(nn.Module):
         norms = (nn.BatchNorm1d(tensor.shape[0], eps=0) for tensor in inputs)
         self.marks = nn.ModuleList(
             norm if vector else nn.Identity() for norm, vector in zip(norms, vectors, strict=True)
-        )
+        ).eval()
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         return self.network(*(axes.batch_first(mark(each)) for mark, each in zip(self.marks, inputs, strict=True)))

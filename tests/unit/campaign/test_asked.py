@@ -112,9 +112,20 @@ def test_runtimes_are_those_that_a_plan_needs() -> None:
     assert asked.entries(without, ["p1"])[0].places.keys() == {Place("p1", "ncnn")}
 
 
+def test_a_case_has_its_own_runtimes_on_this_host() -> None:
+    two = plan.parse(MINIMAL + '[[cases]]\nmodel = "lenet300"\ndesktop = ["ncnn"]\n', "p")
+    wanted = asked.checked(two)
+    assert set(wanted.runtimes_here()) == {"torch", "ncnn"}
+    places = {entry.model: entry.places.keys() for entry in asked.entries(wanted, [])}
+    assert places["lenet300"] == {Place("desktop", "ncnn")}
+    assert places["lenet5"] == {Place("desktop", "ncnn"), Place("desktop", "torch", reference=True)}
+    with pytest.raises(UnknownName, match="tflow"):
+        checked('desktop = ["tflow"]\n')
+
+
 def test_an_outline_costs_nothing_and_counts_every_trial(tmp_path: Path) -> None:
     wanted = asked.checked(plan.suite("demo"))
     outline = asked.outline(wanted, Cache(tmp_path))
-    assert [row[0] for row in outline.rows] == ["lenet5", "unet"]
+    assert [row[0] for row in outline.rows] == ["lenet5", "unet", "unet-small"]
     assert sum(int(row[-1]) for row in outline.rows) == outline.trials > 50
     assert outline.estimate_s > 10
