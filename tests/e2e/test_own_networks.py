@@ -107,7 +107,9 @@ def files(home: Path, measured: Finished) -> Path:
     module.load_state_dict(weights())
     example = torch.zeros(1, 3, 24, 24)
     torch.export.save(torch.export.export(module.eval(), (example,)), home / "exported.pt2")
-    torch.jit.trace(module, example).save(str(home / "scripted.pt"))
+    with pytest.warns(DeprecationWarning, match="torch.jit"):
+        traced = torch.jit.trace(module, example)
+    traced.save(str(home / "scripted.pt"))
     ours = next(a for a in measured.record.artifacts if (a.variant, a.runtime) == ("baseline", "ncnn"))
     shutil.copy(ours.file("graph").path, home / "graph.param")
     shutil.copy(ours.file("weights").path, home / "graph.bin")
