@@ -10,9 +10,8 @@ BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simp
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-fr bench-resident coverage fuzz coverage bench-gtsrb lint clean system
+.PHONY: help demo test bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
 
-.PHONY: help demo test bench bench-fr bench-gtsrb bench-resident fuzz coverage bench-gtsrb lint clean system
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
