@@ -43,9 +43,9 @@ class Recurrent(nn.Module):
 class Rewritten(nn.Module):
     """What pnnx gets wrong or ncnn does not have."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> list[Tensor]:
         windows = x.reshape(1, 3, 2, 4, 2, 4).permute(0, 2, 4, 1, 3, 5).reshape(1, 4, 3, 16)
-        return torch.where(x > 0, x, x * 2), F.pad(x, (1, 1, 1, 1), "circular"), x[:, ::2], x.var((2, 3)), windows
+        return [torch.where(x > 0, x, x * 2), F.pad(x, (1, 1, 1, 1), "circular"), x[:, ::2], x.var((2, 3)), windows]
 
 
 def scripted(network: nn.Module, path: Path) -> nn.Module:
