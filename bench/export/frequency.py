@@ -96,7 +96,8 @@ def load_order(
     recipes: Sequence[Recipe], blobs: Sequence[graph.Blob], values: Sequence[NDArray[np.float32]]
 ) -> tuple[Loaded, ...]:
     """Which recipe makes the next blob, again and again to the end. Raises ExportRefused for a blob that none makes,
-    and for a recipe that is left over."""
+    and for a recipe that is left over, unless it is of ones or zeros: a factor or term that does nothing, which the
+    converter drops."""
     order: list[Loaded] = []
     left = list(range(len(recipes)))
     for blob, value in zip(blobs, values, strict=True):
@@ -108,9 +109,14 @@ def load_order(
             )
         order.append(Loaded(index, blob.typed))
         left.remove(index)
+    left = [index for index in left if not _is_neutral(recipes[index].blob)]
     if left:
         raise ExportRefused(f"{len(left)} tensors of the package are loaded by no layer")
     return tuple(order)
+
+
+def _is_neutral(values: NDArray[np.float32]) -> bool:
+    return bool((values == 0).all() or (values == 1).all())
 
 
 def _makes(recipe: Recipe, blob: graph.Blob, value: NDArray[np.float32]) -> bool:

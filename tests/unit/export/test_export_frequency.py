@@ -36,7 +36,32 @@ def test_the_order_of_recipes_is_found_by_value() -> None:
     with pytest.raises(ExportRefused, match="no tensor of the package makes"):
         frequency.load_order(recipes, blobs, [two, three + 1, one])
     with pytest.raises(ExportRefused, match="loaded by no layer"):
-        frequency.load_order([*recipes, Recipe(one, typed=True)], blobs, [two, three, one])
+        frequency.load_order([*recipes, Recipe(two, typed=True)], blobs, [two, three, one])
+
+
+def test_a_factor_of_ones_and_a_term_of_zeros_may_be_dropped() -> None:
+    one, neutral = np.full(1, 5, np.float32), [np.ones(4, np.float32), np.zeros(4, np.float32)]
+    recipes = [Recipe(one, typed=True), *(Recipe(values, typed=None) for values in neutral)]
+    assert len(frequency.load_order(recipes, [graph.Blob("x", 1, typed=True)], [one])) == 1
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (nn.Conv2d(3, 8, 3), (3, 8, 8)),
+        (nn.Linear(12, 7), (12,)),
+        (nn.Sequential(nn.Linear(12, 9), nn.BatchNorm1d(9)), (12,)),
+        (nn.Sequential(nn.Conv1d(3, 8, 3), nn.BatchNorm1d(8)), (3, 12)),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 8, 2, stride=2, groups=2)), (3, 8, 8)),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.PReLU(8), nn.Conv2d(8, 4, 3)), (3, 8, 8)),
+    ],
+)
+def test_small_networks_export_too(tmp_path: Path, network: nn.Module, shape: tuple[int, ...]) -> None:
+    network.eval()
+    layers.compress(network, train.targets(network, sum(p.numel() for p in network.parameters()) // 2))
+    train.seed_coefficients(network, seed=0, energy=1.0)
+    frequency.export_fr("small", network, [Tensor(name="in0", shape=shape)], tmp_path)
+    assert frequency.read(tmp_path).package.coefficients
 
 
 @pytest.mark.parametrize(
