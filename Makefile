@@ -10,7 +10,8 @@ BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simp
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-fr bench-resident coverage fuzz lint clean system
+.PHONY: help demo test bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
+
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -54,6 +55,10 @@ coverage: $(READY) ## Small networks and 25 classifiers through export and nativ
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[coverage]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps vit-pytorch==1.26.11  # it asks for torchvision
 	@$(BIN)/python -m benchmarks.coverage
+
+bench-gtsrb: $(READY) ## A CNN for traffic signs that bench trains, and FR of it, 20x and 100x: DATA=gtsrb.npz or a folder (half an hour)
+	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-gtsrb DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }
+	@$(BIN)/bench run --plan benchmarks/gtsrb.toml --data $(DATA)
 
 fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
 	@$(BIN)/python device_scripts/runner/fuzz/run.py

@@ -1,31 +1,33 @@
-"""`make bench`: how fast bench itself is. Prints one table; every figure is a median with its spread and n.
+"""`make bench`: how fast bench itself is, on a virtual phone of this machine (or another, `--device`).
 
-What depends on another figure is measured side by side with it in the same run. All on a virtual phone of this machine.
+Transfers stand beside a plain copy of the same bytes, taken in the same run; the overhead of a suite is its wall time
+less what was spent inside measured processes, everything cached.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.phones import chosen
-
-from bench import campaign, plan, terminal
+from bench import plan
 from bench.cache import Cache
-from bench.devices.adb import FOLDER, AdbServer
+from bench.campaign import asked, phones, session
+from bench.cli import terminal
+from bench.devices.adb import FOLDER, AdbServer, AdbTransport
+from benchmarks import spread
 
-ROUNDS = 7
+SHELLS = 50
 BLOB = 100_000_000
 
 
-def seconds(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+def seconds(work: Callable[[], object], rounds: int) -> list[float]:
     """Wall time of each of `rounds` calls."""
     found = []
     for _ in range(rounds):
@@ -35,55 +37,60 @@ def seconds(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     return found
 
 
-def row(name: str, values: list[float], unit: str) -> tuple[str, ...]:
-    """Median, smallest and largest."""
-    return (name, f"{statistics.median(values):.3g} {unit}", f"{min(values):.3g} … {max(values):.3g}", str(len(values)))
-
-
-def transport(server: AdbServer) -> list[tuple[str, ...]]:
-    """Round trips and throughput through the real adb server, beside a plain copy of the same bytes."""
-    (phone,) = chosen(server, (), terminal.Quiet())
+def transport(phone: AdbTransport, rounds: int, count: int) -> list[tuple[str, ...]]:
+    """Round trips, and the throughput of `count` bytes, through the real adb server."""
     phone.run(["mkdir", "-p", FOLDER], deadline_s=30)
     with tempfile.TemporaryDirectory() as folder:
         local, back = Path(folder, "blob"), Path(folder, "back")
-        local.write_bytes(os.urandom(BLOB))
+        local.write_bytes(os.urandom(count))
         remote = f"{FOLDER}/benchmark"
-        shells = seconds(lambda: phone.run(["true"], deadline_s=30), 50)
-        pushes = seconds(lambda: phone.push(local, remote, deadline_s=120))
-        pulls = seconds(lambda: phone.pull(remote, back, deadline_s=120))
+        shells = seconds(lambda: phone.run(["true"], deadline_s=30), SHELLS)
+        pushes = seconds(lambda: phone.push(local, remote, deadline_s=120), rounds)
+        pulls = seconds(lambda: phone.pull(remote, back, deadline_s=120), rounds)
         if hashlib.sha256(back.read_bytes()).digest() != hashlib.sha256(local.read_bytes()).digest():
             sys.exit("what came back is not what was pushed")
         phone.run(["rm", "-f", remote], deadline_s=30)
-        copies = seconds(lambda: subprocess.run(["cp", str(local), str(back)], check=True))
+        copies = seconds(lambda: subprocess.run(["cp", str(local), str(back)], check=True), rounds)
+    size = f"{count / 1e6:g} MB"
+    speeds = {f"push {size}": pushes, f"pull {size}": pulls, f"cp {size}, for scale": copies}
     return [
-        row("shell round trip", [1000 * s for s in shells], "ms"),
-        row("push 100 MB", [BLOB / s / 1e6 for s in pushes], "MB/s"),
-        row("pull 100 MB", [BLOB / s / 1e6 for s in pulls], "MB/s"),
-        row("cp 100 MB, for scale", [BLOB / s / 1e6 for s in copies], "MB/s"),
+        spread.row("shell round trip", [1000 * s for s in shells], "ms"),
+        *(spread.row(name, [count / s / 1e6 for s in taken], "MB/s") for name, taken in speeds.items()),
     ]
 
 
-def overhead(server: AdbServer) -> list[tuple[str, ...]]:
-    """What a run costs beyond the time inside the measured processes, everything cached."""
-    walls, shares = [], []
+def overhead(suite: str, phone: AdbTransport, rounds: int, cache: Cache) -> list[tuple[str, ...]]:
+    """What a run of a suite costs beyond the time inside the measured processes."""
+    walls, outside = [], []
     with tempfile.TemporaryDirectory() as results:
-        for index in range(4):
+        for number in range(rounds + 1):
             before = time.perf_counter()
-            folder, _ = campaign.run(
-                plan.suite("quick"), chosen(server, (), terminal.Quiet()), Path(results), Cache(), terminal.Quiet()
-            )
-            wall, inside = time.perf_counter() - before, folder.record().runner_s
-            if index:  # The first one builds and trains what is not cached.
-                walls.append(wall - inside)
-                shares.append(100 * (wall - inside) / wall)
-    return [row("overhead of `bench run --suite quick`", walls, "s"), row("… as a share of its wall time", shares, "%")]
+            wanted = asked.checked(plan.suite(suite))
+            folder, _ = session.run(wanted, [phone], Path(results), cache, terminal.Quiet())
+            if number:  # the first one builds and trains what is not cached
+                walls.append(time.perf_counter() - before)
+                outside.append(walls[-1] - folder.record().runner_s)
+    shares = [100 * spent / wall for spent, wall in zip(outside, walls, strict=True)]
+    return [
+        spread.row(f"`bench run --suite {suite}`", walls, "s"),
+        spread.row("… outside the measured processes", outside, "s"),
+        spread.row("… as a share", shares, "%"),
+    ]
 
 
-def main() -> None:
-    server = AdbServer.from_address(None)
-    server.ensure()
-    rows = transport(server) + overhead(server)
-    terminal.table(("what", "median", "smallest … largest", "n"), rows, title="bench itself (virtual phone)", words=1)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--device", action="append", help="serial of a phone")
+    parser.add_argument("--adb-server", metavar="HOST:PORT")
+    parser.add_argument("--suites", nargs="*", default=["quick", "demo"], choices=plan.suites())
+    parser.add_argument("--rounds", type=int, default=5, help="at least 2")
+    parser.add_argument("--bytes", type=int, default=BLOB, help="of a transfer")
+    given = parser.parse_args(arguments)
+    (phone,) = phones.chosen(AdbServer.from_address(given.adb_server), given.device or (), terminal.Quiet())
+    rows = transport(phone, given.rounds, given.bytes)
+    for suite in given.suites:
+        rows += overhead(suite, phone, given.rounds, Cache())
+    terminal.table(spread.HEADER, rows, title=f"bench itself, on {phone.serial}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.decode [PACKAGE]`: how fast the native runner's decoder makes dense float32 weights.
+"""`python -m benchmarks.decode [FILE]`: how fast the native runner's decoder makes dense float32 weights.
 
 One thread of this machine. Beside it, in the same process and round by round, a memset and a memcpy of as many bytes.
 Both in fresh memory, as when a network is loaded, where most of the time is the kernel's, handing out pages; and in
@@ -7,20 +7,20 @@ memory touched before. Without a package: one like the FR authors' UNet, 23 tens
 
 from __future__ import annotations
 
+import argparse
 import json
-import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from bench import terminal
 from bench.cache import Cache
+from bench.cli import terminal
 from bench.compress.frequency import layers, package
 from bench.networks import resolve
 from bench.runtimes.ncnn.build import build, host_abi
+from benchmarks import spread
 
 ROUNDS = 31
 KEPT = 33
@@ -44,28 +44,25 @@ def rounds(path: Path) -> list[dict[str, int]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def row(name: str, values: list[float], unit: str) -> tuple[str, ...]:
-    """Median, quartiles and n."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return (name, f"{middle:.3g} {unit}", f"{low:.3g} … {high:.3g}", str(len(values)))
-
-
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description=__doc__)
+    parser.add_argument("package", nargs="?", type=Path, metavar="FILE", help="a .frq package")
+    given = parser.parse_args().package
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "unet.frq")
-        path.write_bytes(Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else unet())
+        path.write_bytes(given.read_bytes() if given else unet())
         found = rounds(path)
     rows = []
     for kind, where in (("fresh", "fresh memory"), ("touched", "memory touched before")):
         decode, copy = ([r[f"{kind}_{what}"] / 1e6 for r in found] for what in ("decode", "copy"))
         rows += [
-            row(f"decode, {where}", decode, "ms"),
-            row(f"memset + memcpy, {where}", copy, "ms"),
-            row("… decode as a multiple of it", [a / b for a, b in zip(decode, copy, strict=True)], "×"),
+            spread.row(f"decode, {where}", decode, "ms"),
+            spread.row(f"memset + memcpy, {where}", copy, "ms"),
+            spread.row("… decode as a multiple of it", [a / b for a, b in zip(decode, copy, strict=True)], "×"),
         ]
     size = found[0]["bytes"] / 1e6
-    title = f"{size:.0f} MB of weights from {KEPT * 23 if len(sys.argv) == 1 else 'the given'} coefficients, one thread"
-    terminal.table(("what", "median", "quartiles", "n"), rows, title=title, words=1)
+    title = f"{size:.0f} MB of weights from {'the given' if given else KEPT * 23} coefficients, one thread"
+    terminal.table(spread.HEADER, rows, title=title)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """`python -m benchmarks.frequency`: what FR's training costs, and what a better budget than the uniform one is worth.
 
 A training step with FR weights and a plain one run in turn, in one process and on one thread; the ratio is taken of
-neighbours, so that what else the machine does falls on both. Takes some minutes.
+neighbours, so that what else the machine does falls on both. Takes some minutes; less with fewer rounds and epochs.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ def step(
     return run
 
 
-def overhead(work: Workload) -> dict[str, list[float]]:
+def overhead(work: Workload, rounds: int) -> dict[str, list[float]]:
     """Seconds of each plain step and of the FR steps after it: through whole weights, and through their factors."""
     torch.manual_seed(0)
     spec = resolve(work.model)
@@ -87,7 +88,7 @@ def overhead(work: Workload) -> dict[str, list[float]]:
         "factored": step(factor.learner(factored), images, labels, TailTruncation(factored, target)),
     }
     found: dict[str, list[float]] = {form: [] for form in steps}
-    for round_ in range(work.rounds + 2):
+    for round_ in range(rounds + 2):
         for form, run in steps.items():
             before = time.perf_counter()
             run()
@@ -96,10 +97,10 @@ def overhead(work: Workload) -> dict[str, list[float]]:
     return found
 
 
-def show_overhead() -> None:
+def show_overhead(rounds: int | None) -> None:
     rows = []
     for work in WORKLOADS:
-        found = overhead(work)
+        found = overhead(work, rounds or work.rounds)
         medians = {form: f"{1e3 * statistics.median(seconds):.3g} ms" for form, seconds in found.items()}
         for form in ("dense", "factored"):
             ratios = [b / a for a, b in zip(found["plain"], found[form], strict=True)]
@@ -110,7 +111,7 @@ def show_overhead() -> None:
     terminal.table(header, rows, title="Training overhead of Frequency Regularization, one thread", words=1)
 
 
-def show_budgets() -> None:
+def show_budgets(epochs: int | None) -> None:
     """Top-1 of two trained LeNet-5, truncated without any training afterwards."""
     data = digits.load()
     training_set = Images(data.train_inputs, data.train_labels)
@@ -118,9 +119,9 @@ def show_budgets() -> None:
     torch.manual_seed(1)
     lenet = resolve("lenet5")
     ordinary, regularized = lenet.build(), (lenet.learner or lenet.build)()
-    fit(ordinary, training_set, replace(training.recipe(1), epochs=8), lambda *_: None)
+    fit(ordinary, training_set, replace(training.recipe(1), epochs=epochs or 8), lambda *_: None)
     kept = train.targets(regularized, 7_668)
-    train.train(regularized, training_set, kept, replace(train.recipe(1), epochs=15), lambda *_: None)
+    train.train(regularized, training_set, kept, replace(train.recipe(1), epochs=epochs or 15), lambda *_: None)
     images, labels = map(torch.from_numpy, training_set.read(np.arange(0, len(training_set), 4)))
     rows = []
     for title, network, parts in (("ordinary", ordinary, (3, 4, 8, 16)), ("FR, 7,668", regularized, (1.2, 1.5, 2))):
@@ -141,10 +142,14 @@ def show_budgets() -> None:
     terminal.table(header, rows, title="One-shot, 1,000 test digits, by budget", words=1)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.frequency", description=__doc__)
+    parser.add_argument("--rounds", type=int, help="how often each step is timed, at least 2")
+    parser.add_argument("--epochs", type=int, help="of the networks that are truncated")
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    show_overhead()
-    show_budgets()
+    show_overhead(given.rounds)
+    show_budgets(given.epochs)
 
 
 if __name__ == "__main__":

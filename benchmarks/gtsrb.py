@@ -6,7 +6,7 @@ docs/data.md says in which forms it is read.
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 from torch import nn
 
@@ -20,7 +20,7 @@ def build() -> nn.Module:
     """(N, 3, 32, 32) colours to (N, 43) logits: 256,427 parameters. The first norm takes exposure out of each picture,
     in which these differ most."""
     layers: list[nn.Module] = [nn.InstanceNorm2d(3)]
-    for before, after in itertools.pairwise(WIDTHS):
+    for before, after in pairwise(WIDTHS):
         size = 5 if before == 3 else 3
         layers += [nn.Conv2d(before, after, size, padding=size // 2), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
     classifier = (nn.Linear(16 * WIDTHS[-1], 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, CLASSES))

@@ -103,13 +103,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder with the MNIST idx files: the publication's setting")
     parser.add_argument("--budget", choices=BUDGETS, default="uniform", help="uniform, as published, when left out")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 1")
+    parser.add_argument("--epochs", type=int, help="of each training; as long as it takes when left out")
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     rows, source = [], ""
     with terminal.watcher(quiet=False) as watcher:
         for seed in range(1, given.seeds + 1):
             for coefficients in PUBLISHED:
-                request = Request(str(coefficients), seed=seed, budget=given.budget)
+                request = Request(str(coefficients), seed, given.epochs, given.budget)
                 found = compression(resolve("lenet5"), Data(path=given.data), "fr", request, Cache(), watcher.stage)
                 rows.append(measured(found, given.budget, seed))
                 source = found.source
