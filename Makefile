@@ -10,7 +10,8 @@ BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simp
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-fr bench-gtsrb bench-resident fuzz lint clean system
+.PHONY: help demo test bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
+
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,7 +34,7 @@ demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this comp
 
 test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY) ## Style, types and the rules of the house
 	@$(BIN)/ruff check .
@@ -49,6 +50,11 @@ bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication
 
 bench-resident: $(READY) ## The same FR networks in all their forms beside the ordinary ones: time, memory, answers
 	@$(BIN)/python -m benchmarks.resident
+
+coverage: $(READY) ## Small networks and 25 classifiers through export and native runner: what is accepted, and is it right
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[coverage]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps vit-pytorch==1.26.11  # it asks for torchvision
+	@$(BIN)/python -m benchmarks.coverage
 
 bench-gtsrb: $(READY) ## A CNN for traffic signs that bench trains, and FR of it, 20x and 100x: DATA=gtsrb.npz or a folder (half an hour)
 	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-gtsrb DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }

@@ -9,8 +9,8 @@ from functools import partial
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
+from bench.campaign.changes import Changes, changed
 from bench.measure import station, trial
-from bench.plan import Changes
 from bench.prepare import Prepared
 from bench.prepare.case import RunHere
 from bench.records import Progress
@@ -31,6 +31,6 @@ def this_host() -> Iterator[RunHere]:
 
 def prepared(changes: Changes, cache: Cache, run_here: RunHere) -> Prepared:
     """The one case of a plan with these flags."""
-    wanted = asked.checked(changes.changed(plan.suite("quick"), changes))
+    wanted = asked.checked(changed(plan.suite("quick"), changes))
     (case,) = wanted.plan.cases
     return prepare.case(case, wanted.networks[case.label], wanted.runtimes_of(case), cache, run_here, stage)

@@ -18,7 +18,7 @@ from bench.errors import CorruptData
 from bench.findings import Interval
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 BINS = 15
 """Of confidence, for the calibration error."""
@@ -66,18 +66,6 @@ class Score:
     def fits(self, facts: Facts) -> bool:
         """Whether the facts are there. A name stands for its members too: `both` for `both.0`, `both.1`, …"""
         return all(_members(facts, name) for name in self.needs) and self.applies(facts)
-
-
-def facts_of(frame: pd.DataFrame) -> Facts:
-    """The facts of one trial from its rows `sample`, `fact`, `value`. Raises CorruptData where one is missing or
-    appears twice."""
-    try:
-        wide = frame.pivot(index="sample", columns="fact", values="value").sort_index()
-    except ValueError as error:
-        raise CorruptData("a fact of a sample appears twice", "Delete the trial's file and resume the run.") from error
-    if wide.isna().to_numpy().any():
-        raise CorruptData("not all samples have the same facts", "Delete the trial's file and resume the run.")
-    return {str(name): wide[name].to_numpy(np.float64) for name in wide.columns}
 
 
 def scores(facts: Facts) -> dict[str, Estimate]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import onnx
 
 OLDEST = 9
-"""Of ONNX's versions of its operators, the first that the onnx package and pnnx take alike."""
+"""Of ONNX's versions of its operators, the first that the onnx package and pnnx interpret alike."""
 _FLATTENING = ("Softmax", "LogSoftmax", "Hardmax")
 """Until version 13 these took all axes from theirs on as one, which neither pnnx nor the reference does."""
 
@@ -103,7 +103,7 @@ def _model(path: Path) -> onnx.ModelProto:
     model: onnx.ModelProto = _package().load(str(path))
     version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if version < OLDEST:
-        raise ExportRefused(f"{path.name} is of ONNX opset {version}, and {OLDEST} is the oldest that is taken", _FIX)
+        raise ExportRefused(f"{path.name} uses ONNX opset {version}; the oldest supported is {OLDEST}", _FIX)
     for node in model.graph.node:
         if node.domain not in ("", "ai.onnx"):
             raise ExportRefused(
@@ -111,7 +111,7 @@ def _model(path: Path) -> onnx.ModelProto:
             )
         if version < 13 and node.op_type in _FLATTENING:
             raise ExportRefused(
-                f"{path.name} is of ONNX opset {version}, where {_title(node)} has another meaning than today", _FIX
+                f"{path.name} uses ONNX opset {version}, in which {_title(node)} has another meaning than today", _FIX
             )
     return model
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused
-from bench.export import eager, graph, operators, pnnx, proof, torchscript
+from bench.export import eager, graph, operators, pnnx, program, proof, torchscript
 from bench.export.answers import Answers
 from bench.export.eager import Array
 from bench.export.equivalents import Equivalents, axes, transparent
@@ -30,7 +30,7 @@ class _Marked(nn.Module):
         norms = (nn.BatchNorm1d(tensor.shape[0], eps=0) for tensor in inputs)
         self.marks = nn.ModuleList(
             norm if vector else nn.Identity() for norm, vector in zip(norms, vectors, strict=True)
-        )
+        ).eval()
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         return self.network(*(axes.batch_first(mark(each)) for mark, each in zip(self.marks, inputs, strict=True)))
@@ -65,8 +65,7 @@ def convert(
     network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers
 ) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
     """The graph of a network, and the weights that its layers load. Raises as `export` does."""
-    if not isinstance(network, torch.jit.ScriptModule):
-        network = _Marked(network, inputs)
+    network = _Marked(program.of_operators(network, eager.arguments(samples, 0)), inputs)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
         traced = Path(scratch, "network.pt")
         with transparent(network, eager.arguments(samples, 0)):

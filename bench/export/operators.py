@@ -13,8 +13,8 @@ from bench.export.eager import SCRIPT_LINE, is_users, line
 from bench.export.equivalents.axes import MOST
 
 _CALLER = re.compile(r"^(.+)\((\d+)\): ", re.MULTILINE)
-_AFTER = "It is not available in ncnn; do it after the network, on what the network answers."
-_AXES = "ncnn holds at most four axes besides the batch: split the network there, or do with fewer axes."
+_AFTER = "It is not available in ncnn; do it after the network, on its outputs."
+_AXES = "ncnn has at most four axes besides the batch: split the network there, or use fewer axes."
 _ADVICE: Mapping[str, str] = {
     "argmax": _AFTER,
     "argmin": _AFTER,

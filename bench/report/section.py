@@ -14,7 +14,7 @@ from bench.report.table import Table
 
 @dataclass(frozen=True)
 class Context:
-    """All that a section may look at: what was stored, what follows from it, and the names to use.
+    """All that a section may look at: what was stored, the findings, and the names to use.
 
     `pictures` says whether plots can be shown: a terminal has none, and drawing takes seconds.
     """

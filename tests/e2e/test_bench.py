@@ -31,6 +31,9 @@ data = {{samples = 4}}
 """
 
 
+pytestmark = pytest.mark.timeout(1200)  # the first run trains LeNet-5 where the cache does not hold it
+
+
 @pytest.fixture(scope="session")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plan") / "plan.toml"

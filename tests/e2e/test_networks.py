@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.cache import Cache
+from bench.campaign.changes import Changes
 from bench.networks import names
-from bench.plan import Changes
 from bench.prepare.case import RunHere
 from tests.preparing import prepared, this_host
 

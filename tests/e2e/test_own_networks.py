@@ -61,7 +61,7 @@ def measured(
 ) -> Finished:
     plan = home / "protocol.toml"
     plan.write_text(f'name = "p"\n{QUICK}\n[[cases]]\nmodel = "lenet5"\n')
-    variants = ("--variant", "baseline", "--variant", "half", "--variant", "fr-auto:2x")
+    variants = ("--variant", "baseline", "--variant", "half", "--variant", "fr-auto:4x")
     return run(
         "-s", virtual_phone.serial, "--plan", plan, "--model", f"{home / 'net.py'}:build",
         "--weights", home / "state.pt", "--data", home / "val", "--input", "3x24x24", "--label", "colours", *variants,
@@ -107,7 +107,9 @@ def files(home: Path, measured: Finished) -> Path:
     module.load_state_dict(weights())
     example = torch.zeros(1, 3, 24, 24)
     torch.export.save(torch.export.export(module.eval(), (example,)), home / "exported.pt2")
-    torch.jit.trace(module, example).save(str(home / "scripted.pt"))
+    with pytest.warns(DeprecationWarning, match="torch.jit"):
+        traced = torch.jit.trace(module, example)
+    traced.save(str(home / "scripted.pt"))
     ours = next(a for a in measured.record.artifacts if (a.variant, a.runtime) == ("baseline", "ncnn"))
     shutil.copy(ours.file("graph").path, home / "graph.param")
     shutil.copy(ours.file("weights").path, home / "graph.bin")

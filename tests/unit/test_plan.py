@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import plan
-from bench.campaign.changes import Changes, changed
-from bench.errors import CorruptData, PlanError, UnknownName, UsageError
+from bench.errors import CorruptData, PlanError, UnknownName
 from bench.plan import Plan, Variant
 from bench.records import RunRecord
 
@@ -29,6 +28,12 @@ def case(text: str) -> plan.Case:
 @pytest.mark.parametrize("name", plan.suites())
 def test_every_shipped_suite_is_a_plan(name: str) -> None:
     assert plan.suite(name).name == name
+
+
+def test_an_unknown_suite_offers_the_nearest() -> None:
+    with pytest.raises(UnknownName) as caught:
+        plan.suite("quik")
+    assert "Did you mean quick?" in caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -159,8 +164,6 @@ def test_one_method_may_come_several_times() -> None:
 def test_one_network_may_come_twice_under_two_labels() -> None:
     found = plan.parse(MINIMAL + '[[cases]]\nmodel = "lenet5"\nlabel = "again"\nthreads = [2]\n', "p")
     assert [c.label for c in found.cases] == ["lenet5", "again"]
-    assert changed(found, Changes(models=["again"])).cases[0].threads == (2,)
-    assert len(changed(found, Changes(models=["lenet5"])).cases) == 2
 
 
 @pytest.mark.parametrize(
@@ -195,57 +198,3 @@ def test_plans_of_schema_1_are_those_of_today() -> None:
     ]  # fmt: skip
     assert [(v.label, v.target) for v in unet.variants or ()] == [("baseline", None), ("fr-resident", "759")]
     assert Plan.model_validate(old.model_dump(mode="json")) == old
-
-
-# --- flags ------------------------------------------------------------------------------------------------------------
-
-
-def test_an_unknown_suite_offers_the_nearest() -> None:
-    with pytest.raises(UnknownName) as caught:
-        plan.suite("quik")
-    assert "Did you mean quick?" in caught.value.fix
-
-
-def test_flags_narrow_a_plan() -> None:
-    narrow = changed(plan.suite("demo"), Changes(["lenet5"], ["baseline"], [1, 2], launches=7))
-    (only,) = narrow.cases
-    assert (only.model, [v.label for v in only.variants or ()], only.threads) == ("lenet5", ["baseline"], (1, 2))
-    assert narrow.protocol_for("lenet5").launches == 7
-
-
-def test_launches_by_flag_count_for_a_network_with_a_protocol_of_its_own() -> None:
-    made = changed(plan.suite("demo"), Changes(launches=7))
-    assert {made.protocol_for(c.label).launches for c in made.cases} == {7}
-    assert made.protocol_for("unet").min_iterations == plan.suite("demo").protocol_for("unet").min_iterations
-
-
-def test_flags_name_a_network_that_the_plan_lacks() -> None:
-    made = changed(
-        plan.suite("quick"),
-        Changes(["net.py:build"], weights=Path("s.pt"), input=["3x8x8"], data=Path("d"), samples=5, label="mine"),
-    )
-    (only,) = made.cases
-    assert (only.label, only.weights, made.name) == ("mine", Path("s.pt"), "mine")
-    assert [tensor.shape for tensor in only.input or ()] == [(3, 8, 8)]
-    assert only.data is not None
-    assert (only.data.path, only.data.samples) == (Path("d"), 5)
-
-
-def test_what_belongs_to_one_network_is_refused_for_several() -> None:
-    wanted = changed(plan.suite("demo"), Changes(["unet"], weights=Path("my.frq")))
-    assert [c.weights for c in wanted.cases] == [Path("my.frq")]
-    with pytest.raises(UsageError, match="--weights is for one network, and the plan has lenet5, unet"):
-        changed(plan.suite("demo"), Changes(weights=Path("my.frq")))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        Changes(threads=[0]), Changes(threads=[1, 1]), Changes(precision=["fp64"]), Changes(input=["1xx2"]),
-        Changes(variants=["half", "half"]), Changes(models=["unet", "unet"]), Changes(label="a b"),
-        Changes(cores="fast"),
-    ],
-)  # fmt: skip
-def test_a_flag_that_no_plan_could_hold_is_refused(changes: Changes) -> None:
-    with pytest.raises(UsageError):
-        changed(plan.suite("quick"), changes)

@@ -5,6 +5,7 @@ Each equivalent computes the same as the function that it stands for, and is pro
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -25,6 +26,10 @@ _OF_SHAPES = {
 """What takes a tensor for its shape and type alone. The shape is fixed, so the result is constant."""
 
 
+_BY_NAME = {f"aten::{function.__name__}": function for function in (*table.TABLE, *axes.OF_MANY)}
+"""Programs of torch.export call operators in place of functions."""
+
+
 class Equivalents(TorchFunctionMode):
     """While it is active, functions of the table are computed by their equivalents, and what does not depend on the
     inputs of `network` is a constant of the recording."""
@@ -40,13 +45,24 @@ class Equivalents(TorchFunctionMode):
         if func in _SIZES:
             sizes = func(*args, **kwargs)
             return torch.Size(map(int, sizes)) if isinstance(sizes, tuple) else int(sizes)
-        if func in axes.RESHAPES or axes.is_many(*args):
-            result = axes.OF_MANY.get(func, _unknown)(*args, **kwargs)
+        named = _named(func, args, kwargs) if isinstance(func, torch._ops.OpOverload) else func
+        if named in axes.RESHAPES or axes.is_many(*args):
+            result = axes.OF_MANY.get(named, _unknown)(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         with self:  # for what the equivalent calls itself
-            result = table.TABLE.get(func, _unknown)(*args, **kwargs)
+            result = table.TABLE.get(named, _unknown)(*args, **kwargs)
         return table.recorded(func, args, kwargs) if result is NotImplemented else result
+
+
+def _named(operator: torch._ops.OpOverload[..., Any], args: Any, kwargs: Any) -> Any:
+    """The function that has the same name and whose equivalent takes these arguments, else the operator."""
+    function = _BY_NAME.get(operator._schema.name, operator)
+    try:
+        inspect.signature(table.TABLE.get(function, _unknown)).bind(*args, **kwargs)
+    except TypeError:
+        return operator
+    return function
 
 
 def _unknown(*args: Any, **kwargs: Any) -> Any:

@@ -97,6 +97,7 @@ def _layer_norm(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
+    *_: Any,
 ) -> Any:
     if len(normalized_shape) == 1:
         return NotImplemented
@@ -108,7 +109,7 @@ def _layer_norm(
 @of(F.batch_norm)
 def _batch_norm(
     x: Tensor, mean: Tensor | None, var: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *_: Any,
 ) -> Any:  # fmt: skip
     if mean is not None:
         return NotImplemented

@@ -78,6 +78,11 @@ def _is_special(part: Any) -> bool:
     return isinstance(part, list)
 
 
+@of(torch.ops.aten.slice)
+def _slice(x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+    return NotImplemented if step == 1 else _stepped(x, dim % x.dim(), slice(start, end, step))
+
+
 def _stepped(x: Tensor, axis: int, part: slice) -> Tensor:
     start, stop, step = part.indices(x.shape[axis])
     count = len(range(start, stop, step))

@@ -13,8 +13,8 @@ from bench.export.equivalents import axes
 
 _HIDDEN = {
     nn.AvgPool2d, nn.Bilinear, nn.CircularPad1d, nn.CircularPad2d, nn.ConstantPad1d, nn.ConstantPad2d,
-    nn.CosineSimilarity, nn.LPPool2d, nn.Softmin, nn.Softplus, nn.Softsign, nn.Tanhshrink, nn.Threshold,
-    nn.ZeroPad2d,
+    nn.CosineSimilarity, nn.LPPool2d, nn.PixelUnshuffle, nn.Softmin, nn.Softplus, nn.Softsign, nn.Tanhshrink,
+    nn.Threshold, nn.ZeroPad2d,
 }  # fmt: skip
 """Layers whose functions have equivalents."""
 

@@ -63,5 +63,13 @@ def _lp_pool2d(x: Tensor, norm_type: float, kernel_size: Any, stride: Any = None
     return (mean * math.prod(_pair(kernel_size))) ** (1 / norm_type)
 
 
+@of(F.pixel_unshuffle)
+def _pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    batch, channels, height, width = x.shape
+    n = downscale_factor
+    parts = x.reshape(batch, channels, height // n, n, width // n, n).permute(0, 1, 3, 5, 2, 4)
+    return parts.reshape(batch, channels * n * n, height // n, width // n)
+
+
 def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (tuple(value) * 2)[:2]

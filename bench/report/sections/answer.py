@@ -145,12 +145,16 @@ def _same_networks(context: Context) -> str:
     """Whether phones compute what the desktop computes."""
     findings, labels = context.findings, context.labels
     phones = [s for s in findings.subjects if labels.is_phone(s.device)]
+    agreements = [s for s in (findings.summary(p, "agreement") for p in phones) if s]
+    for s in agreements:
+        if s.statistics is None:
+            what, where = f"{s.subject.variant} {s.subject.model}", labels.where(s.subject)
+            return f"{what} has no valid answers on {where}, so its speed there does not count: {s.caveats[0].text}."
     compared = [c for c in findings.comparisons if c.kind == "device" and c.metric == labels.score(c.right.model)]
     for c in compared:
         if c.called:
             what, where = f"{c.right.variant} {c.right.model}", labels.where(c.right)
             return f"{what} has another {SHORT[c.metric]} on {where} than on the desktop: {c.verdict}."
-    agreements = [s for s in (findings.summary(p, "agreement") for p in phones) if s and s.statistics]
     if not agreements:
         return ""
     worst = min(s.statistics.median for s in agreements if s.statistics)

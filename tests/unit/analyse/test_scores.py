@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bench.analyse.scores import SCORES, Facts, Score, estimate, facts_of, paired, scores
+from bench.analyse.scores import SCORES, Facts, Score, estimate, paired, scores
 from bench.errors import CorruptData
 from bench.measure.answers import facts
 
@@ -148,21 +147,6 @@ def test_other_samples_are_not_compared() -> None:
     shuffled = {**classified(0.9), "label": np.zeros(400)}
     with pytest.raises(CorruptData, match="samples differ"):
         paired(SCORES["top1"], classified(0.9), shuffled)
-
-
-def test_facts_survive_the_long_table() -> None:
-    found = classified(0.8, n=30)
-    rows = [(sample, name, values[sample]) for name, values in found.items() for sample in range(30)]
-    RNG.shuffle(rows)
-    frame = pd.DataFrame([(int(s), str(f), float(v)) for s, f, v in rows], columns=["sample", "fact", "value"])
-    again = facts_of(frame)
-    assert set(again) == set(found)
-    for name, values in found.items():
-        np.testing.assert_array_equal(again[name], values)
-    with pytest.raises(CorruptData, match="not all samples"):
-        facts_of(frame.iloc[1:])
-    with pytest.raises(CorruptData, match="appears twice"):
-        facts_of(pd.concat([frame, frame.iloc[:1]]))
 
 
 def test_a_new_score_is_a_description() -> None:

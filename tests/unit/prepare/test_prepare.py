@@ -129,8 +129,8 @@ from pathlib import Path
 from bench import plan, prepare
 from bench.cache import Cache
 from bench.campaign import asked
-from bench.campaign.changes import changed
-changes = changes.Changes(["unet-small"], ["baseline", "fr-auto:20x"], input_size=(32, 48), samples=2)
+from bench.campaign.changes import Changes, changed
+changes = Changes(["unet-small"], ["baseline", "fr-auto:20x"], input_size=(32, 48), samples=2)
 wanted = asked.checked(changed(plan.suite("quick"), changes))
 (case,) = wanted.plan.cases
 found = prepare.case(

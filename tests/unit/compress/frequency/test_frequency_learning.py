@@ -163,8 +163,8 @@ def test_a_network_without_data_is_compressed_as_it_is(cache: Cache) -> None:
         ("vae", Request("1000"), UsageError, "no data to train vae with\nAdd --data FOLDER, or .* --one-shot"),
         ("vae", Request("1000", one_shot=True, fine_tune=1), UsageError, "no data to train vae"),
         ("vae", Request("1000", one_shot=True, budget="sensitivity"), UsageError, "no data to train vae"),
-        ("lenet5", Request("776", fine_tune=3), UsageError, "--fine-tune .*\nGive --one-shot"),
-        ("lenet5", Request("776", one_shot=True, epochs=3), UsageError, "--epochs .*\nGive --fine-tune"),
+        ("lenet5", Request("776", fine_tune=3), UsageError, "--fine-tune .*\nAdd --one-shot"),
+        ("lenet5", Request("776", one_shot=True, epochs=3), UsageError, "--epochs .*\nUse --fine-tune"),
     ],
     ids=lambda value: "",
 )
@@ -195,7 +195,7 @@ def test_a_training_that_diverged_gives_no_package(request_: Request, tmp_path: 
 
 
 def test_data_for_another_network_is_refused(cache: Cache, mnist: Path) -> None:
-    with pytest.raises(UsageError, match=r"mnist0 is for classification, and unet does segmentation"):
+    with pytest.raises(UsageError, match=r"mnist0 is for classification, but unet does segmentation"):
         compressed(Request("759"), cache, "unet", mnist)
 
 

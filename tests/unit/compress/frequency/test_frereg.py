@@ -130,7 +130,7 @@ def test_a_checkpoint_of_something_else_is_refused(
         frereg.imported(saved(tmp_path, spoilt(checkpoint(_Small()), **changes)), _Small(), "small")
 
 
-@pytest.mark.parametrize(("value", "words"), [(float("nan"), "no numbers"), (1e-60, "float32 cannot hold")])
+@pytest.mark.parametrize(("value", "words"), [(float("nan"), "not numbers"), (1e-60, "float32 cannot hold")])
 def test_values_that_a_package_cannot_hold_are_refused(tmp_path: Path, value: float, words: str) -> None:
     state = spoilt(checkpoint(_Small()), conv_bias=torch.full((8,), value, dtype=torch.float64))
     with pytest.raises(CorruptData, match=words):
@@ -142,7 +142,7 @@ def test_files_that_hold_no_state_are_refused(tmp_path: Path) -> None:
         frereg.imported(tmp_path / "nowhere.pt", _Small(), "small")
     with pytest.raises(UsageError, match="cannot be read"):
         frereg.imported(tmp_path, _Small(), "small")
-    for content, words in (([1, 2], "something else"), ({"a": 1}, "something else"), (_Small(), "not a checkpoint")):
+    for content, words in (([1, 2], "something other"), ({"a": 1}, "something other"), (_Small(), "not a checkpoint")):
         with pytest.raises(CorruptData, match=words):
             frereg.imported(saved(tmp_path, content), _Small(), "small")
 
