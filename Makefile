@@ -42,7 +42,7 @@ lint: $(READY) ## Style, types and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) ## Performance of bench itself: transport, decode, overhead
+bench: $(READY) ## Performance of bench itself: transfers, overhead of the quick and demo suites
 	@$(BIN)/python -m benchmarks
 
 bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication's figures (20 minutes)

@@ -123,6 +123,18 @@ def test_a_case_has_its_own_runtimes_on_this_host() -> None:
         checked('desktop = ["tflow"]\n')
 
 
+@pytest.mark.parametrize("name", plan.suites())
+def test_a_suite_asks_only_for_what_there_is(name: str) -> None:
+    assert asked.checked(plan.suite(name)).networks
+
+
+@pytest.mark.parametrize("name", ["gtsrb", "resident"])
+def test_a_benchmark_asks_only_for_what_there_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[3]
+    monkeypatch.chdir(root)
+    assert asked.checked(plan.load(root / "benchmarks" / f"{name}.toml")).networks
+
+
 def test_an_outline_costs_nothing_and_counts_every_trial(tmp_path: Path) -> None:
     wanted = asked.checked(plan.suite("demo"))
     outline = asked.outline(wanted, Cache(tmp_path))
