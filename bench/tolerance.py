@@ -12,7 +12,8 @@ Floats = NDArray[np.floating[Any]]
 TOLERANCE = 1e-3
 """Of the largest |value| of a slice of an output: how far a float32 runtime may be from torch."""
 SPREAD = 100
-"""A channel or column whose largest |value| is this many times smaller than the output's is a slice by itself."""
+"""Channels or columns whose largest |value| is this many times smaller than that of the next larger one have a scale of
+their own."""
 ROUNDING = 1e-5
 """Of the largest |output| of a sample: what rounding in float32 makes of a deep network, however small the slice."""
 
@@ -33,8 +34,9 @@ class Worst(NamedTuple):
 def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
     """How far each value of an output (N, *shape) may be from `expected`, as an array that broadcasts to it.
 
-    Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so is each channel
-    (first axis) and column (last axis) that is SPREAD times smaller, like scores from 0 to 1 beside boxes in pixels.
+    Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so are channels
+    (first axis) and columns (last axis) of another scale, like scores from 0 to 1 beside boxes in pixels. Scales differ
+    where there is a gap of SPREAD between them: one small logit among many of all sizes is not a scale.
     A sample that is a vector has columns of one value; their scale is the largest over all samples.
     """
     magnitude = np.abs(expected)
@@ -43,8 +45,21 @@ def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
     for axis in {1, magnitude.ndim - 1}:
         others = tuple(a for a in range(magnitude.ndim) if a != axis and (a or magnitude.ndim == 2))
         largest = magnitude.max(axis=others, keepdims=True)
-        scale = np.minimum(scale, np.where(largest * SPREAD < whole, largest, whole))
+        scale = np.minimum(scale, _scales(largest, axis))
     return np.asarray(np.maximum(tolerance * scale, ROUNDING * whole), np.float32)
+
+
+def _scales(largest: Floats, axis: int) -> Floats:
+    """For each slice along `axis` the largest value of those on its side of the next gap above it."""
+    order = np.argsort(-largest, axis=axis)
+    falling = np.take_along_axis(largest, order, axis)
+    above = np.roll(falling, 1, axis)
+    places = np.indices(falling.shape)[axis]
+    first = np.where((falling * SPREAD < above) & (places > 0), places, 0)
+    leaders = np.take_along_axis(falling, np.maximum.accumulate(first, axis), axis)
+    scales = np.empty_like(leaders)
+    np.put_along_axis(scales, order, leaders, axis)
+    return scales
 
 
 def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE) -> Worst:

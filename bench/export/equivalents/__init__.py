@@ -6,6 +6,7 @@ Each equivalent computes the same as the function that it stands for, and is pro
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,24 +46,24 @@ class Equivalents(TorchFunctionMode):
         if func in _SIZES:
             sizes = func(*args, **kwargs)
             return torch.Size(map(int, sizes)) if isinstance(sizes, tuple) else int(sizes)
-        named = _named(func, args, kwargs) if isinstance(func, torch._ops.OpOverload) else func
-        if named in axes.RESHAPES or axes.is_many(*args):
+        named = _BY_NAME.get(func._schema.name, func) if isinstance(func, torch._ops.OpOverload) else func
+        if named in axes.MAKERS or axes.is_many(*args):
             result = axes.OF_MANY.get(named, _unknown)(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         with self:  # for what the equivalent calls itself
-            result = table.TABLE.get(named, _unknown)(*args, **kwargs)
+            result = _equivalent(named, args, kwargs)(*args, **kwargs)
         return table.recorded(func, args, kwargs) if result is NotImplemented else result
 
 
-def _named(operator: torch._ops.OpOverload[..., Any], args: Any, kwargs: Any) -> Any:
-    """The function that has the same name and whose equivalent takes these arguments, else the operator."""
-    function = _BY_NAME.get(operator._schema.name, operator)
+def _equivalent(function: Any, args: Any, kwargs: Any) -> Callable[..., Any]:
+    """What stands for a function, if it takes these arguments."""
+    found = table.TABLE.get(function, _unknown)
     try:
-        inspect.signature(table.TABLE.get(function, _unknown)).bind(*args, **kwargs)
+        inspect.signature(found).bind(*args, **kwargs)
     except TypeError:
-        return operator
-    return function
+        return _unknown
+    return found
 
 
 def _unknown(*args: Any, **kwargs: Any) -> Any:

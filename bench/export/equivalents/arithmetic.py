@@ -145,3 +145,103 @@ def _normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
     if p != 2 or (dim == 1 and x.shape[0] == 1):
         return NotImplemented
     return x * (x * x).sum(dim, keepdim=True).clamp(min=eps**2).rsqrt()
+
+
+@of(torch.pow, Tensor.pow, Tensor.__pow__)
+def _pow(x: Any, exponent: Any) -> Any:
+    """ncnn takes the logarithm of the base, which may be negative."""
+    if not isinstance(exponent, int | float) or exponent != int(exponent) or not 3 <= exponent <= 8:
+        return NotImplemented
+    return math.prod([x] * (int(exponent) - 1), start=x)
+
+
+@of(torch.outer, torch.ger, Tensor.outer)
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    return a.unsqueeze(1) * b.unsqueeze(0)
+
+
+@of(torch.frac, Tensor.frac)
+def _frac(x: Tensor) -> Tensor:
+    return x - torch.trunc(x)
+
+
+@of(torch.log2, Tensor.log2)
+def _log2(x: Tensor) -> Tensor:
+    return torch.log(x) / math.log(2)
+
+
+@of(torch.exp2, Tensor.exp2)
+def _exp2(x: Tensor) -> Tensor:
+    return torch.exp(x * math.log(2))
+
+
+@of(torch.erfc, Tensor.erfc)
+def _erfc(x: Tensor) -> Tensor:
+    return 1 - torch.erf(x)
+
+
+@of(torch.var_mean)
+def _var_mean(x: Tensor, dim: Any = None, *args: Any, keepdim: bool = False, **options: Any) -> tuple[Tensor, Tensor]:
+    axes = tuple(range(1, x.dim())) if dim is None else dim
+    return torch.var(x, axes, *args, keepdim=keepdim, **options), x.mean(axes, keepdim=keepdim)
+
+
+@of(torch.std_mean)
+def _std_mean(x: Tensor, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+    variance, mean = torch.var_mean(x, *args, **options)
+    return variance.sqrt(), mean
+
+
+@of(F.pairwise_distance)
+def _pairwise_distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    difference = a - b + eps
+    return (difference * difference).sum(-1, keepdim=keepdim).sqrt() if p == 2 else NotImplemented
+
+
+@of(F.instance_norm)
+def _instance_norm(
+    x: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
+    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
+    if running_mean is not None and not use_input_stats:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    if x.dim() != 3:
+        return NotImplemented
+    return F.instance_norm(x.unsqueeze(2), None, None, weight, bias, True, momentum, eps).squeeze(2)
+
+
+@of(F.group_norm)
+def _group_norm(
+    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Any:
+    if weight is not None:
+        return NotImplemented
+    return F.group_norm(x, num_groups, torch.ones(x.shape[1]), torch.zeros(x.shape[1]), eps)
+
+
+@of(torch.lstm_cell)
+def _lstm_cell(
+    x: Tensor, states: Sequence[Tensor], w_x: Tensor, w_h: Tensor, b_x: Tensor | None = None, b_h: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    h, c = states
+    into, forget, cell, out = (F.linear(x, w_x, b_x) + F.linear(h, w_h, b_h)).chunk(4, 1)
+    c = forget.sigmoid() * c + into.sigmoid() * cell.tanh()
+    return out.sigmoid() * c.tanh(), c
+
+
+@of(torch.gru_cell)
+def _gru_cell(
+    x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor | None = None, b_h: Tensor | None = None
+) -> Tensor:
+    reset_x, update_x, new_x = F.linear(x, w_x, b_x).chunk(3, 1)
+    reset_h, update_h, new_h = F.linear(h, w_h, b_h).chunk(3, 1)
+    update = (update_x + update_h).sigmoid()
+    new = (new_x + (reset_x + reset_h).sigmoid() * new_h).tanh()
+    return new + update * (h - new)
+
+
+@of(torch.rnn_tanh_cell)
+def _rnn_tanh_cell(
+    x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor | None = None, b_h: Tensor | None = None
+) -> Tensor:
+    return (F.linear(x, w_x, b_x) + F.linear(h, w_h, b_h)).tanh()

@@ -156,15 +156,18 @@ def _reshape(x: Tensor, *shape: Any, **options: Any) -> Any:
     return _as(few(x), sizes)
 
 
-def _permute(x: Tensor, *dims: Any) -> Tensor:
-    return permuted(x, [axis % x.dim() for axis in _shape_of(dims)])
+def _permute(x: Tensor, *dims: Any) -> Any:
+    order = [axis % x.dim() for axis in _shape_of(dims)]
+    if not is_many(x) and x.dim() + (x.shape[order[0]] != 1) <= MOST:
+        return NotImplemented
+    return permuted(x, order)
 
 
-RESHAPES = {torch.reshape, Tensor.reshape, Tensor.view}
+MAKERS = {torch.reshape, Tensor.reshape, Tensor.view, torch.permute, Tensor.permute}
 """Functions that can make a tensor of too many axes, and are asked before it is there."""
 
 OF_MANY: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys(RESHAPES, _reshape),
+    **dict.fromkeys((torch.reshape, Tensor.reshape, Tensor.view), _reshape),
     **dict.fromkeys((torch.permute, Tensor.permute), _permute),
     **dict.fromkeys((torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes), _transpose),
     **dict.fromkeys((torch.flatten, Tensor.flatten), _flat),
@@ -172,6 +175,7 @@ OF_MANY: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((torch.chunk, Tensor.chunk), _chunk),
     **dict.fromkeys((torch.select, Tensor.select), selected),
     Tensor.__getitem__: _getitem,
+    Tensor.__iter__: lambda x: iter(_unbind(x)),
     Tensor.contiguous: lambda x: x,
     **{function: _by_rows(function) for function in (F.layer_norm, F.linear)},
     **{

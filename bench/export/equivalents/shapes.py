@@ -11,6 +11,29 @@ from torch import Tensor
 from bench.export.equivalents.table import follows, of
 
 
+@of(torch.hstack)
+def _hstack(tensors: Any) -> Tensor:
+    return torch.cat(tuple(tensors), 1)
+
+
+@of(torch.vstack)
+def _vstack(tensors: Any) -> Tensor:
+    return torch.cat(tuple(tensors), 0)
+
+
+@of(Tensor.mT.__get__)  # type: ignore[attr-defined]
+def _matrix_transpose(x: Tensor) -> Tensor:
+    return x.transpose(-1, -2)
+
+
+@of(torch.rot90, Tensor.rot90)
+def _rot90(x: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+    a, b = dims
+    for _ in range(k % 4):
+        x = x.flip(b).transpose(a, b)
+    return x
+
+
 @of(torch.narrow, Tensor.narrow)
 def _narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     return x[(slice(None),) * (dim % x.dim()) + (slice(start, start + length),)]
@@ -40,6 +63,14 @@ def _repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **rest: 
     shape = list(x.shape)
     shape[dim] *= repeats
     return torch.cat([x.unsqueeze(dim + 1)] * repeats, dim + 1).reshape(shape)
+
+
+@of(F.embedding)
+def _embedding(x: Tensor, weight: Tensor, *args: Any, **options: Any) -> Any:
+    """ncnn's takes one row of numbers."""
+    if x.dim() == 2:
+        return NotImplemented
+    return F.embedding(x.flatten(1), weight, *args, **options).reshape(*x.shape, weight.shape[1])
 
 
 @of(torch.tril, Tensor.tril)

@@ -13,8 +13,8 @@ from bench.export.equivalents import axes
 
 _HIDDEN = {
     nn.AvgPool2d, nn.Bilinear, nn.CircularPad1d, nn.CircularPad2d, nn.ConstantPad1d, nn.ConstantPad2d,
-    nn.CosineSimilarity, nn.LPPool2d, nn.PixelUnshuffle, nn.Softmin, nn.Softplus, nn.Softsign, nn.Tanhshrink,
-    nn.Threshold, nn.ZeroPad2d,
+    nn.CosineSimilarity, nn.Embedding, nn.GRUCell, nn.LPPool2d, nn.LSTMCell, nn.PairwiseDistance, nn.PixelUnshuffle,
+    nn.RNNCell, nn.Softmin, nn.Softplus, nn.Softsign, nn.Tanhshrink, nn.Threshold, nn.ZeroPad2d,
 }  # fmt: skip
 """Layers whose functions have equivalents."""
 
@@ -44,8 +44,12 @@ def _has_equivalents(layer: nn.Module) -> bool:
             return layer.padding_mode == "circular"
         case nn.LayerNorm():
             return len(layer.normalized_shape) > 1
+        case nn.modules.instancenorm._InstanceNorm():
+            return layer.track_running_stats or isinstance(layer, nn.InstanceNorm1d)
         case nn.modules.batchnorm._BatchNorm():
             return layer.running_mean is None
+        case nn.GroupNorm():
+            return not layer.affine
     return type(layer) in _HIDDEN
 
 

@@ -85,6 +85,11 @@ def test_a_score_in_a_vector_is_held_to_its_scale_over_the_samples() -> None:
     assert not refused([detected], [wrong])
 
 
+def test_a_small_logit_among_many_of_all_sizes_is_not_a_scale_of_its_own() -> None:
+    logits = np.geomspace(1e-5, 5, 40, dtype=np.float32)[None]
+    assert not refused([logits], [logits + np.float32(4e-3)])
+
+
 def test_rounding_is_allowed_however_small_the_slice() -> None:
     expected = np.array([[[1.0, 1.0], [1e-6, 1e-6]]], np.float32)
     assert not refused([expected], [expected + np.float32(5e-6)])
