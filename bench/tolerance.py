@@ -12,7 +12,7 @@ Floats = NDArray[np.floating[Any]]
 TOLERANCE = 1e-3
 """Of the largest |value| of a slice of an output: how far a float32 runtime may be from torch."""
 SPREAD = 100
-"""Channels or columns whose largest |value| is this many times smaller than that of the next larger one have a scale of
+"""Slices along an axis whose largest |value| is this many times smaller than that of the next larger one have a scale of
 their own."""
 ROUNDING = 1e-5
 """Of the largest |output| of a sample: what rounding in float32 makes of a deep network, however small the slice."""
@@ -34,15 +34,15 @@ class Worst(NamedTuple):
 def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
     """How far each value of an output (N, *shape) may be from `expected`, as an array that broadcasts to it.
 
-    Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so are channels
-    (first axis) and columns (last axis) of another scale, like scores from 0 to 1 beside boxes in pixels. Scales differ
-    where there is a gap of SPREAD between them: one small logit among many of all sizes is not a scale.
+    Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so are slices of
+    another scale along any axis, like scores from 0 to 1 beside boxes in pixels. Scales differ where there is a gap of
+    SPREAD between them: one small logit among many of all sizes is not a scale.
     A sample that is a vector has columns of one value; their scale is the largest over all samples.
     """
     magnitude = np.abs(expected)
     whole = magnitude.max(axis=tuple(range(1, magnitude.ndim)), keepdims=True)
     scale = whole
-    for axis in {1, magnitude.ndim - 1}:
+    for axis in range(1, magnitude.ndim):
         others = tuple(a for a in range(magnitude.ndim) if a != axis and (a or magnitude.ndim == 2))
         largest = magnitude.max(axis=others, keepdims=True)
         scale = np.minimum(scale, _scales(largest, axis))

@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.errors import ExportRefused
 from bench.export import graph, layers, torchscript
-from bench.export.eager import SCRIPT_LINE, is_users, line
 from bench.export.equivalents.axes import MOST
+from bench.export.watch import SCRIPT_LINE, is_users, line
 
 _CALLER = re.compile(r"^(.+)\((\d+)\): ", re.MULTILINE)
 _AFTER = "It is not available in ncnn; do it after the network, on its outputs."
@@ -22,6 +22,7 @@ _ADVICE: Mapping[str, str] = {
     "bincount": _AFTER,
     "expand": _AXES,
     "histc": _AFTER,
+    "indexput": "ncnn does not assign to parts: use torch.where, e.g. y = torch.where(y < 0, 0, y).",
     "maxpool2d": "ncnn has no dilated pooling: use dilation=1.",
     "median": _AFTER,
     "multinomial": _AFTER,

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.errors import ExportRefused
+from bench.guest import guest
 
 _RECURRENT: Mapping[Any, type[nn.RNNBase]] = {
     torch.ops.aten.lstm.input: nn.LSTM,
@@ -32,7 +33,7 @@ def of_operators(network: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
     """
     if isinstance(network, torch.jit.ScriptModule):
         try:
-            with torch.no_grad():
+            with torch.no_grad(), guest():
                 network = make_fx(network, pre_dispatch=True)(*inputs)
         except Exception as error:  # torch's own, of many kinds
             words = (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -16,6 +16,8 @@ from bench.errors import ExportRefused
 from bench.export import eager, proof
 from bench.export.answers import Answers
 from bench.export.eager import Array
+from bench.export.watch import raised_at
+from bench.guest import guest
 
 _TIGHT = 1e-4
 """Of the largest |value| of a slice: how far a recording may be from the network; the same operators computed both."""
@@ -54,7 +56,7 @@ def trace(
     TorchScript already is written as it is. `mode` may replace functions by equivalents while it is recorded.
     Returns the recording. Raises ExportRefused when the recording computes anything else.
     """
-    with _quiet(), torch.no_grad():
+    with _quiet(), guest(), torch.no_grad():
         if isinstance(network, torch.jit.ScriptModule):
             recorded: Any = torch.jit.freeze(network.eval())
         else:
@@ -71,13 +73,13 @@ def _traced(network: nn.Module, inputs: tuple[torch.Tensor, ...], mode: TorchFun
     except Exception as error:  # the user's own code, which can do what a recording cannot hold
         words = str(error).strip().splitlines() or [""]
         raise ExportRefused(
-            f"the network cannot be recorded: {type(error).__name__}: {words[0][:300]} (at {eager.here(error)})"
+            f"the network cannot be recorded: {type(error).__name__}: {words[0][:300]} (at {raised_at(error)})"
         ) from error
 
 
 def run(recorded: Any, samples: Sequence[Array]) -> list[Array]:
     """What a TorchScript module answers to each sample: one array (N, *shape) for each output."""
-    with _quiet(), torch.no_grad():
+    with _quiet(), guest(), torch.no_grad():
         rows = [
             [tensor for _, tensor in eager.leaves(recorded(*eager.arguments(samples, number)))]
             for number in range(len(samples[0]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cache import Cache, content_key
 from bench.errors import UsageError
+from bench.guest import guest
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _shapes_alone(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[torch.Te
     import torch
 
     state = {name: t.to("meta") for name, t in (*module.named_parameters(), *module.named_buffers())}
-    with torch.no_grad():
+    with torch.no_grad(), guest():
         shapes = tuple(given.to("meta") for given in examples(inputs))
         return _answer(torch.func.functional_call(module, state, shapes))
 
@@ -113,7 +114,7 @@ def run(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor
     import torch
 
     try:
-        with torch.no_grad():
+        with torch.no_grad(), guest():
             answer = module(*inputs)
     except Exception as error:  # of any kind: the module is the user's
         shapes = " and ".join("×".join(map(str, given.shape[1:])) for given in inputs)

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UsageError
+from bench.guest import guest
 from bench.networks.network import Network
 
 _REFERENCE = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
@@ -39,7 +40,7 @@ class Function:
 
     def __call__(self) -> Any:
         """What the user's function returns. Raises UsageError, with file and line, when it fails."""
-        with _importable(self.root), _told(self.reference, self.root):
+        with _told(self.reference, self.root), _importable(self.root):
             return self.call()
 
     @property
@@ -117,7 +118,7 @@ def _file(path: Path, reference: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # as import does it: dataclasses and pickles look the module up
     try:
-        with _importable(path.parent), _told(reference, path.parent):
+        with _told(reference, path.parent), _importable(path.parent):
             spec.loader.exec_module(module)
     except UsageError:
         del sys.modules[name]
@@ -127,7 +128,7 @@ def _file(path: Path, reference: str) -> ModuleType:
 
 def _module(name: str, reference: str) -> ModuleType:
     here = Path.cwd()
-    with _importable(here), _told(reference, here):
+    with _told(reference, here), _importable(here):
         return importlib.import_module(name)
 
 
@@ -168,7 +169,7 @@ def _importable(folder: Path) -> Iterator[None]:
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with guest():
             yield
     finally:
         with contextlib.suppress(ValueError):
@@ -182,7 +183,7 @@ def _told(reference: str, root: Path) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         if isinstance(error, SyntaxError) and error.filename:
             where = f"{error.filename}:{error.lineno}"
         else:

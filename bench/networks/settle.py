@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bench.guest import guest
+
 
 @torch.no_grad()
 def settle(network: nn.Module, *inputs: Tensor) -> None:
@@ -20,5 +22,6 @@ def settle(network: nn.Module, *inputs: Tensor) -> None:
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain average over what it is shown
-    network(*inputs)
+    with guest():
+        network(*inputs)
     network.eval()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.export.equivalents import axes
+from bench.guest import guest
 
 _HIDDEN = {
     nn.AvgPool2d, nn.Bilinear, nn.CircularPad1d, nn.CircularPad2d, nn.ConstantPad1d, nn.ConstantPad2d,
@@ -64,7 +65,7 @@ def _of_many_axes(network: nn.Module, inputs: Sequence[Tensor]) -> set[nn.Module
     layers = [layer for layer in network.modules() if type(layer).__module__.startswith("torch.nn.")]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), guest():
             network(*inputs)
     finally:
         for hook in hooks:

@@ -1,0 +1,35 @@
+"""The user's own code as a guest in this process: it may neither end it nor write among its results."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+from bench.text import visible
+
+
+class Exited(Exception):
+    """Guest code called `sys.exit`, which would have ended bench as if nothing were wrong."""
+
+
+class _Aside(io.TextIOBase):
+    """Whatever is written goes to stderr, and none of it controls a terminal."""
+
+    def write(self, text: str) -> int:
+        sys.stderr.write(visible(text, lines=True))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+@contextmanager
+def guest() -> Iterator[None]:
+    """Run guest code. What it prints goes to stderr; when it exits, Exited is raised with the same traceback."""
+    try:
+        with redirect_stdout(_Aside()):
+            yield
+    except SystemExit as error:
+        raise Exited(f"it calls sys.exit({error.code!r:.40})").with_traceback(error.__traceback__) from None
