@@ -11,28 +11,40 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from bench.networks.count import run
+
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_LAYERS = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
+_ROUNDING = 1e-3
+"""Of the largest output: what folding may change in float32."""
 
 
 def fused(network: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
     """A copy of `network` in evaluation, in which every batch norm that only follows one convolution or linear layer is
     in that layer's weight and bias. `inputs` is one sample of each input.
 
-    A network whose forward torch.fx cannot trace is copied as it is.
+    A network whose forward torch.fx cannot trace is copied as it is, and so is one that answers differently then: a
+    layer of its own kind, made of a convolution, may do more with its weight than convolve.
     """
     plain = copy.deepcopy(network).eval()
+    folded = copy.deepcopy(plain)
     for layer, norm in list(_pairs(plain, inputs)):
-        plain.set_submodule(layer, _together(plain.get_submodule(layer), plain.get_submodule(norm)))
-        plain.set_submodule(norm, nn.Identity())
-    return plain
+        folded.set_submodule(layer, _together(plain.get_submodule(layer), plain.get_submodule(norm)))
+        folded.set_submodule(norm, nn.Identity())
+    same = all(map(_close, run(plain, inputs), run(folded, inputs)))
+    return folded if same else plain
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= _ROUNDING * one.abs().max())
 
 
 def _pairs(network: nn.Module, inputs: Sequence[Tensor]) -> Iterator[tuple[str, str]]:
     """Paths of a layer and the batch norm that is all that its output goes to."""
     try:
-        traced = fx.symbolic_trace(network)
+        traced = fx.GraphModule(network, _Tracer().trace(network))
         with torch.no_grad():
             _Ranks(traced).run(*inputs)
     except Exception:  # of any kind: the forward of a stranger's network meets proxies instead of tensors
@@ -49,6 +61,13 @@ def _pairs(network: nn.Module, inputs: Sequence[Tensor]) -> Iterator[tuple[str, 
             yield str(before.target), str(node.target)
 
 
+class _Tracer(fx.Tracer):
+    """Takes what is derived from a convolution or linear layer as one layer, as torch's own are."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _LAYERS) or super().is_leaf_module(m, module_qualified_name)
+
+
 class _Ranks(fx.Interpreter):
     """Notes how many axes each node's tensor has."""
 
@@ -59,6 +78,8 @@ class _Ranks(fx.Interpreter):
 
 
 def _foldable(layer: nn.Module, node: fx.Node) -> bool:
+    if layer._parameters.get("weight") is None:
+        return False  # a parametrization computes it
     if isinstance(layer, nn.Linear):
         # Of a sequence, a batch norm has the places as its channels.
         return bool(node.meta["rank"] == 2)

@@ -35,6 +35,7 @@ def pairs(frq: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("given", [None, *AUTHORS], ids=lambda path: path.parent.name if path else "own")
 def test_a_checkpoint_answers_on_the_phone_as_on_the_desktop(
     given: Path | None, virtual_phone: VirtualPhone, env: dict[str, str], tmp_path: Path

@@ -54,6 +54,26 @@ class Branching(nn.Module):
         return x if x.mean() > 0 else -x
 
 
+class Padding(nn.Conv2d):
+    """A convolution that pads by itself, as networks that were translated from TensorFlow have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
+
+
+class Standardized(nn.Conv2d):
+    """A convolution whose weight has no mean and one size, whatever is folded into it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        weight = weight / weight.std((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight, self.bias)
+
+
+def parametrized() -> nn.Module:
+    return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 3, bias=False)), nn.BatchNorm2d(8))
+
+
 def shared() -> nn.Module:
     conv = nn.Conv2d(3, 3, 1)
     return nn.Sequential(conv, nn.BatchNorm2d(3), conv, nn.BatchNorm2d(3))
@@ -71,6 +91,9 @@ def shared() -> nn.Module:
         (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.BatchNorm2d(8)), (3, 9, 9), 1),
         (Residual, (3, 9, 9), 2),
         (Branching, (3, 9, 9), 1),
+        (lambda: nn.Sequential(Padding(3, 8, 3), nn.BatchNorm2d(8)), (3, 9, 9), 0),
+        (lambda: nn.Sequential(Standardized(3, 8, 3), nn.BatchNorm2d(8)), (3, 9, 9), 1),
+        (parametrized, (3, 9, 9), 1),
         (shared, (3, 9, 9), 2),
     ],
 )
