@@ -53,7 +53,8 @@ bench-resident: $(READY) ## The same FR networks in all their forms beside the o
 
 coverage: $(READY) ## Small networks and 25 classifiers through export and native runner: what is accepted, and is it right
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[coverage]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps vit-pytorch==1.26.11  # it asks for torchvision
+	@# These ask for torchvision, and what is used of them does without.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pytorchcv==0.0.74 vit-pytorch==1.26.11
 	@$(BIN)/python -m benchmarks.coverage
 
 bench-gtsrb: $(READY) ## A CNN for traffic signs that bench trains, and FR of it, 20x and 100x: DATA=gtsrb.npz or a folder (half an hour)

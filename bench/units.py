@@ -6,7 +6,8 @@ import math
 
 _BYTES = ("B", "kB", "MB", "GB", "TB")
 _THOUSANDS = ("", "k", "M", "G", "T")
-_TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+_LEAST = {"h": 2, "min": 2}
+_TIMES = ((3.6e12, "h"), (6e10, "min"), (1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 
 
 def _three_digits(value: float) -> str:
@@ -18,9 +19,9 @@ def _three_digits(value: float) -> str:
 
 
 def duration(ns: float) -> str:
-    """Nanoseconds as text, e.g. `1.23 ms`."""
+    """Nanoseconds as text, e.g. `1.23 ms`; minutes and hours from two on."""
     for scale, unit in _TIMES:
-        if abs(ns) >= scale:
+        if abs(ns) >= scale * _LEAST.get(unit, 1):
             return f"{_three_digits(ns / scale)} {unit}"
     return f"{_three_digits(ns)} ns"
 

@@ -82,7 +82,10 @@ def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
 
 
 def default_variants(network: Network) -> tuple[Variant, ...]:
-    """What suits a network that a plan names without variants: FR too where its author chose how many coefficients."""
+    """What suits a network that a plan names without variants: FR too where its author chose how many coefficients, and
+    nothing but itself where it is a ready graph."""
+    if network.graph is not None:
+        return (Variant(name="baseline"),)
     names = ("baseline", "half", "fr-dense", "fr-factored", "fr-auto") if network.coefficients else ("baseline", "half")
     return tuple(Variant(name=name) for name in names)
 

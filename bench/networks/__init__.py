@@ -68,9 +68,9 @@ def _described(reference: str, arguments: Mapping[str, Any], inputs: tuple[Tenso
     if reference in builtin.NAMES:
         return builtin.network(reference, arguments)
     if point := _entry_points().get(reference):
-        return own.network(reference, python.load(point.value, arguments), inputs)
+        return own.network(reference, python.load(point.value, arguments), arguments, inputs)
     if python.is_reference(reference):
-        return own.network(label_of(reference), python.load(reference, arguments), inputs)
+        return own.network(label_of(reference), python.load(reference, arguments), arguments, inputs)
     path = Path(reference)
     if not path.suffix and len(path.parts) == 1 and not path.exists():
         raise UnknownName.of("network", reference, names())

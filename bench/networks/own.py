@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.networks.network import Network
@@ -11,13 +11,17 @@ from bench.networks.python import Function
 from bench.records import Task, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
 
-def network(name: str, function: Function, inputs: tuple[Tensor, ...] | None) -> Network:
-    """The network that a function of the user's makes, for `inputs`; as it is where the function returns a `Network`.
+RANDOM = "its weights are random ones, since no --weights were given and it loads none"
+
+
+def network(name: str, function: Function, arguments: Mapping[str, Any], inputs: tuple[Tensor, ...] | None) -> Network:
+    """The network that a function of the user's makes of `arguments`, for `inputs`; as it is where the function returns
+    a `Network`.
 
     A function whose weights are the same whatever the seed has loaded them, and the network counts as trained.
     Raises UsageError and CorruptData.
@@ -44,10 +48,9 @@ def network(name: str, function: Function, inputs: tuple[Tensor, ...] | None) ->
     )
     weights = digest(found.build(1))
     trained = weights == digest(found.build(2))
-    if not trained:
-        note += "; its weights are random ones, since no --weights were given and it loads none"
     # The weights themselves, since a function may load them from a file that nobody knows of.
-    return replace(found, sources=(*function.sources, weights), trained=trained, notes=(note,))
+    made_of = (function.reference, repr(sorted(arguments.items())), weights)
+    return replace(found, sources=(*function.sources, *made_of), trained=trained, notes=(note,))
 
 
 def _plain(module: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
@@ -69,12 +72,20 @@ def _plain(module: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
 def observed(network: Network) -> Network:
     """The same network with the task that its outputs suggest, after running it once.
 
+    What it answered is one of its sources: its code may read files that nobody knows of, and then answers otherwise.
     Raises UsageError when it does not take its inputs.
     """
     from bench.networks.count import described, examples, run
 
-    outputs = described(run(network.build(), examples(network.inputs)))
-    return replace(network, task=task_of(network.inputs, outputs))
+    answers = run(network.build(), examples(network.inputs))
+    known = tuple(answer.detach().contiguous().cpu().numpy().tobytes() for answer in answers)
+    notes = network.notes if network.trained else (*network.notes, RANDOM)
+    return replace(
+        network,
+        task=task_of(network.inputs, described(answers)),
+        sources=(*network.sources, *known),
+        notes=notes,
+    )
 
 
 def task_of(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Task:

@@ -161,6 +161,7 @@ def _check_names(folder: Path) -> None:
                     raise UsageError(f"{file} and {twin} are two modules with one name", "Measure them in two runs.")
     if folder not in _folders:
         _folders.append(folder)
+        sys.path.append(str(folder))  # behind all others: a forward may import what lies beside it when it runs
 
 
 @contextlib.contextmanager

@@ -51,6 +51,34 @@ class First(nn.Module):
         return self.layer(*inputs)[0]
 
 
+class Cell(nn.Module):
+    """A recurrent cell over all rows; its last state."""
+
+    def __init__(self, cell: nn.RNNCellBase) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state: Any = None
+        for row in x.unbind(1):
+            state = self.cell(row, state)
+        last: torch.Tensor = state[0] if isinstance(state, tuple) else state
+        return last
+
+
+class Positions(nn.Module):
+    """Words and where they are."""
+
+    def __init__(self, words: int, places: int, size: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(words, size)
+        self.places = nn.Embedding(places, size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        embedded: torch.Tensor = self.words(x) + self.places(torch.arange(x.shape[1]))
+        return embedded
+
+
 class Attention(nn.Module):
     def __init__(self, **options: Any) -> None:
         super().__init__()

@@ -47,6 +47,7 @@ ARITHMETIC = [
         scalar_minus=lambda x: 2 - x,
         divide=lambda x: 1 / (x.abs() + 1),
         power=lambda x: x**2,
+        cube=lambda x: x**3,
         square_root=lambda x: (x * x + 1).sqrt(),
         rsqrt=lambda x: (x * x + 1).rsqrt(),
         exponential=torch.exp,
@@ -115,6 +116,12 @@ ARITHMETIC = [
 ]
 
 PRODUCTS = [
+    *functions(
+        ROWS,
+        heads_of_one_product=lambda x: F.scaled_dot_product_attention(
+            *x.repeat(1, 1, 3).reshape(1, 7, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        ),
+    ),
     *functions(
         ROWS,
         ROWS,

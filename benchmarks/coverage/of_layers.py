@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.coverage.cases import IMAGE, ROWS, SEQUENCE, Case, First, Function, functions, layers
+from benchmarks.coverage.cases import IMAGE, ROWS, SEQUENCE, Case, Cell, First, Function, Positions, functions, layers
 
 
 def _settled(norm: nn.Module) -> nn.Module:
@@ -75,6 +75,14 @@ NORMS = [
     *layers((8,), linear_batch_norm1d=lambda: nn.Sequential(nn.Linear(8, 5), _settled(nn.BatchNorm1d(5)))),
     *functions(IMAGE, l2_normalize=lambda x: F.normalize(x, dim=1)),
     *layers((4, 5, 6, 7), batch_norm3d=lambda: _settled(nn.BatchNorm3d(4))),
+    *layers(
+        SEQUENCE, instance_norm1d=lambda: nn.InstanceNorm1d(6, affine=True), group_norm1d=lambda: nn.GroupNorm(2, 6)
+    ),
+    *layers(
+        IMAGE,
+        instance_norm_tracked=lambda: nn.InstanceNorm2d(6, track_running_stats=True),
+        group_norm_plain=lambda: nn.GroupNorm(6, 6, affine=False),
+    ),
 ]
 
 CONVOLUTIONS = [
@@ -178,6 +186,10 @@ RECURRENT = [
         ((7,),),
         whole=True,
     ),
+    Case("lstm_cell", lambda: Cell(nn.LSTMCell(8, 5)), (ROWS,)),
+    Case("gru_cell", lambda: Cell(nn.GRUCell(8, 5)), (ROWS,)),
+    Case("embedding_of_positions", lambda: Positions(10, 7, 8), ((7,),), whole=True),
+    Case("embedding_of_rows", lambda: nn.Embedding(10, 4), ((3, 5),), whole=True),
     Case("one_hot", lambda: Function(lambda x: F.one_hot(x, 10).float()), ((7,),), whole=True),
 ]
 
