@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+from bench.errors import UsageError
 from bench.text import visible
 
 
-class Exited(Exception):
+class Exited(UsageError):
     """Guest code called `sys.exit`, which would have ended bench as if nothing were wrong."""
 
 
@@ -27,9 +29,13 @@ class _Aside(io.TextIOBase):
 
 @contextmanager
 def guest() -> Iterator[None]:
-    """Run guest code. What it prints goes to stderr; when it exits, Exited is raised with the same traceback."""
+    """Run guest code. What it prints goes to stderr. Raises Exited, with the place, when it exits."""
     try:
         with redirect_stdout(_Aside()):
             yield
     except SystemExit as error:
-        raise Exited(f"it calls sys.exit({error.code!r:.40})").with_traceback(error.__traceback__) from None
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise Exited(
+            f"the network's own code calls sys.exit({error.code!r:.40}) at {place.filename}:{place.lineno}",
+            "Let it raise an error, or return.",
+        ) from None

@@ -12,8 +12,8 @@ Floats = NDArray[np.floating[Any]]
 TOLERANCE = 1e-3
 """Of the largest |value| of a slice of an output: how far a float32 runtime may be from torch."""
 SPREAD = 100
-"""Slices along an axis whose largest |value| is this many times smaller than that of the next larger one have a scale of
-their own."""
+"""Slices along an axis whose largest |value| is this many times smaller than that of the next larger one have a scale
+of their own."""
 ROUNDING = 1e-5
 """Of the largest |output| of a sample: what rounding in float32 makes of a deep network, however small the slice."""
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bench.compress.checkpoint import Checkpoint
 from bench.errors import UsageError
+from bench.guest import guest
 from bench.records import Progress, Task
 
 _AT_ONCE = 2**20
@@ -130,7 +131,8 @@ def fit(
             if recipe.distortion:
                 images, labels = distorted(images, labels, recipe.distortion)
             with _half(network) if step >= steps * (1 - recipe.half) else nullcontext():
-                outputs = network(images)
+                with guest():
+                    outputs = network(images)
                 _check(outputs, labels)
                 loss = loss_of(outputs, labels)
                 if teacher:
@@ -262,7 +264,7 @@ def taught(loss: Tensor, outputs: Tensor, labels: Tensor, teacher: nn.Module, im
     """A tenth of `loss`, and nine of how far `outputs` (N, C, …) are from what the teacher makes of the same images:
     the divergence of both at temperature 2. Hinton, Vinyals, Dean, arXiv 1503.02531. Of outputs that are no classes
     (`labels` are what they should be), the mean squared error."""
-    with torch.no_grad():
+    with torch.no_grad(), guest():
         answers = teacher(images)
     if labels.is_floating_point():
         return 0.1 * loss + 0.9 * F.mse_loss(outputs, answers)
@@ -340,4 +342,6 @@ def _answered(network: nn.Module, samples: Samples, batch: int) -> Iterator[tupl
     batch = max(1, min(batch, _AT_ONCE // pixels))
     for chosen in np.array_split(np.arange(len(samples)), math.ceil(len(samples) / batch)):
         inputs, answers = samples.read(chosen)
-        yield network(torch.from_numpy(inputs).to(device)).cpu(), torch.from_numpy(answers)
+        with guest():
+            found = network(torch.from_numpy(inputs).to(device)).cpu()
+        yield found, torch.from_numpy(answers)

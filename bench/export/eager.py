@@ -74,12 +74,19 @@ def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     """
     evaluating(network)
     watch = Watch()
-    runs = [_run(network, arguments(samples, 0), watch)]
+    first = arguments(samples, 0)
+    runs = [_run(network, first, watch)]
     state = State(network)  # after the first run, in which things may be made that stay
     runs += [_run(network, arguments(samples, number), watch) for number in range(1, len(samples[0]))]
-    again = _run(network, arguments(samples, 0), watch)
+    again = _run(network, first, watch)
+    same = all(_same(a, b) for (_, a), (_, b) in zip(runs[0], again, strict=False))
+    if watch.changed and not same:
+        raise ExportRefused(
+            f"the network changes its input in place at {watch.changed}",
+            "Let forward compute a new tensor: x = x * 2 in place of x.mul_(2), x = x + 1 in place of x += 1.",
+        )
     kept = state.changed(State(network))
-    if kept or not all(_same(a, b) for (_, a), (_, b) in zip(runs[0], again, strict=False)):
+    if kept or not same:
         raise ExportRefused(
             f"the network keeps a state: {f'{kept} is' if kept else 'its answer to one input is'} not the same after "
             "other inputs",
@@ -147,11 +154,6 @@ def _run(network: nn.Module, inputs: tuple[torch.Tensor, ...], watch: Watch) -> 
             f"the network draws random numbers {watch.drawn}",
             "Dropout must be off in eval mode (F.dropout takes training=self.training); noise that stays the same must "
             "be a buffer.",
-        )
-    if watch.changed:
-        raise ExportRefused(
-            f"the network changes its input in place at {watch.changed}",
-            "Let forward compute a new tensor: x = x * 2 in place of x.mul_(2), no inplace=True on the input.",
         )
     return [(place, tensor.clone()) for place, tensor in leaves(returned)]
 

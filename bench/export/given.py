@@ -29,27 +29,60 @@ def ncnn_pair(param: Path, folder: Path) -> tuple[str, ...]:
     """Copy a ready pair, `param` and the .bin beside it, as graph.param and weights.bin; returns the names of its
     outputs, which are the blobs that no layer reads.
 
-    Raises CorruptData when the weights are not exactly those that the graph loads, and ExportRefused for a graph with
-    layers that are not ncnn's.
+    Raises CorruptData when the weights are not exactly those that the graph loads, or are not finite, and ExportRefused
+    for a graph with layers that are not ncnn's.
     """
     weights = param.with_suffix(".bin")
     try:
-        parsed = graph.parse(param.read_text(encoding="utf-8"))
-        operators.check(parsed)
-        graph.split(weights.read_bytes(), parsed.blobs())
+        text, stored = param.read_text(encoding="utf-8"), weights.read_bytes()
     except (OSError, UnicodeDecodeError) as error:
         raise CorruptData(f"{param} or {weights.name} cannot be read: {error}") from None
+    try:
+        parsed = graph.parse(text)
+    except ExportRefused:
+        raise CorruptData(f"{param} is not an ncnn param file") from None
+    operators.check(parsed)
+    blobs = parsed.blobs()
+    try:
+        values = graph.split(stored, blobs)
+    except ExportRefused as error:
+        raise CorruptData(f"{weights} is not the file of {param.name}: {error.what}") from None
+    _check_values(parsed, values, str(weights))
     shutil.copyfile(param, folder / "graph.param")
     shutil.copyfile(weights, folder / "weights.bin")
     used = {blob for layer in parsed.layers for blob in layer.inputs}
     return tuple(blob for layer in parsed.layers for blob in layer.outputs if blob not in used)
 
 
+def _check_values(parsed: graph.Graph, values: Sequence[Array], title: str) -> None:
+    left = iter(values)
+    for layer in parsed.layers:
+        blobs = [next(left) for _ in layer.blobs()]
+        for blob in blobs:
+            _check_finite(blob, f"{title} has weights of {layer.type} {layer.name!r}")
+        if layer.type == "BatchNorm":
+            _check_variances(blobs[2], f"{title} has weights of BatchNorm {layer.name!r}")
+
+
+def _check_finite(values: Array, words: str) -> None:
+    """Raises CorruptData for NaN and infinity, of which masks and limits may be: -inf, and a single value."""
+    if values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64)):
+        return
+    bad = np.isnan(values) | (np.isposinf(values) & (values.size > 1))
+    if bad.any():
+        raise CorruptData(f"{words} that are not finite: {int(bad.sum()):,} of {values.size:,} values", _AGAIN)
+
+
+def _check_variances(values: Array, words: str) -> None:
+    if (values < 0).any():
+        raise CorruptData(f"{words} whose variances are below 0: {int((values < 0).sum()):,} of them", _AGAIN)
+
+
 def onnx_answers(path: Path, samples: Sequence[Array]) -> Answers:
     """What an ONNX file answers to each sample, computed by the onnx package's own evaluator.
 
     Raises ToolMissing (the package is not installed), and ExportRefused as `eager.answers` does, and for operators that
-    are not ONNX's own or older than OLDEST.
+    are not ONNX's own or older than OLDEST, and CorruptData for a file that is not whole or not finite.
     """
     model = _model(path)
     reference = _package().reference.ReferenceEvaluator(model)
@@ -71,7 +104,7 @@ def onnx_answers(path: Path, samples: Sequence[Array]) -> Answers:
 def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> tuple[str, ...]:
     """Write graph.param and weights.bin of an ONNX file for these inputs; returns the names of its outputs there.
 
-    Raises ToolMissing and ExportRefused.
+    Raises as `onnx_answers` does.
     """
     model = _model(path)
     names = dict(zip(_inputs(model), inputs, strict=True))
@@ -87,6 +120,8 @@ def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> tuple[str
     return tuple(f"out{number}" for number in range(len(model.graph.output)))
 
 
+_AGAIN = "Export the network again, from weights of a training that did not diverge."
+_BRANCHES = ("If", "Loop", "Scan")
 _FIX = "Export it again with a newer opset, or give the network's own code (net.py:build)."
 
 
@@ -100,11 +135,21 @@ def _package() -> Any:
 
 
 def _model(path: Path) -> onnx.ModelProto:
-    model: onnx.ModelProto = _package().load(str(path))
+    try:
+        model: onnx.ModelProto = _package().load(str(path))
+    except Exception as error:  # protobuf's, and those of files beside it
+        words = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise CorruptData(f"{path} cannot be read: {words}", "Export the network to ONNX again.") from None
     version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if version < OLDEST:
         raise ExportRefused(f"{path.name} uses ONNX opset {version}; the oldest supported is {OLDEST}", _FIX)
+    _check_onnx_values(model, str(path))
     for node in model.graph.node:
+        if node.op_type in _BRANCHES:
+            raise ExportRefused(
+                f"{path.name} decides by values what it computes: {_title(node)}",
+                "A graph in ncnn holds one path: export the network without it.",
+            )
         if node.domain not in ("", "ai.onnx"):
             raise ExportRefused(
                 f"{path.name} has an operator that is not ONNX's own: {node.domain}.{_title(node)}", _FIX
@@ -114,6 +159,19 @@ def _model(path: Path) -> onnx.ModelProto:
                 f"{path.name} uses ONNX opset {version}, in which {_title(node)} has another meaning than today", _FIX
             )
     return model
+
+
+def _check_onnx_values(model: onnx.ModelProto, title: str) -> None:
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            stored.update((node.output[0], given.t) for given in node.attribute if given.name == "value")
+    values = {name: _package().numpy_helper.to_array(tensor) for name, tensor in stored.items()}
+    for name, array in values.items():
+        _check_finite(array, f"{title} has weights {name!r}")
+    for node in model.graph.node:
+        if node.op_type == "BatchNormalization" and node.input[4] in values:
+            _check_variances(values[node.input[4]], f"{title} has weights {node.input[4]!r}")
 
 
 def _title(node: onnx.NodeProto) -> str:

@@ -15,14 +15,16 @@ from bench.export.watch import SCRIPT_LINE, is_users, line
 _CALLER = re.compile(r"^(.+)\((\d+)\): ", re.MULTILINE)
 _AFTER = "It is not available in ncnn; do it after the network, on its outputs."
 _AXES = "ncnn has at most four axes besides the batch: split the network there, or use fewer axes."
+_PARTS = "ncnn cannot assign to a part of a tensor: put the parts together with torch.cat, or use torch.where."
 _ADVICE: Mapping[str, str] = {
     "argmax": _AFTER,
     "argmin": _AFTER,
     "argsort": _AFTER,
     "bincount": _AFTER,
     "expand": _AXES,
+    "fill": _PARTS,
     "histc": _AFTER,
-    "indexput": "ncnn does not assign to parts: use torch.where, e.g. y = torch.where(y < 0, 0, y).",
+    "indexput": _PARTS,
     "maxpool2d": "ncnn has no dilated pooling: use dilation=1.",
     "median": _AFTER,
     "multinomial": _AFTER,

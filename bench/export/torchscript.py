@@ -70,6 +70,8 @@ def _traced(network: nn.Module, inputs: tuple[torch.Tensor, ...], mode: TorchFun
     try:
         with mode or nullcontext():
             return torch.jit.trace(network, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+    except ExportRefused as error:
+        raise ExportRefused(f"{error.what} (at {raised_at(error)})", error.fix) from None
     except Exception as error:  # the user's own code, which can do what a recording cannot hold
         words = str(error).strip().splitlines() or [""]
         raise ExportRefused(

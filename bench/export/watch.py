@@ -6,10 +6,13 @@ import itertools
 import linecache
 import random
 import re
+import sys
+import sysconfig
 import threading
+import time
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -25,6 +28,7 @@ from torch.utils._pytree import tree_leaves
 
 _TORCH = str(Path(torch.__file__).parent)
 _BENCH = str(Path(__file__).parent)
+_PYTHON = sysconfig.get_path("stdlib")
 _READERS = frozenset(
     {
         *("numpy", "__array__", "tolist", "item", "__bool__", "__int__", "__index__", "__float__", "__complex__"),
@@ -36,6 +40,15 @@ _CONSTRUCTORS = frozenset({"tensor", "as_tensor", "asarray", "new_tensor", "scal
 """Functions whose result is a constant for a recording, even where they are given tensors."""
 _IDENTITIES = frozenset({"as_tensor", "asarray"})
 """Those of them that give back a tensor as it is."""
+_OUTSIDE: Mapping[tuple[Any, str], str] = {
+    (threading.Thread, "start"): "a thread is started, which a recording does not follow",
+    (torch, "get_num_threads"): "the number of threads is asked for",
+    **{
+        (time, name): "the clock is asked"
+        for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+    },
+}
+"""What else an answer must not follow from, and what to say of a forward that calls it."""
 SCRIPT_LINE = re.compile(r'File "(.+)", line (\d+)')
 """How TorchScript writes a place in the source."""
 
@@ -60,14 +73,26 @@ class Watch:
         self.add(inputs)
         self._given = frozenset(self._known)
 
-        def start(thread: threading.Thread) -> None:
-            self.refuse("a thread is started, which a recording does not follow")
-
         before = _random_states()
-        with mock.patch.object(threading.Thread, "start", start), _Functions(self), _Operators(self):
+        with ExitStack() as stack:
+            for (owner, name), reason in _OUTSIDE.items():
+                stack.enter_context(mock.patch.object(owner, name, self._guarded(getattr(owner, name), reason)))
+            stack.enter_context(_Functions(self))
+            stack.enter_context(_Operators(self))
             yield
         if not self.drawn and any(a != b for a, b in zip(before, _random_states(), strict=True)):
             self.drawn = "by Python's random or NumPy"
+
+    def _guarded(self, function: Callable[..., Any], reason: str) -> Callable[..., Any]:
+        """The function, which refuses calls from the user's lines, but not those of other threads and of libraries."""
+        watched = threading.get_ident()
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == watched and is_users(sys._getframe(1).f_code.co_filename):
+                self.refuse(reason)
+            return function(*args, **kwargs)
+
+        return guarded
 
     def add(self, found: object) -> None:
         """Note that these tensors follow from the inputs. Their memory is kept, so that no other gets its address."""
@@ -124,7 +149,7 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, watch = kwargs or {}, self.watch
         if isinstance(func, HigherOrderOperator):
-            watch.refuse(f"torch.{func.name()}, of which a recording holds one branch")
+            watch.refuse(f"torch.{func._name}, of which a recording holds one branch")
         depends = watch.depends((args, kwargs))
         if depends and _reads_values(func, args):
             name = func._schema.name.removeprefix("aten::")
@@ -182,10 +207,11 @@ class _Functions(TorchFunctionMode):
                 return func(*args, **kwargs)
         if name in _READERS and self.watch.depends(args[:1]):
             self.watch.refuse(f"{name} reads a tensor's values")
-        if name in _CONSTRUCTORS and self.watch.depends((args, kwargs)):
-            same = name in _IDENTITIES and isinstance(args[0] if args else kwargs.get("data"), torch.Tensor)
-            if not same:
-                self.watch.refuse(f"torch.{name} makes a constant of a tensor's values")
+        if name in _CONSTRUCTORS:
+            values = args[1:] if func is torch.Tensor.new_tensor else args
+            same = name in _IDENTITIES and bool(values) and isinstance(values[0], torch.Tensor)
+            if not same and self.watch.depends((values, kwargs)):
+                self.watch.refuse(f"{name} makes a constant of a tensor's values")
         return func(*args, **kwargs)
 
 
@@ -232,7 +258,7 @@ def _plain(value: object) -> object:
 def raised_at(error: BaseException) -> str:
     """The user's line at which `error` was raised: `net.py:12: return x / x.max().item()`.
 
-    It is the innermost one outside of torch; empty when there is none.
+    It is the innermost one that `is_users`; empty when there is none.
     """
     places = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
     places += [(file, int(number)) for file, number in SCRIPT_LINE.findall(str(error))]
@@ -244,8 +270,8 @@ def _innermost(places: Sequence[tuple[str, int]]) -> str:
 
 
 def is_users(file: str) -> bool:
-    """Whether a source file belongs neither to torch nor to the exporter."""
-    return not file.startswith((_TORCH, _BENCH, "<"))
+    """Whether a source file belongs neither to Python, nor to torch, nor to the exporter."""
+    return not file.startswith((_TORCH, _BENCH, "<")) and (not file.startswith(_PYTHON) or "site-packages" in file)
 
 
 def line(file: str, number: int) -> str:

@@ -40,7 +40,7 @@ class Function:
 
     def __call__(self) -> Any:
         """What the user's function returns. Raises UsageError, with file and line, when it fails."""
-        with _told(self.reference, self.root), _importable(self.root):
+        with _importable(self.root), _told(self.reference, self.root):
             return self.call()
 
     @property
@@ -118,7 +118,7 @@ def _file(path: Path, reference: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # as import does it: dataclasses and pickles look the module up
     try:
-        with _told(reference, path.parent), _importable(path.parent):
+        with _importable(path.parent), _told(reference, path.parent):
             spec.loader.exec_module(module)
     except UsageError:
         del sys.modules[name]
@@ -128,7 +128,7 @@ def _file(path: Path, reference: str) -> ModuleType:
 
 def _module(name: str, reference: str) -> ModuleType:
     here = Path.cwd()
-    with _told(reference, here), _importable(here):
+    with _importable(here), _told(reference, here):
         return importlib.import_module(name)
 
 
@@ -184,7 +184,7 @@ def _told(reference: str, root: Path) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, SyntaxError) and error.filename:
             where = f"{error.filename}:{error.lineno}"
         else:

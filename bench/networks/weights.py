@@ -27,14 +27,15 @@ _COMPILED = re.compile(r"\._orig_mod\.")
 _IGNORED = re.compile(r"(^|\.)(num_batches_tracked|total_ops|total_params|n_averaged)$")
 """What no network computes with."""
 _STATISTICS = re.compile(r"(^|\.)running_(mean|var)$")
+_VARIANCE = re.compile(r"(^|\.)running_var$")
 _NAMED = 3
 """Names listed in a message before the rest is only counted."""
 _SAVE = "Save the network's state dict: torch.save(network.state_dict(), FILE)."
 
 
 def check_finite(weights: nn.Module | Mapping[str, Tensor], what: str, buffers: Collection[str] = ()) -> None:
-    """Raises CorruptData, naming the first tensor, when one of `weights` has NaN or infinity: of a network's parameters
-    and buffers, or of tensors by name. `what` begins the sentence.
+    """Raises CorruptData, naming the first tensor, when one of `weights` has NaN or infinity, or is a variance below 0:
+    of a network's parameters and buffers, or of tensors by name. `what` begins the sentence.
 
     Attention masks are kept in `buffers` as -inf; that is allowed.
     """
@@ -44,6 +45,11 @@ def check_finite(weights: nn.Module | Mapping[str, Tensor], what: str, buffers: 
     for name, tensor in weights.items():
         if isinstance(tensor, nn.UninitializedParameter | nn.UninitializedBuffer) or not tensor.is_floating_point():
             continue
+        if _VARIANCE.search(name) and bool((tensor < 0).any()):
+            raise CorruptData(
+                f"{what} has variances below 0: {int((tensor < 0).sum()):,} of {tensor.numel():,} values of {name}",
+                "No training makes these: check how the weights were saved or converted.",
+            )
         if bool(tensor.sum().isfinite()):  # which it cannot be otherwise, and costs a fraction of looking at each
             continue
         good = tensor.isfinite()

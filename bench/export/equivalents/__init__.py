@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from bench.errors import ExportRefused
 from bench.export.equivalents import arithmetic, axes, comparisons, shapes, table, windows
 from bench.export.equivalents.transparency import transparent
 
@@ -43,6 +44,11 @@ class Equivalents(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _OF_SHAPES or not table.follows(*tree_leaves((args, kwargs))):
             return table.constant(func, args, kwargs)
+        if func is Tensor.__setitem__ and any(isinstance(place, Tensor) for place in tree_leaves(args[1])):
+            raise ExportRefused(
+                "ncnn cannot assign to chosen places of a tensor",
+                "Use torch.where: y = torch.where(y < 0, 0, y) in place of y[y < 0] = 0.",
+            )
         if func in _SIZES:
             sizes = func(*args, **kwargs)
             return torch.Size(map(int, sizes)) if isinstance(sizes, tuple) else int(sizes)

@@ -22,11 +22,12 @@ import numpy as np  # noqa: E402 - imports are part of what a launch costs
 import torch  # noqa: E402
 
 CONTRACT = 2
+EVENTS = sys.stdout
 VALUE_TYPES = ("<f4", "<i4")
 
 
 def emit(event: str, **fields: Any) -> None:
-    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    EVENTS.write(json.dumps({"event": event, **fields}) + "\n")
 
 
 def read_job(path: Path) -> dict[str, str]:
@@ -120,6 +121,7 @@ def latency(network: torch.nn.Module, sample: tuple[torch.Tensor, ...], job: dic
 
 
 def main(path: str) -> None:
+    sys.stdout = sys.stderr  # where what the network prints does not mix with events
     job = read_job(Path(path))
     torch.set_num_threads(int(job["threads"]))
     if mask := int(job["affinity"], 16):
@@ -144,7 +146,7 @@ def main(path: str) -> None:
             accuracy(network, samples, job["answers"])
     emit("memory", **memory())
     emit("end", status="ok", exit=0, ns=time.monotonic_ns() - STARTED)
-    sys.stdout.flush()
+    EVENTS.flush()
     os._exit(0)  # Taking torch down tidily costs half a second and frees nothing that the system does not.
 
 
