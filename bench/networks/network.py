@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import plan
 from bench.errors import UsageError
+from bench.guest import guest
 from bench.preprocess import Preprocess
 from bench.records import Task, Tensor
 
@@ -37,7 +38,7 @@ class Seeded:
 
         from bench.networks.weights import check_finite
 
-        with _random_from(seed):
+        with _random_from(seed), guest():
             module = self.make()
         if not isinstance(module, nn.Module):
             raise UsageError(

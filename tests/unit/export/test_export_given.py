@@ -103,20 +103,74 @@ def test_a_pair_with_weights_in_float16_is_whole_too(tmp_path: Path) -> None:
     assert given.ncnn_pair(param, tmp_path.parent) == ("prob",)
 
 
+NORM = """7767517
+2 2
+Input data 0 1 data
+BatchNorm norm 1 1 data out 0=2
+"""
+
+
 @pytest.mark.parametrize(
     ("param", "stored", "words"),
     [
         (PAIR, bytes(12), "end inside fc"),
         (PAIR, bytes(100), "bytes of weights too many"),
-        (PAIR.replace("Softmax", "torch.topk"), bytes(36), r"torch\.topk"),
         ("no graph", bytes(36), "not an ncnn param file"),
+        (PAIR, bytes(32) + np.array([np.nan], "<f4").tobytes(), r"InnerProduct 'fc' that are not finite: 1 of 2"),
+        (
+            NORM,
+            np.array([1, 1, 0, 0, 1, -1, 0, 0], "<f4").tobytes(),
+            r"BatchNorm 'norm' whose variances are below 0: 1",
+        ),
     ],
 )
-def test_a_pair_that_does_not_fit_is_refused(tmp_path: Path, param: str, stored: bytes, words: str) -> None:
+def test_a_damaged_pair_is_corrupt(tmp_path: Path, param: str, stored: bytes, words: str) -> None:
     (tmp_path / "net.param").write_text(param)
     (tmp_path / "net.bin").write_bytes(stored)
-    with pytest.raises(ExportRefused, match=words):
+    with pytest.raises(CorruptData, match=words):
         given.ncnn_pair(tmp_path / "net.param", tmp_path)
+
+
+def test_a_pair_of_other_layers_than_ncnn_s_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.param").write_text(PAIR.replace("Softmax", "torch.topk"))
+    (tmp_path / "net.bin").write_bytes(bytes(36))
+    with pytest.raises(ExportRefused, match=r"torch\.topk"):
+        given.ncnn_pair(tmp_path / "net.param", tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_of_onnx_that_are_not_finite_are_named(tmp_path: Path, value: float) -> None:
+    weight = np.full((4, 3, 3, 3), 0.1, np.float32)
+    weight[1, 2, 0, 0] = value
+    path = saved(tmp_path, helper.make_node("Conv", ["x", "w"], ["y"]), weights={"w": weight})
+    with pytest.raises(CorruptData, match=r"weights 'w' that are not finite: 1 of 108 values"):
+        given.export_onnx(path, IMAGE, tmp_path)
+
+
+def test_variances_of_onnx_below_0_are_named(tmp_path: Path) -> None:
+    parts = {name: np.ones(3, np.float32) for name in ("scale", "bias", "mean")}
+    node = helper.make_node("BatchNormalization", ["x", *parts, "variance"], ["y"])
+    path = saved(tmp_path, node, weights={**parts, "variance": np.array([1, -1, 1], np.float32)})
+    with pytest.raises(CorruptData, match=r"weights 'variance' whose variances are below 0: 1"):
+        given.onnx_answers(path, [X])
+
+
+def test_a_mask_of_onnx_may_be_infinite(tmp_path: Path) -> None:
+    mask = np.array([0, -np.inf] * 4, np.float32)
+    nodes = [helper.make_node("Add", ["x", "mask"], ["masked"]), helper.make_node("Softmax", ["masked"], ["y"], axis=3)]
+    assert given.onnx_answers(saved(tmp_path, *nodes, weights={"mask": mask}), [X]).outputs[0].shape == (3, 8, 8)
+
+
+def test_a_branch_of_onnx_is_named(tmp_path: Path) -> None:
+    result = helper.make_tensor_value_info("r", TensorProto.FLOAT, None)
+    branch = helper.make_graph([helper.make_node("Identity", ["x"], ["r"])], "b", [], [result])
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["m"], keepdims=0),
+        helper.make_node("Cast", ["m"], ["c"], to=TensorProto.BOOL),
+        helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch),
+    ]
+    with pytest.raises(ExportRefused, match="decides by values what it computes: If 'choice'"):
+        given.onnx_answers(saved(tmp_path, *nodes), [X])
 
 
 def test_a_pair_without_weights_is_corrupt(tmp_path: Path) -> None:

@@ -89,9 +89,16 @@ def largest(x: Tensor) -> Tensor:
     return x.topk(2, 1)[0]  # after the network
 
 
+def clipped(x: Tensor) -> Tensor:
+    y = x - 0.5
+    y[y < 0] = 0
+    return y
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (clipped, r"assign to chosen places.*test_export_ncnn\.py:\d+: y\[y < 0\] = 0\)\nUse torch\.where"),
         (largest, r"torch\.topk\n.*test_export_ncnn\.py:\d+: return x.topk\(2, 1\)\[0\].*\n.*do it after the network"),
         (lambda x: x.argmax(1), r"torch\.argmax\n.*test_export_ncnn\.py"),
         (lambda x: x.sort(1)[0], r"torch\.sort\n.*test_export_ncnn\.py"),

@@ -75,6 +75,14 @@ def test_scores_beside_boxes_are_held_to_their_own_scale(axis: int) -> None:
     assert not refused([detected], [detected + np.float32(1e-4)])
 
 
+def test_scores_on_a_middle_axis_are_held_to_their_own_scale() -> None:
+    detected = np.random.default_rng(0).random((4, 2, 6, 8), np.float32)  # anchors, fields, cells
+    detected[:, :, :4] *= 640
+    wrong = detected.copy()
+    wrong[:, :, 4:] += 0.1
+    assert refused([detected], [wrong])
+
+
 def test_a_score_in_a_vector_is_held_to_its_scale_over_the_samples() -> None:
     detected = np.array([[640, 320, 0.9], [100, 50, 0.001]], np.float32)
     wrong = detected.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,18 @@ class Answers(nn.Module):
 def test_answers_that_hold_no_tensor_are_refused(answer: object, words: str) -> None:
     with pytest.raises(BenchError, match=words):
         count(Answers(answer), one(3))
+
+
+class Leaving(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("leaving")  # noqa: T201 - what a user's network does
+        sys.exit(0)
+
+
+def test_a_forward_that_exits_is_an_error_and_its_words_are_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BenchError, match=r"sys\.exit\(0\) at .*test_network_counts\.py"):
+        count(Leaving(), one(3))
+    assert capsys.readouterr().out == ""
 
 
 def test_an_answer_without_a_batch_is_taken_as_it_is() -> None:

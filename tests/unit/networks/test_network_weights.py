@@ -143,6 +143,14 @@ def test_a_larger_network_whose_names_are_all_there_is_still_another_network(tmp
         weights.load(networks.resolve("resnet18").build(), tmp_path / "larger.pt")
 
 
+def test_a_variance_below_0_is_refused_by_name(tmp_path: Path) -> None:
+    norm = nn.BatchNorm2d(3)
+    state = norm.state_dict() | {"running_var": torch.tensor([1.0, -0.5, 1.0])}
+    torch.save(state, tmp_path / "norm.pt")
+    with pytest.raises(CorruptData, match=r"variances below 0: 1 of 3 values of running_var"):
+        weights.load(norm, tmp_path / "norm.pt")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(value: float, trained: nn.Module, tmp_path: Path) -> None:
     state = trained.state_dict()
