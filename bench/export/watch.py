@@ -97,8 +97,8 @@ class Watch:
     def add(self, found: object) -> None:
         """Note that these tensors follow from the inputs. Their memory is kept, so that no other gets its address."""
         for leaf in tree_leaves(found):
-            if address := _address(leaf):
-                self._known[address] = leaf.untyped_storage()
+            if (storage := _storage(leaf)) is not None and storage.data_ptr():
+                self._known[storage.data_ptr()] = storage
 
     def depends(self, arguments: object) -> bool:
         """Whether one of the tensors in `arguments` follows from the inputs."""
@@ -124,12 +124,18 @@ class _Refused(Exception):
     """Ends a run."""
 
 
-def _address(leaf: object) -> int:
-    """Of a tensor's memory; 0 for what has none that could be shared."""
+def _storage(leaf: object) -> torch.UntypedStorage | None:
+    """A tensor's memory; None for what has none that could be shared."""
     if not isinstance(leaf, torch.Tensor) or leaf.layout is not torch.strided or leaf.is_meta:
-        return 0
-    with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
-        return leaf.untyped_storage().data_ptr()
+        return None
+    with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():  # so that this does not count as reading
+        return leaf.untyped_storage()
+
+
+def _address(leaf: object) -> int:
+    """Of a tensor's memory, even where that has two storages (through DLPack); 0 for what has none."""
+    storage = _storage(leaf)
+    return storage.data_ptr() if storage is not None else 0
 
 
 def _random_states() -> tuple[object, ...]:
