@@ -18,7 +18,7 @@ from torch import nn
 from bench.errors import ExportRefused
 from bench.export.answers import Answers
 from bench.export.watch import State, Watch, raised_at
-from bench.guest import guest
+from bench.guest import Exited, guest
 from bench.records import Tensor
 
 Array = NDArray[Any]
@@ -70,7 +70,7 @@ def answers(network: nn.Module, samples: Sequence[Array]) -> Answers:
     """What `network`, put into eval mode, answers to each sample of its inputs, (N, *shape) each.
 
     Raises ExportRefused for a forward that fails, that reads values, is random, keeps a state or changes its input, and
-    for outputs that are not tensors, are not finite, or have another shape for another sample.
+    for outputs that are not tensors, are not finite, or have another shape for another sample. Raises Exited.
     """
     evaluating(network)
     watch = Watch()
@@ -137,6 +137,8 @@ def _run(network: nn.Module, inputs: tuple[torch.Tensor, ...], watch: Watch) -> 
     try:
         with torch.no_grad(), guest(), watch.run(inputs, _run.__code__):
             returned = network(*inputs)
+    except Exited:
+        raise
     except Exception as error:  # whatever the user's own code raises
         where = raised_at(error)
         if watch.reason:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cache import Cache, content_key
 from bench.errors import UsageError
-from bench.guest import guest
+from bench.guest import Exited, guest
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def run(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor
     try:
         with torch.no_grad(), guest():
             answer = module(*inputs)
+    except Exited:
+        raise
     except Exception as error:  # of any kind: the module is the user's
         shapes = " and ".join("×".join(map(str, given.shape[1:])) for given in inputs)
         words = " ".join(str(error).split())[:300] or type(error).__name__

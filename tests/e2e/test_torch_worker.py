@@ -71,3 +71,24 @@ def test_latency_reports_every_iteration(tmp_path: Path) -> None:
     reading, _ = launch(tmp_path, Several(), [np.ones((1, 3), np.float32), np.ones((1, 4), int)], "latency")
     assert [sample.iteration for sample in reading.samples if sample.metric == "latency"] == [0, 1, 2]
     assert reading.environment["runner"].startswith("torch ")
+
+
+class Said(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print('{"event": "iteration"}')  # noqa: T201 - what a user's network does
+        return x
+
+
+class Talking(Several):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = torch.jit.script(Said())
+
+    def forward(self, x: torch.Tensor, words: torch.Tensor) -> dict[str, torch.Tensor]:
+        return super().forward(self.said(x), words)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_what_a_network_prints_is_not_an_event(tmp_path: Path) -> None:
+    reading, _ = launch(tmp_path, Talking(), [np.ones((1, 3), np.float32), np.ones((1, 4), int)], "latency")
+    assert [sample.iteration for sample in reading.samples if sample.metric == "latency"] == [0, 1, 2]

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.errors import ExportRefused
+from bench.errors import ExportRefused, UsageError
 from bench.export import eager
 
 SAMPLES = [np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)]
@@ -304,7 +304,7 @@ def test_an_input_may_be_changed_where_the_answer_stays_the_same() -> None:
 
 
 def test_a_forward_that_exits_does_not_end_bench() -> None:
-    with pytest.raises(ExportRefused, match=r"sys.exit\(0\) at .*test_export_eager\.py:\d+"):
+    with pytest.raises(UsageError, match=r"sys.exit\(0\) at .*test_export_eager\.py:\d+"):
         eager.answers(Network(lambda x: sys.exit(0)), SAMPLES)
 
 
