@@ -103,15 +103,14 @@ class RunFolder:
     def missing(self, frame: pd.DataFrame, answers: Mapping[str, Answers]) -> tuple[str, ...]:
         """What is gone of a run that has these samples and answers, in sentences: a trial's line, samples and answers
         were stored together. Raises CorruptData."""
-        ended = {m.trial.id: m for m in self.measurements()}
+        ended = {m.trial.id for m in self.measurements()}
         sampled = set(frame["trial"])
         # Schema 1 stored scores as samples instead of answers.
-        unscored = set(frame["trial"][(frame["pass"] == "accuracy") & (frame["metric"] == "")])
-        judged = {t for t in unscored if t in ended and ended[t].status != "failed"}
+        judged = frame["trial"][(frame["pass"] == "accuracy") & (frame["metric"] == "") & (frame["status"] != "failed")]
         gone = (
-            (sampled - ended.keys(), "trials.jsonl lacks {}: how they went and in which conditions is not known."),
-            (ended.keys() - sampled, "The samples of {} are gone from parts/ and measurements.parquet."),
-            (judged - answers.keys(), "The answers of {} are gone from answers/: their scores are not shown."),
+            (sampled - ended, "trials.jsonl lacks {}: how they went and in which conditions is not known."),
+            (ended - sampled, "The samples of {} are gone from parts/ and measurements.parquet."),
+            (set(judged) - answers.keys(), "The answers of {} are gone, or count no more: their scores are not shown."),
         )
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 

@@ -84,7 +84,7 @@ def test_help_has_examples_and_plan_touches_nothing(env: dict[str, str]) -> None
     without_server = {**env, "ANDROID_ADB_SERVER_PORT": "9"}
     assert "bench run --device emulator-5554" in bench("run", "--help", env=without_server).stdout
     outline = json.loads(bench("plan", "--suite", "demo", "--json", env=without_server).stdout)
-    assert [row[0] for row in outline["rows"]] == ["lenet5", "unet"]
+    assert [row[0] for row in outline["rows"]] == ["lenet5", "unet", "unet-small"]
     assert outline["trials"] > 50
 
 
