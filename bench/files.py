@@ -26,11 +26,23 @@ def replace(path: Path, content: bytes) -> None:
         draft.write_bytes(content)
 
 
-def read_bounded(path: Path, most: int) -> bytes:
-    """The content of an ordinary file. Raises OSError, also for a pipe or a device, and for more than `most` bytes."""
+def ordinary(path: Path) -> os.stat_result:
+    """The status of an ordinary file. Raises OSError, also for a folder, a pipe or a device."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise OSError(0, "it is not an ordinary file")
-    if found.st_size > most:
-        raise OSError(0, f"it has {found.st_size:,} bytes, more than {most:,}")
+    return found
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of an ordinary file. Raises OSError, also for a pipe or a device, and for more than `most` bytes."""
+    size = ordinary(path).st_size
+    if size > most:
+        raise OSError(0, f"it has {size:,} bytes, more than {most:,}")
     return path.read_bytes()
+
+
+def reason(error: Exception) -> str:
+    """The first line of what an error says, without the number of the system's own."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.partition("\n")[0]

@@ -88,7 +88,7 @@ ADVICE: dict[CaveatKind, Advice] = {
     "wrong-answers": Advice(
         "unusable",
         "its answers were wrong or not checked",
-        "Read why the accuracy pass failed; the speed of another network says nothing about this one.",
+        "Read the particulars and run again; the speed of another network says nothing about this one.",
     ),
 }
 
@@ -221,6 +221,8 @@ class Findings:
 
     summaries: tuple[Summary, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What is gone of the stored run, in sentences."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -260,7 +260,8 @@ class RunRecord(Record):
 
     `reference` names the runtime that stands for the network as its author runs it. Bytes in `transferred_bytes` were
     really pushed in this run: 0 when everything was there already. Of `wall_s`, `preparation_s` went into builds,
-    training and export, and `runner_s` was spent inside measured processes.
+    training and export, and `runner_s` was spent inside measured processes. `damaged` has, by device, the artifacts
+    (`model/variant`) of which a file there was found changed at the end: what they took is not theirs.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -282,3 +283,4 @@ class RunRecord(Record):
     runner_s: float = 0.0
     preparation_s: float = 0.0
     notes: tuple[str, ...] = ()
+    damaged: dict[str, tuple[str, ...]] = {}

@@ -24,5 +24,5 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     from bench.analyse.summary import in_order, summarise
 
     answered = by_subject(frame, answers)
-    summaries = in_order(unproven((*summarise(frame, run), *judge(answered, run))), run)
+    summaries = in_order(unproven((*summarise(frame, run), *judge(answered, run)), run), run)
     return Findings(summaries, compare(summaries, run, answered))

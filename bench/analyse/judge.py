@@ -58,15 +58,22 @@ def _statistics(estimate: Estimate) -> Statistics:
     return Statistics(value, value, value, value, 0.0, None, None, estimate.n, (launch,), estimate.interval)
 
 
-def unproven(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
-    """The summaries; those of subjects with wrong answers are unusable: another network's speed is of no interest."""
+def unproven(summaries: Sequence[Summary], run: RunRecord) -> tuple[Summary, ...]:
+    """The summaries; those of subjects with wrong answers, or with files that changed during the run, are unusable:
+    another network's speed is of no interest."""
     failed = {
-        s.subject: s.caveats[0].text
+        s.subject: f"accuracy pass {s.caveats[0].text}"
         for s in summaries
         if METRICS[s.metric].pass_ == "accuracy" and s.statistics is None
     }
+    changed = {
+        s.subject: f"a file of it on {s.subject.device} changed during the run"
+        for s in summaries
+        if f"{s.subject.model}/{s.subject.variant}" in run.damaged.get(s.subject.device, ())
+    }
+    failed = changed | failed
     return tuple(
-        replace(s, caveats=(*s.caveats, Caveat("wrong-answers", f"accuracy pass {failed[s.subject]}")))
+        replace(s, caveats=(*s.caveats, Caveat("wrong-answers", failed[s.subject])))
         if s.subject in failed and METRICS[s.metric].pass_ in ("memory", "latency")
         else s
         for s in summaries

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
+from bench.devices import topology
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
+from bench.files import ordinary, reason
 from bench.measure import order
 from bench.networks import content
 from bench.networks.count import counts
 from bench.networks.network import Network
-from bench.plan import Case, Plan, Variant
+from bench.plan import Case, Data, Plan, Variant
 from bench.prepare.variant import made_by, request_of
 from bench.records import Precision
 
@@ -60,6 +62,8 @@ def checked(plan: Plan) -> Asked:
     for case in plan.cases:
         for name in plan.desktop_for(case):
             runtimes.runtime(name)
+        topology.place((), case.cores)
+        _refuse_absent(case.data)
         network = found[case.label] = networks.resolve(
             case.model, arguments=case.arguments, weights=case.weights, inputs=case.input, input_size=case.input_size
         )
@@ -79,6 +83,16 @@ def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
             f"{given} is a package, and no variant of {network.name} takes its weights from it",
             "Ask for a variant of its method without a target, e.g. --variant fr-auto.",
         )
+
+
+def _refuse_absent(data: Data | None) -> None:
+    """Raise UsageError where the data is neither a folder nor an ordinary file."""
+    if data is None or data.path is None or data.path.is_dir():
+        return
+    try:
+        ordinary(data.path)
+    except OSError as error:
+        raise UsageError(f"data {data.path}: {reason(error)}", "Name a folder or a file (docs/data.md).") from error
 
 
 def default_variants(network: Network) -> tuple[Variant, ...]:

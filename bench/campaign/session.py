@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -19,12 +20,12 @@ from bench.analyse import analyse
 from bench.cache import Cache
 from bench.campaign.asked import Asked, entries
 from bench.devices.transport import Transport
-from bench.errors import DeviceBusy, NothingMeasured
+from bench.errors import BenchError, DeviceBusy, NothingMeasured
 from bench.findings import Findings
 from bench.measure import order, station, trial
 from bench.measure.station import Station
 from bench.prepare import Prepared
-from bench.records import Measurement, Progress, RunRecord, Trial
+from bench.records import ArtifactFile, Measurement, Progress, RunRecord, Trial
 from bench.results.folder import RunFolder, now
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
@@ -49,6 +50,10 @@ class Ready(NamedTuple):
     stations: tuple[Station, ...]
     prepared: Mapping[str, Prepared]
 
+    def files(self, machine: Station) -> list[ArtifactFile]:
+        """What a machine needs beside its programs."""
+        return [file for one in self.prepared.values() for file in one.files(machine.programs)]
+
     @property
     def trials(self) -> tuple[Trial, ...]:
         phones = [s.device.serial for s in self.stations if s.is_phone]
@@ -67,7 +72,7 @@ def run(
     with _reserved(cache, phones), contextlib.ExitStack() as leaving:
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
-        notes: list[str] = []
+        notes = list(cache.notes)
         pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
         record = _record(ready, started, pushed, preparation_s, notes)
@@ -111,10 +116,7 @@ def _prepared(
 def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:
     """Bytes pushed to each phone."""
     watcher.stage("deploy")
-    return {
-        s.device.serial: station.bring(s, [f for one in ready.prepared.values() for f in one.files(s.programs)], say)
-        for s in ready.stations
-    }
+    return {s.device.serial: station.bring(s, ready.files(s), say) for s in ready.stations}
 
 
 def _record(
@@ -169,7 +171,10 @@ def _measure(ready: Ready, folder: RunFolder, watcher: Watcher) -> None:
 def _ended(ready: Ready, folder: RunFolder, record: RunRecord, begun: float, watcher: Watcher) -> Findings:
     """Write down how the run ended, and its report."""
     ended = folder.measurements()
+    damaged, notes = _damaged(ready)
     update = {
+        "damaged": damaged,
+        "notes": (*record.notes, *notes),
         "finished": now() if len(ended) == len(ready.trials) else None,
         "wall_s": time.monotonic() - begun,
         "runner_s": sum(m.runner_s for m in ended),
@@ -179,12 +184,40 @@ def _ended(ready: Ready, folder: RunFolder, record: RunRecord, begun: float, wat
     return report(folder)
 
 
+def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """The artifacts, by device, of which a file there is no longer what was brought, and what to say of it: an accuracy
+    trial proves only what it loaded itself."""
+    found, notes = {}, []
+    for machine in ready.stations:
+        serial = machine.device.serial
+        try:
+            damaged = station.damaged(machine, ready.files(machine))
+        except BenchError as error:
+            notes.append(f"The files on {serial} could not be checked at the end of the run: {error.what}")
+            continue
+        programs = {name for name, one in machine.programs.items() if damaged & {file.sha256 for file in one.files}}
+        labels = [
+            f"{artifact.model}/{artifact.variant}"
+            for one in ready.prepared.values()
+            for artifact in one.artifacts
+            if artifact.runtime in programs or damaged & {one.samples.sha256, *(f.sha256 for f in artifact.needed)}
+            if artifact.runtime in machine.programs
+        ]
+        if labels:
+            found[serial] = tuple(dict.fromkeys(labels))
+            notes.append(
+                f"Files of {', '.join(found[serial])} on {serial} changed during the run: its times are not used."
+            )
+    return found, notes
+
+
 def report(folder: RunFolder) -> Findings:
     """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
-    findings = analyse(folder.consolidate(), record, folder.answers())
+    frame, answers = folder.consolidate(), folder.answers()
+    findings = replace(analyse(frame, record, answers), missing=folder.missing(frame, answers))
     html.write(folder.path, record, folder.measurements(), findings)
     return findings
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from bench import plan, runtimes
+from bench.cli import terminal
 from bench.errors import UsageError
 from bench.records import Precision
 
@@ -89,7 +90,11 @@ def plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """On stdout, in ASCII: none of its characters can control a terminal or be missing from an encoding."""
-    sys.stdout.write(json.dumps(plain(value), indent=1) + "\n")
+    try:
+        sys.stdout.write(json.dumps(plain(value), indent=1) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        terminal.reader_gone()
 
 
 def size(text: str | None) -> tuple[int, int] | None:

@@ -41,7 +41,7 @@ from bench.devices.adb import AdbServer
 from bench.errors import UsageError
 from bench.findings import Findings
 from bench.records import RunRecord
-from bench.results.folder import RunFolder
+from bench.results.folder import RunFolder, refuse_unwritable
 
 DEFAULT_SUITE = "quick"
 
@@ -88,6 +88,7 @@ def run(
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
     wanted = _asked(plan_file, suite, changes)
+    refuse_unwritable(results)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
         folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
@@ -156,13 +157,14 @@ def report(
     folder: Annotated[Path | None, typer.Argument(help="A run folder (default: the newest).")] = None,
     results: Results = Path("results"),
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Rebuild the report of a stored run and show its tables. Needs no phone.
 
     Example: `bench report results/2026-11-21-quick`
     """
     stored = RunFolder(folder) if folder else RunFolder.latest(results)
-    _show(stored, session.report(stored), as_json=as_json, quiet=False)
+    _show(stored, session.report(stored), as_json=as_json, quiet=quiet)
 
 
 def _asked(file: Path | None, suite: str | None, changes: Changes) -> asked.Asked:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
+from typing import NoReturn
 
 from rich import markup
 from rich.console import Console
@@ -26,8 +28,25 @@ from bench.records import Progress as StageProgress
 from bench.report.section import Section
 from bench.text import SPELLED, visible
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+READER_GONE = 141
+"""The exit status of a program that SIGPIPE ended, as a shell reports it."""
+
+
+def reader_gone() -> NoReturn:
+    """Leave quietly because whoever read the output stopped reading, e.g. `head`."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())  # what is still in its buffer is written at the end, and must not fail
+    raise SystemExit(READER_GONE)
+
+
+class _Pipe(Console):
+    def on_broken_pipe(self) -> None:
+        reader_gone()
+
+
+out = _Pipe(highlight=False, soft_wrap=False)
+err = _Pipe(stderr=True, highlight=False)
 
 SHOWN: dict[Pass, str] = {"size": "deployed", "memory": "vm_hwm", "latency": "latency"}
 """The figure that stands for a trial while it runs; answers are judged later."""
@@ -179,7 +198,7 @@ def table(
     if out.is_terminal:
         out.print(shown)
     else:
-        Console(file=out.file, width=PIPED_WIDTH, highlight=False, no_color=True).print(shown)
+        _Pipe(file=out.file, width=PIPED_WIDTH, highlight=False, no_color=True).print(shown)
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
 

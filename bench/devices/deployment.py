@@ -68,6 +68,23 @@ def deploy(
     return needed
 
 
+def damaged(transport: Transport, payloads: Sequence[Payload], *, deadline_s: float = 600.0) -> tuple[Payload, ...]:
+    """Those of the deployed files that are no longer what was deployed. Raises what the transport raises, and
+    CorruptData when a file on this host is no longer what it was."""
+    wanted = {p.remote(transport.folder): p for p in payloads}
+    hasher = hashing.find(transport, [remote for remote, p in wanted.items() if p.executable])
+    if hasher is None:
+        return tuple(p for remote, p in wanted.items() if not _reads_back(transport, p, remote, deadline_s))
+    there = hasher.digests(transport, wanted, deadline_s=deadline_s)
+    return tuple(p for remote, p in wanted.items() if there.get(remote) != _expected(p, hasher))
+
+
+def _reads_back(transport: Transport, payload: Payload, remote: str, deadline_s: float) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        transport.pull(remote, Path(folder, "back"), deadline_s=deadline_s)
+        return hashing.local_digest(Path(folder, "back")) == payload.sha256
+
+
 def _expected(payload: Payload, hasher: hashing.Hasher) -> str:
     """What the machine's tool must say of a whole copy."""
     if hasher.algorithm == "sha256":
@@ -86,9 +103,7 @@ def _bring(
     if hasher:
         whole = hasher.digests(transport, [draft], deadline_s=deadline_s).get(draft) == _expected(payload, hasher)
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            transport.pull(draft, Path(folder, "back"), deadline_s=deadline_s)
-            whole = hashing.local_digest(Path(folder, "back")) == payload.sha256
+        whole = _reads_back(transport, payload, draft, deadline_s)
     if not whole:
         transport.run(["rm", "-f", draft], deadline_s=30)
         what = {"sha256": "SHA-256", "sha1": "SHA-1", "md5": "MD5"}[hasher.algorithm if hasher else "sha256"]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import runtimes
-from bench.cache import Cache
-from bench.devices import facts
-from bench.devices.deployment import Payload, deploy
+from bench.cache import Cache, sha256_file
+from bench.devices import deployment, facts
+from bench.devices.deployment import Payload
 from bench.devices.host import HostTransport
 from bench.devices.transport import Transport
 from bench.errors import BenchError, WrongAbi
@@ -98,17 +98,31 @@ def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], 
 
     `say` is told of files that were found damaged and were replaced. Raises DiskFull and what the transport raises.
     """
-    programs = [file for program in station.programs.values() for file in program.files]
-    executable = {program.files[0].sha256 for program in station.programs.values() if program.files}
-    payloads = {
-        file.sha256: Payload(file.path, file.sha256, file.bytes, executable=file.sha256 in executable)
-        for file in (*programs, *files)
-    }
+    payloads = _payloads(station, files)
     if not station.is_phone:
         station.where |= {sha256: str(payload.path) for sha256, payload in payloads.items()}
         return 0
     station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
-    return deploy(station.transport, list(payloads.values()), say=say)
+    return deployment.deploy(station.transport, list(payloads.values()), say=say)
+
+
+def damaged(station: Station, files: Iterable[ArtifactFile]) -> frozenset[str]:
+    """SHA-256 of those of the programs and these files that are no longer what was brought. Raises what the transport
+    raises."""
+    payloads = _payloads(station, files).values()
+    if station.is_phone:
+        return frozenset(p.sha256 for p in deployment.damaged(station.transport, list(payloads)))
+    return frozenset(p.sha256 for p in payloads if not (p.path.is_file() and sha256_file(p.path) == p.sha256))
+
+
+def _payloads(station: Station, files: Iterable[ArtifactFile]) -> dict[str, Payload]:
+    """By SHA-256."""
+    programs = [file for program in station.programs.values() for file in program.files]
+    executable = {program.files[0].sha256 for program in station.programs.values() if program.files}
+    return {
+        file.sha256: Payload(file.path, file.sha256, file.bytes, executable=file.sha256 in executable)
+        for file in (*programs, *files)
+    }
 
 
 def leave(station: Station) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
-from bench.errors import CorruptData
-from bench.files import replace, replacing
+from bench.errors import CorruptData, UsageError
+from bench.files import ordinary, read_bounded, reason, replace, replacing
 from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Task
 from bench.results import migrate
 
@@ -40,6 +40,9 @@ COLUMNS = pa.schema(
 )  # fmt: skip
 """Of measurements.parquet and its parts: one row per sample, `value` in the metric's unit."""
 
+_MOST_BYTES = 2**30
+"""Of run.json and trials.jsonl, which are read whole."""
+
 
 class RunFolder:
     """One run on disk. `path` is results/<date>-<name>/."""
@@ -49,24 +52,26 @@ class RunFolder:
 
     @classmethod
     def create(cls, results: Path, name: str, started: datetime) -> RunFolder:
-        """A new folder; a number is added to the name when it is taken."""
+        """A new folder; a number is added to the name when it is taken. Raises UsageError when none can be made."""
         base = f"{started:%Y-%m-%d}-{name}"
         for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
             path = results / f"{base}{suffix}"
             try:
                 path.mkdir(parents=True)
+                (path / "parts").mkdir()
             except FileExistsError:
                 continue
-            (path / "parts").mkdir()
+            except OSError as error:
+                raise _no_place(results, error) from error
             return cls(path)
         raise CorruptData(f"{results} holds 9,999 runs named {base}", "Move old runs away.")
 
     @classmethod
     def latest(cls, results: Path) -> RunFolder:
-        """The newest run in a results folder. Raises CorruptData when there is none."""
-        runs = sorted(results.glob("*/run.json"), key=lambda f: f.stat().st_mtime)
+        """The newest run in a results folder. Raises UsageError when there is none."""
+        runs = sorted(results.glob("*/run.json"), key=lambda f: f.lstat().st_mtime)
         if not runs:
-            raise CorruptData(f"there is no run in {results}", "Make one: bench run --suite quick.")
+            raise UsageError(f"there is no run in {results}", "Make one: bench run --suite quick.")
         return cls(runs[-1].parent)
 
     def write_record(self, record: RunRecord) -> None:
@@ -90,10 +95,24 @@ class RunFolder:
         found: dict[str, Answers] = {}
         for measurement in self.measurements():
             path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
-            if measurement.status != "failed" and path.is_file():
+            if measurement.status != "failed" and path.exists():
                 table = _read(path).to_pydict()
                 found[measurement.trial.id] = {name: np.asarray(values) for name, values in table.items()}
         return found
+
+    def missing(self, frame: pd.DataFrame, answers: Mapping[str, Answers]) -> tuple[str, ...]:
+        """What is gone of a run that has these samples and answers, in sentences: a trial's line, samples and answers
+        were stored together. Raises CorruptData."""
+        ended = {m.trial.id for m in self.measurements()}
+        sampled = set(frame["trial"])
+        # Schema 1 stored scores as samples instead of answers.
+        judged = frame["trial"][(frame["pass"] == "accuracy") & (frame["metric"] == "") & (frame["status"] != "failed")]
+        gone = (
+            (sampled - ended, "trials.jsonl lacks {}: how they went and in which conditions is not known."),
+            (ended - sampled, "The samples of {} are gone from parts/ and measurements.parquet."),
+            (set(judged) - answers.keys(), "The answers of {} are gone, or count no more: their scores are not shown."),
+        )
+        return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 
     def consolidate(self) -> pd.DataFrame:
         """All samples as one table, also written to measurements.parquet.
@@ -119,25 +138,34 @@ class RunFolder:
         return {artifact.model: artifact.task for artifact in self.record().artifacts}
 
     def record(self) -> RunRecord:
-        """run.json, migrated where it is older. Raises CorruptData for one that is damaged or newer."""
+        """run.json, migrated where it is older. Raises UsageError where there is none, CorruptData for one that is
+        damaged or newer."""
         path = self.path / "run.json"
         try:
-            return RunRecord.model_validate(migrate.record(json.loads(path.read_text(encoding="utf-8")), path))
+            return RunRecord.model_validate(migrate.record(json.loads(read_bounded(path, _MOST_BYTES)), path))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            why = "it has no run.json" if self.path.is_dir() else "there is no such folder"
+            raise UsageError(f"{self.path} is not the folder of a run: {why}", _RUNS) from error
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise CorruptData(f"{path} is not the record of a run: {_first_line(error)}", _RUNS) from error
+            raise CorruptData(f"{path} is not the record of a run: {reason(error)}", _RUNS) from error
 
     def measurements(self) -> tuple[Measurement, ...]:
         """Every finished trial, without its samples, in the order in which they ended. Raises CorruptData."""
         path = self.path / "trials.jsonl"
+        try:
+            *lines, rest = read_bounded(path, _MOST_BYTES).split(b"\n")
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise CorruptData(f"{path} cannot be read: {reason(error)}", _RUNS) from error
+        if not rest.isascii():  # Else the process was killed while it wrote its last line, in ASCII as all of them.
+            lines.append(rest)
         found = []
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         for number, line in enumerate(lines, 1):
             try:
                 found.append(Measurement.model_validate(migrate.trial(json.loads(line), path)))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                if number == len(lines):
-                    break  # The process was killed while it wrote its last line.
-                raise CorruptData(f"{path}:{number}: {_first_line(error)}", _RUNS) from error
+                raise CorruptData(f"{path}:{number}: {reason(error)}", _RUNS) from error
         return tuple(found)
 
     @contextlib.contextmanager
@@ -156,6 +184,20 @@ class RunFolder:
 
 
 _RUNS = "Name a folder that `bench run` wrote, e.g. results/2026-11-21-quick."
+
+
+def refuse_unwritable(results: Path) -> None:
+    """Raise UsageError unless run folders can be made in `results`, which need not exist and is not made."""
+    try:
+        nearest = next(place for place in (results.absolute(), *results.absolute().parents) if place.exists())
+        with tempfile.TemporaryDirectory(dir=nearest):
+            pass
+    except OSError as error:
+        raise _no_place(results, error) from error
+
+
+def _no_place(results: Path, error: OSError) -> UsageError:
+    return UsageError(f"no run can be kept in {results}: {reason(error)}", "Name a folder that you can write to.")
 
 
 def now() -> str:
@@ -203,13 +245,10 @@ def _write(table: pa.Table, path: Path, compression: str = "snappy") -> None:
 def _read(path: Path) -> pa.Table:
     """A Parquet file of ours. Raises CorruptData when it is damaged or of a newer schema."""
     try:
+        ordinary(path)
         with pq.ParquetFile(path) as file:
             table = file.read()
     except (OSError, pa.ArrowException) as error:
-        raise CorruptData(f"{path} cannot be read: {_first_line(error)}", "Delete it, or restore it.") from error
-    migrate.check((table.schema.metadata or {}).get(b"bench_schema", b"none").decode(), path)
+        raise CorruptData(f"{path} cannot be read: {reason(error)}", "Delete it, or restore it.") from error
+    migrate.check((table.schema.metadata or {}).get(b"bench_schema"), path)
     return table
-
-
-def _first_line(error: Exception) -> str:
-    return re.split(r"\n", str(error), maxsplit=1)[0]

@@ -25,13 +25,15 @@ _ACCURACY = {"classification": "top1", "segmentation": "dice"}
 
 def check(version: object, source: Path) -> int:
     """The schema version of a stored thing. Raises CorruptData unless this bench can read it."""
+    text = version.decode("ascii", "replace") if isinstance(version, bytes) else str(version)
     try:
-        number = int(str(version))
+        number = int(text)
     except ValueError:
         number = 0
     if not 1 <= number <= SCHEMA_VERSION:
+        found = "does not name its schema" if version is None else f"has results of schema {text[:20]!r}"
         raise CorruptData(
-            f"{source} has results of schema {str(version)[:20]!r}; this bench reads schemas 1 to {SCHEMA_VERSION}",
+            f"{source} {found}; this bench reads schemas 1 to {SCHEMA_VERSION}",
             "Read it with the bench that wrote it, or a newer one.",
         )
     return number
@@ -61,7 +63,7 @@ def table(found: pa.Table, source: Path, columns: pa.Schema, tasks: Callable[[],
 
     Raises CorruptData when it is neither of today's schema nor of schema 1.
     """
-    version = check((found.schema.metadata or {}).get(b"bench_schema", b"none").decode(), source)
+    version = check((found.schema.metadata or {}).get(b"bench_schema"), source)
     if found.schema.names != columns.names or found.schema.types != columns.types:
         raise CorruptData(f"{source} does not have the columns of schema {version}", "Restore it from a copy.")
     if version == 1:

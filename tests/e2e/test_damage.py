@@ -57,26 +57,30 @@ def damage(record: RunRecord, device: Adb, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="module")
-def damaged(
-    plan: Path, virtual_phone: VirtualPhone, device: Adb, env: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Finished:  # fmt: skip
-    """A run during which the file is damaged, after it was deployed."""
-    results = tmp_path_factory.mktemp("results")
-    arguments = ("run", "-s", virtual_phone.serial, "--plan", plan, "--results", results, "--json")
+def run_and_damage(plan: Path, device: Adb, env: dict[str, str], folder: Path, until: str) -> tuple[Finished, str]:
+    """A run during which the file is damaged, once a file like `until` is there; and the trials that had ended then."""
+    arguments = ("run", "-s", device.serial, "--plan", plan, "--results", folder, "--json")
     with subprocess.Popen(command(*arguments), env=env, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300
-        while not (records := list(results.glob("*/run.json"))):
+        while not list(folder.glob(f"*/{until}")):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        damage(RunRecord.model_validate_json(records[0].read_bytes()), device, tmp_path_factory.mktemp("damage"))
-        trials = records[0].with_name("trials.jsonl")
-        assert not trials.exists() or '"second"' not in trials.read_text()
+        (stored,) = folder.glob("*/run.json")
+        damage(RunRecord.model_validate_json(stored.read_bytes()), device, folder)
+        trials = stored.with_name("trials.jsonl")
+        ended = trials.read_text() if trials.exists() else ""
         told, _ = process.communicate(timeout=300)
     assert process.returncode == 0
-    return Finished(json.loads(told))
+    return Finished(json.loads(told)), ended
+
+
+@pytest.fixture(scope="module")
+def damaged(plan: Path, device: Adb, env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run during which the file is damaged, after it was deployed."""
+    found, ended = run_and_damage(plan, device, env, tmp_path_factory.mktemp("results"), until="run.json")
+    assert '"second"' not in ended
+    return found
 
 
 def test_wrong_answers_fail_and_their_speed_is_not_compared(damaged: Finished, virtual_phone: VirtualPhone) -> None:
@@ -114,3 +118,17 @@ def test_the_same_damage_before_a_run_is_repaired_and_reported(
     (note,) = (note for note in again.record.notes if "damaged" in note)
     assert note == f"{file.path.name} was damaged on {virtual_phone.serial} and was replaced"
     assert note in (again.folder / "report.html").read_text()
+
+
+def test_damage_after_the_answers_were_checked_is_found_at_the_end(
+    plan: Path, device: Adb, env: dict[str, str], tmp_path: Path
+) -> None:
+    found, _ = run_and_damage(plan, device, env, tmp_path, until=f"parts/accuracy-second-baseline-{device.serial}*")
+    assert set(found.frame.status) == {"ok"}
+    assert found.record.damaged == {device.serial: ("second/baseline",)}
+    for metric in ("latency", "vm_hwm"):
+        for one in found.summaries(metric, device=device.serial):
+            assert ("wrong-answers" in one["caveats"]) == (
+                (one["subject"]["model"], one["subject"]["variant"]) == ("second", "baseline")
+            )
+    assert any("changed during the run" in notice for notice in found.answer["notices"])

@@ -34,7 +34,12 @@ PLAN = f'name = "tiny"\n{QUICK}\n[[cases]]\nmodel = "lenet5"\n'
         (["run", "--threads", "0"], 2, "threads"),
         (["run", "--cores", "fast"], 2, "cores"),
         (["run", "--input", "3x"], 2, "3x224x224"),
-        (["report", "no-such-folder"], 31, "no-such-folder"),
+        (["report", "no-such-folder"], 2, "no such folder"),
+        (["report", "."], 2, "no run.json"),
+        (["report", "--results", "."], 2, "there is no run in"),
+        (["run", "--results", "/proc/x"], 2, "/proc/x"),
+        (["plan", "--data", "/dev/zero"], 2, "/dev/zero"),
+        (["plan", "--cores", "0x0"], 2, "0x0"),
         (["phone", "start", "--profile", "pixel"], 4, "pixel-8"),
         (["phone", "start", "--ram", "lots"], 2, "2G"),
         (["phone", "stop", "emulator-9999"], 10, "emulator-9999"),
@@ -79,7 +84,7 @@ def test_help_has_examples_and_plan_touches_nothing(env: dict[str, str]) -> None
     without_server = {**env, "ANDROID_ADB_SERVER_PORT": "9"}
     assert "bench run --device emulator-5554" in bench("run", "--help", env=without_server).stdout
     outline = json.loads(bench("plan", "--suite", "demo", "--json", env=without_server).stdout)
-    assert [row[0] for row in outline["rows"]] == ["lenet5", "unet"]
+    assert [row[0] for row in outline["rows"]] == ["lenet5", "unet", "unet-small"]
     assert outline["trials"] > 50
 
 

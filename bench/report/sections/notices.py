@@ -6,13 +6,14 @@ from bench.report.section import Context, Section
 
 
 def section(context: Context) -> Section | None:
-    """Whether the run was interrupted, whether its phones are real, and what it noted itself."""
+    """Whether the run was interrupted or has lost something, whether its phones are real, and what it noted itself."""
     run = context.run
     translated = [d.serial for d in run.devices if d.translated]
     virtual = [d.serial for d in run.devices if d.virtual]
     texts = []
     if not run.finished:
         texts.append("This run was interrupted. What had ended by then is shown; the rest was not measured.")
+    texts += context.findings.missing
     if translated:
         texts.append(
             f"Translated machine code. {' and '.join(translated)} ran the program through an emulator of another "

@@ -240,6 +240,17 @@ def test_the_speed_of_a_network_whose_answers_are_wrong_is_not_compared() -> Non
     }  # fmt: skip
 
 
+def test_the_speed_of_a_network_whose_files_changed_is_not_compared() -> None:
+    frame = pd.DataFrame(
+        [row for part in (variants(0.25), variants(0.25, device="desktop")) for one in part for row in one]
+    )
+    found = analyse(frame, run().model_copy(update={"damaged": {"phone1": ("m/b",)}}), {})
+    latency = only(found, "latency", variant="b", device="phone1")
+    assert kinds(latency) == {"wrong-answers"}
+    assert "changed during the run" in latency.verdict
+    assert only(found, "latency", variant="b", device="desktop").usable
+
+
 def test_a_metric_or_plan_of_another_version_is_refused() -> None:
     row = launch(0, {"latency": [1.0]})[0] | {"metric": "energy"}
     with pytest.raises(CorruptData, match="energy"):

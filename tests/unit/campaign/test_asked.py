@@ -75,6 +75,19 @@ def test_weights_that_never_end_are_refused(place: str, tmp_path: Path) -> None:
             checked(place.format(f'"{path}"'))
 
 
+def test_data_that_is_not_there_or_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path / "none"):
+        with pytest.raises(UsageError, match=f"data {path}: "):
+            checked(f'data = "{path}"\n')
+    assert checked(f'data = "{tmp_path}"\n')
+
+
+def test_a_mask_of_no_cores_is_refused() -> None:
+    with pytest.raises(UsageError, match="'0x00' names no cores"):
+        checked('cores = "0x00"\n')
+
+
 def test_a_network_that_never_ends_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     for model in ("/dev/zero", str(tmp_path / "pipe.onnx"), "/dev/zero:build"):

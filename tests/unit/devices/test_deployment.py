@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.devices.deployment import Payload, deploy
+from bench.devices.deployment import Payload, damaged, deploy
 from bench.devices.host import HostTransport
 from bench.devices.transport import Completed, free_bytes
 from bench.errors import CorruptData, DeviceRefused, TransportBroken
@@ -65,6 +65,19 @@ def test_a_damaged_file_is_replaced_whatever_its_size_and_this_is_said(
     assert said == ["b was damaged on desktop and was replaced"]
     assert deploy(host, files, say=said.append) == 0
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("tools", [("sha256sum",), ("md5sum",), ()])
+def test_what_was_damaged_since_it_was_deployed_is_found(
+    host: HostTransport, only: Path, tmp_path: Path, tools: tuple[str, ...]
+) -> None:
+    for tool in tools:
+        script(only / tool, f'exec {shutil.which(tool, path="/usr/bin:/bin")} "$@"')
+    files = [payload(tmp_path / "a", b"one"), payload(tmp_path / "b", b"two two")]
+    deploy(host, files)
+    assert damaged(host, files) == ()
+    Path(files[1].remote(host.folder)).write_bytes(b"twO two")
+    assert damaged(host, files) == (files[1],)
 
 
 def test_a_copy_that_arrives_damaged_never_takes_its_name(host: HostTransport, tmp_path: Path) -> None:

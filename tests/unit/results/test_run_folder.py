@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.errors import CorruptData
+from bench.errors import CorruptData, UsageError
 from bench.records import Device, Measurement, Pass, RunRecord, Sample, Subject, Trial
-from bench.results.folder import COLUMNS, RunFolder
+from bench.results.folder import COLUMNS, RunFolder, refuse_unwritable
 
 PHONE = Device(serial="p1", kind="phone", name="", os="", abis=("x86_64",), virtual=True)
 WHEN = datetime(2026, 11, 21, 9)
@@ -65,11 +67,62 @@ def test_a_line_cut_by_a_kill_is_passed_over(folder: RunFolder) -> None:
     assert len(folder.measurements()) == 1
 
 
-@pytest.mark.parametrize("line", ["nonsense", "[]", "3", '{"schema_version": 2}', "[" * 100_000])
-def test_damage_in_the_middle_is_not(folder: RunFolder, line: str) -> None:
-    (folder.path / "trials.jsonl").write_text(line + "\n" + json.dumps({"schema_version": 2}) + "\n")
+@pytest.mark.parametrize("line", [b"nonsense", b"[]", b"3", b'{"schema_version": 2}', b"[" * 100_000, b"\xff\xfe"])
+@pytest.mark.parametrize("rest", [b"\n", b'\n{"schema_version": 2}\n'])
+def test_a_whole_line_that_is_damaged_is_not(folder: RunFolder, line: bytes, rest: bytes) -> None:
+    (folder.path / "trials.jsonl").write_bytes(line + rest)
     with pytest.raises(CorruptData, match=r"trials.jsonl:1"):
         folder.measurements()
+
+
+def test_bytes_that_bench_never_wrote_are_no_cut_line(folder: RunFolder) -> None:
+    (folder.path / "trials.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(CorruptData, match=r"trials.jsonl:1"):
+        folder.measurements()
+
+
+def test_files_that_never_end_are_refused(folder: RunFolder) -> None:
+    folder.append(measurement(0, pass_="accuracy"), PHONE, {"answer": np.arange(4.0)})
+    (part,) = (folder.path / "parts").iterdir()
+    (answers,) = (folder.path / "answers").iterdir()
+    reads = {
+        answers: folder.answers,
+        part: folder.consolidate,
+        folder.path / "trials.jsonl": folder.measurements,
+        folder.path / "run.json": folder.record,
+    }
+    for path, read in reads.items():
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(CorruptData, match="not an ordinary file"):
+            read()
+        path.unlink()
+        path.symlink_to("/dev/zero")
+        with pytest.raises(CorruptData, match="not an ordinary file"):
+            read()
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [("trials.jsonl", ["trials.jsonl lacks 2 trials", "answers of 1 trial are gone"]),
+     ("answers", ["answers of 1 trial are gone"]), ("parts", ["samples of 2 trials are gone"]), ("", [])],
+)  # fmt: skip
+def test_what_is_gone_of_a_run_is_said(folder: RunFolder, lost: str, words: list[str]) -> None:
+    folder.append(measurement(0, pass_="accuracy"), PHONE, {"answer": np.arange(4.0)})
+    folder.append(measurement(1, 2.0), PHONE)
+    folder.append(measurement(1, pass_="accuracy", reason="gone"), PHONE)
+    if lost == "trials.jsonl":
+        *_, last = (folder.path / lost).read_bytes().splitlines(keepends=True)
+        (folder.path / lost).write_bytes(last)
+    elif lost == "answers":
+        shutil.rmtree(folder.path / lost)
+    elif lost == "parts":
+        for part in sorted((folder.path / lost).iterdir())[:2]:
+            part.unlink()
+    said = folder.missing(folder.consolidate(), folder.answers())
+    assert len(said) == len(words)
+    assert all(part in sentence for part, sentence in zip(words, said, strict=True))
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 but not really", None])
@@ -126,10 +179,28 @@ def test_damaged_answers_are_refused_by_name(folder: RunFolder) -> None:
 
 
 def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorruptData):
+    with pytest.raises(UsageError, match=r"no run\.json"):
         RunFolder(tmp_path).record()
-    with pytest.raises(CorruptData, match="no run"):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(UsageError, match="no such folder"):
+            RunFolder(path).record()
+    with pytest.raises(UsageError, match="no run in"):
         RunFolder.latest(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "file", "file/deeper", "x" * 300])
+def test_a_place_where_no_run_can_be_kept_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="no run can be kept in"):
+        refuse_unwritable(tmp_path / place)
+    with pytest.raises(UsageError, match="no run can be kept in"):
+        RunFolder.create(tmp_path / place, "a", WHEN)
+
+
+def test_looking_whether_runs_can_be_kept_leaves_nothing(tmp_path: Path) -> None:
+    refuse_unwritable(tmp_path / "new" / "results")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_record_round_trips(folder: RunFolder) -> None:
@@ -154,4 +225,10 @@ def test_a_record_of_another_kind_is_refused(folder: RunFolder, values: dict[str
 def test_a_record_that_is_not_one_is_refused(folder: RunFolder, text: str) -> None:
     (folder.path / "run.json").write_text(text, encoding="latin-1")
     with pytest.raises(CorruptData, match=r"run\.json"):
+        folder.record()
+
+
+def test_a_record_without_a_schema_says_so(folder: RunFolder) -> None:
+    (folder.path / "run.json").write_text("{}")
+    with pytest.raises(CorruptData, match="does not name its schema"):
         folder.record()
