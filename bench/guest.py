@@ -6,7 +6,7 @@ import io
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 
 from bench.errors import UsageError
 from bench.text import visible
@@ -27,9 +27,15 @@ class _Aside(io.TextIOBase):
         sys.stderr.flush()
 
 
+FOLDERS: list[str] = []
+"""Where guest code lives, which may import what lies beside it only when it runs."""
+
+
 @contextmanager
 def guest() -> Iterator[None]:
     """Run guest code. What it prints goes to stderr. Raises Exited, with the place, when it exits."""
+    added = [folder for folder in FOLDERS if folder not in sys.path]
+    sys.path.extend(added)
     try:
         with redirect_stdout(_Aside()):
             yield
@@ -39,3 +45,7 @@ def guest() -> Iterator[None]:
             f"the network's own code calls sys.exit({error.code!r:.40}) at {place.filename}:{place.lineno}",
             "Let it raise an error, or return.",
         ) from None
+    finally:
+        for folder in added:
+            with suppress(ValueError):
+                sys.path.remove(folder)

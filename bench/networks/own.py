@@ -36,6 +36,7 @@ def network(name: str, function: Function, arguments: Mapping[str, Any], inputs:
             "Give it without the batch, with --input: e.g. 3x224x224; several separated by commas.",
         )
 
+    from bench.networks.count import examples, run
     from bench.networks.weights import digest
 
     found = Network(
@@ -46,10 +47,12 @@ def network(name: str, function: Function, arguments: Mapping[str, Any], inputs:
         build=lambda: _plain(function(), inputs),
         smallest=1,
     )
-    weights = digest(found.build(1))
+    module = found.build(1)
+    weights = digest(module)
     trained = weights == digest(found.build(2))
-    # The weights themselves, since a function may load them from a file that nobody knows of.
-    made_of = (function.reference, repr(sorted(arguments.items())), weights)
+    # The weights and what it answers, since its code may read files that nobody knows of.
+    answers: list[bytes] = [answer.contiguous().numpy().tobytes() for answer in run(module, examples(inputs))]
+    made_of: tuple[str | bytes, ...] = (function.reference, repr(sorted(arguments.items())), weights, *answers)
     return replace(found, sources=(*function.sources, *made_of), trained=trained, notes=(note,))
 
 
@@ -72,20 +75,13 @@ def _plain(module: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
 def observed(network: Network) -> Network:
     """The same network with the task that its outputs suggest, after running it once.
 
-    What it answered is one of its sources: its code may read files that nobody knows of, and then answers otherwise.
     Raises UsageError when it does not take its inputs.
     """
     from bench.networks.count import described, examples, run
 
-    answers = run(network.build(), examples(network.inputs))
-    known = tuple(answer.detach().contiguous().cpu().numpy().tobytes() for answer in answers)
+    outputs = described(run(network.build(), examples(network.inputs)))
     notes = network.notes if network.trained else (*network.notes, RANDOM)
-    return replace(
-        network,
-        task=task_of(network.inputs, described(answers)),
-        sources=(*network.sources, *known),
-        notes=notes,
-    )
+    return replace(network, task=task_of(network.inputs, outputs), notes=notes)
 
 
 def task_of(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Task:

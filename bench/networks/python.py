@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UsageError
-from bench.guest import guest
+from bench.guest import FOLDERS, guest
 from bench.networks.network import Network
 
 _REFERENCE = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
@@ -161,7 +161,7 @@ def _check_names(folder: Path) -> None:
                     raise UsageError(f"{file} and {twin} are two modules with one name", "Measure them in two runs.")
     if folder not in _folders:
         _folders.append(folder)
-        sys.path.append(str(folder))  # behind all others: a forward may import what lies beside it when it runs
+        FOLDERS.append(str(folder))
 
 
 @contextlib.contextmanager
