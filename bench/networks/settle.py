@@ -18,8 +18,9 @@ def settle(network: nn.Module, *inputs: Tensor) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
-    network.train()
+    network.eval()  # all but the norms: dropout would settle them differently each time
     for norm in norms:
+        norm.train()
         norm.reset_running_stats()
         norm.momentum = None  # the plain average over what it is shown
     with guest():

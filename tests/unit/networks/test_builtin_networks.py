@@ -300,3 +300,15 @@ PUBLISHED_MACS = {"mobilenetv2": 300_774_272, "vit": 365_107_584, "resnet18": 55
 def test_multiply_adds_are_those_of_convolutions_products_and_attention(name: str) -> None:
     network = networks.resolve(name)
     assert count(network.build(), network.inputs).macs == PUBLISHED_MACS[name]
+
+
+def test_a_network_with_dropout_settles_the_same_whatever_was_drawn_before() -> None:
+    means = []
+    for drawn in (1, 2):
+        torch.manual_seed(5)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.5), nn.BatchNorm2d(4))
+        torch.manual_seed(drawn)
+        settle(network, torch.linspace(0, 1, 384).reshape(2, 3, 8, 8))
+        means.append(network[2].running_mean)
+        assert not any(module.training for module in network.modules())
+    assert torch.equal(*means)
