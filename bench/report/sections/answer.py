@@ -159,7 +159,10 @@ def _same_networks(context: Context) -> str:
         return ""
     worst = min(s.statistics.median for s in agreements if s.statistics)
     places = " and ".join(dict.fromkeys(labels.place(s.subject) for s in agreements))
-    cases = f"{quantity(worst, 'fraction')} of cases{'' if worst == 1 else ' or more'}"
+    share = quantity(worst, "fraction")
+    whole = quantity(1, "fraction")
+    cases = "all but a few of all cases" if share == whole and worst < 1 else f"{share} of cases"
+    cases += "" if share == whole else " or more"
     text = f"On {places} every measured variant gives the desktop reference's answer in {cases}"
     if compared and all(c.outcome == "equal" for c in compared):
         text += ", and every score equals the desktop's to the last digit printed"
