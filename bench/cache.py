@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from bench.files import ordinary, read_bounded
+from bench.files import digest, ordinary, read_bounded
 from bench.records import ArtifactFile
 
 _BENCH = Path(__file__).parent
@@ -20,8 +20,7 @@ _BENCH = Path(__file__).parent
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return digest(path)
 
 
 def file_of(path: Path, role: str) -> ArtifactFile:

@@ -1,12 +1,19 @@
-"""Files that are replaced in one step: a reader sees the old one or the new one, never half of it."""
+"""Files: replaced in one step, so that a reader sees the old one or the new one; read with bounds; hashed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The digest of a file's bytes in lower-case hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 @contextmanager

@@ -94,13 +94,12 @@ def _prepared(
     asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
 ) -> Ready:
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
-    for phone in phones:
-        station.refuse_unfit(phone, asked.runtimes_on_phones())
+    seen = [station.seen(phone, asked.runtimes_on_phones()) for phone in phones]
     here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
     leaving.callback(station.leave, here)
     stations = [here]
-    for phone in phones:
-        progress = watcher.stage(f"build the native runner for {phone.serial}")
+    for phone in seen:
+        progress = watcher.stage(f"build the native runner for {phone.device.serial}")
         stations.append(station.phone(phone, asked.runtimes_on_phones(), cache, progress))
         leaving.callback(station.leave, stations[-1])
     run_here = partial(trial.answered, here)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import UsageError
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bench.cache import Cache
     from bench.compress.learner import Learner
     from bench.networks.network import Network
-    from bench.records import ArtifactFile, WeightsFormat
+    from bench.records import ArtifactFile, Tensor, WeightsFormat
+    from bench.runtimes.runtime import Runtime, Shown
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,6 @@ class Size:
     float16_bytes: int
 
 
-class Runtime(Protocol):
-    """What a method needs of a runtime; `bench.runtimes.runtime.Runtime` is one."""
-
-    @property
-    def packages(self) -> frozenset[WeightsFormat]:
-        """The kinds of weights that it loads."""
-
-    def export(
-        self, module: nn.Module, inputs: Sequence[Any], samples: Any, folder: Path, *, half: bool = False
-    ) -> tuple[ArtifactFile, ...]:
-        """Write what it loads of an eager module. `half` stores weights as float16 where that loses nothing."""
-
-
 @dataclass(frozen=True, eq=False)
 class Destination:
     """Where an export goes. `inputs` and `samples` are what `runtime.export` takes; `folder` is empty.
@@ -75,8 +63,8 @@ class Destination:
     """
 
     runtime: Runtime
-    inputs: Sequence[Any]
-    samples: Any
+    inputs: Sequence[Tensor]
+    samples: Shown
     folder: Path
     cache: Cache
     key: str

@@ -12,6 +12,7 @@ from bench.devices import hashing
 from bench.devices.transport import Transport, free_bytes
 from bench.devices.words import clean
 from bench.errors import CorruptData, DeviceRefused, DiskFull, TransportBroken
+from bench.files import digest
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,16 @@ def damaged(transport: Transport, payloads: Sequence[Payload], *, deadline_s: fl
 def _reads_back(transport: Transport, payload: Payload, remote: str, deadline_s: float) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         transport.pull(remote, Path(folder, "back"), deadline_s=deadline_s)
-        return hashing.local_digest(Path(folder, "back")) == payload.sha256
+        return digest(Path(folder, "back")) == payload.sha256
 
 
 def _expected(payload: Payload, hasher: hashing.Hasher) -> str:
     """What the machine's tool must say of a whole copy."""
     if hasher.algorithm == "sha256":
         return payload.sha256
-    if hashing.local_digest(payload.path) != payload.sha256:
+    if digest(payload.path) != payload.sha256:
         raise CorruptData(f"{payload.path} changed since it was prepared", "Run the same command again.")
-    return hashing.local_digest(payload.path, hasher.algorithm)
+    return digest(payload.path, hasher.algorithm)
 
 
 def _bring(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from bench.devices.transport import Transport
@@ -47,9 +46,3 @@ def find(transport: Transport, programs: Sequence[str] = ()) -> Hasher | None:
     ]
     tools += [Hasher((program, "--sha256"), "sha256") for program in programs]
     return next((tool for tool in tools if tool.works(transport)), None)
-
-
-def local_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The digest of a file on this host in lower-case hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

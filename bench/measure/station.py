@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import runtimes
 from bench.cache import Cache, sha256_file
@@ -59,9 +59,19 @@ class Station:
             self.checked = time.monotonic()
 
 
-def refuse_unfit(transport: Transport, names: Iterable[str]) -> None:
-    """Raise WrongAbi for a phone that one of these runtimes cannot be built for, before anything is built."""
-    device = facts.phone(transport.serial, facts.probe(transport))
+class Seen(NamedTuple):
+    """A phone as it was when it was looked at: what it is, its state, and when (`time.monotonic`)."""
+
+    transport: Transport
+    device: Device
+    conditions: facts.Conditions
+    at: float
+
+
+def seen(transport: Transport, names: Iterable[str]) -> Seen:
+    """A phone, looked at before anything is built. Raises WrongAbi where one of these runtimes has no program."""
+    sections = facts.probe(transport)
+    device = facts.phone(transport.serial, sections)
     for name in names:
         abis = runtimes.runtime(name).abis
         if not set(abis) & set(device.abis):
@@ -69,6 +79,7 @@ def refuse_unfit(transport: Transport, names: Iterable[str]) -> None:
                 f"{device.serial} ({device.name}) runs {', '.join(device.abis) or 'an ABI that it does not report'}",
                 f"{runtimes.runtime(name).title} is built for {', '.join(abis)}.",
             )
+    return Seen(transport, device, facts.conditions(sections), time.monotonic())
 
 
 def desktop(names: Iterable[str], cache: Cache, progress: Progress) -> Station:
@@ -82,15 +93,12 @@ def desktop(names: Iterable[str], cache: Cache, progress: Progress) -> Station:
     return station
 
 
-def phone(transport: Transport, names: Iterable[str], cache: Cache, progress: Progress) -> Station:
+def phone(found: Seen, names: Iterable[str], cache: Cache, progress: Progress) -> Station:
     """A phone, with the programs of these runtimes. Raises WrongAbi, BuildFailed, ToolMissing."""
-    sections = facts.probe(transport)
-    device = facts.phone(transport.serial, sections)
+    device = found.device
     at_hand = device.virtual and not device.translated
     programs = {name: runtimes.runtime(name).program(device.abis, at_hand, cache, progress) for name in names}
-    return Station(
-        transport, device, programs, conditions=facts.conditions(sections), checked=time.monotonic()
-    )  # fmt: skip
+    return Station(found.transport, device, programs, conditions=found.conditions, checked=found.at)
 
 
 def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> int:

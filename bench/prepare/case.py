@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bench.cache import Cache
+from bench.compress.learner import Stage
 from bench.networks.network import Network
 from bench.plan import Case
 from bench.prepare import variant as one
 from bench.prepare.samples import Samples, samples
-from bench.prepare.variant import RunHere, Stage
+from bench.prepare.variant import RunHere
 from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
 
 

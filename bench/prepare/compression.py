@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bench import compress
 from bench.cache import Cache
-from bench.compress.learner import Learner
+from bench.compress.learner import Learner, Stage
 from bench.compress.method import Request
 from bench.compress.result import Compressed, compressed
 from bench.networks.network import Network
 from bench.plan import Data
 from bench.prepare.samples import to_learn
-from bench.records import Progress
 
 
-def learner_of(
-    network: Network, data: Data | None, cache: Cache, stage: Callable[[str], Progress], *, needs_data: bool = True
-) -> Learner:
+def learner_of(network: Network, data: Data | None, cache: Cache, stage: Stage, *, needs_data: bool = True) -> Learner:
     """The network with what it can learn from, where there is any. Raises UsageError, CorruptData."""
     found = to_learn(network, data) if needs_data else None
     return Learner(network, cache, stage, found)
 
 
 def compression(
-    network: Network, data: Data | None, method: str, request: Request, cache: Cache, stage: Callable[[str], Progress]
+    network: Network, data: Data | None, method: str, request: Request, cache: Cache, stage: Stage
 ) -> Compressed:
     """The network as `request` asks for it: from the cache when it was made before, else made now; a training that was
     interrupted goes on where it was.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
+from bench.compress.learner import Learner, Stage
 from bench.compress.method import Destination, Exported, Method, Request
 from bench.export.answers import Answers
 from bench.networks import content
@@ -25,7 +26,7 @@ from bench.networks.own import task_of
 from bench.plan import Case, Variant
 from bench.prepare.compression import learner_of
 from bench.prepare.samples import Samples, data_key
-from bench.records import Artifact, ArtifactFile, Progress, Task, Tensor, Verified
+from bench.records import Artifact, ArtifactFile, Task, Tensor, Verified
 from bench.runtimes.runtime import Shown
 
 if TYPE_CHECKING:
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from bench.compress.learner import Learner
 
 RunHere = Callable[[Artifact, ArtifactFile, int], tuple[NDArray[np.float32], ...]]
 """Runs an artifact on this host: the packed samples and how many they are → per output an array (N, *shape)."""
-Stage = Callable[[str], Progress]
 UNTRAINED = "untrained: speed and fidelity only"
 ORDINARY = "stock"
 """The form in which a runtime executes a network that no method has changed."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.devices.transport import Completed, Transport
-
-TORCH_PROGRAM = (sys.executable, "-m", "bench.runtimes.torch.worker")
-"""The desktop reference, which obeys the same contract as the native runner."""
 
 
 def work_path(transport: Transport, name: str) -> str:

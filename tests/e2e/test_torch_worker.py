@@ -16,7 +16,7 @@ from bench.data import packed
 from bench.measure import lines
 from bench.measure.job import Files, Job, Mode
 from bench.plan import Protocol
-from bench.runtimes.launch import TORCH_PROGRAM
+from bench.runtimes.torch.member import WORKER
 
 
 class Several(nn.Module):
@@ -48,7 +48,7 @@ def launch(folder: Path, network: nn.Module, inputs: list[np.ndarray], mode: Mod
     names = ("in0", "in1"), ("out0", "out1", "out2")
     protocol = Protocol(warmup_iterations=1, warmup_seconds=0, min_iterations=3, min_seconds=0)
     (folder / "job").write_text(Job(mode, files, *names, "runtime", "stock").text(protocol))
-    done = subprocess.run([*TORCH_PROGRAM, folder / "job"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*WORKER, folder / "job"], capture_output=True, text=True, check=False)
     reading = lines.read(done.stdout.splitlines(), done.returncode, done.stderr)
     answers = np.fromfile(folder / "answers", "<f4") if mode == "accuracy" else np.empty(0)
     return reading, answers

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+WORKER = (sys.executable, "-m", "bench.runtimes.torch.worker")
+"""A fresh process that obeys the contract of the native runner; the path of a job follows."""
+
+
 class Torch:
     """See `bench.runtimes.runtime.Runtime`. A worker in a fresh process obeys the native runner's contract."""
 
@@ -38,7 +42,7 @@ class Torch:
 
     def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
         """The worker, which is installed with bench."""
-        return Program((), (sys.executable, "-m", "bench.runtimes.torch.worker"), {})
+        return Program((), WORKER, {})
 
     def export(
         self, network: nn.Module, inputs: Sequence[Tensor], shown: Shown, folder: Path, *, half: bool = False

@@ -19,17 +19,9 @@ from torch import Tensor, nn
 
 from bench.errors import ExportRefused, UsageError
 from bench.export import eager
+from tests.unit.export.export_kit import Network
 
 SAMPLES = [np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)]
-
-
-class Network(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
 
 
 class Detected(NamedTuple):

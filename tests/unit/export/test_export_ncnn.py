@@ -18,15 +18,7 @@ from bench.export import eager, graph, ncnn, torchscript
 from bench.export.equivalents import Equivalents, transparent
 from bench.networks import resolve
 from bench.records import Tensor as Port
-
-
-class Network(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
+from tests.unit.export.export_kit import Network
 
 
 def samples(*shapes: tuple[int, ...]) -> list[NDArray[Any]]:
