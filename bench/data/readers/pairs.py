@@ -26,6 +26,8 @@ EXPECTED = (
 _PLACES = (("train", "train_masks"), ("imgs", "masks"), ("images", "masks"))
 _MASK = "_mask"
 _FEWEST_GROUPS = 5
+_FEWEST = 10
+"""Pairs that are divided. From fewer no network learns, and a fifth of them says nothing of one that learnt elsewhere."""
 
 Pair = tuple[Path, Path]
 """A picture and its mask."""
@@ -38,9 +40,9 @@ def matches(path: Path) -> bool:
 def load(path: Path) -> Collection:
     """The pictures of `path` with the class of each pixel.
 
-    Without folders for both parts a fixed fifth is to test with. Names that differ behind their last underscore only,
-    such as 16 views of one car, stay on one side, where there are five such groups. Raises UsageError for missing
-    folders, pictures and masks.
+    Without folders for both parts a fixed fifth is to test with, and all of fewer than ten pairs. Names that differ
+    behind their last underscore only, such as 16 views of one car, stay on one side, where there are five such groups.
+    Raises UsageError for missing folders, pictures and masks.
     """
     if _is_place(path):
         first, second = _pairs(path), list[Pair]()
@@ -49,7 +51,7 @@ def load(path: Path) -> Collection:
         first, second = (_pairs(place) if place else [] for place in places)
     if not first and not second:
         raise folders.unfit(path, "a folder of pictures and masks", ("images/, masks/",), EXPECTED)
-    learnt, tested, held = parts.divided(path, first, second, lambda pairs: held_out(_groups(pairs)))
+    learnt, tested, held = parts.divided(path, first, second, lambda pairs: held_out(_groups(pairs)), _FEWEST)
     source = f"{len(tested):,} pictures{held} with their masks from {path}"
     return Collection("pairs", "segmentation", [*map(_item, learnt)], [*map(_item, tested)], source)
 

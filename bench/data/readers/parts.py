@@ -27,16 +27,16 @@ def folder_of(root: Path, names: tuple[str, ...]) -> list[Path]:
 
 
 def divided(
-    path: Path, train: list[T], test: list[T], choose: Callable[[list[T]], NDArray[np.bool_]]
+    path: Path, train: list[T], test: list[T], choose: Callable[[list[T]], NDArray[np.bool_]], fewest: int = 0
 ) -> tuple[list[T], list[T], str]:
     """What to train on, what to test with, and words for a report.
 
     Data that is not divided comes as `train`, and `choose` says which of it is to test with; all of it where the name
-    of `path` says so.
+    of `path` says so, and where there are fewer than `fewest`.
     """
     if train and test:
         return train, test, ""
-    if test or is_test(path):
+    if test or is_test(path) or len(train) < fewest:
         return [], test or train, ""
     chosen = choose(train)
     held = [one for one, is_held in zip(train, chosen, strict=True) if is_held]
