@@ -169,5 +169,5 @@ def _macs(layer: Layer, inputs: list[Shape], after: Shape) -> int:
             pixels, rank, reduced = inputs[0][1] * inputs[0][2], p.get("1", 0), p.get("2", 0)
             if rank and reduced and not p.get("7") and not p.get("8"):
                 return pixels * rank * reduced  # two linear maps are one
-            return p["0"] * (pixels * rank + after[1] * after[2] * reduced)
+            return (p.get("13") or p["0"]) * (pixels * rank + after[1] * after[2] * reduced)
     return 0

@@ -187,7 +187,8 @@ class _Pass:
             self.wide_in.add(number)
         if len(parts) == 1 and _reduces_itself(layer, weight):
             # A pointwise layer of few outputs: its whole weight is a smaller R than that of its box.
-            self.rank_pass(parts[0], {RankPass.REDUCED: n_out, RankPass.LOADED: 1}, output=layer.outputs[0])
+            whole = {RankPass.REDUCED: n_out, RankPass.KEPT: r_in, RankPass.KEPT_OUT: r_out}
+            self.rank_pass(parts[0], whole, output=layer.outputs[0])
             self.wide_out.add(number)
             return True
         reduced: str | None = None

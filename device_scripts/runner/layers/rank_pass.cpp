@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "layers/rank_kernel.h"
-#include "weights/dct.h"
+#include "layers/wide_space.h"
 
 namespace bench {
 namespace {
@@ -14,13 +13,20 @@ namespace {
 constexpr int kBadLayer = -1, kOutOfMemory = -100;
 constexpr int kBlock = 4096;  // pixels whose sums one thread makes at a time
 
-std::vector<float> first_columns(int n, int count) {
-    std::vector<int> columns(static_cast<size_t>(count));
-    std::iota(columns.begin(), columns.end(), 0);
-    return dct_columns(n, columns);
+template <class Value>
+Value read(const ncnn::ParamDict& given, int number, const Value& otherwise) {
+    return static_cast<Value>(given.get(number, otherwise));
 }
 
-// What is done to each wide channel before ReLU: y = matrix z + shift, matrix channels × rank.
+template <>
+Floats read(const ncnn::ParamDict& given, int number, const Floats& otherwise) {
+    constexpr int kArrayOfFloat = 6;  // of whole numbers: 5, which are stored as such
+    if (given.type(number) != kArrayOfFloat) return otherwise;
+    const ncnn::Mat values = given.get(number, ncnn::Mat());
+    return Floats(static_cast<const float*>(values), static_cast<const float*>(values) + values.w);
+}
+
+// What is done to each wide channel before ReLU: y = matrix z + shift, matrix points × rank.
 struct Affine {
     std::vector<float> matrix, shift;
 };
@@ -112,11 +118,11 @@ struct Folded {
 
 Folded fold(const Affine& affine, const std::vector<float>& reduce, int rank, int reduced) {
     Folded folded;
-    const size_t channels = affine.shift.size();
+    const size_t points = affine.shift.size();
     for (int k = 0; k <= rank; k++) {
         for (int u = 0; u < reduced; u++) {
             double sum = 0;
-            for (size_t c = 0; c < channels; c++) {
+            for (size_t c = 0; c < points; c++) {
                 const float wide = k < rank ? affine.matrix[c * static_cast<size_t>(rank) + static_cast<size_t>(k)] : affine.shift[c];
                 sum += static_cast<double>(wide) * reduce[c * static_cast<size_t>(reduced) + static_cast<size_t>(u)];
             }
@@ -169,20 +175,37 @@ RankPass::RankPass() {
 }
 
 RankPassParameters::RankPassParameters(const ncnn::ParamDict& given) {
-#define READ(number, type, name, otherwise) name = static_cast<type>(given.get(number, name));
+#define READ(number, type, name, otherwise) name = read(given, number, name);
     RANK_PASS_PARAMETERS(READ)
 #undef READ
     if (total == 0) total = channels;
 }
 
+namespace {
+constexpr int kMost = 1 << 20;
+
+bool is_small(int64_t rows, int64_t columns) { return rows * columns <= INT32_MAX; }
+}  // namespace
+
 bool RankPassParameters::make_sense() const {
-    constexpr int kMost = 1 << 20;
     const bool sizes = channels > 0 && channels <= kMost && rank >= 0 && rank <= channels && reduced >= 0 && (rank > 0 || reduced > 0);
-    const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loaded ? kMost : total);
+    const bool loads = kept > 0 || kept_out > 0;
+    const bool core = !loads || (0 < kept && kept <= channels && 0 < kept_out && kept_out <= reduced && total == channels);
+    const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loads ? kMost : total);
     // Only y = E z has moments that are free, and a norm of what was shifted first is another matter.
     const bool steps = !(normalised && (rank == 0 || vectors > 0)) && !(rank == 0 && (pooled || vectors > 0)) && !(added && reduced == 0);
-    const bool matrices = static_cast<int64_t>(channels) * reduced <= INT32_MAX && static_cast<int64_t>(channels) * rank <= INT32_MAX;
-    return sizes && place && steps && matrices && vectors >= 0 && vectors <= 2;
+    const bool matrices = is_small(channels, reduced) && is_small(channels, rank) && is_small(kept, kept_out);
+    return sizes && core && place && steps && matrices && vectors >= 0 && vectors <= 2 && samples_make_sense();
+}
+
+bool RankPassParameters::samples_make_sense() const {
+    if (samples < 0 || samples > channels || points.size() != weights.size()) return false;
+    // What is read, written or given for each channel has all of them.
+    if (samples > 0 && (rank == 0 || reduced == 0 || vectors > 0)) return false;
+    const auto inside = [](float t) { return 0 < t && t < 1; };
+    const auto part = [](float weight) { return 0 <= weight && weight <= 1; };
+    const bool numbers = std::all_of(points.begin(), points.end(), inside) && std::all_of(weights.begin(), weights.end(), part);
+    return points.empty() || (numbers && points.size() == static_cast<size_t>(samples));
 }
 
 int RankPass::load_param(const ncnn::ParamDict& parameters) {
@@ -191,25 +214,15 @@ int RankPass::load_param(const ncnn::ParamDict& parameters) {
 }
 
 int RankPass::load_model(const ncnn::ModelBin& weights) {
-    expand_.resize(static_cast<size_t>(p_.channels) * p_.rank);
-    const std::vector<float> out = first_columns(p_.channels, p_.rank);
-    for (int c = 0; c < p_.channels; c++) {
-        for (int k = 0; k < p_.rank; k++) expand_[static_cast<size_t>(c) * p_.rank + k] = out[static_cast<size_t>(k) * p_.channels + c];
+    const WideSpace space(p_.channels, p_.samples, p_.points, p_.weights);
+    expand_ = space.expand(p_.rank);
+    if (p_.kept == 0) {
+        reduce_ = space.reduce(p_.reduced, p_.total, p_.first);
+        return 0;
     }
-    ncnn::Mat given;
-    std::vector<float> in;
-    if (p_.loaded) {
-        given = weights.load(p_.channels * p_.reduced, 0);
-        if (given.empty()) return kOutOfMemory;
-    } else {
-        in = first_columns(p_.total, p_.reduced);
-    }
-    const float* rows = p_.loaded ? static_cast<const float*>(given) : in.data() + p_.first;
-    const size_t step = static_cast<size_t>(p_.loaded ? p_.channels : p_.total);
-    reduce_.resize(static_cast<size_t>(p_.channels) * p_.reduced);
-    for (int c = 0; c < p_.channels; c++) {
-        for (int u = 0; u < p_.reduced; u++) reduce_[static_cast<size_t>(c) * p_.reduced + u] = rows[u * step + c];
-    }
+    const ncnn::Mat core = weights.load(p_.kept_out * p_.kept, 0);
+    if (core.empty()) return kOutOfMemory;
+    reduce_ = space.reduce(p_.reduced, static_cast<const float*>(core), p_.kept_out, p_.kept);
     return 0;
 }
 
@@ -226,7 +239,8 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     if (tops[0].empty()) return kOutOfMemory;
     if (p_.added && (bottoms.back().w != width || bottoms.back().h != height || bottoms.back().c != outputs)) return kBadLayer;
 
-    Affine affine{expand_, std::vector<float>(static_cast<size_t>(p_.channels))};
+    const int points = p_.samples > 0 ? p_.samples : p_.channels;
+    Affine affine{expand_, std::vector<float>(static_cast<size_t>(points))};
     if (p_.normalised) normalise(affine, Moments(z, z.w * z.h, option.num_threads), p_.epsilon);
     if (p_.vectors > 0) std::copy_n(static_cast<const float*>(bottoms[1]), p_.channels, affine.shift.data());
     if (p_.vectors > 1) {
@@ -237,7 +251,7 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     RankTile form{};
     form.windows = p_.pooled ? 4 : 1;
     form.rank = p_.rank;
-    form.channels = p_.channels;
+    form.channels = points;
     form.reduced = p_.reduced;
     form.relu = p_.relu;
     form.expand = affine.matrix.data();
