@@ -25,7 +25,7 @@ from bench.prepare.explanation import explained
 
 if TYPE_CHECKING:
     from bench.export.cost import Cost
-    from bench.export.frequency import Explained
+    from bench.export.explanation import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks compressed by other tools.", no_args_is_help=True)

@@ -12,7 +12,7 @@ from bench.prepare.variant import one_thread
 from bench.records import Progress
 
 if TYPE_CHECKING:
-    from bench.export.frequency import Explained
+    from bench.export.explanation import Explained
 
 
 def explained(
@@ -25,6 +25,7 @@ def explained(
     """
     from bench.compress.frequency.method import METHOD
     from bench.export import frequency
+    from bench.export.explanation import explain
 
     found = networks.resolve(model or str(path), weights=path if model else None, input_size=input_size)
     given = found.package_for(None)
@@ -40,4 +41,4 @@ def explained(
         module = METHOD.compressed(found, given.read_bytes())
         frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
-        return frequency.explain(frequency.read(Path(folder)), found.inputs)
+        return explain(frequency.read(Path(folder)), found.inputs)
