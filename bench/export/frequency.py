@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from bench.compress.frequency import package
 from bench.errors import ExportRefused
 from bench.export import graph, resident
+from bench.export.spaces import Widths
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -35,6 +37,15 @@ class Exported:
     graph: graph.Graph
     package: package.Package
     names: tuple[str, ...]
+
+    def weight_names(self) -> dict[int, str]:
+        """Of each layer that loads tensors, the first one's name, which is its weight: by the layer's number."""
+        found, place = {}, 0
+        for number, layer in enumerate(self.graph.layers):
+            if blobs := layer.blobs():
+                found[number] = self.names[place]
+                place += len(blobs)
+        return found
 
 
 def as_shipped(network: nn.Module) -> nn.Module:
@@ -132,12 +143,27 @@ def read(folder: Path) -> Exported:
     return Exported(parsed, package.read((folder / "weights.frq").read_bytes()), tuple(names))
 
 
-def rewrite(exported: Exported, inputs: Sequence[Tensor], choice: Choice) -> resident.Rewritten:
-    """The graph for resident execution of the same package."""
+def rewrite(
+    exported: Exported, inputs: Sequence[Tensor], choice: Choice, widths: Widths | None = None
+) -> resident.Rewritten:
+    """The graph for resident execution of the same package, its wide spaces at these widths."""
     weights = [weight_of(tensor) for tensor in exported.package.tensors]
     if choice == "all":
-        return resident.rewrite(exported.graph, weights)
-    return resident.cheapest(exported.graph, weights, inputs)
+        return resident.rewrite(exported.graph, weights, widths=widths)
+    return resident.cheapest(exported.graph, weights, inputs, widths)
+
+
+def at_points(exported: Exported, forms: Mapping[str, str], points: Mapping[str, int]) -> graph.Graph:
+    """The graph with each layer in its form, and its output computed at so many points; by the names of weights."""
+    names = exported.weight_names()
+    weights = [weight_of(tensor) for tensor in exported.package.tensors]
+    eligible = resident.weights_of(exported.graph, weights)
+    kept = {number: cast(resident.Form, forms[names[number]]) for number in eligible}
+
+    def width(number: int) -> Fraction:
+        return Fraction(points[names[number]], eligible[number].shape[0]) if names[number] in points else Fraction(1)
+
+    return resident.rewrite(exported.graph, weights, kept, width).graph
 
 
 def weight_of(tensor: package.Tensor) -> resident.Weight | None:
