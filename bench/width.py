@@ -43,7 +43,7 @@ def of(value: object) -> Width:
     try:
         return canonical(value)
     except ValueError as error:
-        raise UsageError(f"--width: {error}", "See docs/resident.md, \"Width chosen at run time\".") from None
+        raise UsageError(f"--width: {error}", 'See docs/resident.md, "Width chosen at run time".') from None
 
 
 def shown(width: Width) -> str:

@@ -71,7 +71,7 @@ def dice(network: nn.Module, shown: Shown) -> NDArray[np.float64]:
 
 
 def fitted(network: nn.Module, narrowing: Narrowing, picture: Tensor) -> Scheme:
-    """Equal parts, each layer's weights those that give the sums over all channels best at random pixels of a picture."""
+    """Equal parts, each layer's weights those that give the sums over all channels best at pixels of a picture."""
     whole, outputs = narrowed(network, Narrowing({}, {})), dict[str, Tensor]()
     for name, site in layers.sites(network).items():
         at = whole.get_submodule(site.path)
@@ -102,9 +102,7 @@ def _readers(narrowing: Narrowing, name: str) -> Iterator[tuple[str, int, int]]:
             first += channels
 
 
-def _weighed(
-    even: Quadrature, wide: NDArray[np.float64], rank: int, readers: list[tuple[int, int, int]]
-) -> Quadrature:
+def _weighed(even: Quadrature, wide: NDArray[np.float64], rank: int, readers: list[tuple[int, int, int]]) -> Quadrature:
     """`wide` is the layer's output (channels, pixels); of each reader its inputs, where these begin, what it keeps."""
     channels = len(wide)
     z = quadrature.columns(channels, rank, quadrature.equal(channels).points).T @ wide
@@ -141,10 +139,20 @@ def schemes(network: nn.Module, narrowing: Narrowing, picture: Tensor) -> Mappin
     }
 
 
-def measured(title: str, network: nn.Module, graph: frequency.Exported, shown: Shown, picture: Tensor) -> Iterator[dict]:
+def measured(
+    title: str, network: nn.Module, graph: frequency.Exported, shown: Shown, picture: Tensor
+) -> Iterator[dict]:
     question = Question(graph, networks.resolve("unet").inputs, "all")
     whole = dice(narrowed(network, Narrowing({}, {})), shown)
-    yield {"network": title, "width": 64, "scheme": "whole", "dice": whole.mean(), "channels": 6848, "lost": 0.0, "se": 0}
+    yield {
+        "network": title,
+        "width": 64,
+        "scheme": "whole",
+        "dice": whole.mean(),
+        "channels": 6848,
+        "lost": 0.0,
+        "se": 0,
+    }
     for width in WIDTHS[1:]:
         made = question.rewritten(lambda number, width=width: Fraction(width, 64))
         narrowing = question.narrowing(made)

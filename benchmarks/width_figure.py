@@ -1,2 +1,5 @@
 """docs/width.svg: placeholder"""
-def drawn(rows): return ""
+
+
+def drawn(rows):
+    return ""

@@ -18,7 +18,8 @@ class Explained:
     """One layer with a weight of `shape`: its form and why, and what each form costs by itself.
 
     Of the `resident` form only the small side is counted: what is wide there belongs to the pass between two layers.
-    `factored` and `resident` are None where there is no such form.
+    `factored` and `resident` are None where there is no such form. `points`: at how many its output is computed, where
+    that is fewer than its channels.
     """
 
     name: str
@@ -28,11 +29,12 @@ class Explained:
     dense: cost.Cost
     factored: cost.Cost | None
     resident: cost.Cost | None
+    points: int | None = None
 
 
-def explain(exported: Exported, inputs: Sequence[Tensor]) -> tuple[Explained, ...]:
-    """Every layer with a weight in the cheapest graph for these inputs, in the order in which they run."""
-    chosen = rewrite(exported, inputs, "cheapest")
+def explain(exported: Exported, inputs: Sequence[Tensor], chosen: Rewritten | None = None) -> tuple[Explained, ...]:
+    """Every layer with a weight in the `chosen` graph (the cheapest) for these inputs, in the order in which they run."""
+    chosen = chosen or rewrite(exported, inputs, "cheapest")
     sizes, dense = cost.shapes(exported.graph, inputs), cost.costs(exported.graph, inputs)
     tensors, rows, place = exported.package.tensors, [], 0
     for number, layer in enumerate(exported.graph.layers):
@@ -42,11 +44,20 @@ def explain(exported: Exported, inputs: Sequence[Tensor]) -> tuple[Explained, ..
             weight = weight_of(tensors[place])
             if weight is not None and number in chosen.forms:
                 before, after = sizes[layer.inputs[0]], sizes[layer.outputs[0]]
-                factored, small = costs_of(layer, weight, before, after)
+                factored, small = costs_of(layer, weight, before, after, *_points(number, weight, chosen))
                 row = replace(row, form=chosen.forms[number], factored=factored, resident=small)
+                if (points := chosen.points.get(number, weight.shape[0])) < weight.shape[0]:
+                    row = replace(row, points=points)
             rows.append(replace(row, reason=_reason(number, row, weight, chosen)))
         place += len(blobs)
     return tuple(rows)
+
+
+def _points(number: int, weight: Weight, chosen: Rewritten) -> tuple[int, int]:
+    """At how many points the input and the output of a layer are computed."""
+    sources = chosen.reads.get(number, ())
+    before = sum(s.channels if s.maker is None else chosen.points[s.maker] for s in sources) or weight.shape[1]
+    return before, chosen.points.get(number, weight.shape[0])
 
 
 def _reason(number: int, row: Explained, weight: Weight | None, chosen: Rewritten) -> str:
@@ -63,20 +74,28 @@ def _reason(number: int, row: Explained, weight: Weight | None, chosen: Rewritte
     if row.form == "factored":
         return f"{fewer}; beside it are wide layers"
     wide = [side for side, which in (("in", chosen.wide_in), ("out", chosen.wide_out)) if number in which]
+    fewer += f"; {row.points} of {weight.shape[0]} channels computed" if row.points else ""
+    why = chosen.spaces[number].whole if number in chosen.spaces and chosen.narrowed else None
+    fewer += f"; all channels computed, since {why}" if why else ""
     return fewer + (f"; wide {' and '.join(wide)}" if wide else "")
 
 
-def costs_of(layer: Layer, weight: Weight, before: Shape, after: Shape) -> tuple[Cost, Cost]:
-    """What a layer costs by itself, factored and resident, from an input of shape `before` to an output of `after`."""
+def costs_of(
+    layer: Layer, weight: Weight, before: Shape, after: Shape, points_in: int, points_out: int
+) -> tuple[Cost, Cost]:
+    """What a layer costs by itself, factored, and resident at so many points, from an input of shape `before` to an
+    output of `after`."""
     n_out, n_in = weight.shape[:2]
     r_out, r_in = weight.box[:2]
     pixels_in, pixels_out = before[1] * before[2], after[1] * after[2]
     if layer.type == "InnerProduct":
         pixels_in = pixels_out = 1
     core = weight.core * (pixels_in if layer.type == "Deconvolution" else pixels_out)
-    macs = pixels_in * n_in * r_in + core + pixels_out * n_out * r_out
     narrow = 2 * (pixels_in * r_in + pixels_out * r_out)
     wide = pixels_in * n_in + pixels_out * n_out
-    factors = n_in * r_in + n_out * r_out
-    factored = Cost(macs, FLOAT * (factors + weight.core), FLOAT * (narrow + wide))
-    return factored, Cost(macs, FLOAT * (factors + weight.core), FLOAT * narrow)
+
+    def cost_at(n_in: int, n_out: int, activations: int) -> Cost:
+        macs = pixels_in * n_in * r_in + core + pixels_out * n_out * r_out
+        return Cost(macs, FLOAT * (n_in * r_in + n_out * r_out + weight.core), FLOAT * activations)
+
+    return cost_at(n_in, n_out, narrow + wide), cost_at(points_in, points_out, narrow)

@@ -311,8 +311,8 @@ class Rewritten:
     """A graph, and the form of each layer of the graph it was made of that has a choice, by its number there.
 
     `wide_in` and `wide_out` are the resident layers that read or write a wide activation all the same. `spaces` are the
-    wide spaces that resident layers write, computed at so many `points`, and `reads` the parts of its input that a layer
-    has of them; all by the layer.
+    wide spaces that resident layers write, computed at so many `points`, and `reads` what a layer's input consists of;
+    all by the layer.
     """
 
     graph: Graph
@@ -338,8 +338,8 @@ def rewrite(
     """The same network with each layer in its form (resident, by default, wherever that is possible), and everything
     between resident layers that goes channel by channel in one pass. What does not fit stays as it is.
 
-    `weights` are the package's tensors in load order, which stays the same: one package drives every graph. `widths` say
-    with what part of its channels the output of a layer is computed, where that is possible.
+    `weights` are the package's tensors in load order, which stays the same: one package drives every graph. `widths`
+    say with what part of its channels the output of a layer is computed, where that is possible.
     """
     eligible = weights_of(graph, weights)
     wanted: dict[int, Form] = {n: "resident" if forms is None else forms[n] for n in eligible}

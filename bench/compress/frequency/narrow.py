@@ -68,11 +68,11 @@ def narrowed(
         if not (site.compressed and site.factorable):
             continue
         inner, core, outer = factor.factors(site, site.shape)
-        bias = None if site.module.bias is None else nn.Parameter(cast(Tensor, site.module.bias).detach())
-        if name in narrowing.points:
+        held = cast(Tensor | None, site.module.bias)
+        bias = None if held is None or name in narrowing.points else nn.Parameter(held.detach())
+        if name in narrowing.points:  # and a norm takes its bias away, or it would have all its channels
             at = scheme(name, narrowing.points[name])
             outer = _tensor(quadrature.columns(outer.shape[0], outer.shape[1], at.points), outer)
-            bias = None  # which a norm takes away, or the layer would have all its channels
         if name in narrowing.reads:
             inner = _inner(inner, narrowing, narrowing.reads[name], scheme)
         made = factor.Factored(site.module, factor.Fixed((inner, core, outer)), bias)

@@ -155,7 +155,11 @@ def automatic(question: Question, network: nn.Module, samples: Sequence[NDArray[
 
 
 def _refined(
-    question: Question, made: Rewritten, best: float, parts: dict[int, Fraction], agreement: Callable[[Rewritten], float]
+    question: Question,
+    made: Rewritten,
+    best: float,
+    parts: dict[int, Fraction],
+    agreement: Callable[[Rewritten], float],
 ) -> tuple[Rewritten, float]:
     exported = question.exported
     weights, inputs = [frequency.weight_of(t) for t in exported.package.tensors], question.inputs
