@@ -51,6 +51,11 @@ def shown(width: Width) -> str:
     return width if isinstance(width, str) else f"{len(width)}layers"
 
 
+def short(width: Width) -> str:
+    """`shown` without a stroke, for labels: `0.25`."""
+    return f"{float(fraction(width)):.4g}" if isinstance(width, str) and width != AUTO else shown(width)
+
+
 def is_whole(width: Width) -> bool:
     """Whether it asks for nothing less than all channels."""
     return width == "1" if isinstance(width, str) else set(width.values()) == {"1"}
