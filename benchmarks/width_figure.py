@@ -77,7 +77,7 @@ def _names(left: float, ends: list[tuple[float, str, str]]) -> list[str]:
     """The names of the lines, in the order in which they end, in the free middle of a panel."""
     parts = []
     for place, (_, scheme, colour) in enumerate(sorted(ends)):
-        y = TOP + HIGH * 0.45 + 18 * place
+        y = _y(0.0056) + 17 * place + 12
         parts.append(f'<path d="M{left + 10} {y - 4:.1f}h16" stroke="{colour}" stroke-width="2.5"/>')
         parts.append(f'<text x="{left + 32}" y="{y:.1f}" fill="{colour}" font-weight="bold">{scheme}</text>')
     return parts
