@@ -215,5 +215,5 @@ def test_a_width_stands_behind_an_at_sign() -> None:
 def test_layers_have_widths_in_a_table_and_the_stored_plan_has_them() -> None:
     text = '[[cases.variants]]\nname = "fr"\n[cases.variants.width]\n"inc.0" = 0.5\n"down1.0" = "1/8"\n'
     (variant,) = case(text).variants or ()
-    assert (variant.width, variant.label) == ({"inc.0": "1/2", "down1.0": "1/8"}, "fr@2layers")
+    assert (variant.width, variant.label) == ({"inc.0": "1/2", "down1.0": "1/8"}, "fr@layers")
     assert Variant.model_validate_json(variant.model_dump_json()) == variant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 
 import pytest
@@ -47,18 +48,17 @@ def test_every_part_is_read_back(part: Fraction) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_part_or_refused_in_a_sentence(text: str) -> None:
-    try:
+def test_any_text_is_a_part_or_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):
         assert 0 < width.fraction(text) <= 1
-    except ValueError as error:
-        assert "write a part" in str(error)
 
 
 def test_layers_have_widths_of_their_own() -> None:
     table = width.canonical({"inc.0": 0.5, "outc": "1/8"})
     assert table == {"inc.0": "1/2", "outc": "1/8"}
-    assert (width.shown(table), width.shown("1/4")) == ("2layers", "1/4")
-    assert [width.short(one) for one in (table, "1/4", "1/3", "auto")] == ["2layers", "0.25", "0.3333", "auto"]
+    assert (width.shown(table), width.shown("1/4")) == ("1/2 of inc.0, 1/8 of outc", "1/4")
+    assert [width.short(one) for one in (table, "1/4", "1/3", "auto")] == ["layers", "0.25", "0.3333", "auto"]
+    assert width.shown(dict.fromkeys("abcde", "1/2")) == "1/2 of a, 1/2 of b, 1/2 of c and of 2 others"
     assert not width.is_whole(table)
     assert width.is_whole({"a": "1"})
     with pytest.raises(ValueError, match="at least one layer"):
