@@ -16,7 +16,7 @@ MACS_PER_BYTE = 3.0
 """How many multiply-adds a core does while it moves a byte to or from memory. Phones and PCs lie between 2 and 6."""
 MACS_PER_LAYER = 20_000.0
 """What calling one more layer takes, in multiply-adds."""
-OWN = {"RankPass", "RankCore"}
+OWN = {"RankPass", "RankCore", "RankUp"}
 OWN_LAYER, OWN_SMALL, OWN_LARGE = 150_000.0, 1.5, 3.0
 """Calling one of our own layers, which ncnn unpacks blobs for; and its multiply-adds against those of a large matrix
 product, which comes near the peak of a core: with 4 or fewer reduced channels all sums stay in registers.
@@ -98,6 +98,10 @@ def _shape(layer: Layer, inputs: list[Shape]) -> Shape:
             return (p["0"], *_slid(p, height, width, ceil=False))
         case "Deconvolution" | "DeconvolutionDepthWise":
             return (p["0"], *_spread(p, height, width))
+        case "RankUp":
+            down, across = p.get("11", p["1"]), p["1"]
+            rows, columns = p.get("20", 0) + p.get("21", 0), p.get("22", 0) + p.get("23", 0)
+            return p["0"], height * down + rows, width * across + columns
         case "Pooling" if p.get("4") == 1:
             return channels, 1, 1
         case "Pooling" if p.get("7") == 1:
@@ -161,7 +165,7 @@ def _macs(layer: Layer, inputs: list[Shape], after: Shape) -> int:
     match layer.type:
         case "Convolution" | "ConvolutionDepthWise" | "RankCore":
             return p["6"] * after[1] * after[2]
-        case "Deconvolution" | "DeconvolutionDepthWise":
+        case "Deconvolution" | "DeconvolutionDepthWise" | "RankUp":
             return p["6"] * inputs[0][1] * inputs[0][2]
         case "InnerProduct":
             return p["2"]

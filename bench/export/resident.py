@@ -16,6 +16,7 @@ from typing import Literal
 from bench.export.cost import FLOAT, Cost, Shape, effort
 from bench.export.graph import Blob, Graph, Layer
 from bench.export.rank_pass import RankPass
+from bench.export.strips import in_strips
 from bench.records import Tensor
 
 
@@ -333,7 +334,7 @@ def rewrite(graph: Graph, weights: Sequence[Weight | None], forms: Mapping[int, 
     walk.run(graph.layers)
     for output in graph.outputs():
         walk.wide(output)
-    made = Graph(tuple(_with_splits(walk.made)))
+    made = Graph(tuple(_with_splits(in_strips(walk.made))))
     return Rewritten(made, wanted, frozenset(walk.wide_in), frozenset(walk.wide_out))
 
 

@@ -6,6 +6,8 @@
 
 #include <layer.h>
 
+#include "layers/pass_rows.h"
+
 namespace bench {
 
 // Its parameters in a graph: number, type, name, value when left out, meaning. A flag is 0 or 1.
@@ -27,7 +29,9 @@ using Floats = std::vector<float>;
     P(12, int, kept_out, 0)       /* and rows */                                                                  \
     P(13, int, samples, 0)        /* the wide space is computed at so many points; 0: at its channels */          \
     P(14, Floats, points, {})     /* t of each in (0, 1); none: in the middle of as many equal parts */           \
-    P(15, Floats, weights, {})    /* the part of all channels that each stands for */
+    P(15, Floats, weights, {})    /* the part of all channels that each stands for */                             \
+    P(20, bool, measured, false)  /* the second input has the moments of the first, as RankCore makes them */     \
+    P(21, bool, deferred, false)  /* the output is not made: the layer after it, one of ours, makes it row by row */
 
 struct RankPassParameters {
 #define FIELD(number, type, name, otherwise) type name = otherwise;
@@ -44,7 +48,7 @@ private:
     bool samples_make_sense() const;
 };
 
-// Inputs: z (or y), then the vectors, then what is added.
+// Inputs: z (or y), then its moments, then the vectors, then what is added.
 class RankPass : public ncnn::Layer {
 public:
     RankPass();
@@ -55,8 +59,7 @@ public:
 
 private:
     RankPassParameters p_;
-    std::vector<float> expand_;  // points × rank
-    std::vector<float> reduce_;  // points × reduced
+    PassSteps steps_;  // before norm and vectors
 };
 
 // For ncnn::Net::register_custom_layer.

@@ -18,7 +18,7 @@ constexpr const char* kMagic = "7767517";
 
 // Whether this build of ncnn, or we, can make such a layer.
 bool is_built(const std::string& type) {
-    if (type == "RankCore" || type == "RankPass") return true;
+    if (type == "RankCore" || type == "RankPass" || type == "RankUp") return true;
     const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(type.c_str()));
     return layer != nullptr;
 }

@@ -1,0 +1,91 @@
+#include "layers/row_source.h"
+
+#include <algorithm>
+#include <new>
+
+#include <allocator.h>
+
+#include "layers/rank_kernel.h"
+
+namespace bench {
+namespace {
+
+using Pointer = std::shared_ptr<const RowSource>;
+
+// Frees what a deferred blob stands for together with the blob; and by it such a blob is known.
+class Deferring : public ncnn::Allocator {
+public:
+    void* fastMalloc(size_t size) override { return ncnn::fastMalloc(size); }
+    void fastFree(void* blob) override {
+        static_cast<Pointer*>(blob)->~Pointer();
+        ncnn::fastFree(blob);
+    }
+};
+
+Deferring& deferring() {
+    static Deferring allocator;
+    return allocator;
+}
+
+class BlobRows : public RowSource {
+public:
+    explicit BlobRows(const ncnn::Mat& blob) : RowSource(blob.w, blob.h, blob.c), blob_(blob) {}
+
+    void write(int y, int count, float* to, size_t channel_step, size_t row_step) const override {
+        for (int c = 0; c < channels(); c++) {
+            const ncnn::Mat channel = blob_.channel(c);
+            for (int i = 0; i < count; i++) {
+                std::copy_n(channel.row(y + i), width(), to + static_cast<size_t>(c) * channel_step + static_cast<size_t>(i) * row_step);
+            }
+        }
+    }
+
+    Rows read(int y, int, std::vector<float>&) const override { return {blob_.row(y), blob_.cstep}; }
+
+    const ncnn::Mat* spare(int channels) const override {
+        const bool only_ours = blob_.refcount && *blob_.refcount == 1;
+        return only_ours && blob_.c >= channels ? &blob_ : nullptr;
+    }
+
+private:
+    ncnn::Mat blob_;
+};
+
+}  // namespace
+
+Rows RowSource::read(int y, int count, std::vector<float>& room) const {
+    const size_t step = static_cast<size_t>(width_) * static_cast<size_t>(count) + kLanes;
+    room.resize(step * static_cast<size_t>(channels_));
+    write(y, count, room.data(), step, static_cast<size_t>(width_));
+    return {room.data(), step};
+}
+
+ncnn::Mat deferred(std::shared_ptr<const RowSource> rows) {
+    constexpr int kFloats = (sizeof(Pointer) + sizeof(float) - 1) / sizeof(float);
+    ncnn::Mat blob;
+    blob.create(kFloats, sizeof(float), &deferring());
+    if (!blob.empty()) new (blob.data) Pointer(std::move(rows));
+    return blob;
+}
+
+int make_rows(const RowSource& rows, ncnn::Mat& blob, const ncnn::Option& option) {
+    blob.create(rows.width(), rows.height(), rows.channels(), sizeof(float), option.blob_allocator);
+    if (blob.empty()) return kOutOfMemory;
+    constexpr int kPixels = 4096;  // a thread makes at once
+    const int step = std::max(1, kPixels / rows.width()), width = rows.width();
+#pragma omp parallel for num_threads(option.num_threads)
+    for (int y = 0; y < rows.height(); y += step) {
+        rows.write(y, std::min(step, rows.height() - y), static_cast<float*>(blob.data) + static_cast<size_t>(y) * width, blob.cstep,
+                   static_cast<size_t>(width));
+    }
+    return 0;
+}
+
+std::shared_ptr<const RowSource> rows_of(const ncnn::Mat& blob) {
+    if (blob.empty()) return nullptr;
+    if (blob.allocator == &deferring()) return *static_cast<const Pointer*>(blob.data);
+    if (blob.dims != 3 || blob.elempack != 1 || blob.elemsize != sizeof(float)) return nullptr;
+    return std::make_shared<const BlobRows>(blob);
+}
+
+}  // namespace bench
