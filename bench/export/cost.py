@@ -62,7 +62,7 @@ def _dearness(layer: Layer) -> float:
     return OWN_SMALL if 0 < reduced <= 4 else OWN_LARGE
 
 
-_FREE = {"Input", "Split", "Dropout", "Noop", "MemoryData", "Reshape", "Flatten"}
+_FREE = {"Input", "Split", "RankSplit", "Dropout", "Noop", "MemoryData", "Reshape", "Flatten"}
 
 
 def _walk(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[Layer, Cost, Shape]]:

@@ -146,6 +146,7 @@ WEIGHTS: Mapping[str, Callable[[Parameters], list[Count]]] = {
         "Power",
         "ReLU",
         "Reduction",
+        "RankSplit",
         "Reorg",
         "Reshape",
         "RotaryEmbed",

@@ -380,4 +380,5 @@ def _with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
         for blob in layer.outputs:
             if uses[blob] > 1:
                 copies[blob] = [f"{blob}'{number}" for number in range(uses[blob])]
-                yield Layer("Split", "-", (blob,), tuple(copies[blob]), {})
+                kind = "RankSplit" if layer.type == "RankCore" else "Split"
+                yield Layer(kind, "-", (blob,), tuple(copies[blob]), {})

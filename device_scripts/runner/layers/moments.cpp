@@ -45,6 +45,12 @@ void Moments::merge(double pixels, const double* mean, const double* products) {
     pixels_ = all;
 }
 
+std::vector<double> Moments::covariance() const {
+    std::vector<double> found = products_;
+    for (double& value : found) value /= pixels_;
+    return found;
+}
+
 ncnn::Mat Moments::blob(ncnn::Allocator* allocator) const {
     ncnn::Mat made;
     made.create(static_cast<int>(1 + mean_.size() + products_.size()), sizeof(double), allocator);

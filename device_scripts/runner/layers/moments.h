@@ -17,8 +17,10 @@ public:
     void add(const Moments& other);
 
     double mean(size_t k) const { return mean_[k]; }
-    double covariance(size_t k, size_t l) const { return products_[k >= l ? k * mean_.size() + l : l * mean_.size() + k] / pixels_; }
     size_t rank() const { return mean_.size(); }
+
+    // rank × rank, of which l ≤ k counts.
+    std::vector<double> covariance() const;
 
     // A blob of them, empty where there is no memory for it; and the moments in such a blob. `read` returns false for a blob
     // that has no moments of this rank.

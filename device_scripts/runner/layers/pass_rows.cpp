@@ -37,12 +37,6 @@ PassSteps PassSteps::folded() const {
     return made;
 }
 
-// Made once for all tiles of a call.
-struct PassRows::Room {
-    std::vector<float> wide = std::vector<float>(kWide * kTile), results, windows, rows;
-    std::vector<const float*> wide_rows, z;
-};
-
 PassRows::PassRows(PassSteps steps, std::shared_ptr<const RowSource> z, std::shared_ptr<const RowSource> added)
     : RowSource(steps.pooled ? z->width() / 2 : z->width(), steps.pooled ? z->height() / 2 : z->height(),
                 steps.reduced > 0 ? steps.reduced : steps.points),
@@ -56,15 +50,15 @@ const ncnn::Mat* PassRows::spare(int channels) const {
     return found || !added_ ? found : added_->spare(channels);
 }
 
-void PassRows::write(int y, int count, float* to, size_t channel_step, size_t row_step) const {
-    if (added_) added_->write(y, count, to, channel_step, row_step);
-    Room room;
+void PassRows::write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena& arena) const {
+    if (added_) added_->write(y, count, to, channel_step, row_step, arena);
+    const Arena::Frame frame(arena);
     const int windows = steps_.pooled ? kWindows : 1, rank = z_->channels();
-    const Rows rows = z_->read(windows > 1 ? 2 * y : y, windows > 1 ? 2 * count : count, room.rows);
-    room.z.resize(static_cast<size_t>(windows * rank));
-    room.windows.resize(windows > 1 ? room.z.size() * kTile : 0);
-    room.results.resize(static_cast<size_t>(channels()) * kTile);
-    for (int i = 0; i < kWide; i++) room.wide_rows.push_back(room.wide.data() + i * kTile);
+    const Rows rows = z_->read(windows > 1 ? 2 * y : y, windows > 1 ? 2 * count : count, arena);
+    std::vector<const float*> z(static_cast<size_t>(windows * rank));
+    float* const split = windows > 1 ? arena.take(z.size() * kTile) : nullptr;
+    float* const results = arena.take(static_cast<size_t>(channels()) * kTile);
+    float* const wide = arena.take(kWide * kTile);
 
     // Tiles of pooled rows end with the row; others go on, so that the rows of small images fill them.
     const int length = windows > 1 ? width() : width() * count;
@@ -74,13 +68,13 @@ void PassRows::write(int y, int count, float* to, size_t channel_step, size_t ro
             for (int k = 0; k < rank; k++) {
                 const float* row = rows.first + static_cast<size_t>(k) * rows.channel_step;
                 if (windows == 1) {
-                    room.z[static_cast<size_t>(k)] = row + start;
+                    z[static_cast<size_t>(k)] = row + start;
                     continue;
                 }
                 float* own[kWindows];
                 for (int w = 0; w < kWindows; w++) {
-                    own[w] = room.windows.data() + (w * rank + k) * kTile;
-                    room.z[static_cast<size_t>(w * rank + k)] = own[w];
+                    own[w] = split + (w * rank + k) * kTile;
+                    z[static_cast<size_t>(w * rank + k)] = own[w];
                 }
                 const float* upper = row + static_cast<size_t>(2 * part) * z_->width() + 2 * start;
                 split_windows(upper, upper + z_->width(), pixels, own);
@@ -88,7 +82,7 @@ void PassRows::write(int y, int count, float* to, size_t channel_step, size_t ro
             const int row = windows > 1 ? part : start / width(), column = windows > 1 ? start : start % width();
             float* place = to + static_cast<size_t>(row) * row_step + column;
             if (pixels == kTile && column + kTile <= width()) {
-                tile(room.z.data(), pixels, room, place, channel_step);
+                tile(z.data(), pixels, wide, place, channel_step);
                 continue;
             }
             // What goes over the end of a row is made beside it.
@@ -96,14 +90,14 @@ void PassRows::write(int y, int count, float* to, size_t channel_step, size_t ro
                 for (int done = 0, r = row, x = column; done < pixels; r++, x = 0) {
                     const int here = std::min(pixels - done, width() - x);
                     for (int u = 0; u < channels(); u++) {
-                        copy(room.results.data() + u * kTile + done,
+                        copy(results + u * kTile + done,
                              to + static_cast<size_t>(u) * channel_step + static_cast<size_t>(r) * row_step + x, here);
                     }
                     done += here;
                 }
             };
             if (added_) for_each_run([](float* mine, const float* theirs, int n) { std::copy_n(theirs, n, mine); });
-            tile(room.z.data(), pixels, room, room.results.data(), kTile);
+            tile(z.data(), pixels, wide, results, kTile);
             for_each_run([](const float* mine, float* theirs, int n) { std::copy_n(mine, n, theirs); });
         }
     }
@@ -117,7 +111,9 @@ void PassRows::expand(const float* const* z, int first, int count, int pixels, f
     }
 }
 
-void PassRows::tile(const float* const* z, int pixels, Room& room, float* results, size_t step) const {
+void PassRows::tile(const float* const* z, int pixels, float* wide, float* results, size_t step) const {
+    const float* wide_rows[kWide];
+    for (int i = 0; i < kWide; i++) wide_rows[i] = wide + i * kTile;
     const PassSteps& s = steps_;
     if (s.reduced == 0) return expand(z, 0, s.points, pixels, results, step);
     const size_t reduced = static_cast<size_t>(s.reduced);
@@ -128,13 +124,13 @@ void PassRows::tile(const float* const* z, int pixels, Room& room, float* result
     for (int first = 0; first < s.points; first += kWide) {
         const int count = std::min(kWide, s.points - first);
         if (s.rank > 0) {
-            expand(z, first, count, pixels, room.wide.data(), kTile);
+            expand(z, first, count, pixels, wide, kTile);
         } else {
             for (int c = 0; c < count; c++) {
-                for (int i = 0; i < pixels; i++) room.wide[static_cast<size_t>(c * kTile + i)] = std::max(z[first + c][i], 0.0f);
+                for (int i = 0; i < pixels; i++) wide[c * kTile + i] = std::max(z[first + c][i], 0.0f);
             }
         }
-        mix({count, s.reduced, pixels, room.wide_rows.data(), s.reduce.data() + static_cast<size_t>(first) * reduced, reduced, nullptr, results,
+        mix({count, s.reduced, pixels, wide_rows, s.reduce.data() + static_cast<size_t>(first) * reduced, reduced, nullptr, results,
              step, first > 0 || added_ != nullptr, After::store});
     }
 }

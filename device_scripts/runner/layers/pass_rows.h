@@ -26,14 +26,13 @@ public:
     // `added`, if any, has the width, height and channels of the result and is added to it.
     PassRows(PassSteps steps, std::shared_ptr<const RowSource> z, std::shared_ptr<const RowSource> added);
 
-    void write(int y, int count, float* to, size_t channel_step, size_t row_step) const override;
+    void write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena& arena) const override;
     const ncnn::Mat* spare(int channels) const override;
 
 private:
-    struct Room;
-
-    // What becomes of one tile: z is [windows × rank] rows of pixels, `results` has what is added.
-    void tile(const float* const* z, int pixels, Room& room, float* results, size_t step) const;
+    // What becomes of one tile: z is [windows × rank] rows of pixels, `wide` room for the wide values of it, `results` has what
+    // is added.
+    void tile(const float* const* z, int pixels, float* wide, float* results, size_t step) const;
     void expand(const float* const* z, int first, int count, int pixels, float* to, size_t step) const;
 
     PassSteps steps_;

@@ -62,36 +62,40 @@ int RankCore::load_model(const ncnn::ModelBin& weights) {
 // The rows of the input that a strip of the result needs, padded, and what one thread needs to make it.
 class RankCore::Strip {
 public:
-    Strip(const RankCore& core, const RowSource& input, int rows)
+    Strip(const RankCore& core, const RowSource& input, int rows, Arena& arena)
         : core_(core),
+          arena_(arena),
           input_(input),
           width_(input.width() + core.left_ + core.right_),
           held_rows_((rows - 1) * core.stride_h_ + core.dilation_h_ * (core.kernel_h_ - 1) + 1),
           step_(static_cast<size_t>(width_) * static_cast<size_t>(held_rows_)),
-          values_(step_ * static_cast<size_t>(core.inputs_) + kLanes),
-          places_(static_cast<size_t>(core.size_ / core.outputs_)) {}
+          values_(arena.take(step_ * static_cast<size_t>(core.inputs_) + kLanes)),
+          places_(static_cast<size_t>(core.size_ / core.outputs_)) {
+        std::fill_n(values_, step_ * static_cast<size_t>(core.inputs_) + kLanes, 0.0f);
+    }
 
     // Rows y to y + count - 1 of the result.
     void make(int y, int count, ncnn::Mat& top) {
+        const Arena::Frame frame(arena_);
         const RankCore& c = core_;
         hold(y * c.stride_h_, (count - 1) * c.stride_h_ + c.dilation_h_ * (c.kernel_h_ - 1) + 1);
         if (c.stride_w_ == 1 && c.stride_h_ == 1 && top.w < kNarrow) {
             // As one long row, with what lies between two rows thrown away.
             const int length = (count - 1) * width_ + top.w;
             point(0);
-            multiply(length, results_for(length), results_step(length));
-            for (int i = 0; i < count; i++) copy_out(i * width_, results_step(length), top.w, top, y + i, 0);
+            const float* results = multiplied(length);
+            for (int i = 0; i < count; i++) copy_out(results + i * width_, results_step(length), top.w, top, y + i, 0);
             return;
         }
         for (int i = 0; i < count; i++) {
+            const Arena::Frame row_frame(arena_);
             point(i * c.stride_h_);
             if (c.stride_w_ > 1) gather(top.w);
             const int whole = top.w - top.w % kLanes, rest = top.w - whole;
             if (whole > 0) multiply(whole, top.row(y + i), top.cstep);
             if (rest == 0) continue;
             for (const float*& place : places_) place += whole;
-            multiply(rest, results_for(rest), results_step(rest));
-            copy_out(0, results_step(rest), rest, top, y + i, whole);
+            copy_out(multiplied(rest), results_step(rest), rest, top, y + i, whole);
         }
     }
 
@@ -101,7 +105,7 @@ private:
         const int kept = std::max(0, first_ + held_ - first), from = first - first_;
         if (kept > 0 && from > 0) {
             for (int c = 0; c < core_.inputs_; c++) {
-                float* rows = values_.data() + static_cast<size_t>(c) * step_;
+                float* rows = values_ + static_cast<size_t>(c) * step_;
                 std::memmove(rows, rows + static_cast<size_t>(from) * width_, static_cast<size_t>(kept) * width_ * sizeof(float));
             }
         }
@@ -109,8 +113,8 @@ private:
         const int end_real = std::max(begin_real, std::min(end, core_.top_ + input_.height()));
         clear(first, first + kept, begin_real);
         if (end_real > begin_real) {
-            float* to = values_.data() + static_cast<size_t>(begin_real - first) * width_ + core_.left_;
-            input_.write(begin_real - core_.top_, end_real - begin_real, to, step_, static_cast<size_t>(width_));
+            float* to = values_ + static_cast<size_t>(begin_real - first) * width_ + core_.left_;
+            input_.write(begin_real - core_.top_, end_real - begin_real, to, step_, static_cast<size_t>(width_), arena_);
         }
         clear(first, end_real, end);
         first_ = first;
@@ -119,7 +123,7 @@ private:
 
     void clear(int first, int begin, int end) {
         for (int c = 0; c < core_.inputs_ && end > begin; c++) {
-            float* rows = values_.data() + static_cast<size_t>(c) * step_;
+            float* rows = values_ + static_cast<size_t>(c) * step_;
             std::fill(rows + static_cast<size_t>(begin - first) * width_, rows + static_cast<size_t>(end - first) * width_, 0.0f);
         }
     }
@@ -129,7 +133,7 @@ private:
         const float** place = places_.data();
         for (int c = 0; c < core_.inputs_; c++) {
             for (int ky = 0; ky < core_.kernel_h_; ky++) {
-                const float* held = values_.data() + static_cast<size_t>(c) * step_ + static_cast<size_t>(row + ky * core_.dilation_h_) * width_;
+                const float* held = values_ + static_cast<size_t>(c) * step_ + static_cast<size_t>(row + ky * core_.dilation_h_) * width_;
                 for (int kx = 0; kx < core_.kernel_w_; kx++) *place++ = held + kx * core_.dilation_w_;
             }
         }
@@ -138,9 +142,9 @@ private:
     // Every stride-th pixel of each term side by side.
     void gather(int count) {
         const size_t step = static_cast<size_t>(count + kLanes);
-        gathered_.resize(step * places_.size());
+        float* const gathered = arena_.take(step * places_.size());
         for (size_t t = 0; t < places_.size(); t++) {
-            float* to = gathered_.data() + t * step;
+            float* to = gathered + t * step;
             for (int i = 0; i < count; i++) to[i] = places_[t][static_cast<size_t>(i) * core_.stride_w_];
             places_[t] = to;
         }
@@ -153,24 +157,25 @@ private:
 
     static size_t results_step(int pixels) { return static_cast<size_t>(pixels + kLanes); }
 
-    float* results_for(int pixels) {
-        results_.resize(results_step(pixels) * static_cast<size_t>(core_.outputs_));
-        return results_.data();
+    const float* multiplied(int pixels) const {
+        float* results = arena_.take(results_step(pixels) * static_cast<size_t>(core_.outputs_));
+        multiply(pixels, results, results_step(pixels));
+        return results;
     }
 
-    void copy_out(int from, size_t step, int count, ncnn::Mat& top, int row, int column) const {
-        for (int o = 0; o < core_.outputs_; o++) {
-            std::copy_n(results_.data() + static_cast<size_t>(o) * step + from, count, top.channel(o).row(row) + column);
+    static void copy_out(const float* from, size_t step, int count, ncnn::Mat& top, int row, int column) {
+        for (int o = 0; o < top.c; o++) {
+            std::copy_n(from + static_cast<size_t>(o) * step, count, top.channel(o).row(row) + column);
         }
     }
 
     const RankCore& core_;
+    Arena& arena_;
     const RowSource& input_;
     const int width_, held_rows_;
     const size_t step_;
-    std::vector<float> values_;  // inputs × held rows × width, zeros at both sides
+    float* const values_;  // inputs × held rows × width, zeros at both sides
     std::vector<const float*> places_;
-    std::vector<float> gathered_, results_;
     int first_ = 0, held_ = 0;
 };
 
@@ -200,7 +205,8 @@ int RankCore::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     std::vector<Moments> moments(measures_ ? static_cast<size_t>(strips) : 0, Moments(outputs_));
 #pragma omp parallel for num_threads(option.num_threads)
     for (int band = 0; band < bands; band++) {
-        Strip strip(*this, *input, rows);
+        Arena arena(option.workspace_allocator);
+        Strip strip(*this, *input, rows, arena);
         for (int s = strips * band / bands; s < strips * (band + 1) / bands; s++) {
             const int y = s * rows, count = std::min(rows, height - y);
             strip.make(y, count, top);

@@ -10,6 +10,8 @@
 // Vectors of the compiler's own: it makes of them what the target has. x86 has three kinds of CPUs, and which one this is
 // is known only when the program runs, so the one formulation is compiled for each.
 #define INLINE static inline __attribute__((always_inline))
+// A loop over registers, which have no indices when the program runs.
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
 
 namespace bench {
 namespace {
@@ -45,28 +47,28 @@ template <class V, int kOutputs, int kBeside>
 INLINE void in_registers(const Mix& work, int first, int at) {
     V sums[kOutputs][kBeside];
     float* const out = work.out + static_cast<size_t>(first) * work.out_step + at;
-    for (int o = 0; o < kOutputs; o++) {
-        for (int i = 0; i < kBeside; i++) {
-            sums[o][i] = V{} + (work.start ? work.start[first + o] : 0.0f);
-            if (work.added) sums[o][i] += load<V>(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>);
-        }
+    if (work.start) {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] = V{} + work.start[first + o];
+    } else {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] = V{};
+    }
+    if (work.added) {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] += load<V>(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>);
     }
     const float* weights = work.weights + first;
     for (int t = 0; t < work.terms; t++, weights += work.weights_step) {
         V x[kBeside];
-        for (int i = 0; i < kBeside; i++) x[i] = load<V>(work.in[t] + at + i * lanes<V>);
-        for (int o = 0; o < kOutputs; o++) {
-            for (int i = 0; i < kBeside; i++) sums[o][i] += weights[o] * x[i];
+        EACH(i, kBeside) x[i] = load<V>(work.in[t] + at + i * lanes<V>);
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] += weights[o] * x[i];
+    }
+    if (work.after == After::relu) {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] = largest(sums[o][i], V{});
+    } else if (work.after == After::largest) {
+        EACH(o, kOutputs) EACH(i, kBeside) {
+            sums[o][i] = largest(sums[o][i], load<V>(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>));
         }
     }
-    for (int o = 0; o < kOutputs; o++) {
-        for (int i = 0; i < kBeside; i++) {
-            float* const to = out + static_cast<size_t>(o) * work.out_step + i * lanes<V>;
-            if (work.after == After::relu) sums[o][i] = largest(sums[o][i], V{});
-            if (work.after == After::largest) sums[o][i] = largest(sums[o][i], load<V>(to));
-            store(to, sums[o][i]);
-        }
-    }
+    EACH(o, kOutputs) EACH(i, kBeside) store(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>, sums[o][i]);
 }
 
 // So many vectors beside each other that the pipelines have enough sums to work on.

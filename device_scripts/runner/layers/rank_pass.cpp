@@ -27,29 +27,35 @@ Floats read(const ncnn::ParamDict& given, int number, const Floats& otherwise) {
 // Normalisation of y = E z without y: its mean is E μ, its variance the diagonal of E Σ Eᵀ. E is rank × points.
 void normalise(PassSteps& steps, const Moments& moments, float epsilon) {
     const size_t rank = moments.rank(), points = static_cast<size_t>(steps.points);
+    const std::vector<double> covariance = moments.covariance();
+    std::vector<double> row(rank);
     for (size_t c = 0; c < points; c++) {
         float* column = steps.expand.data() + c;
+        for (size_t k = 0; k < rank; k++) row[k] = column[k * points];
         double mean = 0, variance = 0;
         for (size_t k = 0; k < rank; k++) {
-            mean += column[k * points] * moments.mean(k);
-            for (size_t l = 0; l < rank; l++) variance += column[k * points] * moments.covariance(k, l) * column[l * points];
+            mean += row[k] * moments.mean(k);
+            double with_others = 0;
+            for (size_t l = 0; l < k; l++) with_others += covariance[k * rank + l] * row[l];
+            variance += row[k] * (2 * with_others + covariance[k * rank + k] * row[k]);
         }
         const double scale = 1 / std::sqrt(variance + epsilon);
-        for (size_t k = 0; k < rank; k++) column[k * points] = static_cast<float>(column[k * points] * scale);
+        for (size_t k = 0; k < rank; k++) column[k * points] = static_cast<float>(row[k] * scale);
         // A bias before the norm is a constant that the norm takes away again.
         steps.shift[c] = static_cast<float>(-mean * scale);
     }
 }
 
 // Of a blob that comes without them.
-Moments measure(const RowSource& rows) {
+Moments measure(const RowSource& rows, ncnn::Allocator* allocator) {
     Moments moments(rows.channels());
+    Arena arena(allocator);
     constexpr int kPixels = 4096;
-    std::vector<float> room;
     const int step = std::max(1, kPixels / rows.width());
     for (int y = 0; y < rows.height(); y += step) {
         const int count = std::min(step, rows.height() - y);
-        const Rows some = rows.read(y, count, room);
+        const Arena::Frame frame(arena);
+        const Rows some = rows.read(y, count, arena);
         moments.add(some.first, some.channel_step, count * rows.width());
     }
     return moments;
@@ -116,11 +122,12 @@ int RankPass::load_model(const ncnn::ModelBin& weights) {
     if (p_.rank > 0) steps_.shift.resize(space.size());
     if (p_.kept == 0) {
         steps_.reduce = space.reduce(p_.reduced, p_.total, p_.first);
-        return 0;
+    } else {
+        const ncnn::Mat core = weights.load(p_.kept_out * p_.kept, 0);
+        if (core.empty()) return kOutOfMemory;
+        steps_.reduce = space.reduce(p_.reduced, static_cast<const float*>(core), p_.kept_out, p_.kept);
     }
-    const ncnn::Mat core = weights.load(p_.kept_out * p_.kept, 0);
-    if (core.empty()) return kOutOfMemory;
-    steps_.reduce = space.reduce(p_.reduced, static_cast<const float*>(core), p_.kept_out, p_.kept);
+    if (p_.is_linear() && p_.is_constant()) steps_ = steps_.folded();
     return 0;
 }
 
@@ -130,11 +137,12 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     const std::shared_ptr<const RowSource> z = rows_of(bottoms[0]);
     if (!z || z->channels() != (p_.rank > 0 ? p_.rank : p_.channels)) return kBadLayer;
 
+    const bool linear = p_.is_linear(), constant = p_.is_constant();
     PassSteps steps = steps_;
     if (p_.normalised) {
         Moments moments(p_.rank);
         if (!p_.measured) {
-            moments = measure(*z);
+            moments = measure(*z, option.workspace_allocator);
         } else if (!moments.read(bottoms[1])) {
             return kBadLayer;
         }
@@ -148,7 +156,7 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
         const float* scale = bottoms[first_vector + 1];
         for (size_t i = 0; i < steps.expand.size(); i++) steps.expand[i] *= scale[i % static_cast<size_t>(p_.channels)];
     }
-    if (p_.rank > 0 && p_.reduced > 0 && !p_.relu && !p_.pooled) steps = steps.folded();
+    if (linear && !constant) steps = steps.folded();
 
     std::shared_ptr<const RowSource> added = p_.added ? rows_of(bottoms.back()) : nullptr;
     if (p_.added && !added) return kBadLayer;

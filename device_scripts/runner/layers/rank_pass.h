@@ -44,6 +44,10 @@ struct RankPassParameters {
     // Whether there is such a layer.
     bool make_sense() const;
 
+    // Whether its steps are two matrices with nothing between, and whether every image has the same.
+    bool is_linear() const { return rank > 0 && reduced > 0 && !relu && !pooled; }
+    bool is_constant() const { return !normalised && vectors == 0; }
+
 private:
     bool samples_make_sense() const;
 };

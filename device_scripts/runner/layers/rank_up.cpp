@@ -24,10 +24,11 @@ public:
           kernel_h_(kernel_h),
           borders_(borders) {}
 
-    void write(int y, int count, float* to, size_t channel_step, size_t row_step) const override {
+    void write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena& arena) const override {
         const int inputs = low_->channels(), length = low_->width();
         const size_t step = static_cast<size_t>(length + kLanes);
-        std::vector<float> room, results(step * static_cast<size_t>(channels()));
+        const Arena::Frame frame(arena);
+        float* const results = arena.take(step * static_cast<size_t>(channels()));
         std::vector<const float*> rows(static_cast<size_t>(inputs));
         for (int i = 0; i < count; i++, to += row_step) {
             const int inner = y + i - borders_.above;
@@ -35,7 +36,8 @@ public:
                 for (int o = 0; o < channels(); o++) std::fill_n(to + static_cast<size_t>(o) * channel_step, width(), 0.0f);
                 continue;
             }
-            const Rows low = low_->read(inner / kernel_h_, 1, room);
+            const Arena::Frame row_frame(arena);
+            const Rows low = low_->read(inner / kernel_h_, 1, arena);
             for (int k = 0; k < inputs; k++) rows[static_cast<size_t>(k)] = low.first + static_cast<size_t>(k) * low.channel_step;
             for (int o = 0; o < channels(); o++) {
                 float* row = to + static_cast<size_t>(o) * channel_step;
@@ -45,10 +47,10 @@ public:
             for (int kx = 0; kx < kernel_w_; kx++) {
                 const size_t phase = static_cast<size_t>(inner % kernel_h_ * kernel_w_ + kx);
                 const float* weights = weight_.data() + phase * static_cast<size_t>(inputs) * static_cast<size_t>(channels());
-                mix({inputs, channels(), length, rows.data(), weights, static_cast<size_t>(channels()), nullptr, results.data(), step, false,
+                mix({inputs, channels(), length, rows.data(), weights, static_cast<size_t>(channels()), nullptr, results, step, false,
                      After::store});
                 for (int o = 0; o < channels(); o++) {
-                    const float* from = results.data() + static_cast<size_t>(o) * step;
+                    const float* from = results + static_cast<size_t>(o) * step;
                     float* row = to + static_cast<size_t>(o) * channel_step + borders_.left + kx;
                     for (int x = 0; x < length; x++) row[static_cast<size_t>(x) * kernel_w_] = from[x];
                 }

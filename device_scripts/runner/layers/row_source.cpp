@@ -31,7 +31,7 @@ class BlobRows : public RowSource {
 public:
     explicit BlobRows(const ncnn::Mat& blob) : RowSource(blob.w, blob.h, blob.c), blob_(blob) {}
 
-    void write(int y, int count, float* to, size_t channel_step, size_t row_step) const override {
+    void write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena&) const override {
         for (int c = 0; c < channels(); c++) {
             const ncnn::Mat channel = blob_.channel(c);
             for (int i = 0; i < count; i++) {
@@ -40,7 +40,7 @@ public:
         }
     }
 
-    Rows read(int y, int, std::vector<float>&) const override { return {blob_.row(y), blob_.cstep}; }
+    Rows read(int y, int, Arena&) const override { return {blob_.row(y), blob_.cstep}; }
 
     const ncnn::Mat* spare(int channels) const override {
         const bool only_ours = blob_.refcount && *blob_.refcount == 1;
@@ -53,11 +53,29 @@ private:
 
 }  // namespace
 
-Rows RowSource::read(int y, int count, std::vector<float>& room) const {
+Arena::~Arena() = default;
+
+float* Arena::take(size_t floats) {
+    constexpr size_t kBlock = 1 << 16;
+    const size_t wanted = (floats + kLanes - 1) / kLanes * kLanes;
+    for (; block_ < blocks_.size(); block_++, used_ = 0) {
+        if (used_ + wanted <= static_cast<size_t>(blocks_[block_].w)) break;
+    }
+    if (block_ == blocks_.size()) {
+        if (wanted > INT32_MAX) throw std::bad_alloc();
+        blocks_.emplace_back(static_cast<int>(std::max(wanted, kBlock)), sizeof(float), allocator_);
+        if (blocks_.back().empty()) throw std::bad_alloc();
+        used_ = 0;
+    }
+    used_ += wanted;
+    return static_cast<float*>(blocks_[block_].data) + used_ - wanted;
+}
+
+Rows RowSource::read(int y, int count, Arena& arena) const {
     const size_t step = static_cast<size_t>(width_) * static_cast<size_t>(count) + kLanes;
-    room.resize(step * static_cast<size_t>(channels_));
-    write(y, count, room.data(), step, static_cast<size_t>(width_));
-    return {room.data(), step};
+    float* room = arena.take(step * static_cast<size_t>(channels_));
+    write(y, count, room, step, static_cast<size_t>(width_), arena);
+    return {room, step};
 }
 
 ncnn::Mat deferred(std::shared_ptr<const RowSource> rows) {
@@ -73,10 +91,15 @@ int make_rows(const RowSource& rows, ncnn::Mat& blob, const ncnn::Option& option
     if (blob.empty()) return kOutOfMemory;
     constexpr int kPixels = 4096;  // a thread makes at once
     const int step = std::max(1, kPixels / rows.width()), width = rows.width();
+    const int parts = (rows.height() + step - 1) / step, bands = std::min(std::max(1, option.num_threads), parts);
 #pragma omp parallel for num_threads(option.num_threads)
-    for (int y = 0; y < rows.height(); y += step) {
-        rows.write(y, std::min(step, rows.height() - y), static_cast<float*>(blob.data) + static_cast<size_t>(y) * width, blob.cstep,
-                   static_cast<size_t>(width));
+    for (int band = 0; band < bands; band++) {
+        Arena arena(option.workspace_allocator);
+        for (int part = parts * band / bands; part < parts * (band + 1) / bands; part++) {
+            const int y = part * step;
+            rows.write(y, std::min(step, rows.height() - y), static_cast<float*>(blob.data) + static_cast<size_t>(y) * width, blob.cstep,
+                       static_cast<size_t>(width), arena);
+        }
     }
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include <allocator.h>
 #include <mat.h>
 #include <option.h>
 
@@ -18,6 +19,35 @@ struct Rows {
 // What forward() of a layer returns, as ncnn's own do.
 constexpr int kBadLayer = -1, kOutOfMemory = -100;
 
+// Memory for what a thread needs while it makes rows, taken and given back like a stack; nothing is freed before the end.
+class Arena {
+public:
+    explicit Arena(ncnn::Allocator* allocator) : allocator_(allocator) {}
+    ~Arena();
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+
+    // Room for so many floats until the innermost Frame ends. Throws std::bad_alloc.
+    float* take(size_t floats);
+
+    class Frame {
+    public:
+        explicit Frame(Arena& arena) : arena_(arena), block_(arena.block_), used_(arena.used_) {}
+        ~Frame() { arena_.block_ = block_, arena_.used_ = used_; }
+        Frame(const Frame&) = delete;
+        Frame& operator=(const Frame&) = delete;
+
+    private:
+        Arena& arena_;
+        size_t block_, used_;
+    };
+
+private:
+    ncnn::Allocator* allocator_;
+    std::vector<ncnn::Mat> blocks_;
+    size_t block_ = 0, used_ = 0;
+};
+
 class RowSource {
 public:
     RowSource(int width, int height, int channels) : width_(width), height_(height), channels_(channels) {}
@@ -30,10 +60,10 @@ public:
     int channels() const { return channels_; }
 
     // Rows y to y + count - 1, each channel `channel_step` floats after the one before and each row `row_step`.
-    virtual void write(int y, int count, float* to, size_t channel_step, size_t row_step) const = 0;
+    virtual void write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena& arena) const = 0;
 
-    // The same side by side, without gaps between rows: in `room`, or where they already are.
-    virtual Rows read(int y, int count, std::vector<float>& room) const;
+    // The same side by side, without gaps between rows: in the arena, or where they already are.
+    virtual Rows read(int y, int count, Arena& arena) const;
 
     // A blob of this width and height and at least so many channels which nothing needs once its rows are read, and whose row y
     // is read for row y alone; or null.

@@ -9,6 +9,7 @@
 #include "contract/process.h"
 #include "layers/rank_core.h"
 #include "layers/rank_pass.h"
+#include "layers/rank_split.h"
 #include "layers/rank_up.h"
 
 namespace bench {
@@ -68,6 +69,7 @@ Network::Network(const Job& job) {
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
     net_.register_custom_layer("RankCore", make_rank_core);
     net_.register_custom_layer("RankPass", make_rank_pass);
+    net_.register_custom_layer("RankSplit", make_rank_split);
     net_.register_custom_layer("RankUp", make_rank_up);
     if (net_.load_param(reader) != 0) {
         throw Failure(Exit::bad_graph, job.graph + ": ncnn refuses it; its own words are on standard error");
