@@ -16,6 +16,8 @@ from bench.export.rank_pass import RankPass
 
 MEASURES = "20"
 """The parameter of RankCore that gives it a second output, with the moments of its first."""
+ROOM = "21"
+"""The parameter of RankCore for how many channels its output has memory."""
 BORDERS = ("20", "21", "22", "23")
 """The parameters of RankUp for the zeros around it: above, below, left, right."""
 
@@ -23,7 +25,7 @@ BORDERS = ("20", "21", "22", "23")
 def in_strips(layers: Sequence[Layer]) -> list[Layer]:
     """The same layers, before there are Splits, so that strips of rows go through several of them at a time."""
     layers = list(_raised(layers))
-    return list(_deferred(_measured(layers)))
+    return list(_with_room(list(_deferred(_measured(layers)))))
 
 
 def _readers(layers: Iterable[Layer]) -> Mapping[str, list[Layer]]:
@@ -115,3 +117,26 @@ def _deferred(layers: Sequence[Layer]) -> Iterable[Layer]:
             rows.update(blob for blob in layer.inputs[-1:] if uses[blob] == 1)
         found.append(layer)
     return reversed(found)
+
+
+def _with_room(layers: Sequence[Layer]) -> Iterable[Layer]:
+    """Cores whose output has room for that of the core which will be written over it, and so on."""
+    readers = _readers(layers)
+    room: dict[str, int] = {}
+    found: list[Layer] = []
+    for layer in reversed(layers):
+        if layer.type == "RankCore":
+            own = int(layer.parameters["0"])
+            needed = max((room.get(_core_after(readers, one), 0) for one in readers.get(layer.outputs[0], ())), default=0)
+            room[layer.outputs[0]] = max(own, needed)
+            if needed > own:
+                layer = replace(layer, parameters={**layer.parameters, ROOM: str(needed)})
+        found.append(layer)
+    return reversed(found)
+
+
+def _core_after(readers: Mapping[str, list[Layer]], layer: Layer) -> str:
+    """The output of the core that deferred passes of the same size lead to from this one; empty where there is none."""
+    while layer.type == "RankPass" and _flag(layer, RankPass.DEFERRED) and not _flag(layer, RankPass.POOLED):
+        layer = readers[layer.outputs[0]][0]
+    return layer.outputs[0] if layer.type == "RankCore" else ""

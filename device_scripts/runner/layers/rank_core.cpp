@@ -35,11 +35,12 @@ int RankCore::load_param(const ncnn::ParamDict& parameters) {
     bottom_ = parameters.get(16, top_);
     size_ = parameters.get(6, 0);
     measures_ = parameters.get(20, 0) != 0;
+    room_ = std::max(outputs_, parameters.get(21, 0));
     constexpr int kMost = 1 << 14;
     const auto within = [](int least, int most, std::initializer_list<int> values) {
         return std::all_of(values.begin(), values.end(), [=](int value) { return least <= value && value <= most; });
     };
-    if (!within(1, kMost, {outputs_, kernel_w_, kernel_h_, dilation_w_, dilation_h_, stride_w_, stride_h_})) return kBadLayer;
+    if (!within(1, kMost, {outputs_, room_, kernel_w_, kernel_h_, dilation_w_, dilation_h_, stride_w_, stride_h_})) return kBadLayer;
     if (!within(0, kMost, {left_, right_, top_, bottom_})) return kBadLayer;
     const int64_t per_input = static_cast<int64_t>(outputs_) * kernel_w_ * kernel_h_;
     if (size_ < 1 || per_input > size_ || size_ % per_input != 0) return kBadLayer;
@@ -198,7 +199,8 @@ int RankCore::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
         top = *spare;
         top.c = outputs_;
     } else {
-        top.create(width, height, outputs_, sizeof(float), option.blob_allocator);
+        top.create(width, height, room_, sizeof(float), option.blob_allocator);
+        top.c = outputs_;
     }
     if (top.empty()) return kOutOfMemory;
 

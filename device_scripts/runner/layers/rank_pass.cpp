@@ -169,7 +169,9 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
         tops[0] = deferred(rows);
         return tops[0].empty() ? kOutOfMemory : 0;
     }
-    return make_rows(*rows, tops[0], option);
+    // While a layer runs, ncnn has two references to a blob that nothing else needs, and `z` has a third.
+    const bool ours = !p_.added && !p_.pooled && bottoms[0].refcount && *bottoms[0].refcount == 3 && bottoms[0].dims == 3;
+    return make_rows(*rows, ours && room_of(bottoms[0]) >= rows->channels() ? &bottoms[0] : nullptr, tops[0], option);
 }
 
 ncnn::Layer* make_rank_pass(void*) { return new RankPass; }

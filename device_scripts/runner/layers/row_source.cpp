@@ -44,7 +44,7 @@ public:
 
     const ncnn::Mat* spare(int channels) const override {
         const bool only_ours = blob_.refcount && *blob_.refcount == 1;
-        return only_ours && blob_.c >= channels ? &blob_ : nullptr;
+        return only_ours && room_of(blob_) >= channels ? &blob_ : nullptr;
     }
 
 private:
@@ -86,8 +86,20 @@ ncnn::Mat deferred(std::shared_ptr<const RowSource> rows) {
     return blob;
 }
 
-int make_rows(const RowSource& rows, ncnn::Mat& blob, const ncnn::Option& option) {
-    blob.create(rows.width(), rows.height(), rows.channels(), sizeof(float), option.blob_allocator);
+int room_of(const ncnn::Mat& blob) {
+    if (!blob.refcount || blob.cstep == 0) return 0;
+    // ncnn counts references right behind the values.
+    const auto bytes = reinterpret_cast<const char*>(blob.refcount) - static_cast<const char*>(blob.data);
+    return static_cast<int>(static_cast<size_t>(std::max<ptrdiff_t>(0, bytes)) / (blob.cstep * sizeof(float)));
+}
+
+int make_rows(const RowSource& rows, const ncnn::Mat* over, ncnn::Mat& blob, const ncnn::Option& option) {
+    if (over) {
+        blob = *over;
+        blob.c = rows.channels();
+    } else {
+        blob.create(rows.width(), rows.height(), rows.channels(), sizeof(float), option.blob_allocator);
+    }
     if (blob.empty()) return kOutOfMemory;
     constexpr int kPixels = 4096;  // a thread makes at once
     const int step = std::max(1, kPixels / rows.width()), width = rows.width();
@@ -96,9 +108,18 @@ int make_rows(const RowSource& rows, ncnn::Mat& blob, const ncnn::Option& option
     for (int band = 0; band < bands; band++) {
         Arena arena(option.workspace_allocator);
         for (int part = parts * band / bands; part < parts * (band + 1) / bands; part++) {
-            const int y = part * step;
-            rows.write(y, std::min(step, rows.height() - y), static_cast<float*>(blob.data) + static_cast<size_t>(y) * width, blob.cstep,
-                       static_cast<size_t>(width), arena);
+            const Arena::Frame frame(arena);
+            const int y = part * step, count = std::min(step, rows.height() - y);
+            float* const to = static_cast<float*>(blob.data) + static_cast<size_t>(y) * width;
+            if (!over) {
+                rows.write(y, count, to, blob.cstep, static_cast<size_t>(width), arena);
+                continue;
+            }
+            const Rows made = rows.RowSource::read(y, count, arena);
+            for (int c = 0; c < rows.channels(); c++) {
+                std::copy_n(made.first + static_cast<size_t>(c) * made.channel_step, static_cast<size_t>(width) * count,
+                            to + static_cast<size_t>(c) * blob.cstep);
+            }
         }
     }
     return 0;

@@ -65,8 +65,8 @@ public:
     // The same side by side, without gaps between rows: in the arena, or where they already are.
     virtual Rows read(int y, int count, Arena& arena) const;
 
-    // A blob of this width and height and at least so many channels which nothing needs once its rows are read, and whose row y
-    // is read for row y alone; or null.
+    // A blob of this width and height with room for so many channels which nothing needs once its rows are read, and whose row
+    // y is read for row y alone; or null.
     virtual const ncnn::Mat* spare(int channels) const {
         (void)channels;
         return nullptr;
@@ -79,8 +79,12 @@ private:
 // A blob that stands for rows which are not made yet. It has no values: only the layers here know what it is.
 ncnn::Mat deferred(std::shared_ptr<const RowSource> rows);
 
-// All rows as an ordinary blob, on as many threads as ncnn is to use. Returns what a layer's forward() does.
-int make_rows(const RowSource& rows, ncnn::Mat& blob, const ncnn::Option& option);
+// How many channels there is memory for in a blob of floats.
+int room_of(const ncnn::Mat& blob);
+
+// All rows as an ordinary blob, on as many threads as ncnn is to use: in the memory of `over`, if given, whose row y is read for
+// row y alone. Returns what a layer's forward() does.
+int make_rows(const RowSource& rows, const ncnn::Mat* over, ncnn::Mat& blob, const ncnn::Option& option);
 
 // The rows of a blob, deferred or as ncnn makes them; null where it has none.
 std::shared_ptr<const RowSource> rows_of(const ncnn::Mat& blob);

@@ -65,6 +65,7 @@ Network::Network(const Job& job) {
 
     enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
+    if (job.execution == Execution::resident) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
     const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
     net_.register_custom_layer("RankCore", make_rank_core);
@@ -124,13 +125,14 @@ std::vector<ncnn::Mat> Network::make_inputs(const Samples& samples) const {
     return mats;
 }
 
-std::vector<ncnn::Mat> Network::infer(const std::vector<ncnn::Mat>& inputs) const {
+std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
     ncnn::Extractor extractor = net_.create_extractor();
     for (const Blob& input : inputs_) {
         if (extractor.input(input.index, inputs[input.place]) != 0) {
             throw Failure(Exit::inference_failed, "ncnn does not take the input " + input.name);
         }
     }
+    inputs.clear();
     std::vector<ncnn::Mat> answers(outputs_.size());
     for (const Blob& output : outputs_) {
         ncnn::Mat& answer = answers[output.place];
