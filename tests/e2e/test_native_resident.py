@@ -13,7 +13,8 @@ from torch import nn
 from bench.compress.frequency import layers
 from bench.export import graph as param
 from bench.export import resident
-from bench.export.frequency import explain, export_fr, read, rewrite
+from bench.export.explanation import explain
+from bench.export.frequency import export_fr, read, rewrite
 from bench.export.resident import Weight
 from bench.records import Tensor as Port
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package
@@ -158,7 +159,9 @@ def test_a_pass_at_points_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("samples", "reduced"), [(8, 4), (5, 5), (20, 20), (6, 5)])
-def test_no_fewer_points_than_columns_lose_nothing_of_what_is_linear(tmp_path: Path, samples: int, reduced: int) -> None:
+def test_no_fewer_points_than_columns_lose_nothing_of_what_is_linear(
+    tmp_path: Path, samples: int, reduced: int
+) -> None:
     z = normal(1, 4, 6, 7)
     whole = run_layer(tmp_path, f"RankPass 0=20 1=4 2={reduced}", z)
     got = run_layer(tmp_path, f"RankPass 0=20 1=4 2={reduced} 13={samples}", z)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Ordinary, Request, module_of
+from bench.compress.method import Destination, Exported, Narrowed, Ordinary, Request, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Half(Ordinary):
             )
         return tensors.pack({name: _rounded(name, tensor) for name, tensor in found.items()})
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress import fuse, tensors
         from bench.networks.count import examples
 
@@ -51,7 +51,9 @@ class Half(Ordinary):
         tensors.load(module, tensors.unpack(package))
         return module
 
-    def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
+    def export(
+        self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
+    ) -> Exported:
         module = self.restored(network, package, execution)
         files = to.runtime.export(module, to.inputs, to.samples, to.folder, half=True)
         return Exported(files, "runtime", "stock")
