@@ -5,6 +5,8 @@
 
 #include <layer.h>
 
+#include "layers/row_source.h"
+
 namespace bench {
 
 // Parameters are those of ncnn's Convolution: 0 outputs, 1 and 11 kernel, 2 and 12 dilation, 3 and 13 stride, 4 and 14 to 16
@@ -14,7 +16,7 @@ namespace bench {
 // It goes down the image by strips of a few rows. Its input is there for one strip at a time and is never unfolded: a kernel's
 // column is the same row of memory from another pixel on. The result goes where the input of the pass before came from, if
 // nothing else needs that.
-class RankCore : public ncnn::Layer {
+class RankCore : public RowLayer {
 public:
     RankCore();
 

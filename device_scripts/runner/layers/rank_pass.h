@@ -7,6 +7,7 @@
 #include <layer.h>
 
 #include "layers/pass_rows.h"
+#include "layers/row_source.h"
 
 namespace bench {
 
@@ -53,12 +54,13 @@ private:
 };
 
 // Inputs: z (or y), then its moments, then the vectors, then what is added.
-class RankPass : public ncnn::Layer {
+class RankPass : public RowLayer {
 public:
     RankPass();
 
     int load_param(const ncnn::ParamDict& parameters) override;
     int load_model(const ncnn::ModelBin& weights) override;
+    bool defers() const override { return p_.deferred; }
     int forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override;
 
 private:

@@ -5,16 +5,19 @@
 
 #include <layer.h>
 
+#include "layers/row_source.h"
+
 namespace bench {
 
 // Parameters are those of ncnn's Deconvolution: 0 outputs, 1 and 11 kernel and stride, 6 number of weights; and of its Padding:
 // 20 to 23, rows of zeros above and below, columns at the left and at the right. Its output is deferred: see row_source.h.
-class RankUp : public ncnn::Layer {
+class RankUp : public RowLayer {
 public:
     RankUp();
 
     int load_param(const ncnn::ParamDict& parameters) override;
     int load_model(const ncnn::ModelBin& weights) override;
+    bool defers() const override { return true; }
     int forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override;
 
 private:

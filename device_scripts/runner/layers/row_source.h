@@ -4,9 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include <allocator.h>
-#include <mat.h>
-#include <option.h>
+#include <layer.h>
 
 namespace bench {
 
@@ -76,7 +74,14 @@ private:
     int width_, height_, channels_;
 };
 
-// A blob that stands for rows which are not made yet. It has no values: only the layers here know what it is.
+// A layer that knows what a deferred blob is.
+class RowLayer : public ncnn::Layer {
+public:
+    // Whether its first output is one, which no other kind of layer can read.
+    virtual bool defers() const { return false; }
+};
+
+// A blob that stands for rows which are not made yet. It has no values.
 ncnn::Mat deferred(std::shared_ptr<const RowSource> rows);
 
 // How many channels there is memory for in a blob of floats.

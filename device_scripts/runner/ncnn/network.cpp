@@ -11,6 +11,7 @@
 #include "layers/rank_pass.h"
 #include "layers/rank_split.h"
 #include "layers/rank_up.h"
+#include "layers/row_source.h"
 
 namespace bench {
 namespace {
@@ -80,6 +81,7 @@ Network::Network(const Job& job) {
     // ncnn keeps an output that was asked for, and forgets what it has used up: so those that others are made of come first.
     std::sort(outputs_.begin(), outputs_.end(), [](const Blob& a, const Blob& b) { return a.index < b.index; });
     extents_ = std::move(graph.inputs);
+    expect_readers();
 
     enter_phase(Exit::bad_weights, "loading the weights");
     const int status = net_.load_model(*weights_);
@@ -91,6 +93,19 @@ Network::Network(const Job& job) {
         throw Failure(Exit::unsupported, "the network has no int8 weights");
     }
     load_ns_ = now_ns() - start;
+}
+
+void Network::expect_readers() const {
+    const auto known = [this](int layer) { return layer < 0 ? nullptr : dynamic_cast<const RowLayer*>(net_.layers()[static_cast<size_t>(layer)]); };
+    for (size_t i = 0; i < net_.blobs().size(); i++) {
+        const ncnn::Blob& blob = net_.blobs()[i];
+        const RowLayer* maker = known(blob.producer);
+        if (!maker || !maker->defers() || maker->tops[0] != static_cast<int>(i)) continue;
+        const bool asked_for = std::any_of(outputs_.begin(), outputs_.end(), [i](const Blob& output) { return output.index == static_cast<int>(i); });
+        if (asked_for || !known(blob.consumer)) {
+            throw Failure(Exit::bad_graph, "the blob " + blob.name + " is deferred, and what reads it cannot make its rows");
+        }
+    }
 }
 
 Network::Blob Network::find(const std::string& name, size_t place) const {

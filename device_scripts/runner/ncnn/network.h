@@ -42,6 +42,9 @@ private:
     };
     Blob find(const std::string& name, size_t place) const;
 
+    // Throws Failure(bad_graph) when a deferred blob goes anywhere but into one of our own layers.
+    void expect_readers() const;
+
     std::vector<Blob> inputs_, outputs_;
     std::map<std::string, Graph::Extents> extents_;
     int64_t load_ns_ = 0;
