@@ -364,7 +364,10 @@ def cheapest(
     graph: Graph, weights: Sequence[Weight | None], inputs: Sequence[Tensor], widths: Widths | None = None
 ) -> Rewritten:
     """The rewriting of least `cost.effort` for these inputs, found layer by layer as long as it gets better."""
-    best = rewrite(graph, weights, widths=widths)
+    eligible = weights_of(graph, weights)
+    # One layer at a time does not lead from one form of the whole network to another: every layer between costs more.
+    starts = [rewrite(graph, weights, dict.fromkeys(eligible, form), widths) for form in FORMS]
+    best = min(starts, key=lambda one: effort(one.graph, inputs))
     least = effort(best.graph, inputs)
     improved = True
     while improved:
