@@ -33,12 +33,12 @@ MACS = {
 }
 """What each part of a graph's work takes, in multiply-adds of a large matrix product (50 G/s where this was measured).
 
-Fitted by `python -m benchmarks.resident_cost` to chains of equal layers on one core of an AMD EPYC (Zen 4): ncnn built with
-AVX-512; our own layers with AVX-512 and, by another build, with AVX2, which differ by about a tenth. Most fitted times
-are within a fifth of the measured ones; the worst are half of them, 3×3 convolutions of 4 channels and on 4×4 pixels.
-ncnn does a 3×3 convolution of stride 1 by Winograd's method: a quarter of the arithmetic, with weights of seven times the
-size. Not fitted: `far byte` and `far weight byte`, since that computer's caches hold a whole chain; both are at the speed
-of its memory.
+Fitted by `python -m benchmarks.resident_cost` to chains of equal layers on one core of an AMD EPYC (Zen 4): ncnn built
+with AVX-512; our own layers with AVX-512 and, by another build, with AVX2, which differ by about a tenth. Most fitted
+times are within a fifth of the measured ones; the worst are half of them, 3×3 convolutions of 4 channels and on 4×4
+pixels. ncnn does a 3×3 convolution of stride 1 by Winograd's method: a quarter of the arithmetic, with weights of seven
+times the size. Not fitted: `far byte` and `far weight byte`, since that computer's caches hold a whole chain; both are
+at the speed of its memory.
 """
 OWN = {"RankPass", "RankCore", "RankUp"}
 _NEAR_WEIGHTS, _NEAR_BLOBS = 1_000_000, 4_000_000

@@ -103,7 +103,7 @@ def _moments(blob: str) -> str:
 
 
 def _deferred(layers: Sequence[Layer]) -> Iterable[Layer]:
-    """Passes that a core alone reads, or a pass that adds to them and is deferred itself: from the last to the first."""
+    """Passes that a core alone reads, or a deferred pass that adds to them."""
     uses = Counter(blob for layer in layers for blob in layer.inputs)
     rows: set[str] = set()
     """Blobs that their only reader takes row by row."""
@@ -127,7 +127,8 @@ def _with_room(layers: Sequence[Layer]) -> Iterable[Layer]:
     for layer in reversed(layers):
         if layer.type == "RankCore":
             own = int(layer.parameters["0"])
-            needed = max((room.get(_core_after(readers, one), 0) for one in readers.get(layer.outputs[0], ())), default=0)
+            later = (_core_after(readers, one) for one in readers.get(layer.outputs[0], ()))
+            needed = max((room.get(blob, 0) for blob in later), default=0)
             room[layer.outputs[0]] = max(own, needed)
             if needed > own:
                 layer = replace(layer, parameters={**layer.parameters, ROOM: str(needed)})

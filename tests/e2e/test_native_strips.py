@@ -1,4 +1,4 @@
-"""Layers of a resident graph that go by strips of rows, against torch: through each other, over each other, on threads."""
+"""Layers of a resident graph that go by strips of rows, against torch: through and over each other, on threads."""
 
 from __future__ import annotations
 
