@@ -16,10 +16,9 @@ from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
 from bench.records import Precision, RunRecord, Tensor
-from bench.width import Width, canonical, shown
+from bench.width import Width, canonical, short
 
-_LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
-_VARIANT_LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+@/-]*)?$"
+_LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+@-]*)?$"
 Threads = Annotated[int, Field(ge=1, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=2**26)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -102,7 +101,7 @@ class Variant(_Strict):
     runtime: str | None = None
     weights: Path | None = None
     """A finished package of the method, instead of making one."""
-    label: str = Field("", max_length=60, pattern=_VARIANT_LABEL)
+    label: str = Field("", max_length=60, pattern=_LABEL)
 
     @model_validator(mode="before")
     @classmethod
@@ -129,8 +128,8 @@ class Variant(_Strict):
         if not self.label:
             base = self.name or "-".join(filter(None, (self.method, self.execution)))
             extras = (self.target, self.runtime, self.precision)
-            at = f"@{shown(self.width)}" if self.width else ""
-            label = re.sub(r"[^A-Za-z0-9._:+@/-]", "_", ":".join((base, *filter(None, extras))) + at)
+            at = f"@{short(self.width)}" if self.width else ""
+            label = re.sub(r"[^A-Za-z0-9._:+@-]", "_", ":".join((base, *filter(None, extras))) + at)
             object.__setattr__(self, "label", label[:60])
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import islice
 
 from bench.errors import UsageError
 
@@ -15,6 +16,7 @@ Width = str | dict[str, str]
 _WRITTEN = re.compile(r"[0-9]{1,6}(/[0-9]{1,6})?|[0-9]?\.[0-9]{1,9}")
 _LONGEST = 40
 _MOST_LAYERS = 1000
+_SHOWN = 3
 
 
 def canonical(value: object) -> Width:
@@ -47,8 +49,18 @@ def of(value: object) -> Width:
 
 
 def shown(width: Width) -> str:
-    """In few letters: `1/4`, `auto`, or how many layers have a width of their own."""
-    return width if isinstance(width, str) else f"{len(width)}layers"
+    """In few words: `1/4`, `auto`, or the layers with widths of their own."""
+    if isinstance(width, str):
+        return width
+    first = ", ".join(f"{part} of {layer}" for layer, part in islice(width.items(), _SHOWN))
+    return first + (f" and of {len(width) - _SHOWN} others" if len(width) > _SHOWN else "")
+
+
+def short(width: Width) -> str:
+    """For labels, which have no strokes: `0.25`, `auto`, `layers`."""
+    if isinstance(width, str):
+        return AUTO if width == AUTO else f"{float(fraction(width)):.4g}"
+    return "layers"
 
 
 def is_whole(width: Width) -> bool:

@@ -161,7 +161,8 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
 
 def _check_width(method: Method, variant: Variant, case: Case) -> None:
     """Raise UsageError where the method knows no widths, or none in that form."""
-    assert variant.execution is not None and variant.width is not None
+    assert variant.execution is not None
+    assert variant.width is not None
     if not hasattr(method, "check_width"):  # made for an earlier bench
         raise UsageError(f"{method.title} has no widths, which {variant.label} of {case.label} asks for")
     method.check_width(variant.execution, variant.width)

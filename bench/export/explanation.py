@@ -33,7 +33,7 @@ class Explained:
 
 
 def explain(exported: Exported, inputs: Sequence[Tensor], chosen: Rewritten | None = None) -> tuple[Explained, ...]:
-    """Every layer with a weight in the `chosen` graph (the cheapest) for these inputs, in the order in which they run."""
+    """Every layer with a weight in the `chosen` graph (the cheapest) for these inputs, in the order of running."""
     chosen = chosen or rewrite(exported, inputs, "cheapest")
     sizes, dense = cost.shapes(exported.graph, inputs), cost.costs(exported.graph, inputs)
     tensors, rows, place = exported.package.tensors, [], 0

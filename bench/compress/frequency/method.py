@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BUDGETS = ("uniform", "energy", "sensitivity")
 _RESIDENT: dict[str, frequency.Choice] = {"auto": "cheapest", "resident": "all"}
-"""The forms whose wide spaces are in no memory, so that they can have any width, and how each finds that of its layers."""
+"""The forms whose wide spaces are in no memory, so that they can have any width; and how layers get theirs in each."""
 
 
 class FrequencyRegularization:
