@@ -24,3 +24,5 @@ class RankPass(StrEnum):
     SAMPLES = "13"
     POINTS = "14"
     WEIGHTS = "15"
+    MEASURED = "20"
+    DEFERRED = "21"

@@ -19,6 +19,7 @@ from bench.export.cost import effort
 from bench.export.graph import Blob, Graph, Layer
 from bench.export.rank_pass import RankPass
 from bench.export.spaces import Source, Space, Widths
+from bench.export.strips import in_strips
 from bench.records import Tensor
 
 
@@ -347,7 +348,7 @@ def rewrite(
     points = {n: space.points(widths(n) if widths else Fraction(1)) for n, space in walk.spaces.items()}
     if fewer := {n: count for n, count in points.items() if count < walk.spaces[n].channels}:
         walk = _walked(graph, _Pass(wanted, eligible, fewer))
-    made = Graph(tuple(_with_splits(walk.made)))
+    made = Graph(tuple(_with_splits(in_strips(walk.made))))
     wide = frozenset(walk.wide_in), frozenset(walk.wide_out)
     return Rewritten(made, wanted, *wide, walk.spaces, points, walk.reads)
 
@@ -363,7 +364,10 @@ def cheapest(
     graph: Graph, weights: Sequence[Weight | None], inputs: Sequence[Tensor], widths: Widths | None = None
 ) -> Rewritten:
     """The rewriting of least `cost.effort` for these inputs, found layer by layer as long as it gets better."""
-    best = rewrite(graph, weights, widths=widths)
+    eligible = weights_of(graph, weights)
+    # One layer at a time does not lead from one form of the whole network to another: every layer between costs more.
+    starts = [rewrite(graph, weights, dict.fromkeys(eligible, form), widths) for form in FORMS]
+    best = min(starts, key=lambda one: effort(one.graph, inputs))
     least = effort(best.graph, inputs)
     improved = True
     while improved:
@@ -387,4 +391,5 @@ def _with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
         for blob in layer.outputs:
             if uses[blob] > 1:
                 copies[blob] = [f"{blob}'{number}" for number in range(uses[blob])]
-                yield Layer("Split", "-", (blob,), tuple(copies[blob]), {})
+                kind = "RankSplit" if layer.type == "RankCore" else "Split"
+                yield Layer(kind, "-", (blob,), tuple(copies[blob]), {})

@@ -6,6 +6,9 @@
 
 #include <layer.h>
 
+#include "layers/pass_rows.h"
+#include "layers/row_source.h"
+
 namespace bench {
 
 // Its parameters in a graph: number, type, name, value when left out, meaning. A flag is 0 or 1.
@@ -27,7 +30,9 @@ using Floats = std::vector<float>;
     P(12, int, kept_out, 0)       /* and rows */                                                                  \
     P(13, int, samples, 0)        /* the wide space is computed at so many points; 0: at its channels */          \
     P(14, Floats, points, {})     /* t of each in (0, 1); none: in the middle of as many equal parts */           \
-    P(15, Floats, weights, {})    /* the part of all channels that each stands for */
+    P(15, Floats, weights, {})    /* the part of all channels that each stands for */                             \
+    P(20, bool, measured, false)  /* the second input has the moments of the first, as RankCore makes them */     \
+    P(21, bool, deferred, false)  /* the output is not made: the layer after it, one of ours, makes it row by row */
 
 struct RankPassParameters {
 #define FIELD(number, type, name, otherwise) type name = otherwise;
@@ -40,23 +45,27 @@ struct RankPassParameters {
     // Whether there is such a layer.
     bool make_sense() const;
 
+    // Whether its steps are two matrices with nothing between, and whether every image has the same.
+    bool is_linear() const { return rank > 0 && reduced > 0 && !relu && !pooled; }
+    bool is_constant() const { return !normalised && vectors == 0; }
+
 private:
     bool samples_make_sense() const;
 };
 
-// Inputs: z (or y), then the vectors, then what is added.
-class RankPass : public ncnn::Layer {
+// Inputs: z (or y), then its moments, then the vectors, then what is added.
+class RankPass : public RowLayer {
 public:
     RankPass();
 
     int load_param(const ncnn::ParamDict& parameters) override;
     int load_model(const ncnn::ModelBin& weights) override;
+    bool defers() const override { return p_.deferred; }
     int forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override;
 
 private:
     RankPassParameters p_;
-    std::vector<float> expand_;  // points × rank
-    std::vector<float> reduce_;  // points × reduced
+    PassSteps steps_;  // before norm and vectors
 };
 
 // For ncnn::Net::register_custom_layer.
