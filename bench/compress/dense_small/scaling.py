@@ -1,0 +1,181 @@
+"""Which channels of a network go together, by torch-pruning's dependency graph, and how many of each to keep.
+
+Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023, arXiv 2301.12900. Nothing of a network's weights is
+looked at, and what comes out are widths alone: reading a package back needs none of this.
+"""
+
+from __future__ import annotations
+
+import bisect
+import copy
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.compress.dense_small.structure import Site, Width, possible, resized, sites
+from bench.errors import UsageError
+from bench.guest import guest
+from bench.networks.count import run
+
+_GRID = 4096
+"""Scales that are told apart."""
+_SPARE = 1.25
+"""How much wider than its share a group may become."""
+NARROWER = "Scale it down by a narrower network of your own, and measure that."
+_ROOTS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+_WEIGHTLESS = ("CONCAT", "SPLIT", "ELEMENTWISE", "RESHAPE", "UNBIND", "EXPAND", "SLICE", "OUTPUT")
+"""torch-pruning's kinds of nodes that are no layers with weights."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that can only go together. Of `channels` a multiple of `step` can be kept; `sides` is how many of the
+    channels on a side ("into", "out") of a site are theirs when all are there."""
+
+    channels: int
+    step: int
+    sides: Mapping[tuple[str, str], int]
+
+    def nearest(self, width: float) -> int:
+        """The possible number of channels that is closest, at least one step."""
+        return min(self.channels, self.step * max(1, round(width / self.step)))
+
+
+Kept = tuple[int, ...]
+"""Channels of each group."""
+
+
+def widths(found: Mapping[str, Site], groups: Sequence[Group], kept: Kept) -> dict[str, Width]:
+    """Of the sites that change when of each group so many channels are kept."""
+    left: dict[str, dict[str, int]] = {}
+    for group, few in zip(groups, kept, strict=True):
+        for (name, side), count in group.sides.items():
+            sizes = left.setdefault(name, found[name].width._asdict())
+            sizes[side] -= count - count * few // group.channels
+    return {name: Width(**sizes) for name, sizes in left.items()}
+
+
+def groups(network: nn.Module, inputs: Sequence[torch.Tensor], title: str) -> list[Group]:
+    """The groups that can be made smaller with the outputs left as they are, widest structure first as torch-pruning
+    finds them. `inputs` is one sample of each input. Raises UsageError, naming why, where there is none."""
+    probe, shown = _light(network, inputs)
+    found = sites(network)  # on a device without values tied weights are not tied any more
+    shapes = [output.shape for output in run(probe, shown)]
+    told = [_group(channels, sides, found) for channels, sides in _coupled(probe, shown, title)]
+    good = []
+    for group in filter(None, told):
+        fewer = group.channels - group.step
+        if fewer < 2:  # one channel would be broadcast where another number does not fit
+            continue
+        made = widths(found, [group], (fewer,))
+        if all(possible(found[name], width) for name, width in made.items()) and _runs(probe, made, shown, shapes):
+            good.append(group)
+    if not good:
+        raise UsageError(
+            f"{title} cannot be scaled down: none of its {len(told)} groups of channels can be fewer without changing "
+            "what its forward computes with (attention, fixed shapes) or its outputs",
+            NARROWER,
+        )
+    return good
+
+
+def _light(network: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    """The network without values, where its forward does not ask for them; a copy of it elsewhere."""
+    plain = copy.deepcopy(network).eval().requires_grad_(True)
+    try:
+        meta, shown = copy.deepcopy(plain).to("meta"), tuple(tensor.to("meta") for tensor in inputs)
+        run(meta, shown)
+    except (UsageError, RuntimeError, NotImplementedError):
+        return plain, tuple(inputs)
+    return meta, shown
+
+
+def _runs(network: nn.Module, made: Mapping[str, Width], inputs: Sequence[torch.Tensor], shapes: list[Any]) -> bool:
+    try:
+        return [output.shape for output in run(resized(network, made), inputs)] == shapes
+    except (UsageError, RuntimeError):
+        return False
+
+
+Sides = list[tuple[str | None, bool, int]]
+"""Of a layer (None: one without a name): whether it is its outputs, and how many of them."""
+
+
+def _coupled(network: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -> list[tuple[int, Sides]]:
+    """torch-pruning's groups: how many channels each has, and where. Raises UsageError where it cannot follow."""
+    import torch_pruning
+    from torch_pruning.ops import OPTYPE
+
+    weightless = {getattr(OPTYPE, name) for name in _WEIGHTLESS}
+    names = {id(module): name for name, module in network.named_modules()}
+    names |= {id(parameter): name for name, parameter in network.named_parameters()}
+    try:
+        with torch.enable_grad(), guest(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = torch_pruning.DependencyGraph().build_dependency(network, example_inputs=inputs, verbose=False)
+            return [
+                (
+                    len(group[0].idxs),
+                    [
+                        (names.get(id(dep.target.module)), graph.is_out_channel_pruning_fn(dep.handler), len(places))
+                        for dep, places in group
+                        if dep.target.type not in weightless
+                    ],
+                )
+                for group in graph.get_all_groups(root_module_types=_ROOTS)
+            ]
+    except Exception as error:  # of any kind: it walks over a stranger's network
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(
+            f"{title} cannot be scaled down: torch-pruning cannot follow its forward ({type(error).__name__}: {words})",
+            NARROWER,
+        ) from None
+
+
+def _group(channels: int, told: Sides, found: Mapping[str, Site]) -> Group | None:
+    """None for channels of a layer that has to stay as it is, or of too few to say."""
+    sides: dict[tuple[str, str], int] = {}
+    for name, out, count in told:
+        if name is None or name not in found:
+            return None
+        for side in ("into", "out") if found[name].single else ("out",) if out else ("into",):
+            sides[name, side] = max(sides.get((name, side), 0), count)
+
+    def whole(step: int) -> bool:
+        """Whether every side of a site changes by whole channels, and whole groups of channels."""
+        return all(step * n % (channels * found[name].groups) == 0 for (name, _), n in sides.items())
+
+    step = next((step for step in range(1, channels // 2 + 1) if channels % step == 0 and whole(step)), None)
+    return None if step is None else Group(channels, step, sides)
+
+
+def fitting(groups: Sequence[Group], fits: Callable[[Kept], bool]) -> Kept | None:
+    """The widest network of the family that `fits`: all groups by one scale, found by bisection; then what room is left
+    is given to the groups that rounding has cut most. None where not even the narrowest fits."""
+    steps = bisect.bisect_left(range(1, _GRID + 1), True, key=lambda tried: not fits(_at(groups, tried / _GRID)))
+    if steps == 0:
+        return None
+    scale = steps / _GRID
+    kept = _at(groups, scale)
+    cut = [few / _law(group.channels, scale) for few, group in zip(kept, groups, strict=True)]
+    for place in sorted(range(len(groups)), key=cut.__getitem__):
+        group = groups[place]
+        most = group.nearest(_SPARE * _law(group.channels, scale) + group.step)
+        wider = [(*kept[:place], few, *kept[place + 1 :]) for few in range(kept[place], most + 1, group.step)]
+        kept = wider[bisect.bisect_left(wider, True, 1, key=lambda tried: not fits(tried)) - 1]
+    return kept
+
+
+def _at(groups: Sequence[Group], scale: float) -> Kept:
+    return tuple(group.nearest(_law(group.channels, scale)) for group in groups)
+
+
+LAW = "uniform"
+
+
+def _law(channels: int, scale: float) -> float:
+    return channels * scale if LAW == "uniform" else channels**scale
