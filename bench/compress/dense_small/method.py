@@ -54,12 +54,10 @@ class DenseSmall(Ordinary):
         ordinary = module_of(network, self)
         if request.target is None:
             raise UsageError(f"{network.name} needs a target: how small it is to be", _FORMS)
-        untrained = network.trained or not request.seeded
-        learnable = learner.needed() if untrained or learner.data is not None else None
+        if learner.data is None and not request.seeded:
+            raise UsageError(f"there is no data to train {network.name} with", "Add --data FOLDER.")
         widths = _widths(network, ordinary, _parsed(request.target))
-        if learnable is None:
-            return _seeded(network, request, widths)
-        return _trained(learner, request, widths)
+        return _seeded(network, request, widths) if learner.data is None else _trained(learner, request, widths)
 
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
         from bench.compress.dense_small.package import read
@@ -117,10 +115,11 @@ def _widths(network: Network, ordinary: nn.Module, target: Target) -> Widths:
 def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
     """Seeded weights, with which it computes as much as a trained network and answers nothing."""
     from bench.compress.dense_small import package, structure
+    from bench.compress.dense_small.recipe import initial
     from bench.networks.count import examples
     from bench.networks.settle import settle
 
-    ordinary = network.build(request.seed)
+    ordinary = initial(network, request.seed)
     made = structure.resized(ordinary, widths)
     settle(made, *examples(network.inputs, request.seed))
     return package.write(network, ordinary, widths, made)

@@ -29,13 +29,12 @@ SEEDED = {"one_shot": True, "seeded": True}
 
 class Residual(nn.Module):
     """A sum that keeps two layers equally wide, a depthwise and a grouped convolution, three kinds of norms, a
-    concatenation, a bare scale, and a transposed convolution."""
+    concatenation, and a transposed convolution."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.norm1 = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
         self.depthwise, self.point = nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.Conv2d(16, 16, 1)
-        self.scale = nn.Parameter(torch.full((16, 1, 1), 0.5))
         self.grouped, self.norm2 = nn.Conv2d(16, 24, 3, padding=1, groups=4), nn.GroupNorm(4, 24)
         self.down, self.norm3 = nn.Conv2d(24, 32, 2, stride=2), nn.InstanceNorm2d(32)
         self.up, self.relu = nn.ConvTranspose2d(32, 12, 2, stride=2), nn.PReLU(12)
@@ -43,19 +42,38 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm1(self.first(x)).relu()
-        x = x + self.scale * self.point(self.depthwise(x))
+        x = x + self.point(self.depthwise(x))
         wide = self.norm2(self.grouped(x)).relu()
         x = self.relu(self.up(self.norm3(self.down(wide))))
         return self.last(torch.cat([wide, x], 1))
 
 
-class Swapped(Residual):
-    """Concatenates in the order in which torch-pruning loses count (1.6.1): those layers stay as they are."""
+class Scaled(nn.Module):
+    """A bare parameter for each channel, as ConvNeXt has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.point = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 1)
+        self.scale = nn.Parameter(torch.full((16, 1, 1), 0.5))
+        self.last = nn.Conv2d(16, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).relu()
+        return self.last(x + self.scale * self.point(x))
+
+
+class Confusing(Residual):
+    """With a bare parameter torch-pruning (1.6.1) loses count at the concatenation: those layers stay as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((16, 1, 1), 0.5))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm1(self.first(x)).relu()
+        x = x + self.scale * self.point(self.depthwise(x))
         wide = self.norm2(self.grouped(x)).relu()
-        return self.last(torch.cat([self.up(self.norm3(self.down(wide))), wide], 1))
+        return self.last(torch.cat([wide, self.up(self.norm3(self.down(wide)))], 1))
 
 
 class Attention(nn.Module):
@@ -111,7 +129,8 @@ def tied() -> nn.Module:
 
 KINDS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "residual": (Residual, (3, 8, 8)),
-    "swapped": (Swapped, (3, 8, 8)),
+    "scaled": (Scaled, (3, 8, 8)),
+    "confusing": (Confusing, (3, 8, 8)),
     "attention": (Attention, (5, 6)),
     "branching": (Branching, (3, 9, 9)),
     "sequence": (sequence, (2, 9)),
@@ -153,10 +172,18 @@ def test_channels_that_go_together_are_found_and_outputs_stay(tmp_path: Path) ->
     assert sorted((group.channels, group.step) for group in found) == [(12, 1), (16, 4), (24, 4), (32, 1)]
     made = structure.resized(module, scaling.widths(structure.sites(module), found, tuple(g.step for g in found)))
     assert (made.depthwise.groups, made.grouped.groups) == (made.depthwise.in_channels, 4)
-    assert made.scale.shape == (made.first.out_channels, 1, 1)
     assert made.last.in_channels == made.up.out_channels + made.grouped.out_channels
     assert (made.first.in_channels, made.last.out_channels) == (3, 5)
     assert made.norm3.num_features == made.down.out_channels
+
+
+def test_a_bare_parameter_goes_with_its_channels() -> None:
+    network = kind("scaled")
+    module = network.build()
+    (group,) = scaling.groups(module, examples(network.inputs), "small")
+    made = structure.resized(module, scaling.widths(structure.sites(module), [group], (7,)))
+    assert made.scale.shape == (7, 1, 1)
+    assert made.last.in_channels == made.first.out_channels == 7
 
 
 def test_attention_keeps_its_width_and_layers_of_one_weight_keep_theirs() -> None:
