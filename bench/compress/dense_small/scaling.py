@@ -25,8 +25,7 @@ from bench.networks.count import run
 _GRID = 4096
 """Scales that are told apart."""
 _LANES = 4
-"""Seven convolutions at 48×48 by ncnn on one thread of an x86-64 with AVX-512: 0.25 ms at 4 channels, 0.62 at 5, 1.30 at
-7, 0.37 at 8, 12 and 16, 0.61 at 15. Medians of 5 launches, the machine not quiet."""
+"""What odd widths cost by ncnn: docs/methods.md has the figures."""
 _FEW = 4
 """With fewer channels than these a layer is a bottleneck. LeNet-5 in 1.6 kB, 30 epochs: 91.3 % by one factor (1, 2
 and 20 channels), 94.9 % by one power (2, 3 and 8)."""
