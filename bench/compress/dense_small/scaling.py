@@ -95,7 +95,9 @@ def groups(network: nn.Module, inputs: Sequence[torch.Tensor], title: str) -> li
 
 def _light(network: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     """The network without values, where its forward does not ask for them; a copy of it elsewhere."""
-    plain = copy.deepcopy(network).eval().requires_grad_(True)
+    plain = copy.deepcopy(network).eval()
+    for parameter in plain.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())  # the graph is found by what gradients pass through
     try:
         meta, shown = copy.deepcopy(plain).to("meta"), tuple(tensor.to("meta") for tensor in inputs)
         run(meta, shown)
