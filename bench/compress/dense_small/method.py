@@ -62,7 +62,8 @@ class DenseSmall(Ordinary):
     def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
         from bench.compress.dense_small.package import read
 
-        return read(network, module_of(network, self), package)
+        module_of(network, self)
+        return read(network, package)
 
     def size(self, network: Network, package: bytes) -> Size:
         from bench.compress.tensors import is_weight
@@ -119,10 +120,9 @@ def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
     from bench.networks.count import examples
     from bench.networks.settle import settle
 
-    ordinary = initial(network, request.seed)
-    made = structure.resized(ordinary, widths)
+    made = structure.resized(initial(network, request.seed), widths)
     settle(made, *examples(network.inputs, request.seed))
-    return package.write(network, ordinary, widths, made)
+    return package.write(network, widths, made)
 
 
 def _trained(learner: Learner, request: Request, widths: Widths) -> bytes:
@@ -132,14 +132,13 @@ def _trained(learner: Learner, request: Request, widths: Widths) -> bytes:
     from bench.compress.learner import with_epochs
 
     network, data = learner.network, learner.needed()
-    ordinary = initial(network, request.seed)
-    made = structure.resized(ordinary, widths)
+    made = structure.resized(initial(network, request.seed), widths)
     parts = with_epochs(recipe(request.seed, network.task), request.epochs)
     teacher = learner.ordinary(request) if learner.trained else None
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         training.fit(made, data.train, parts, progress, teacher=teacher, test=data.test, checkpoint=checkpoint)
-        file.write_bytes(package.write(network, ordinary, widths, made.eval()))
+        file.write_bytes(package.write(network, widths, made.eval()))
 
     total = sum(parameter.numel() for parameter in made.parameters())
     title = f"train a small {network.name} with {total:,} parameters"

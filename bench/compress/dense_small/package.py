@@ -22,10 +22,10 @@ _COUNTER = "num_batches_tracked"
 _AGAIN = "Make the package again."
 
 
-def write(network: Network, ordinary: nn.Module, widths: structure.Widths, made: nn.Module) -> bytes:
-    """The package of `made`, which is `ordinary`, the network as it is built, with these widths and other values. Its
-    batch norms are folded first. Raises UsageError for values that float16 cannot hold, CorruptData for others that are
-    not finite."""
+def write(network: Network, widths: structure.Widths, made: nn.Module) -> bytes:
+    """The package of `made`, which is the network with these widths and other values. Its batch norms are folded first.
+    Raises UsageError for values that float16 cannot hold, CorruptData for others that are not finite."""
+    ordinary = network.build()  # by the seed that a reader has, too: buffers may be random
     folded = fuse.fused(made, examples(network.inputs))
     values = [tensors.half(name, parameter).flatten() for name, parameter in folded.named_parameters()]
     told = structure.numbers(structure.sites(ordinary), widths)
@@ -38,12 +38,13 @@ def write(network: Network, ordinary: nn.Module, widths: structure.Widths, made:
     return tensors.pack({STRUCTURE: torch.tensor(told, dtype=torch.int32), VALUES: torch.cat(values), **changed})
 
 
-def read(network: Network, ordinary: nn.Module, package: bytes) -> nn.Module:
+def read(network: Network, package: bytes) -> nn.Module:
     """The module in evaluation that `write` got, with batch norms folded. Raises UsageError for the package of another
     network and CorruptData for a damaged one."""
     held = tensors.unpack(package)
     if not {STRUCTURE, VALUES} <= held.keys() or held[STRUCTURE].dtype != torch.int32:
         raise UsageError("the package is not one of dense-small", "Name the method that the package was made by.")
+    ordinary = network.build()
     widths = _fitting(network, structure.sites(ordinary), held[STRUCTURE].flatten().tolist())
     try:
         made = _blank(network, ordinary, widths)

@@ -262,9 +262,27 @@ def test_running_statistics_that_cannot_be_folded_are_kept(tmp_path: Path) -> No
     made = structure.resized(network.build(), {})
     with torch.no_grad():
         made.norm.running_mean += 3
-    written = package.write(network, network.build(), {}, made)
+    written = package.write(network, {}, made)
     assert torch.equal(DENSE.restored(network, written, "stock").norm.running_mean, made.norm.running_mean)
     assert "buffer.norm.running_var" not in tensors.unpack(written)
+
+
+class RandomFeatures(nn.Module):
+    """A buffer that is drawn and never learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("drawn", torch.randn(6, 6))
+        self.layers = nn.Sequential(nn.Linear(6, 30), nn.ReLU(), nn.Linear(30, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers((x @ self.drawn).cos())
+
+
+def test_buffers_of_another_seed_are_kept(tmp_path: Path) -> None:
+    network = small(RandomFeatures, 6, trained=False)
+    made = DENSE.compress(learnt(network, tmp_path), Request("150", seed=7, **SEEDED))
+    assert torch.equal(DENSE.restored(network, made, "stock").drawn, network.build(7).drawn)
 
 
 def test_an_interrupted_training_goes_on_to_the_same_package(tmp_path: Path) -> None:
@@ -476,7 +494,7 @@ def of_a_sequence() -> bytes:
     module = network.build()
     groups = scaling.groups(module, examples(network.inputs), "small")
     widths = scaling.widths(structure.sites(module), groups, tuple(3 * group.step for group in groups))
-    return package.write(network, module, widths, structure.resized(module, widths))
+    return package.write(network, widths, structure.resized(module, widths))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vae"])
