@@ -171,26 +171,28 @@ def fitting(groups: Sequence[Group], fits: Callable[[Kept], bool]) -> Kept | Non
     All groups are narrower by one factor. Where that leaves one of them with next to nothing, since the wide ones take
     all that there is, widths are one power of what they were instead.
     """
-    kept = _widest(groups, fits, lambda channels, scale: channels * scale)
-    if kept is None or all(few >= min(_FEW, group.channels) for few, group in zip(kept, groups, strict=True)):
+    kept, shares = _widest(groups, fits, lambda channels, scale: channels * scale)
+    if all(share >= min(_FEW, group.channels) for share, group in zip(shares, groups, strict=True)):
         return kept
-    return _widest(groups, fits, lambda channels, scale: channels**scale)
+    return _widest(groups, fits, lambda channels, scale: channels**scale)[0]
 
 
-def _widest(groups: Sequence[Group], fits: Callable[[Kept], bool], law: Callable[[int, float], float]) -> Kept | None:
-    """The largest scale in 0..1, by bisection; then what room is left goes to the groups that rounding has cut most.
-    `law` gives the width of so many channels at a scale."""
+def _widest(
+    groups: Sequence[Group], fits: Callable[[Kept], bool], law: Callable[[int, float], float]
+) -> tuple[Kept | None, list[float]]:
+    """At the largest scale in 0..1, by bisection; then what room is left goes to the groups that rounding has cut most.
+    `law` gives the width of so many channels at a scale; also returns what that is for each group."""
 
     def at(steps: int) -> Kept:
         return tuple(group.nearest(law(group.channels, steps / _GRID)) for group in groups)
 
     most = bisect.bisect_left(range(1, _GRID + 1), True, key=lambda steps: not fits(at(steps)))
     if most == 0:
-        return None
+        return None, [0.0] * len(groups)
     kept, shares = at(most), [law(group.channels, most / _GRID) for group in groups]
     for place in sorted(range(len(groups)), key=lambda place: kept[place] / shares[place]):
         group = groups[place]
         more = range(kept[place], group.nearest(_SPARE * shares[place] + group.step) + 1, group.step)
         wider = [(*kept[:place], few, *kept[place + 1 :]) for few in more if few == group.nearest(few)]
         kept = wider[bisect.bisect_left(wider, True, 1, key=lambda tried: not fits(tried)) - 1]
-    return kept
+    return kept, shares
