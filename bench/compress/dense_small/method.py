@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.compress.frequency.target import Target
-from bench.compress.method import Ordinary, Request, Size, module_of
+from bench.compress.method import Narrowed, Ordinary, Request, Size, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DenseSmall(Ordinary):
         widths = _widths(network, ordinary, _parsed(request.target))
         return _seeded(network, request, widths) if learner.data is None else _trained(learner, request, widths)
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress.dense_small.package import read
 
         module_of(network, self)

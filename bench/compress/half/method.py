@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Ordinary, Request, module_of
+from bench.compress.method import Narrowed, Ordinary, Request, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Half(Ordinary):
             {name: tensors.half(name, one) if tensors.is_weight(one) else one for name, one in found.items()}
         )
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress import fuse, tensors
         from bench.networks.count import examples
 
