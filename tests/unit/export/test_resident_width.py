@@ -69,6 +69,17 @@ def test_a_space_never_has_fewer_points_than_its_neighbours_keep_columns(part: F
     assert made.points[1] - 1 < max(4, r_in, part * 64)
 
 
+def test_a_last_layer_whose_sums_are_the_answer_gets_two_points_a_column() -> None:
+    graph = parsed(
+        "Input in0 0 1 in0",
+        convolution("first", "in0", "a", 64, 16),
+        *NORM,
+        "Convolution last 1 1 b out0 0=2 1=1 6=128",
+    )
+    weights = [weight(64, 16), Weight((2, 64, 1, 1), (2, 17, 1, 1))]
+    assert [at(graph, weights, part).points[1] for part in ("1", "1/2", "1/4", "1/8")] == [64, 34, 34, 34]
+
+
 def test_a_part_of_a_concatenation_resolves_its_part_of_the_columns() -> None:
     graph = parsed(
         "Input in0 0 1 in0", convolution("one", "in0", "a", 64, 16), "Input in1 0 1 in1",
