@@ -219,15 +219,19 @@ void sum_products(const float* const* rows, const float* means, int count, int p
 
 #else
 
-// NEON's registers have four floats; two of them at once keep its pipelines busy.
 namespace {
-using Eight = Vector<8>::type;
-}
+#if defined(__aarch64__)
+// NEON's 32 registers have four floats; two of them at once keep its pipelines busy.
+using Widest = Vector<8>::type;
+#else
+using Widest = Vector<4>::type;
+#endif
+}  // namespace
 
-void mix(const Mix& work) { mix_by<Eight, 16>(work); }
-void sum_rows(const float* const* rows, int count, int pixels, double* sums) { sum_by<Eight>(rows, count, pixels, sums); }
+void mix(const Mix& work) { mix_by<Widest, 16>(work); }
+void sum_rows(const float* const* rows, int count, int pixels, double* sums) { sum_by<Widest>(rows, count, pixels, sums); }
 void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products) {
-    products_by<Eight, 2>(rows, means, count, pixels, products);
+    products_by<Widest, 2>(rows, means, count, pixels, products);
 }
 
 #endif
