@@ -12,9 +12,9 @@ TITLES = {
     "unet": "unet.frq, 1,570 B", "unet-8k": "unet-8k.frq, 7,966 B", "unet-16k": "unet-16k.frq, 15,850 B",
     "authors": "FR authors' UNet, 640×959",
 }  # fmt: skip
-WIDE, HIGH, TOP, GAP, LEFT = 250, 230, 84, 62, 64
+WIDE, HIGH, TOP, GAP, LEFT = 230, 230, 84, 174, 64
 RANGE = 2.0
-"""Points of Dice in each panel; what is lost beyond them leaves it at the bottom."""
+"""Points of Dice in each panel; a line that goes beyond them ends there with an arrow and its figure."""
 
 Row = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 def drawn(rows: Sequence[Row]) -> str:
     """The figure as SVG. Each row has network, width, scheme, dice and lost."""
     names = [name for name in TITLES if any(row["network"] == name for row in rows)]
-    across = LEFT + len(names) * (WIDE + GAP)
+    across = LEFT + len(names) * (WIDE + GAP) - 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {TOP + HIGH + 64}" '
         'font-family="Helvetica, Arial, sans-serif" font-size="13">',
@@ -40,7 +40,7 @@ def _x(left: float, width: int) -> float:
 
 
 def _y(lost: float) -> float:
-    return TOP + HIGH * min(RANGE, max(-0.1, 100 * lost) + 0.1) / (RANGE + 0.1)
+    return TOP + HIGH * (min(RANGE, max(-0.1, 100 * lost)) + 0.1) / (RANGE + 0.1)
 
 
 def _panel(left: float, name: str, rows: Sequence[Row]) -> list[str]:
@@ -67,17 +67,23 @@ def _panel(left: float, name: str, rows: Sequence[Row]) -> list[str]:
         points = [(_x(left, row["width"]), _y(row["lost"])) for row in found]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}"/>' for x, y in points[1:]]
-        # Named where it is lowest before it leaves the panel, or at its end.
-        ends.append((points[-1][1], scheme, colour))
-    return parts + _names(left, ends)
+        for (x, y), row in zip(points[1:], found[1:], strict=True):
+            if 100 * row["lost"] > RANGE:
+                parts.append(
+                    f'<path d="M{x - 5:.1f} {y - 6:.1f}L{x:.1f} {y + 4:.1f}L{x + 5:.1f} {y - 6:.1f}Z" fill="{colour}"/>'
+                )
+            else:
+                parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}"/>')
+        lost = 100 * found[-1]["lost"]
+        ends.append((points[-1][1], f"{scheme}, {lost:.2f}" if lost > RANGE else scheme, colour))
+    return parts + _names(left + WIDE + 10, ends)
 
 
 def _names(left: float, ends: list[tuple[float, str, str]]) -> list[str]:
-    """The names of the lines, in the order in which they end, in the free middle of a panel."""
-    parts = []
-    for place, (_, scheme, colour) in enumerate(sorted(ends)):
-        y = _y(0.0056) + 17 * place + 12
-        parts.append(f'<path d="M{left + 10} {y - 4:.1f}h16" stroke="{colour}" stroke-width="2.5"/>')
-        parts.append(f'<text x="{left + 32}" y="{y:.1f}" fill="{colour}" font-weight="bold">{scheme}</text>')
+    """The name of each line beside its end, apart from each other."""
+    parts, free = [], 0.0
+    for y, name, colour in sorted(ends):
+        free = max(y + 4, free)
+        parts.append(f'<text x="{left}" y="{free:.1f}" fill="{colour}" font-weight="bold">{name}</text>')
+        free += 16
     return parts

@@ -112,7 +112,7 @@ def _why(question: Question, made: Rewritten) -> str:
             why = space.whole or "the layers beside it keep as many columns"
             reasons.setdefault(why, []).append(layer_of(names[number]))
     if not made.spaces:
-        return "none is resident"
+        return "in the cheapest graph none runs on its core alone"
     return "; ".join(f"{_listed(layers)} ({why})" for why, layers in reasons.items())
 
 
