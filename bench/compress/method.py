@@ -158,9 +158,11 @@ class Method(Protocol):
 
 class Ordinary:
     """What most methods have in common: one form, no target, modules that every runtime can export, and packages in
-    safetensors, where whatever has two axes or more counts as kept."""
+    safetensors, where whatever has two axes or more counts as kept. `float16` is whether all weights have values of
+    float16, so that a runtime can store them as such."""
 
     executions: tuple[str, ...] = ("stock",)
+    float16 = False
     suffix = ".safetensors"
     name: str
     title: str
@@ -200,7 +202,8 @@ class Ordinary:
         self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
     ) -> Exported:
         module = self.restored(network, package, execution)
-        return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
+        files = to.runtime.export(module, to.inputs, to.samples, to.folder, half=self.float16)
+        return Exported(files, "runtime", "stock")
 
 
 def module_of(network: Network, method: Method | Ordinary) -> nn.Module:
