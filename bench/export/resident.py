@@ -63,7 +63,7 @@ FORMS: tuple[Form, ...] = ("dense", "factored", "resident")
 
 _POINTS_A_COLUMN_OF_ANSWERS = 2
 """At m points ReLU's frequency 2m - k counts as column k. What a layer in the middle makes of that is normalised and
-learnt around; a last layer's sums are the answer, so there the nearest such frequency is kept at 3 times the columns."""
+learnt around; a last layer's sums are the answer, so the nearest such frequency is kept at 3 times the columns."""
 
 Parts = tuple[Narrow, ...]
 """A blob as the concatenation of these."""
