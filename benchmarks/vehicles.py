@@ -280,6 +280,8 @@ NETWORKS: dict[str, Callable[[], Learner]] = {
     "unet.ordinary": lambda: Ordinary(12_000),
     "unet-small.ordinary": lambda: Dense(4),
     "unet-small-8.ordinary": lambda: Dense(8),
+    "unet-small-2.ordinary": lambda: Dense(2),
+    "unet-small-1.ordinary": lambda: Dense(1),
     "unet-16k": lambda: AnyWidth(
         by_level(60, 10, Level(80, 70), Level(250, 170), Level(500, 330), Level(600, 400), Level(600))
     ),
