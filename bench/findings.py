@@ -250,3 +250,60 @@ class Findings:
         return next(
             (s for s in mine if s.statistics is None and METRICS[s.metric].pass_ == METRICS[metric].pass_), None
         )
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A/A noise of a place in one metric: by how much the same thing differs from itself.
+
+    `launch` is the standard deviation of the logarithms of per-launch medians within a run, with `launch_freedom`
+    degrees of freedom; `run` is that of the logarithms of medians of runs in which everything was the same. None where
+    too little was measured to know.
+    """
+
+    launch: float | None = None
+    launch_freedom: int = 0
+    run: float | None = None
+    run_freedom: int = 0
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The smallest difference that noise of the place does not explain, as a fraction: 0.02 is 2 %. `measured` is False
+    where a default stands for it; `words` say what it rests on."""
+
+    value: float
+    measured: bool
+    words: str
+
+
+Outcome = Literal["better", "worse", "same", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`right` against `left` in one metric: what has changed from the one to the other.
+
+    Costs have the `ratio` right ÷ left with its bootstrap `interval`, and `bounds`, that interval made as wide as the
+    noise `floor` of the place at least. Scores have the `difference` right − left with its own interval, and `p_value`.
+    `same` means that all of the bounds lie within the `margin`. `tags` say what else differed between the two.
+    """
+
+    metric: str
+    left: Subject
+    right: Subject
+    values: tuple[float | None, float | None]
+    launches: tuple[int, int]
+    outcome: Outcome
+    word: str
+    reason: str
+    margin: float
+    ratio: float | None = None
+    interval: Interval | None = None
+    bounds: tuple[float, float] | None = None
+    floor: Floor | None = None
+    difference: float | None = None
+    p_value: float | None = None
+    not_worse: bool = False
+    """Whether `right` is shown to be no worse than `left` by more than the margin."""
+    tags: tuple[str, ...] = ()

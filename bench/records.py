@@ -261,7 +261,8 @@ class RunRecord(Record):
     `reference` names the runtime that stands for the network as its author runs it. Bytes in `transferred_bytes` were
     really pushed in this run: 0 when everything was there already. Of `wall_s`, `preparation_s` went into builds,
     training and export, and `runner_s` was spent inside measured processes. `damaged` has, by device, the artifacts
-    (`model/variant`) of which a file there was found changed at the end: what they took is not theirs.
+    (`model/variant`) of which a file there was found changed at the end: what they took is not theirs. `commit` is that
+    of the git repository that bench was started in, with `+` for uncommitted changes; empty outside of one.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -284,3 +285,4 @@ class RunRecord(Record):
     preparation_s: float = 0.0
     notes: tuple[str, ...] = ()
     damaged: dict[str, tuple[str, ...]] = {}
+    commit: str = ""

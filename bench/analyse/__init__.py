@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench.findings import Findings
+from bench.findings import Findings, Summary
 from bench.records import Answers, RunRecord
 
 if TYPE_CHECKING:
@@ -20,9 +20,16 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
+    from bench.analyse.judge import by_subject
+
+    found = summaries(frame, run, answers)
+    return Findings(found, compare(found, run, by_subject(frame, answers)))
+
+
+def summaries(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> tuple[Summary, ...]:
+    """The figures alone, each with its verdict, nothing compared. Raises as `analyse` does."""
     from bench.analyse.judge import by_subject, judge, unproven
     from bench.analyse.summary import in_order, summarise
 
     answered = by_subject(frame, answers)
-    summaries = in_order(unproven((*summarise(frame, run), *judge(answered, run)), run), run)
-    return Findings(summaries, compare(summaries, run, answered))
+    return in_order(unproven((*summarise(frame, run), *judge(answered, run)), run), run)

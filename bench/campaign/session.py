@@ -18,6 +18,7 @@ import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
+from bench.campaign import past
 from bench.campaign.asked import Asked, entries
 from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceBusy, NothingMeasured
@@ -142,6 +143,7 @@ def _record(
         transferred_bytes={s.device.serial: pushed[s.device.serial] for s in ready.stations if s.is_phone},
         preparation_s=preparation_s,
         notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
+        commit=past.commit(Path.cwd()),
     )
 
 

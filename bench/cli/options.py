@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from bench import plan, runtimes
+from bench.campaign import past
 from bench.cli import terminal
 from bench.errors import UsageError
 from bench.records import Precision
@@ -80,6 +81,13 @@ RuntimeName = Annotated[
     str | None, typer.Option("--runtime", help=f"What executes networks on phones: {', '.join(runtimes.on('phone'))}.")
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where run folders are kept.")]
+HistoryPlace = Annotated[
+    Path | None,
+    typer.Option(
+        "--history", help="Where finished runs are kept (default: `history` in --results).", metavar="DIR",
+        envvar=past.VARIABLE,
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
 

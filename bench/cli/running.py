@@ -10,13 +10,14 @@ import typer
 
 from bench import plan, units
 from bench.cache import Cache
-from bench.campaign import asked, phones, session
+from bench.campaign import asked, past, phones, session
 from bench.campaign.changes import Changes, changed
 from bench.cli import terminal
 from bench.cli.options import (
     Cores,
     DataPath,
     Device,
+    HistoryPlace,
     Input,
     InputSize,
     Json,
@@ -64,6 +65,7 @@ def run(
     runtime: RuntimeName = None,
     launches: Launches = None,
     results: Results = Path("results"),
+    history: HistoryPlace = None,
     adb_server: Server = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -88,11 +90,16 @@ def run(
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
     wanted = _asked(plan_file, suite, changes)
-    refuse_unwritable(results)
+    kept = past.place(history, results)
+    kept.check()
+    for place in (results, kept.path):
+        refuse_unwritable(place)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
         folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
         measured = folder.record()
+        watcher.stage("add to the history")
+        past.keep(folder, kept, findings)
     _show(folder, findings, as_json=as_json, quiet=quiet)
     if not (as_json or quiet):
         terminal.say(_times(measured, time.monotonic() - begun), to=terminal.err)
