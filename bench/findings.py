@@ -277,6 +277,21 @@ class Floor:
     words: str
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What `launches` launches each can tell apart in one metric in a place: the floors within a run and between two,
+    and the relative difference that two variants of a run show in about 90 % of cases; None where noise is unknown."""
+
+    device: str
+    runtime: str
+    metric: str
+    launches: int
+    noise: Noise
+    within: Floor
+    between: Floor
+    finds: float | None
+
+
 Outcome = Literal["better", "worse", "same", "cannot tell"]
 
 
@@ -307,3 +322,45 @@ class Verdict:
     not_worse: bool = False
     """Whether `right` is shown to be no worse than `left` by more than the margin."""
     tags: tuple[str, ...] = ()
+
+
+class Night(NamedTuple):
+    """One run's figure in a trend: median and quartiles of its launches, in the metric's unit.
+
+    `started` is ISO 8601.
+    """
+
+    key: str
+    started: str
+    folder: str
+    commit: str
+    median: float
+    low: float
+    high: float
+    launches: int
+
+
+class Change(NamedTuple):
+    """Since `night`, number `at` of a trend, a figure is `after` instead of `before`; `ratio` is after ÷ before.
+
+    `nights_before` and `nights_after` are how many it rests on: as far as the changes beside it.
+    """
+
+    at: int
+    night: Night
+    before: float
+    after: float
+    ratio: float
+    nights_before: int
+    nights_after: int
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A figure of one subject over all runs that measured it, the oldest first, and its changes."""
+
+    subject: Subject
+    metric: str
+    virtual: bool
+    nights: tuple[Night, ...]
+    changes: tuple[Change, ...]

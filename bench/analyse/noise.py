@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bench.findings import Findings, Floor, Noise
+from bench.findings import Findings, Floor, Noise, Reach
 from bench.records import METRICS
 
 if TYPE_CHECKING:
@@ -130,9 +130,30 @@ def launches_for(noise: Noise, difference: float, power: float = 0.9, most: int 
     return next((n for n in range(3, most + 1) if detectable(noise, n, power) <= difference), None)
 
 
+def reach(noises: Mapping[Place, Noise], launches: int) -> list[Reach]:
+    """What so many launches can tell apart in each place, in the order of METRICS."""
+    metrics = list(METRICS)
+    order = sorted(noises, key=lambda place: (place.device, place.runtime, metrics.index(place.metric)))
+    return [
+        Reach(
+            *place, launches, noises[place],
+            floor(noises[place], launches, launches, between_runs=False),
+            floor(noises[place], launches, launches, between_runs=True),
+            detectable(noises[place], launches) if noises[place].launch is not None else None,
+        )
+        for place in order
+    ]  # fmt: skip
+
+
 def merged(history: Mapping[Place, Noise], ours: Mapping[Place, Noise]) -> dict[Place, Noise]:
     """What the history knows, and a run's own noise for places that the history does not know."""
     return dict(ours) | {where: noise for where, noise in history.items() if noise.launch is not None}
+
+
+def spread_of_neighbours(logs: NDArray[Any]) -> float:
+    """The standard deviation of noise in a series of at least two logarithms, from neighbours alone: a step among them
+    is one difference of many."""
+    return float(np.quantile(np.abs(np.diff(logs)), _QUANTILE)) / _NORMAL
 
 
 def _coded(frame: pd.DataFrame, groups: list[str]) -> tuple[NDArray[Any], NDArray[Any], list[Place]]:

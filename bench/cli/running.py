@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench import plan, units
+from bench.analyse.noise import reach
 from bench.cache import Cache
 from bench.campaign import asked, past, phones, session
 from bench.campaign.changes import Changes, changed
+from bench.campaign.compared import noises
 from bench.cli import terminal
 from bench.cli.options import (
     Cores,
@@ -39,10 +43,13 @@ from bench.cli.options import (
     size,
 )
 from bench.devices.adb import AdbServer
+from bench.devices.host import DESKTOP
 from bench.errors import UsageError
-from bench.findings import Findings
+from bench.findings import Findings, Reach
 from bench.records import RunRecord
+from bench.report.noise import sentences
 from bench.results.folder import RunFolder, refuse_unwritable
+from bench.results.history import History
 
 DEFAULT_SUITE = "quick"
 
@@ -133,13 +140,18 @@ def show_plan(
     cores: Cores = None,
     runtime: RuntimeName = None,
     launches: Launches = None,
+    device: Device = None,
+    results: Results = Path("results"),
+    history: HistoryPlace = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a run would do and about how long it takes, without touching a device.
+    """Show what a run would do and about how long it takes, without touching a device; and which differences it can
+    find on devices that the history knows.
 
     Examples:
 
     * `bench plan --suite demo`
+    * `bench plan --suite demo --launches 20 --device emulator-5554`
     * `bench plan --plan nightly.toml --json`
     """
     changes = Changes(
@@ -148,8 +160,9 @@ def show_plan(
     )  # fmt: skip
     wanted = _asked(plan_file, suite, changes)
     outline, full = asked.outline(wanted, Cache()), wanted.plan
+    found = _power(wanted, past.place(history, results), device or ())
     if as_json:
-        print_json({"plan": full.model_dump(mode="json"), **outline._asdict()})
+        print_json({"plan": full.model_dump(mode="json"), **outline._asdict(), "power": [asdict(one) for one in found]})
         return
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
@@ -158,6 +171,24 @@ def show_plan(
         f"{outline.trials} trials on one phone{beside}, "
         f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
     )
+    for sentence in sentences(found):
+        terminal.say(sentence)
+    if not found:
+        terminal.say("Which differences it can find is not known: no device in the history. Measure: bench calibrate")
+
+
+def _power(wanted: asked.Asked, history: History, serials: Sequence[str]) -> list[Reach]:
+    """What the plan's launches can tell apart on these devices, or on all phones that the history knows."""
+    known = {name for run in past.runs(history) for name in run.devices if name != DESKTOP}
+    found = noises(history, [name for name in serials or known if name in known])
+    launches = sorted({wanted.plan.protocol_for(case.label).launches for case in wanted.plan.cases} - {1})
+    runtimes = wanted.runtimes_on_phones()
+    return [
+        one
+        for count in launches
+        for one in reach(found, count)
+        if one.metric == "latency" and one.runtime in runtimes and one.finds is not None
+    ]
 
 
 def report(
