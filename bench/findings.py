@@ -189,70 +189,6 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """`left` against `right` in one metric.
-
-    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
-    is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
-    of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
-    includes 1, or the test finds no difference.
-    """
-
-    kind: Literal["variant", "device", "runtime"]
-    metric: str
-    left: Subject
-    right: Subject
-    ratio: float | None
-    interval: Interval | None
-    outcome: Literal["differs", "equal", "not-shown", "no-interval", "translated", "unusable", "failed"]
-    verdict: str
-    difference: float | None = None
-    p_value: float | None = None
-
-    @property
-    def called(self) -> bool:
-        """Whether a difference may be claimed."""
-        return self.outcome == "differs"
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Everything derived from one run, in the order of its plan."""
-
-    summaries: tuple[Summary, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    missing: tuple[str, ...] = ()
-    """What is gone of the stored run, in sentences."""
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        """Every subject that ran, in order; the size of a file alone does not make one."""
-        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric != "deployed"))
-
-    def summary(self, subject: Subject, metric: str) -> Summary | None:
-        """The summary of that metric; where its whole pass failed, the failure; None where it was not measured.
-
-        A failed pass has one summary, without statistics, under the first of its metrics.
-
-        What is deployed does not depend on threads and precision, so these are ignored for `deployed`.
-        """
-        if metric == "deployed":
-            place = (subject.model, subject.variant, subject.device, subject.runtime)
-            for s in self.summaries:
-                t = s.subject
-                if s.metric == metric and (t.model, t.variant, t.device, t.runtime) == place:
-                    return s
-            return None
-        mine = [s for s in self.summaries if s.subject == subject]
-        for s in mine:
-            if s.metric == metric:
-                return s
-        return next(
-            (s for s in mine if s.statistics is None and METRICS[s.metric].pass_ == METRICS[metric].pass_), None
-        )
-
-
-@dataclass(frozen=True)
 class Noise:
     """A/A noise of a place in one metric: by how much the same thing differs from itself.
 
@@ -290,6 +226,73 @@ class Reach:
     within: Floor
     between: Floor
     finds: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`left` against `right` in one metric.
+
+    `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
+    is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
+    of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
+    includes 1, the ratio is within the noise `floor`, or the test finds no difference.
+    """
+
+    kind: Literal["variant", "device", "runtime"]
+    metric: str
+    left: Subject
+    right: Subject
+    ratio: float | None
+    interval: Interval | None
+    outcome: Literal["differs", "equal", "not-shown", "no-interval", "translated", "unusable", "failed"]
+    verdict: str
+    difference: float | None = None
+    p_value: float | None = None
+    floor: Floor | None = None
+
+    @property
+    def called(self) -> bool:
+        """Whether a difference may be claimed."""
+        return self.outcome == "differs"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything derived from one run, in the order of its plan."""
+
+    summaries: tuple[Summary, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What is gone of the stored run, in sentences."""
+    reach: tuple[Reach, ...] = ()
+    """What launches of the protocol can tell apart in each place."""
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every subject that ran, in order; the size of a file alone does not make one."""
+        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric != "deployed"))
+
+    def summary(self, subject: Subject, metric: str) -> Summary | None:
+        """The summary of that metric; where its whole pass failed, the failure; None where it was not measured.
+
+        A failed pass has one summary, without statistics, under the first of its metrics.
+
+        What is deployed does not depend on threads and precision, so these are ignored for `deployed`.
+        """
+        if metric == "deployed":
+            place = (subject.model, subject.variant, subject.device, subject.runtime)
+            for s in self.summaries:
+                t = s.subject
+                if s.metric == metric and (t.model, t.variant, t.device, t.runtime) == place:
+                    return s
+            return None
+        mine = [s for s in self.summaries if s.subject == subject]
+        for s in mine:
+            if s.metric == metric:
+                return s
+        return next(
+            (s for s in mine if s.statistics is None and METRICS[s.metric].pass_ == METRICS[metric].pass_), None
+        )
 
 
 Outcome = Literal["better", "worse", "same", "cannot tell"]

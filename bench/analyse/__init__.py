@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bench.findings import Findings, Summary
+from bench.plan import Protocol
 from bench.records import Answers, RunRecord
 
 if TYPE_CHECKING:
@@ -21,9 +22,12 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
     from bench.analyse.judge import by_subject
+    from bench.analyse.noise import of_run, reach
 
     found = summaries(frame, run, answers)
-    return Findings(found, compare(found, run, by_subject(frame, answers)))
+    noises = of_run(run, found)
+    compared = compare(found, run, by_subject(frame, answers), noises)
+    return Findings(found, compared, reach=tuple(reach(noises, Protocol().launches)))
 
 
 def summaries(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> tuple[Summary, ...]:

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bench.findings import Findings, Floor, Noise, Reach
-from bench.records import METRICS
+from bench.findings import Floor, Noise, Reach, Summary
+from bench.records import METRICS, NoiseRecord, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,12 +83,12 @@ def noises(frame: pd.DataFrame) -> dict[Place, Noise]:
     }
 
 
-def own(findings: Findings) -> dict[Place, Noise]:
+def own(summaries: Sequence[Summary]) -> dict[Place, Noise]:
     """The noise of places as far as one run's own launches tell, from the blocks it was measured in."""
     logs: list[float] = []
     groups: list[int] = []
     places: list[Place] = []
-    for number, s in enumerate(findings.summaries):
+    for number, s in enumerate(summaries):
         if s.statistics and s.usable and METRICS[s.metric].pass_ in ("latency", "memory"):
             mine = [math.log(launch.median) for launch in s.statistics.launches if launch.median > 0]
             logs += mine
@@ -145,9 +145,31 @@ def reach(noises: Mapping[Place, Noise], launches: int) -> list[Reach]:
     ]  # fmt: skip
 
 
-def merged(history: Mapping[Place, Noise], ours: Mapping[Place, Noise]) -> dict[Place, Noise]:
-    """What the history knows, and a run's own noise for places that the history does not know."""
-    return dict(ours) | {where: noise for where, noise in history.items() if noise.launch is not None}
+def of_run(run: RunRecord, summaries: Sequence[Summary]) -> dict[Place, Noise]:
+    """What a run is judged by: the noise that was known of each place when it began, or that of its own launches where
+    this is larger or nothing was known."""
+    known = {
+        Place(one.device, one.runtime, one.metric): Noise(one.launch, one.launch_freedom, one.run, one.run_freedom)
+        for one in run.noise
+    }
+    for place, ours in own(summaries).items():
+        before = known.get(place)
+        floors = [floor(noise, 5, 5, between_runs=False).value for noise in (before, ours)]
+        if before is None or (ours.launch is not None and floors[1] > floors[0]):
+            known[place] = ours
+    return known
+
+
+def recorded(noises: Mapping[Place, Noise]) -> tuple[NoiseRecord, ...]:
+    """Noise as run.json holds it."""
+    return tuple(
+        NoiseRecord(
+            **place._asdict(), launch=noise.launch, launch_freedom=noise.launch_freedom, run=noise.run,
+            run_freedom=noise.run_freedom,
+        )
+        for place, noise in noises.items()
+        if noise.launch is not None
+    )  # fmt: skip
 
 
 def spread_of_neighbours(logs: NDArray[Any]) -> float:

@@ -26,7 +26,7 @@ from bench.findings import Findings
 from bench.measure import order, station, trial
 from bench.measure.station import Station
 from bench.prepare import Prepared
-from bench.records import ArtifactFile, Measurement, Progress, RunRecord, Trial
+from bench.records import ArtifactFile, Measurement, NoiseRecord, Progress, RunRecord, Trial
 from bench.results.folder import RunFolder, now
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
@@ -62,9 +62,15 @@ class Ready(NamedTuple):
 
 
 def run(
-    asked: Asked, phones: Sequence[Transport], results: Path, cache: Cache, watcher: Watcher
+    asked: Asked,
+    phones: Sequence[Transport],
+    results: Path,
+    cache: Cache,
+    watcher: Watcher,
+    noise: Sequence[NoiseRecord] = (),
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
+    `noise` is what is known of the devices; a run's own launches tell the rest.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -76,7 +82,7 @@ def run(
         notes = list(cache.notes)
         pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
-        record = _record(ready, started, pushed, preparation_s, notes)
+        record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
         folder.write_record(record)
         try:
             _measure(ready, folder, watcher)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bench import plan, units
-from bench.analyse.noise import reach
+from bench.analyse.noise import reach, recorded
 from bench.cache import Cache
 from bench.campaign import asked, past, phones, session
 from bench.campaign.changes import Changes, changed
@@ -103,7 +103,8 @@ def run(
         refuse_unwritable(place)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
-        folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
+        known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
+        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known)
         measured = folder.record()
         watcher.stage("add to the history")
         past.keep(folder, kept, findings)
