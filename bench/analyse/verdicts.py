@@ -47,8 +47,11 @@ AnswersOf = Callable[[Series], Mapping[Subject, Answers]]
 """The stored answers of a series' run, by subject; empty where they are gone."""
 
 
-def pairs(left: Sequence[Series], right: Sequence[Series], *, any_variant: bool) -> Iterator[tuple[Series, Series]]:
-    """The series of both sides that measured the same thing in the same place, in the order of the right side.
+def pairs(
+    left: Sequence[Series], right: Sequence[Series], *, any_variant: bool
+) -> Iterator[tuple[Series, Series | None]]:
+    """The series of both sides that measured the same thing in the same place, in the order of the right side; then
+    those that the right side lacks.
 
     `any_variant` matches whatever variants the sides have. Where the sides share no device, each having one phone or
     one desktop, these are matched.
@@ -69,6 +72,16 @@ def pairs(left: Sequence[Series], right: Sequence[Series], *, any_variant: bool)
         for one in known.get(of(two), ()):
             if one is not two:
                 yield one, two
+    there = {of(two) for two in right}
+    yield from ((one, None) for one in left if of(one) not in there)
+
+
+def gone(left: Series) -> Verdict:
+    """The verdict on what was measured before and is missing after: a network that crashes is not as good as before."""
+    return Verdict(
+        left.metric, left.subject, left.subject, (left.median, None), (len(left.launches), 0), "cannot tell",
+        "cannot tell", "measured before only: it failed after, or was not asked for", 0.0,
+    )  # fmt: skip
 
 
 def verdict(

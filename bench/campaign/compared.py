@@ -44,19 +44,22 @@ def compared(
     others = {**filters, "variant": ()} if any_variant else filters
     old, new = left.series(**others), right.series(**filters)
     if not (filters.get("device") or left.device or right.device) and any(s.subject.device != DESKTOP for s in new):
-        new = [s for s in new if s.subject.device != DESKTOP]
+        old, new = ([s for s in side if s.subject.device != DESKTOP] for side in (old, new))
     if after is None:
         old = [s for s in old if s.ordinary or left.variant is not None]
         reference = {s.subject.variant for s in old}
         new = [s for s in new if s.subject.variant not in reference]
-    matched = list(verdicts.pairs(old, new, any_variant=any_variant))
+    found = list(verdicts.pairs(old, new, any_variant=any_variant))
+    matched = [(a, b) for a, b in found if b is not None]
+    missing = [a for a, b in found if b is None and after is not None]
     if not matched:
         raise UsageError(
             f"{before} and {after or 'its other variants'} have no figure of the same network in the same place",
             "Look at what they measured (`bench results show RUN`), and at the filters.",
         )
     known = noises(history, {s.subject.device for pair in matched for s in pair}, (left.table, right.table))
-    return [verdicts.verdict(a, b, known, past.answers_of, margin) for a, b in _sorted(matched)]
+    judged = [verdicts.verdict(a, b, known, past.answers_of, margin) for a, b in _sorted(matched)]
+    return judged + [verdicts.gone(one) for one in missing]
 
 
 def noises(history: History, devices: Iterable[str], tables: Sequence[pa.Table] = ()) -> dict[Place, Noise]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.analyse.noise import Place
 from bench.analyse.series import Series
-from bench.analyse.verdicts import overall, pairs, verdict
+from bench.analyse.verdicts import gone, overall, pairs, verdict
 from bench.findings import Noise, Verdict
 from tests.unit.analyse.verdict_kit import SAME, made
 
@@ -195,15 +195,22 @@ def test_what_is_surely_no_slower_passes_even_if_it_may_be_faster() -> None:
     assert overall([found]) == 0
 
 
+def test_what_is_missing_after_is_not_taken_for_fine() -> None:
+    found = gone(made(FIVE))
+    assert (found.outcome, found.values) == ("cannot tell", (100.0, None))
+    assert overall([judged(made(FIVE), made(times(0.8))), found]) == 2
+
+
 class TestPairs:
     def test_a_variant_is_matched_with_itself_in_the_same_place(self) -> None:
         old = [made(FIVE, variant=v, device=d) for v in ("a", "b") for d in ("p1", "p2")]
         new = [made(FIVE, variant=v, device=d, run="n") for v in ("b", "c") for d in ("p2", "p3")]
         found = list(pairs(old, new, any_variant=False))
-        assert [(a.subject, b.subject) for a, b in found] == [(old[3].subject, new[0].subject)]
+        assert found[0] == (old[3], new[0])
+        assert found[1:] == [(one, None) for one in old[:3]]
 
     def test_other_variants_and_the_only_other_phone_are_matched_when_asked_for(self) -> None:
         old, new = made(FIVE, variant="a"), made(FIVE, variant="b", device="p2", run="n")
-        assert list(pairs([old], [new], any_variant=False)) == []
+        assert list(pairs([old], [new], any_variant=False)) == [(old, None)]
         assert list(pairs([old], [new], any_variant=True)) == [(old, new)]
         assert "another device (p1 and p2)" in judged(old, new).tags
