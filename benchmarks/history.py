@@ -55,21 +55,24 @@ def night(number: int, variants: int, dice: np.random.Generator) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=LAUNCHES)
 
 
-def taken(*arguments: str) -> list[float]:
-    """Seconds that the command takes, the start of Python included."""
-    found = []
+def rows(what: str, *arguments: str) -> list[tuple[str, ...]]:
+    """What the command takes, the start of Python included: seconds by the clock, and of the processor, which other
+    programs change less."""
+    clock, processor = [], []
     for _ in range(ROUNDS):
-        before = time.perf_counter()
+        before, used = time.perf_counter(), os.times()
         command = [sys.executable, "-m", "bench.cli", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
-        found.append(time.perf_counter() - before)
+        clock.append(time.perf_counter() - before)
+        now = os.times()
+        processor.append(now.children_user + now.children_system - used.children_user - used.children_system)
         if done.returncode:
             sys.exit(done.stderr)
-    return found
+    return [spread.row(what, clock, "s"), spread.row("… of the processor", processor, "s")]
 
 
 def main() -> None:
-    rows = []
+    found = []
     dice = np.random.default_rng(1)
     for nights, variants in ((1000, 8), (1000, 35)):
         with tempfile.TemporaryDirectory() as folder:
@@ -80,15 +83,11 @@ def main() -> None:
                 count += table.num_rows
             what = f"{nights:,} nights, {count:,} measurements"
             plot = str(Path(folder, "trend.svg"))
-            one = ("trend", "--history", folder, "--variant", "v0")
-            rows += [
-                spread.row(f"bench trend of a variant, {what}", taken(*one), "s"),
-                spread.row("… with its plot", taken(*one, "--plot", plot), "s"),
-                spread.row("… of all variants", taken("trend", "--history", folder), "s"),
-                spread.row("bench calibrate --show", taken("calibrate", "--show", "--history", folder), "s"),
-                spread.row("bench results list", taken("results", "list", "--history", folder), "s"),
-            ]
-    terminal.table(spread.HEADER, rows, title="The history")
+            one = ("trend", "--history", folder, "--variant", "v0", "--plot", plot)
+            found += rows(f"bench trend with a plot, {what}", *one)
+            found += rows(f"bench trend of {variants} variants", "trend", "--history", folder)
+            found += rows("bench calibrate --show", "calibrate", "--show", "--history", folder)
+    terminal.table(spread.HEADER, found, title="The history")
 
 
 if __name__ == "__main__":

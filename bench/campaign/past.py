@@ -19,9 +19,6 @@ from bench.records import Answers, Subject
 from bench.results.folder import RunFolder
 from bench.results.history import NAME, History
 
-VARIABLE = "FR_BENCH_HISTORY"
-"""The environment's word for where the history is."""
-
 
 def place(history: Path | None, results: Path) -> History:
     """The history that is asked for: a folder, else `history` beside the runs."""

@@ -9,11 +9,9 @@ from typing import Annotated
 import typer
 
 from bench import plan
-from bench.analyse.noise import reach
 from bench.cache import Cache
 from bench.campaign import asked, past, phones, session
 from bench.campaign.changes import Changes, changed
-from bench.campaign.compared import noises
 from bench.cli import terminal
 from bench.cli.options import Device, HistoryPlace, Json, Quiet, Results, Server, print_json
 from bench.devices.adb import AdbServer
@@ -53,6 +51,8 @@ def calibrate(
     * `bench calibrate --device emulator-5554`
     * `bench calibrate --show`
     """
+    from bench.analyse.noise import reach
+    from bench.campaign.compared import noises
     from bench.report import noise as shown
 
     kept = past.place(history, results)

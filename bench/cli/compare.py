@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from bench.campaign import past
-from bench.campaign.compared import compared
 from bench.cli import terminal
 from bench.cli.options import HistoryPlace, Json, Results, print_json
 from bench.errors import UsageError
@@ -60,6 +58,8 @@ def compare(
     * `bench compare good 1a2b3c4 --network unet --margin 5% --markdown > comment.md`
     """
     from bench.analyse import verdicts
+    from bench.campaign import past
+    from bench.campaign.compared import compared
     from bench.report import verdicts as shown
 
     wanted = tuple(metric or METRICS_SHOWN)

@@ -11,7 +11,6 @@ from typing import Annotated, Any, get_args
 import typer
 
 from bench import plan, runtimes
-from bench.campaign import past
 from bench.cli import terminal
 from bench.errors import UsageError
 from bench.records import Precision
@@ -85,7 +84,7 @@ HistoryPlace = Annotated[
     Path | None,
     typer.Option(
         "--history", help="Where finished runs are kept (default: `history` in --results).", metavar="DIR",
-        envvar=past.VARIABLE,
+        envvar="FR_BENCH_HISTORY",
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]

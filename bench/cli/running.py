@@ -11,11 +11,9 @@ from typing import Annotated
 import typer
 
 from bench import plan, units
-from bench.analyse.noise import reach, recorded
 from bench.cache import Cache
 from bench.campaign import asked, past, phones, session
 from bench.campaign.changes import Changes, changed
-from bench.campaign.compared import noises
 from bench.cli import terminal
 from bench.cli.options import (
     Cores,
@@ -47,7 +45,6 @@ from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.findings import Findings, Reach
 from bench.records import RunRecord
-from bench.report.noise import sentences
 from bench.results.folder import RunFolder, refuse_unwritable
 from bench.results.history import History
 
@@ -103,6 +100,9 @@ def run(
         refuse_unwritable(place)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
+        from bench.analyse.noise import recorded  # scipy takes a second to import
+        from bench.campaign.compared import noises
+
         known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
         folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known)
         measured = folder.record()
@@ -172,6 +172,8 @@ def show_plan(
         f"{outline.trials} trials on one phone{beside}, "
         f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
     )
+    from bench.report.noise import sentences
+
     for sentence in sentences(found):
         terminal.say(sentence)
     if not found:
@@ -180,6 +182,9 @@ def show_plan(
 
 def _power(wanted: asked.Asked, history: History, serials: Sequence[str]) -> list[Reach]:
     """What the plan's launches can tell apart on these devices, or on all phones that the history knows."""
+    from bench.analyse.noise import reach
+    from bench.campaign.compared import noises
+
     known = {name for run in past.runs(history) for name in run.devices if name != DESKTOP}
     found = noises(history, [name for name in serials or known if name in known])
     launches = sorted({wanted.plan.protocol_for(case.label).launches for case in wanted.plan.cases} - {1})

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from bench.analyse.trend import COLUMNS, trends
-from bench.campaign import past
 from bench.cli import terminal
 from bench.cli.compare import fraction
 from bench.cli.options import HistoryPlace, Json, Results, print_json
@@ -46,6 +44,8 @@ def trend(
     * `bench trend --device R58M123ABC --network unet --plot trend.svg`
     * `bench trend --variant fr-auto --metric latency --metric vm_hwm --json`
     """
+    from bench.analyse.trend import COLUMNS, trends
+    from bench.campaign import past
     from bench.report import trend as shown
 
     wanted = metric or ["latency"]

@@ -22,7 +22,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from bench.errors import CorruptData, UsageError
@@ -99,6 +98,8 @@ class History:
         for name, values in wanted.items():
             this = pc.field(name).isin(pa.array(values, LAUNCHES.field(name).type))
             condition = this if condition is None else condition & this
+        import pyarrow.dataset as ds  # a tenth of a second, for this alone
+
         asked = list(dict.fromkeys((*(columns or LAUNCHES.names), "started", "key")))
         try:
             found = ds.dataset([str(f) for f in files], LAUNCHES, format="parquet")

@@ -68,7 +68,7 @@ def test_a_variant_may_have_a_colon_in_its_name(history: History) -> None:
         ("012345", "unknown run"),
         ("n1:w", "variant of n1"),
         ("n1@p2", "device of n1"),
-        ("", ""),
+        ("~", "unknown run"),
     ],
 )
 def test_what_is_not_known_is_said_with_what_is(history: History, name: str, words: str) -> None:
