@@ -16,8 +16,9 @@ from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
 from bench.records import Precision, RunRecord, Tensor
+from bench.width import Width, canonical, short
 
-_LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+-]*)?$"
+_LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+@-]*)?$"
 Threads = Annotated[int, Field(ge=1, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=2**26)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -84,8 +85,8 @@ class Variant(_Strict):
     """A network as it is measured: made smaller by a method to a target, and executed in a form by a runtime.
 
     `name` is a shorthand that stands for a method and a form (`fr-resident`); a plan may write just that, with a target
-    behind a colon (`fr-auto:20x`). No method is the ordinary network. What is None follows from the method, the case or
-    the plan.
+    behind a colon and a width behind an at sign (`fr-auto:20x@1/4`). No method is the ordinary network. What is None
+    follows from the method, the case or the plan.
     """
 
     name: str | None = None
@@ -93,6 +94,9 @@ class Variant(_Strict):
     target: str | None = None
     effort: Effort = Effort()
     execution: str | None = None
+    width: Width | None = None
+    """The part of its channels that each wide space is computed with, for all layers or for each by its name; or auto,
+    what agrees with the whole width."""
     precision: Precision | None = None
     runtime: str | None = None
     weights: Path | None = None
@@ -103,11 +107,19 @@ class Variant(_Strict):
     @classmethod
     def _of_text(cls, value: Any) -> Any:
         if isinstance(value, str):
-            name, colon, target = value.partition(":")
+            rest, at, width = value.partition("@")
+            name, colon, target = rest.partition(":")
             if colon and not target:
                 raise ValueError(f"{value[:60]!r} has no target after its colon; write e.g. fr-auto:20x")
-            return {"name": name, "target": target or None}
+            if at and not width:
+                raise ValueError(f"{value[:60]!r} has no width after its @; write e.g. fr-resident@1/4")
+            return {"name": name, "target": target or None, "width": width or None}
         return value
+
+    @field_validator("width", mode="before")
+    @classmethod
+    def _width(cls, value: Any) -> Any:
+        return value if value is None else canonical(value)
 
     @model_validator(mode="after")
     def _labelled(self) -> Variant:
@@ -116,7 +128,8 @@ class Variant(_Strict):
         if not self.label:
             base = self.name or "-".join(filter(None, (self.method, self.execution)))
             extras = (self.target, self.runtime, self.precision)
-            label = re.sub(r"[^A-Za-z0-9._:+-]", "_", ":".join((base, *filter(None, extras))))
+            at = f"@{short(self.width)}" if self.width else ""
+            label = re.sub(r"[^A-Za-z0-9._:+@-]", "_", ":".join((base, *filter(None, extras))) + at)
             object.__setattr__(self, "label", label[:60])
         return self
 

@@ -129,6 +129,8 @@ class Artifact(Record):
     macs: int | None = None
     coefficients: int | None = None
     trained: bool = True
+    width: str | None = None
+    """What was asked for and what came of it, where it is computed at less than its whole width."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 

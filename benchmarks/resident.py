@@ -78,15 +78,21 @@ def _distance(found: Findings, subject: Subject) -> str:
     return f"{delta.median / largest.median:.1e}" if delta and largest else "–"
 
 
-def roofline(one: Artifact) -> tuple[float, str]:
-    """What an inference would take, in ns, if all its multiply-adds ran at the speed of a large matrix product and
-    every blob moved at that of memcpy, one after the other; and the words for it."""
-    spent = sum(cost.costs(graph.parse(one.file("graph").path.read_text(encoding="ascii")), one.inputs), cost.Cost())
+def machine() -> tuple[float, float]:
+    """Of one thread of this computer: multiply-adds a second in a large matrix product, and bytes a second that memcpy
+    reads and writes."""
     torch.set_num_threads(1)
     matrix, blob = torch.rand(1024, 1024), np.zeros(16_000_000, np.float32)
     copy = np.empty_like(blob)
     macs = 1024**3 / best(lambda: matrix @ matrix)
-    moved = 2 * blob.nbytes / best(lambda: np.copyto(copy, blob))
+    return macs, 2 * blob.nbytes / best(lambda: np.copyto(copy, blob))
+
+
+def roofline(one: Artifact) -> tuple[float, str]:
+    """What an inference would take, in ns, if all its multiply-adds ran at the speed of a large matrix product and
+    every blob moved at that of memcpy, one after the other; and the words for it."""
+    spent = sum(cost.costs(graph.parse(one.file("graph").path.read_text(encoding="ascii")), one.inputs), cost.Cost())
+    macs, moved = machine()
     ns = 1e9 * (spent.macs / macs + spent.activations / moved)
     return ns, (
         f"{units.number(spent.macs)} multiply-adds at {macs / 1e9:.1f} G/s, {units.size(spent.activations)} of blobs "

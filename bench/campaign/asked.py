@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
+from bench.compress.method import Method
 from bench.devices import topology
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
@@ -121,6 +122,11 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
                 "target": variant.target or target,
             }
         )  # fmt: skip
+    if full.method is None and full.width:
+        raise UsageError(
+            f"variant {full.label} of {case.label} has a width, and no method that could narrow the ordinary network",
+            "Ask for a variant that has widths, e.g. fr-resident@1/4.",
+        )
     if full.method is None and (full.target or full.weights):
         raise UsageError(
             f"variant {full.label} of {case.label} has a target or weights, and no method that they belong to",
@@ -148,7 +154,18 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
                 f"{full.method} has no form {full.execution!r}", f"Choose one of {', '.join(method_of.executions)}."
             )
         method_of.check(request_of(full, network))
+        if full.width:
+            _check_width(method_of, full, case)
     return full
+
+
+def _check_width(method: Method, variant: Variant, case: Case) -> None:
+    """Raise UsageError where the method knows no widths, or none in that form."""
+    assert variant.execution is not None
+    assert variant.width is not None
+    if not hasattr(method, "check_width"):  # made for an earlier bench
+        raise UsageError(f"{method.title} has no widths, which {variant.label} of {case.label} asks for")
+    method.check_width(variant.execution, variant.width)
 
 
 def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:

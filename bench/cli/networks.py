@@ -12,6 +12,7 @@ import typer
 
 from bench import compress as methods
 from bench import networks, plan, units
+from bench import width as widths
 from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
 from bench.cli import terminal
@@ -25,7 +26,7 @@ from bench.prepare.explanation import explained
 
 if TYPE_CHECKING:
     from bench.export.cost import Cost
-    from bench.export.frequency import Explained
+    from bench.export.explanation import Explained
 
 native = typer.Typer(help="The native runner.", no_args_is_help=True)
 imports = typer.Typer(help="Networks compressed by other tools.", no_args_is_help=True)
@@ -177,15 +178,21 @@ def explain(
         str | None,
         typer.Option("--input-size", help="Height and width (default: the network's own).", metavar="HxW"),
     ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option("--width", help="Of its channels computed with: a part (1/4), or auto.", metavar="PART"),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show how each layer of an FR network runs in the fr-auto variant, why, and what each form of it costs.
 
-    Example: `bench explain unet.frq --input-size 320x480`
+    Example: `bench explain unet.frq --input-size 320x480 --width 1/4`
     """
+    asked = None if width is None else widths.of(width)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        layers = explained(package, model, size(input_size), watcher.stage(f"export {package.name}"))
+        progress = watcher.stage(f"export {package.name}")
+        layers, told = explained(package, model, size(input_size), progress, asked)
     if as_json:
         print_json([asdict(layer) for layer in layers])
         return
@@ -206,7 +213,10 @@ def explain(
         ("layer", "weight", "runs", "because", "multiply-adds", "weights", "activations"),
         rows,
         title=f"{package.name}: dense · factored · resident",
-        notes=["Activations are bytes read and written in float32. Resident: what is between two layers stays small."],
+        notes=[
+            "Activations are bytes read and written in float32. Resident: what is between two layers stays small.",
+            *([told] if told else []),
+        ],
         words=4,
     )
 

@@ -15,7 +15,11 @@ from bench.registry import Registry
 METHODS: Registry[Method] = Registry(
     "method",
     "fr_bench.methods",
-    {"fr": "bench.compress.frequency.method:METHOD", "half": "bench.compress.half.method:METHOD"},
+    {
+        "fr": "bench.compress.frequency.method:METHOD",
+        "half": "bench.compress.half.method:METHOD",
+        "dense-small": "bench.compress.dense_small.method:METHOD",
+    },
 )
 BASELINE = "baseline"
 """The short name of the ordinary network, which no method has changed."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import UsageError
+from bench.width import shown
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
     from bench.cache import Cache
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from bench.networks.network import Network
     from bench.records import ArtifactFile, Tensor, WeightsFormat
     from bench.runtimes.runtime import Runtime, Shown
+    from bench.width import Width
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,28 @@ class Destination:
     key: str
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What a method may look at to narrow a network: its `inputs`, and for each an array (N, *shape) of `samples`.
+
+    `key` stands for the package and the inputs: what several widths of one package share is cached under it.
+    """
+
+    inputs: Sequence[Tensor]
+    samples: Sequence[NDArray[Any]]
+    cache: Cache
+    key: str
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """How a network is computed at less than its width. `plan` is text that the method that made it understands; `told`
+    is a sentence: what was asked for, and what came of it."""
+
+    plan: str
+    told: str
+
+
 @dataclass(frozen=True)
 class Exported:
     """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them."""
@@ -106,8 +131,18 @@ class Method(Protocol):
         and CorruptData (a damaged checkpoint, weights that are not finite).
         """
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
-        """An eager module in evaluation mode that computes what the package says, as that form does.
+    def check_width(self, execution: str, width: Width) -> None:
+        """Raises UsageError where no network can be computed at such a width in that form."""
+
+    def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
+        """How the network is computed at that width, for `restored` and `export`.
+
+        Raises UnknownName (a layer), ExportRefused where it cannot be narrower at all, UsageError, and what `export`
+        raises.
+        """
+
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
+        """An eager module in evaluation mode that computes what the package says, as that form does; at that width.
 
         Raises UsageError for the package of another network, CorruptData for a damaged one.
         """
@@ -115,15 +150,19 @@ class Method(Protocol):
     def size(self, network: Network, package: bytes) -> Size:
         """How much the package keeps. Raises what `restored` raises."""
 
-    def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
-        """Write the files of that form. Raises ToolMissing, ExportRefused, and what `restored` raises."""
+    def export(
+        self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
+    ) -> Exported:
+        """Write the files of that form and width. Raises ToolMissing, ExportRefused, and what `restored` raises."""
 
 
 class Ordinary:
     """What most methods have in common: one form, no target, modules that every runtime can export, and packages in
-    safetensors, where whatever has two axes or more counts as kept."""
+    safetensors, where whatever has two axes or more counts as kept. `float16` is whether all weights have values of
+    float16, so that a runtime can store them as such."""
 
     executions: tuple[str, ...] = ("stock",)
+    float16 = False
     suffix = ".safetensors"
     name: str
     title: str
@@ -135,7 +174,16 @@ class Ordinary:
     def default_target(self, network: Network) -> str | None:
         return None
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
+    def check_width(self, execution: str, width: Width) -> None:
+        raise UsageError(
+            f"{self.title} has one width, and {shown(width)} was asked for", "Leave the width out, or ask fr-resident."
+        )
+
+    def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
+        self.check_width(execution, width)
+        raise NotImplementedError
+
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         raise NotImplementedError
 
     def size(self, network: Network, package: bytes) -> Size:
@@ -150,9 +198,12 @@ class Ordinary:
             float16_bytes=whole - 2 * wide,
         )
 
-    def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
+    def export(
+        self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
+    ) -> Exported:
         module = self.restored(network, package, execution)
-        return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
+        files = to.runtime.export(module, to.inputs, to.samples, to.folder, half=self.float16)
+        return Exported(files, "runtime", "stock")
 
 
 def module_of(network: Network, method: Method | Ordinary) -> nn.Module:

@@ -22,6 +22,17 @@ def is_weight(tensor: Tensor) -> bool:
     return tensor.dim() >= 2 and tensor.is_floating_point()
 
 
+def half(name: str, tensor: Tensor) -> Tensor:
+    """The tensor rounded to float16. Raises UsageError, naming it, for values beyond what that can hold."""
+    rounded = tensor.detach().half()
+    if tensor.isfinite().all() and not rounded.isfinite().all():
+        raise UsageError(
+            f"{name} holds {tensor.abs().max().item():,.0f}, and float16 ends at 65,504",
+            "Scale the weights of that layer down, or measure the network as it is.",
+        )
+    return rounded
+
+
 def pack(tensors: dict[str, Tensor]) -> bytes:
     """The file's bytes. Raises CorruptData for a tensor with values that are not finite."""
     for name, tensor in tensors.items():

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.export.graph import Graph, Layer
+from bench.export.rank_pass import RankPass
 from bench.records import Tensor
 
 Shape = tuple[int, int, int]
 FLOAT = 4
 
-MACS_PER_BYTE = 3.0
-"""How many multiply-adds a core does while it moves a byte to or from memory. Phones and PCs lie between 2 and 6."""
-MACS_PER_LAYER = 20_000.0
-"""What calling one more layer takes, in multiply-adds."""
-OWN = {"RankPass", "RankCore"}
-OWN_LAYER, OWN_SMALL, OWN_LARGE = 150_000.0, 1.5, 3.0
-"""Calling one of our own layers, which ncnn unpacks blobs for; and its multiply-adds against those of a large matrix
-product, which comes near the peak of a core: with 4 or fewer reduced channels all sums stay in registers.
-Measured on x86_64 with AVX2 (`make bench-resident`); what they decide is close only where it matters little."""
+MACS = {
+    "winograd": 0.29,
+    "convolution": 0.93,
+    "narrow convolution": 2.3,
+    "pass": 0.65,
+    "core": 1.25,
+    "wide value": 4.9,
+    "norm": 22.0,
+    "byte": 1.0,
+    "far byte": 2.2,
+    "weight byte": 0.2,
+    "far weight byte": 2.2,
+    "winograd weight byte": 2.0,
+    "far winograd weight byte": 12.6,
+    "layer": 27_000.0,
+    "own layer": 57_000.0,
+}
+"""What each part of a graph's work takes, in multiply-adds of a large matrix product (50 G/s where this was measured).
+
+Fitted by `python -m benchmarks.resident_cost` to chains of equal layers on one core of an AMD EPYC (Zen 4): ncnn built
+with AVX-512; our own layers with AVX-512 and, by another build, with AVX2, which differ by about a tenth. Most fitted
+times are within a fifth of the measured ones; the worst are half of them, 3×3 convolutions of 4 channels and on 4×4
+pixels. ncnn does a 3×3 convolution of stride 1 by Winograd's method: a quarter of the arithmetic, with weights of seven
+times the size. Not fitted: `far byte` and `far weight byte`, since that computer's caches hold a whole chain; both are
+at the speed of its memory.
+"""
+OWN = {"RankPass", "RankCore", "RankUp"}
+_NEAR_WEIGHTS, _NEAR_BLOBS = 1_000_000, 4_000_000
+"""Bytes of weights, and of what is read and written, that a layer finds in the caches of a small processor."""
+_FEW = 16
+"""Channels from which on ncnn's convolutions fill their vectors."""
 
 
 @dataclass(frozen=True)
@@ -47,35 +71,62 @@ def shapes(graph: Graph, inputs: Sequence[Tensor]) -> dict[str, Shape]:
 
 def effort(graph: Graph, inputs: Sequence[Tensor]) -> float:
     """The whole graph as one number, in multiply-adds of a large matrix product; what the choice of forms minimises."""
-    return sum(
-        cost.macs * _dearness(layer)
-        + (cost.weights + cost.activations) * MACS_PER_BYTE
-        + (0 if layer.type in _FREE else OWN_LAYER if layer.type in OWN else MACS_PER_LAYER)
-        for layer, cost, _ in _walk(graph, inputs)
-    )
+    return sum(MACS[part] * amount for part, amount in terms(graph, inputs).items())
 
 
-def _dearness(layer: Layer) -> float:
-    if layer.type not in OWN:
-        return 1.0
-    reduced = int(layer.parameters.get("2" if layer.type == "RankPass" else "0", "0"))
-    return OWN_SMALL if 0 < reduced <= 4 else OWN_LARGE
+def terms(graph: Graph, inputs: Sequence[Tensor]) -> Counter[str]:
+    """How much there is of each part of the work that `MACS` knows."""
+    found: Counter[str] = Counter()
+    for layer, cost, after in _walk(graph, inputs):
+        if layer.type in _FREE:
+            continue
+        p = _numbers(layer)
+        found[_kind(layer, p)] += cost.macs
+        found["byte" if cost.activations <= _NEAR_BLOBS else "far byte"] += cost.activations
+        weights = "winograd weight byte" if _kind(layer, p) == "winograd" else "weight byte"
+        found[weights if cost.weights <= _NEAR_WEIGHTS else f"far {weights}"] += cost.weights
+        found["own layer" if layer.type in OWN else "layer"] += 1
+        if layer.type == "RankPass" and p.get("1", 0):
+            points = p.get("13") or p["0"]
+            found["wide value"] += points * math.prod(after[1:]) * (4 if p.get("8") else 1)
+            found["norm"] += points * p["1"] ** 2 if p.get("5") else 0
+    return found
 
 
-_FREE = {"Input", "Split", "Dropout", "Noop", "MemoryData", "Reshape", "Flatten"}
+def _kind(layer: Layer, p: Mapping[str, int]) -> str:
+    """Which kind of multiply-adds a layer does."""
+    if layer.type in OWN:
+        return "pass" if layer.type == "RankPass" else "core"
+    if layer.type not in ("Convolution", "Deconvolution"):
+        return "convolution"
+    outputs, kernel = p["0"], math.prod(_pair(p, "1", "11", 1))
+    if min(outputs, p["6"] // (outputs * kernel)) < _FEW:
+        return "narrow convolution"
+    plain = all(_pair(p, *keys, 1) == (1, 1) for keys in (("2", "12"), ("3", "13")))
+    return "winograd" if layer.type == "Convolution" and kernel == 9 and plain else "convolution"
+
+
+_FREE = {"Input", "Split", "RankSplit", "Dropout", "Noop", "MemoryData", "Reshape", "Flatten"}
 
 
 def _walk(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[Layer, Cost, Shape]]:
     given = {f"in{number}": _image(tensor.shape) for number, tensor in enumerate(inputs)}
     known: dict[str, Shape] = {}
+    rows: set[str] = set()
+    """Blobs that are never whole: they are made row by row, in the cache."""
     for layer in graph.layers:
         before = [known[blob] for blob in layer.inputs]
         after = given[layer.outputs[0]] if layer.type == "Input" else _shape(layer, before)
         known.update(dict.fromkeys(layer.outputs, after))
+        if layer.type == "RankCore" and len(layer.outputs) > 1:
+            known[layer.outputs[1]] = (1, 1, after[0] * (after[0] + 1) + 1)
+        if layer.type == "RankUp" or (layer.type == "RankPass" and layer.parameters.get(RankPass.DEFERRED) == "1"):
+            rows.update(layer.outputs)
         if layer.type in _FREE:
             yield layer, Cost(), after
             continue
-        moved = sum(map(math.prod, before)) + math.prod(after) * len(layer.outputs)
+        read = (math.prod(known[blob]) for blob in layer.inputs if blob not in rows)
+        moved = sum(read) + (0 if layer.outputs[0] in rows else math.prod(after))
         weights = sum(blob.count for blob in layer.blobs())
         yield layer, Cost(_macs(layer, before, after), FLOAT * weights, FLOAT * moved), after
 
@@ -98,6 +149,10 @@ def _shape(layer: Layer, inputs: list[Shape]) -> Shape:
             return (p["0"], *_slid(p, height, width, ceil=False))
         case "Deconvolution" | "DeconvolutionDepthWise":
             return (p["0"], *_spread(p, height, width))
+        case "RankUp":
+            down, across = p.get("11", p["1"]), p["1"]
+            rows, columns = p.get("20", 0) + p.get("21", 0), p.get("22", 0) + p.get("23", 0)
+            return p["0"], height * down + rows, width * across + columns
         case "Pooling" if p.get("4") == 1:
             return channels, 1, 1
         case "Pooling" if p.get("7") == 1:
@@ -161,7 +216,7 @@ def _macs(layer: Layer, inputs: list[Shape], after: Shape) -> int:
     match layer.type:
         case "Convolution" | "ConvolutionDepthWise" | "RankCore":
             return p["6"] * after[1] * after[2]
-        case "Deconvolution" | "DeconvolutionDepthWise":
+        case "Deconvolution" | "DeconvolutionDepthWise" | "RankUp":
             return p["6"] * inputs[0][1] * inputs[0][2]
         case "InnerProduct":
             return p["2"]
@@ -169,5 +224,5 @@ def _macs(layer: Layer, inputs: list[Shape], after: Shape) -> int:
             pixels, rank, reduced = inputs[0][1] * inputs[0][2], p.get("1", 0), p.get("2", 0)
             if rank and reduced and not p.get("7") and not p.get("8"):
                 return pixels * rank * reduced  # two linear maps are one
-            return p["0"] * (pixels * rank + after[1] * after[2] * reduced)
+            return (p.get("13") or p["0"]) * (pixels * rank + after[1] * after[2] * reduced)
     return 0

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.compress.frequency import package
 from bench.errors import ExportRefused
-from bench.export import cost, graph, resident
+from bench.export import graph, resident
+from bench.export.spaces import Widths
 from bench.records import Tensor
 
 if TYPE_CHECKING:
@@ -35,6 +37,15 @@ class Exported:
     graph: graph.Graph
     package: package.Package
     names: tuple[str, ...]
+
+    def weight_names(self) -> dict[int, str]:
+        """Of each layer that loads tensors, the first one's name, which is its weight: by the layer's number."""
+        found, place = {}, 0
+        for number, layer in enumerate(self.graph.layers):
+            if blobs := layer.blobs():
+                found[number] = self.names[place]
+                place += len(blobs)
+        return found
 
 
 def as_shipped(network: nn.Module) -> nn.Module:
@@ -132,15 +143,31 @@ def read(folder: Path) -> Exported:
     return Exported(parsed, package.read((folder / "weights.frq").read_bytes()), tuple(names))
 
 
-def rewrite(exported: Exported, inputs: Sequence[Tensor], choice: Choice) -> resident.Rewritten:
-    """The graph for resident execution of the same package."""
-    weights = [_weight(tensor) for tensor in exported.package.tensors]
+def rewrite(
+    exported: Exported, inputs: Sequence[Tensor], choice: Choice, widths: Widths | None = None
+) -> resident.Rewritten:
+    """The graph for resident execution of the same package, its wide spaces at these widths."""
+    weights = [weight_of(tensor) for tensor in exported.package.tensors]
     if choice == "all":
-        return resident.rewrite(exported.graph, weights)
-    return resident.cheapest(exported.graph, weights, inputs)
+        return resident.rewrite(exported.graph, weights, widths=widths)
+    return resident.cheapest(exported.graph, weights, inputs, widths)
 
 
-def _weight(tensor: package.Tensor) -> resident.Weight | None:
+def at_points(exported: Exported, forms: Mapping[str, str], points: Mapping[str, int]) -> graph.Graph:
+    """The graph with each layer in its form, and its output computed at so many points; by the names of weights."""
+    names = exported.weight_names()
+    weights = [weight_of(tensor) for tensor in exported.package.tensors]
+    eligible = resident.weights_of(exported.graph, weights)
+    kept = {number: cast(resident.Form, forms[names[number]]) for number in eligible}
+
+    def width(number: int) -> Fraction:
+        return Fraction(points[names[number]], eligible[number].shape[0]) if names[number] in points else Fraction(1)
+
+    return resident.rewrite(exported.graph, weights, kept, width).graph
+
+
+def weight_of(tensor: package.Tensor) -> resident.Weight | None:
+    """What a graph has to know of a tensor to run it on its core alone; None where that cannot be."""
     shape = tensor.shape
     if tensor.kind == "raw" or len(shape) < 2:
         return None
@@ -152,56 +179,3 @@ def _weight(tensor: package.Tensor) -> resident.Weight | None:
     if tensor.transposed:
         return resident.Weight((shape[1], shape[0], *shape[2:]), (box[1], box[0], *box[2:]))
     return resident.Weight(shape, box)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One layer with a weight of `shape`: its form and why, and what each form costs by itself.
-
-    Of the `resident` form only the small side is counted: what is wide there belongs to the pass between two layers.
-    `factored` and `resident` are None where there is no such form.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    form: resident.Form
-    reason: str
-    dense: cost.Cost
-    factored: cost.Cost | None
-    resident: cost.Cost | None
-
-
-def explain(exported: Exported, inputs: Sequence[Tensor]) -> tuple[Explained, ...]:
-    """Every layer with a weight in the cheapest graph for these inputs, in the order in which they run."""
-    chosen = rewrite(exported, inputs, "cheapest")
-    sizes, dense = cost.shapes(exported.graph, inputs), cost.costs(exported.graph, inputs)
-    tensors, rows, place = exported.package.tensors, [], 0
-    for number, layer in enumerate(exported.graph.layers):
-        blobs = layer.blobs()
-        if blobs and len(tensors[place].shape) >= 2:
-            row = Explained(exported.names[place], tensors[place].shape, "dense", "", dense[number], None, None)
-            weight = _weight(tensors[place])
-            if weight is not None and number in chosen.forms:
-                before, after = sizes[layer.inputs[0]], sizes[layer.outputs[0]]
-                factored, small = resident.costs_of(layer, weight, before, after)
-                row = replace(row, form=chosen.forms[number], factored=factored, resident=small)
-            rows.append(replace(row, reason=_reason(number, row, weight, chosen)))
-        place += len(blobs)
-    return tuple(rows)
-
-
-def _reason(number: int, row: Explained, weight: resident.Weight | None, chosen: resident.Rewritten) -> str:
-    if weight is None:
-        return "its weight is not the first coefficients along every axis"
-    if row.resident is None:
-        return "this kind of layer has no small form"
-    sides = f"{weight.box[1]} of {weight.shape[1]} channels in, {weight.box[0]} of {weight.shape[0]} out"
-    if row.form == "dense":
-        return f"a small form gains too little: {sides}"
-    if row.resident.macs >= row.dense.macs:
-        return f"{weight.shape[0]} outputs: the pass before it makes them with its whole weight"
-    fewer = f"{sides}, {row.dense.macs / row.resident.macs:,.1f}× fewer multiply-adds"
-    if row.form == "factored":
-        return f"{fewer}; beside it are wide layers"
-    wide = [side for side, which in (("in", chosen.wide_in), ("out", chosen.wide_out)) if number in which]
-    return fewer + (f"; wide {' and '.join(wide)}" if wide else "")

@@ -99,7 +99,8 @@ WEIGHTS: Mapping[str, Callable[[Parameters], list[Count]]] = {
     "RMSNorm": _affine(0, 2, vectors=1),
     "RNN": _recurrent(1, 1),
     "RankCore": lambda p: [(p(6, 0), True)],
-    "RankPass": lambda p: [(p(0, 0) * p(2, 0) * p(11, 0), True)],
+    "RankPass": lambda p: [(p(11, 0) * p(12, 0), True)],
+    "RankUp": lambda p: [(p(6, 0), True)],
     "Scale": _scale,
 } | dict.fromkeys(
     [
@@ -145,6 +146,7 @@ WEIGHTS: Mapping[str, Callable[[Parameters], list[Count]]] = {
         "Power",
         "ReLU",
         "Reduction",
+        "RankSplit",
         "Reorg",
         "Reshape",
         "RotaryEmbed",

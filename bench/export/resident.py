@@ -11,11 +11,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Literal
 
-from bench.export.cost import FLOAT, Cost, Shape, effort
+from bench.export import channelwise
+from bench.export.cost import effort
 from bench.export.graph import Blob, Graph, Layer
 from bench.export.rank_pass import RankPass
+from bench.export.spaces import Source, Space, Widths
+from bench.export.strips import in_strips
 from bench.records import Tensor
 
 
@@ -65,16 +69,20 @@ Parts = tuple[Narrow, ...]
 class _Pass:
     """The walk along the layers; `features` holds what is narrow so far, `made` the layers of the new graph.
 
-    `wide_in` and `wide_out` are the layers that read or write a wide activation though they run on their core.
+    `wide_in` and `wide_out` are the layers that read or write a wide activation though they run on their core; `makers`
+    are the layers whose output each z is, and `spaces` those outputs, to be computed at `points`; both by the layer.
     """
 
     forms: Mapping[int, Form]
     weights: Mapping[int, Weight]
+    points: Mapping[int, int]
     features: dict[str, Parts] = field(default_factory=dict)
     made: list[Layer] = field(default_factory=list)
     wide_in: set[int] = field(default_factory=set)
     wide_out: set[int] = field(default_factory=set)
     makers: dict[str, int] = field(default_factory=dict)
+    spaces: dict[int, Space] = field(default_factory=dict)
+    reads: dict[int, tuple[Source, ...]] = field(default_factory=dict)
     count: int = 0
 
     def fresh(self) -> str:
@@ -101,18 +109,21 @@ class _Pass:
             RankPass.POOLED: int(part.pooled),
             RankPass.VECTORS: len(part.vectors),
             RankPass.ADDED: int(added is not None),
+            RankPass.SAMPLES: self.points.get(self.makers.get(part.z, -1), 0),
         }
         own |= parameters
         inputs = [part.z, *part.vectors, *([added] if added else [])]
         return self.emit("RankPass", inputs, {key: value for key, value in own.items() if value != 0}, output)
 
-    def wide(self, blob: str, output: str | None = None) -> str:
-        """The name of the blob as an ordinary one, made when it is not there."""
+    def wide(self, blob: str, reader: str, output: str | None = None) -> str:
+        """The name of the blob as an ordinary one, made when it is not there. `reader` says in words what reads it."""
         if blob not in self.features:
             return blob
         parts = self.features.pop(blob)
         last = output or blob
-        self.wide_out.update(self.makers[part.z] for part in parts if part.z in self.makers)
+        for maker in (self.makers[part.z] for part in parts if part.z in self.makers):
+            self.wide_out.add(maker)
+            self.spaces[maker].keep_all(f"{reader} reads every channel")
         if len(parts) == 1:
             self.rank_pass(parts[0], {}, output=last)
         else:
@@ -122,7 +133,7 @@ class _Pass:
     def run(self, layers: Iterable[Layer]) -> None:
         for number, layer in enumerate(layers):
             if not self._narrow(number, layer):
-                inputs = tuple(self.wide(blob) for blob in layer.inputs)
+                inputs = tuple(self.wide(blob, f"a layer of type {layer.type}") for blob in layer.inputs)
                 self.made.append(replace(layer, inputs=inputs))
 
     def _narrow(self, number: int, layer: Layer) -> bool:
@@ -155,11 +166,13 @@ class _Pass:
             case "InstanceNorm" if value("2", "1") == "0" and all(p.plain or _only_biased(p) for p in parts):
                 # A bias that is there already is a constant, which the norm takes away.
                 done = tuple(replace(part, vectors=(), epsilon=value("1", "0.001")) for part in parts)
-            case "ConvolutionDepthWise" if _per_channel(layer) and len(parts) == 1 and parts[0].plain:
+            case "ConvolutionDepthWise" if channelwise.per_channel(layer) and len(parts) == 1 and parts[0].plain:
                 done = (self._scaled(layer, parts[0]),)
-            case "Pooling" if _halves(layer) and not any(part.pooled for part in parts):
+            case "Pooling" if channelwise.halves(layer) and not any(part.pooled for part in parts):
                 done = tuple(replace(part, pooled=True) for part in parts)
-            case "Padding" if value("4", "0") == "0" and _zero(value("5", "0")) and all(part.plain for part in parts):
+            case "Padding" if (
+                value("4", "0") == "0" and channelwise.zero(value("5", "0")) and all(part.plain for part in parts)
+            ):
                 done = tuple(self._padded(layer, part) for part in parts)
             case _:
                 return False
@@ -183,11 +196,13 @@ class _Pass:
         r_out, r_in = weight.box[:2]
         parts = None if layer.type == "InnerProduct" else self.features.get(layer.inputs[0])
         parts = parts or self._as_it_is(layer, n_in)
+        self._note(number, parts, weight)
         if any(part.rank == 0 for part in parts):
             self.wide_in.add(number)
         if len(parts) == 1 and _reduces_itself(layer, weight):
             # A pointwise layer of few outputs: its whole weight is a smaller R than that of its box.
-            self.rank_pass(parts[0], {RankPass.REDUCED: n_out, RankPass.LOADED: 1}, output=layer.outputs[0])
+            whole: dict[str, object] = {RankPass.REDUCED: n_out, RankPass.KEPT: r_in, RankPass.KEPT_OUT: r_out}
+            self.rank_pass(parts[0], whole, output=layer.outputs[0])
             self.wide_out.add(number)
             return True
         reduced: str | None = None
@@ -209,16 +224,27 @@ class _Pass:
         output = layer.outputs[0]
         self.features[output] = (made,)
         self.makers[z] = number
+        self.spaces[number] = Space(n_out, r_out)
         if layer.type == "InnerProduct":
-            inner = self.wide(output, self.fresh())
+            inner = self.wide(output, "what comes after a linear layer", self.fresh())
             self.emit("Flatten", [inner], {}, output)
         return True
+
+    def _note(self, number: int, parts: Parts, weight: Weight) -> None:
+        """Keep in mind which spaces a layer reads, and what it needs of each."""
+        self.reads[number] = tuple(Source(self.makers.get(part.z), part.channels) for part in parts)
+        for part in parts:
+            if part.z in self.makers:
+                space = self.spaces[self.makers[part.z]]
+                space.needs(math.ceil(weight.box[1] * part.channels / weight.shape[1]))
+                if part.vectors:
+                    space.keep_all("a bias or norm has numbers of its own for each channel")
 
     def _three(self, layer: Layer, weight: Weight) -> bool:
         """A layer with an FR weight as three of ncnn's own, from wide to wide."""
         n_out, n_in = weight.shape[:2]
         r_out, r_in = weight.box[:2]
-        x = self.wide(layer.inputs[0])
+        x = self.wide(layer.inputs[0], f"a layer of type {layer.type} in factored form")
         own: dict[str, object] = dict(layer.parameters)
         if layer.type == "InnerProduct":
             x = self.emit(layer.type, [x], {"0": r_in, "2": n_in * r_in})
@@ -232,7 +258,7 @@ class _Pass:
         return True
 
     def _as_it_is(self, layer: Layer, channels: int) -> Parts:
-        blob = self.wide(layer.inputs[0])
+        blob = self.wide(layer.inputs[0], f"a layer of type {layer.type}")
         if layer.type == "InnerProduct":  # which takes an image of any size as one long vector
             blob = self.emit("Reshape", [blob], {"0": 1, "1": 1, "2": channels})
         return (Narrow(blob, channels, 0),)
@@ -253,32 +279,6 @@ def _bare(layer: Layer) -> dict[str, object]:
 
 def _only_biased(part: Narrow) -> bool:
     return len(part.vectors) == 1 and replace(part, vectors=()).plain
-
-
-def _zero(text: str) -> bool:
-    return float(text) == 0
-
-
-def _per_channel(layer: Layer) -> bool:
-    """A depthwise 1×1 convolution: a factor and a term, perhaps ReLU, for each channel."""
-    value = layer.parameters.get
-    single = value("1") == "1" and value("11", "1") == "1" and value("3", "1") == "1" and value("4", "0") == "0"
-    return single and value("0") == value("7") == value("6") and value("9", "0") in ("0", "1") and value("5") == "1"
-
-
-def _halves(layer: Layer) -> bool:
-    """Maximum of 2×2 with stride 2, what is left over at the edges left out."""
-    value = layer.parameters.get
-    square = (
-        value("1") == "2" and value("11", "2") == "2" and value("2", "1") == "2" and value("12", value("2", "1")) == "2"
-    )
-    return (
-        value("0", "0") == "0"
-        and square
-        and value("3", "0") == "0"
-        and value("5", "0") == "1"
-        and value("7", "0") == "0"
-    )
 
 
 _ELIGIBLE = {"Convolution", "Deconvolution", "InnerProduct"}
@@ -311,34 +311,63 @@ def _fits(layer: Layer, weight: Weight, blob: Blob) -> bool:
 class Rewritten:
     """A graph, and the form of each layer of the graph it was made of that has a choice, by its number there.
 
-    `wide_in` and `wide_out` are the resident layers that read or write a wide activation all the same.
+    `wide_in` and `wide_out` are the resident layers that read or write a wide activation all the same. `spaces` are the
+    wide spaces that resident layers write, computed at so many `points`, and `reads` what a layer's input consists of;
+    all by the layer.
     """
 
     graph: Graph
     forms: Mapping[int, Form]
     wide_in: frozenset[int]
     wide_out: frozenset[int]
+    spaces: Mapping[int, Space]
+    points: Mapping[int, int]
+    reads: Mapping[int, tuple[Source, ...]]
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether any space is computed at fewer points than it has channels."""
+        return any(self.points[number] < space.channels for number, space in self.spaces.items())
 
 
-def rewrite(graph: Graph, weights: Sequence[Weight | None], forms: Mapping[int, Form] | None = None) -> Rewritten:
+def rewrite(
+    graph: Graph,
+    weights: Sequence[Weight | None],
+    forms: Mapping[int, Form] | None = None,
+    widths: Widths | None = None,
+) -> Rewritten:
     """The same network with each layer in its form (resident, by default, wherever that is possible), and everything
     between resident layers that goes channel by channel in one pass. What does not fit stays as it is.
 
-    `weights` are the package's tensors in load order, which stays the same: one package drives every graph.
+    `weights` are the package's tensors in load order, which stays the same: one package drives every graph. `widths`
+    say with what part of its channels the output of a layer is computed, where that is possible.
     """
     eligible = weights_of(graph, weights)
     wanted: dict[int, Form] = {n: "resident" if forms is None else forms[n] for n in eligible}
-    walk = _Pass(wanted, eligible)
+    walk = _walked(graph, _Pass(wanted, eligible, {}))
+    points = {n: space.points(widths(n) if widths else Fraction(1)) for n, space in walk.spaces.items()}
+    if fewer := {n: count for n, count in points.items() if count < walk.spaces[n].channels}:
+        walk = _walked(graph, _Pass(wanted, eligible, fewer))
+    made = Graph(tuple(_with_splits(in_strips(walk.made))))
+    wide = frozenset(walk.wide_in), frozenset(walk.wide_out)
+    return Rewritten(made, wanted, *wide, walk.spaces, points, walk.reads)
+
+
+def _walked(graph: Graph, walk: _Pass) -> _Pass:
     walk.run(graph.layers)
     for output in graph.outputs():
-        walk.wide(output)
-    made = Graph(tuple(_with_splits(walk.made)))
-    return Rewritten(made, wanted, frozenset(walk.wide_in), frozenset(walk.wide_out))
+        walk.wide(output, "who asked for it as an output")
+    return walk
 
 
-def cheapest(graph: Graph, weights: Sequence[Weight | None], inputs: Sequence[Tensor]) -> Rewritten:
+def cheapest(
+    graph: Graph, weights: Sequence[Weight | None], inputs: Sequence[Tensor], widths: Widths | None = None
+) -> Rewritten:
     """The rewriting of least `cost.effort` for these inputs, found layer by layer as long as it gets better."""
-    best = rewrite(graph, weights)
+    eligible = weights_of(graph, weights)
+    # One layer at a time does not lead from one form of the whole network to another: every layer between costs more.
+    starts = [rewrite(graph, weights, dict.fromkeys(eligible, form), widths) for form in FORMS]
+    best = min(starts, key=lambda one: effort(one.graph, inputs))
     least = effort(best.graph, inputs)
     improved = True
     while improved:
@@ -347,26 +376,10 @@ def cheapest(graph: Graph, weights: Sequence[Weight | None], inputs: Sequence[Te
             for form in FORMS:
                 if form == now:
                     continue
-                other = rewrite(graph, weights, {**best.forms, number: form})
+                other = rewrite(graph, weights, {**best.forms, number: form}, widths)
                 if (this := effort(other.graph, inputs)) < least:
                     best, least, improved = other, this, True
     return best
-
-
-def costs_of(layer: Layer, weight: Weight, before: Shape, after: Shape) -> tuple[Cost, Cost]:
-    """What a layer costs by itself, factored and resident, from an input of shape `before` to an output of `after`."""
-    n_out, n_in = weight.shape[:2]
-    r_out, r_in = weight.box[:2]
-    pixels_in, pixels_out = before[1] * before[2], after[1] * after[2]
-    if layer.type == "InnerProduct":
-        pixels_in = pixels_out = 1
-    core = weight.core * (pixels_in if layer.type == "Deconvolution" else pixels_out)
-    macs = pixels_in * n_in * r_in + core + pixels_out * n_out * r_out
-    narrow = 2 * (pixels_in * r_in + pixels_out * r_out)
-    wide = pixels_in * n_in + pixels_out * n_out
-    factors = n_in * r_in + n_out * r_out
-    factored = Cost(macs, FLOAT * (factors + weight.core), FLOAT * (narrow + wide))
-    return factored, Cost(macs, FLOAT * (factors + weight.core), FLOAT * narrow)
 
 
 def _with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
@@ -378,4 +391,5 @@ def _with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
         for blob in layer.outputs:
             if uses[blob] > 1:
                 copies[blob] = [f"{blob}'{number}" for number in range(uses[blob])]
-                yield Layer("Split", "-", (blob,), tuple(copies[blob]), {})
+                kind = "RankSplit" if layer.type == "RankCore" else "Split"
+                yield Layer(kind, "-", (blob,), tuple(copies[blob]), {})

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench import networks
+from bench.cache import Cache
 from bench.errors import UsageError
+from bench.prepare.samples import samples
 from bench.prepare.variant import one_thread
 from bench.records import Progress
+from bench.width import AUTO, Width
 
 if TYPE_CHECKING:
-    from bench.export.frequency import Explained
+    from bench.export.explanation import Explained
+
+
+class Explanation(NamedTuple):
+    """Every layer with a weight, and what was asked for and done about the width, where one was asked for."""
+
+    layers: tuple[Explained, ...]
+    width: str | None
 
 
 def explained(
-    path: Path, model: str | None, input_size: tuple[int, int] | None, progress: Progress
-) -> tuple[Explained, ...]:
-    """How each layer of the network in a package runs in the form of least cost, and why, at a height and width.
+    path: Path, model: str | None, input_size: tuple[int, int] | None, progress: Progress, width: Width | None = None
+) -> Explanation:
+    """How each layer of the network in a package runs in the form of least cost, and why, at a size of its input in
+    pixels, and computed at a width; for `auto` that is found on the network's own samples.
 
     `model` names the network that the package was made of where it is not one of bench's. Raises UsageError,
     UnknownName, CorruptData (the package), ToolMissing, ExportRefused.
     """
+    from bench.compress.frequency import widths
     from bench.compress.frequency.method import METHOD
     from bench.export import frequency
+    from bench.export.explanation import explain
 
     found = networks.resolve(model or str(path), weights=path if model else None, input_size=input_size)
     given = found.package_for(None)
@@ -40,4 +53,12 @@ def explained(
         module = METHOD.compressed(found, given.read_bytes())
         frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
-        return frequency.explain(frequency.read(Path(folder)), found.inputs)
+        exported = frequency.read(Path(folder))
+        if width is None:
+            return Explanation(explain(exported, found.inputs), None)
+        question = widths.Question(exported, found.inputs, "cheapest")
+        if width == AUTO:
+            made = widths.automatic(question, module, samples(found, None, Cache()).read())
+        else:
+            made = widths.chosen(question, width)
+        return Explanation(explain(exported, found.inputs, made.rewritten), made.told)

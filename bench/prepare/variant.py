@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
-from bench.compress.method import Destination, Exported, Method, Request
+from bench.compress.method import Destination, Exported, Method, Narrowed, Request, Sight
 from bench.export.answers import Answers
 from bench.networks import content
 from bench.networks.network import Network
@@ -94,7 +94,33 @@ class Job:
     @property
     def key(self) -> str:
         """Of everything that determines what the variant computes."""
-        return content_key(self.weights_key, self.execution, repr(self.network.inputs))
+        width = self.narrowed.plan if self.narrowed else ""
+        return content_key(self.weights_key, self.execution, repr(self.network.inputs), width)
+
+    @property
+    def shared_key(self) -> str:
+        """Of what all forms and widths of the variant share."""
+        return content_key(self.weights_key, repr(self.network.inputs))
+
+    @cached_property
+    def narrowed(self) -> Narrowed | None:
+        """How the variant is computed at its width; None for the whole network. Raises what the method raises."""
+        method, package, width = self.method, self.package(), self.variant.width
+        if method is None or package is None or width is None:
+            return None
+        key = content_key(
+            self.shared_key, self.execution, json.dumps(width), self.shown.key, *own_sources("export", "width.py")
+        )
+
+        def make(folder: Path) -> None:
+            sight = Sight(self.network.inputs, self.shown.read(), self.cache, self.shared_key)
+            progress = self.stage(f"narrow {self.case.label}, {self.variant.label}")
+            with one_thread():
+                found = method.narrowed(self.network, package, self.execution, width, sight)
+            (folder / "narrowed.json").write_text(json.dumps(asdict(found)), encoding="utf-8")
+            progress(1.0, "ready")
+
+        return Narrowed(**json.loads((self.cache.build("widths", key, make) / "narrowed.json").read_bytes()))
 
     def package(self) -> bytes | None:
         """The package of the variant's weights; None for the ordinary network. Raises what the method raises."""
@@ -115,7 +141,9 @@ class Job:
             return self._learner().ordinary(self.request)
         package = self.package()
         assert package is not None
-        return self.method.restored(self.network, package, self.execution)
+        if self.narrowed is None:
+            return self.method.restored(self.network, package, self.execution)
+        return self.method.restored(self.network, package, self.execution, self.narrowed)
 
     def reference(self) -> Answers:
         """What the eager network answers to the samples."""
@@ -227,9 +255,10 @@ def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Export
         return Exported(files, "runtime", ORDINARY)
     package = job.package()
     assert package is not None
-    shared = content_key(job.weights_key, repr(job.network.inputs))
-    to = Destination(runtime, job.network.inputs, shown, folder, job.cache, shared)
-    return job.method.export(job.network, package, job.execution, to)
+    to = Destination(runtime, job.network.inputs, shown, folder, job.cache, job.shared_key)
+    if job.narrowed is None:
+        return job.method.export(job.network, package, job.execution, to)
+    return job.method.export(job.network, package, job.execution, to, job.narrowed)
 
 
 def _record(
@@ -259,6 +288,7 @@ def _record(
         macs=counted.macs if counted else None,
         coefficients=kept,
         trained=job.trained,
+        width=job.narrowed.told if job.narrowed else None,
         notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
     )
 

@@ -55,6 +55,17 @@ def test_a_network_is_compressed_by_one_command(env: dict[str, str], tmp_path: P
     assert (tmp_path / "again.frq").read_bytes() == file.read_bytes()
 
 
+def test_a_small_dense_network_is_made_within_its_bytes(env: dict[str, str], tmp_path: Path) -> None:
+    asked = ("compress", "lenet5", "--method", "dense-small", "--target", "3kB", "--epochs", "1")
+    told = bench(*asked, "--json", env=env, cwd=tmp_path)
+    found = json.loads(told.stdout)
+    file = tmp_path / "lenet5-dense-small-3kB.safetensors"
+    assert 2_500 < found["bytes"] == file.stat().st_size <= 3_000
+    assert 0.2 < found["accuracy"] < 1
+    refused = bench(*asked[:4], "--target", "100B", env=env, cwd=tmp_path, status=2)
+    assert "lenet5 cannot be scaled down to 100 bytes" in " ".join(refused.stderr.split())
+
+
 def test_an_interrupted_training_goes_on_with_the_same_command(env: dict[str, str], tmp_path: Path) -> None:
     long = (*ARGUMENTS, "--epochs", "4")
     # A shell gives what it starts in the background an ignored SIGINT, and these tests may be that.

@@ -13,7 +13,8 @@ from torch import nn
 from bench.compress.frequency import layers
 from bench.export import graph as param
 from bench.export import resident
-from bench.export.frequency import explain, export_fr, read, rewrite
+from bench.export.explanation import explain
+from bench.export.frequency import export_fr, read, rewrite
 from bench.export.resident import Weight
 from bench.records import Tensor as Port
 from tests.e2e.native_kit import Tensor, graph, measure, ncnn_weights, package
@@ -104,11 +105,67 @@ def test_two_linear_maps_are_one(tmp_path: Path) -> None:
     close(got, channels_by(dct(64, 4)[30:60].T, y))
 
 
-def test_a_pass_with_weights_of_its_own(tmp_path: Path) -> None:
-    z, weight = normal(1, 4, 6, 7), normal(2, 9)
-    got = run_layer(tmp_path, "RankPass 0=9 1=4 2=2 7=1 11=1", z, weights=ncnn_weights((True, weight)))
-    y = F.relu(channels_by(dct(9, 4), torch.from_numpy(z).double()))
-    close(got, channels_by(torch.from_numpy(weight).double(), y))
+def cosines(n: int, columns: int, t: np.ndarray) -> torch.Tensor:
+    """The first columns of D(n) as functions of t: points × columns."""
+    scale = np.where(np.arange(columns) == 0, np.sqrt(1 / n), np.sqrt(2 / n))
+    return torch.from_numpy(scale * np.cos(np.pi * np.asarray(t, np.float64)[:, None] * np.arange(columns)))
+
+
+@pytest.mark.parametrize("samples", [0, 9, 5])
+def test_a_pass_with_a_core_of_its_own(tmp_path: Path, samples: int) -> None:
+    z, core = normal(1, 4, 6, 7), normal(2, 5)
+    line = f"RankPass 0=9 1=4 2=3 7=1 11=5 12=2 13={samples}"
+    got = run_layer(tmp_path, line, z, weights=ncnn_weights((True, core)))
+    m = samples or 9
+    t = (np.arange(m) + 0.5) / m
+    y = F.relu(channels_by(cosines(9, 4, t), torch.from_numpy(z).double()))
+    weight = dct(3, 2) @ torch.from_numpy(core).double() @ cosines(9, 5, t).T * 9 / m
+    close(got, channels_by(weight, y))
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("samples", [21, 20, 8, 4])
+def test_a_pass_at_fewer_points(tmp_path: Path, samples: int, norm: bool) -> None:
+    channels, rank, total, first = 21, 4, 50, 13
+    z = normal(1, rank, 7, 9) + 3
+    line = f"RankPass 0={channels} 1={rank} 2=5 3={total} 4={first} 5={int(norm)} 6=1e-5 7=1 13={samples}"
+    t = (np.arange(samples) + 0.5) / samples
+    got = run_layer(tmp_path, line, z)
+    close(got, narrow(z, t, np.full(samples, 1 / samples), norm, channels, 5, total, first), 1e-5 if norm else 2e-6)
+    if samples == channels:
+        np.testing.assert_array_equal(got, run_layer(tmp_path, line.removesuffix(" 13=21"), z))
+
+
+def narrow(
+    z: np.ndarray, t: np.ndarray, weights: np.ndarray, norm: bool, channels: int, reduced: int, total: int, first: int
+) -> torch.Tensor:
+    y = channels_by(cosines(channels, z.shape[1], t), torch.from_numpy(z).double())
+    if norm:
+        y = (y - y.mean((2, 3), keepdim=True)) / torch.sqrt(y.var((2, 3), keepdim=True, unbiased=False) + 1e-5)
+    reduce = cosines(total, reduced, (first + channels * t) / total).T * torch.from_numpy(channels * weights)
+    return channels_by(reduce, F.relu(y))
+
+
+def test_a_pass_at_points_of_its_own(tmp_path: Path) -> None:
+    roots, weights = np.polynomial.legendre.leggauss(6)
+    t, w = ((roots + 1) / 2).astype(np.float32), (weights / 2).astype(np.float32)
+
+    def array(number: int, values: np.ndarray) -> str:
+        return f"-{23300 + number}={len(values)}," + ",".join(f"{value:.9e}" for value in values)
+
+    z = normal(1, 3, 7, 9)
+    got = run_layer(tmp_path, f"RankPass 0=40 1=3 2=5 7=1 13=6 {array(14, t)} {array(15, w)}", z)
+    close(got, narrow(z, t.astype(np.float64), w.astype(np.float64), False, 40, 5, 40, 0))
+
+
+@pytest.mark.parametrize(("samples", "reduced"), [(8, 4), (5, 5), (20, 20), (6, 5)])
+def test_no_fewer_points_than_columns_lose_nothing_of_what_is_linear(
+    tmp_path: Path, samples: int, reduced: int
+) -> None:
+    z = normal(1, 4, 6, 7)
+    whole = run_layer(tmp_path, f"RankPass 0=20 1=4 2={reduced}", z)
+    got = run_layer(tmp_path, f"RankPass 0=20 1=4 2={reduced} 13={samples}", z)
+    np.testing.assert_allclose(got, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -140,6 +197,18 @@ def test_a_small_convolution(
     [
         "RankPass 0=0 1=1 2=1", "RankPass 0=4 1=5 2=1", "RankPass 0=4 1=0 2=0", "RankPass 0=4 1=-1 2=1",
         "RankPass 0=4 1=3 2=9", "RankPass 0=4 1=3 2=2 3=5 4=2", "RankPass 0=4 1=3 2=2 4=-1", "RankPass 0=4 1=3 2=2 9=3",
+        "RankPass 0=4 1=3 2=2 11=3", "RankPass 0=4 1=3 2=2 12=2", "RankPass 0=4 1=3 2=2 11=5 12=2",
+        "RankPass 0=4 1=3 2=2 11=3 12=3", "RankPass 0=4 1=3 2=2 3=8 11=3 12=2", "RankPass 0=4 1=3 2=2 11=-3 12=2",
+        "RankPass 0=4 1=3 2=2 13=-1", "RankPass 0=4 1=3 2=2 13=5", "RankPass 0=4 2=2 13=2", "RankPass 0=4 1=3 13=2",
+        "RankPass 0=4 1=3 2=2 9=1 13=2", "RankPass 0=4 1=3 2=2 13=2 -23314=2,0.25,0.75",
+        "RankPass 0=4 1=3 2=2 -23314=2,0.25,0.75 -23315=2,0.5,0.5",
+        "RankPass 0=4 1=3 2=2 13=1 -23314=2,0.25,0.75 -23315=2,0.5,0.5",
+        "RankPass 0=4 1=3 2=2 13=2 -23314=2,0.25,1.0 -23315=2,0.5,0.5",
+        "RankPass 0=4 1=3 2=2 13=2 -23314=2,0.0,0.5 -23315=2,0.5,0.5",
+        "RankPass 0=4 1=3 2=2 13=2 -23314=2,nan,0.5 -23315=2,0.5,0.5",
+        "RankPass 0=4 1=3 2=2 13=2 -23314=2,0.25,0.75 -23315=2,-0.5,0.5",
+        "RankPass 0=4 1=3 2=2 13=2 -23314=2,0.25,0.75 -23315=2,1e9,0.5",
+        "RankPass 0=4 1=3 2=2 13=2 -23314=2,0.25,0.75 -23315=-2,0.5,0.5",
         "RankPass 0=3 2=2 5=1", "RankPass 0=3 2=2 8=1", "RankPass 0=3000000 1=3 2=2", "RankPass 0=4 1=3 10=1",
         "RankCore 0=0 1=3 6=9", "RankCore 0=2 1=0 6=9", "RankCore 0=2 1=3 6=19", "RankCore 0=2 1=3 6=-18",
         "RankCore 0=2 1=3 3=0 6=54", "RankCore 0=2 1=3 4=-1 6=54", "RankCore 0=2 1=99999999 6=54",

@@ -47,6 +47,10 @@ def test_an_unknown_suite_offers_the_nearest() -> None:
         (MINIMAL + 'variants = ["half", "half"]\n', "half appears twice in variants"),
         (MINIMAL + "variants = []\n", "p:4: cases.[0].variants:"),
         (MINIMAL + "variants = [{}]\n", "a variant has a name (baseline, fr-resident, …) or a method"),
+        (MINIMAL + 'variants = ["fr@"]\n', "'fr@' has no width after its @"),
+        (MINIMAL + 'variants = ["fr@2"]\n', "'2' is not a width; write a part of the channels"),
+        (MINIMAL + "[[cases.variants]]\nname = 'fr'\nwidth = 0\n", "p:6: cases.[0].variants.[0].width: '0' is not a"),
+        (MINIMAL + "[[cases.variants]]\nname = 'fr'\n[cases.variants.width]\na = 3\n", "'3' is not a width"),
         (MINIMAL + 'variants = ["fr:"]\n', "'fr:' has no target after its colon"),
         (MINIMAL + 'label = "a/b"\n', "p:4: cases.[0].label:"),
         (MINIMAL + 'cores = "big; reboot"\n', "p:4: cases.[0].cores:"),
@@ -198,3 +202,18 @@ def test_plans_of_schema_1_are_those_of_today() -> None:
     ]  # fmt: skip
     assert [(v.label, v.target) for v in unet.variants or ()] == [("baseline", None), ("fr-resident", "759")]
     assert Plan.model_validate(old.model_dump(mode="json")) == old
+
+
+def test_a_width_stands_behind_an_at_sign() -> None:
+    found = case('variants = ["fr-resident@1/4", "fr-auto:20x@0.5", "fr@auto"]\n').variants or ()
+    assert [(v.name, v.target, v.width, v.label) for v in found] == [
+        ("fr-resident", None, "1/4", "fr-resident@0.25"), ("fr-auto", "20x", "1/2", "fr-auto:20x@0.5"),
+        ("fr", None, "auto", "fr@auto"),
+    ]  # fmt: skip
+
+
+def test_layers_have_widths_in_a_table_and_the_stored_plan_has_them() -> None:
+    text = '[[cases.variants]]\nname = "fr"\n[cases.variants.width]\n"inc.0" = 0.5\n"down1.0" = "1/8"\n'
+    (variant,) = case(text).variants or ()
+    assert (variant.width, variant.label) == ({"inc.0": "1/2", "down1.0": "1/8"}, "fr@layers")
+    assert Variant.model_validate_json(variant.model_dump_json()) == variant

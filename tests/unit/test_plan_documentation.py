@@ -12,7 +12,7 @@ MINIMAL, EVERY_KEY, VARIANTS = re.findall(r"```toml\n(.*?)```", PAGE.read_text(e
 def test_every_plan_shown_is_understood() -> None:
     assert plan.parse(MINIMAL, "docs/plans.md").cases[0].label == "lenet5"
     (case,) = plan.parse(MINIMAL + VARIANTS, "docs/plans.md").cases
-    assert [variant.label for variant in case.variants or ()] == ["fr-20x", "fr-auto"]
+    assert [variant.label for variant in case.variants or ()] == ["fr-20x", "fr-auto@layers"]
 
 
 def test_the_page_shows_every_key() -> None:

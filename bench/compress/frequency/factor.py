@@ -25,7 +25,7 @@ Factors = tuple[Tensor, Tensor, Tensor]
 """Inner (r_in, n_in), core as the layer's own kind of weight but of r_in and r_out channels, outer (n_out, r_out)."""
 
 
-class _Fixed(nn.Module):
+class Fixed(nn.Module):
     """Factors that stay as they are."""
 
     def __init__(self, factors: Factors) -> None:
@@ -45,13 +45,13 @@ class _Learnt(nn.Module):
         self.site, self.shape = site, shape
 
     def forward(self) -> Factors:
-        return _factors(self.site, self.shape)
+        return factors(self.site, self.shape)
 
 
 class Factored(nn.Module):
     """What `layer` does, with the weight that `factors` make."""
 
-    def __init__(self, layer: nn.Module, factors: _Fixed | _Learnt, bias: Tensor | None) -> None:
+    def __init__(self, layer: nn.Module, factors: Fixed | _Learnt, bias: Tensor | None) -> None:
         super().__init__()
         self.factors = factors
         self.bias = bias
@@ -78,7 +78,7 @@ def factored(network: nn.Module) -> nn.Module:
     for site in layers.sites(network).values():
         if site.compressed and site.factorable:
             bias = None if site.module.bias is None else nn.Parameter(cast(Tensor, site.module.bias).detach())
-            made = Factored(site.module, _Fixed(_factors(site, site.shape)), bias)
+            made = Factored(site.module, Fixed(factors(site, site.shape)), bias)
             plain = layers.placed(plain, site.path, made)
     return plain
 
@@ -110,7 +110,7 @@ def learner(network: nn.Module, twin: nn.Module | None = None) -> nn.Module:
     return made
 
 
-def _factors(site: Site, shape: tuple[int, ...]) -> Factors:
+def factors(site: Site, shape: tuple[int, ...]) -> Factors:
     """The factors of a compressed site as a layer with the channels of `shape`; differentiable."""
     core = site.frequency.core(site.coefficients)
     for matrix in site.frequency.bases()[2:]:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, file_of, own_sources
-from bench.compress.method import Destination, Exported, Request, Size, module_of
+from bench.compress.method import Destination, Exported, Narrowed, Request, Sight, Size, module_of
 from bench.errors import UnknownName, UsageError
+from bench.width import AUTO, Width, is_whole, shown
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.cache import Cache
     from bench.compress.learner import Learner
+    from bench.export import frequency
     from bench.networks import Network
+    from bench.records import Tensor
 
 BUDGETS = ("uniform", "energy", "sensitivity")
+_RESIDENT: dict[str, frequency.Choice] = {"auto": "cheapest", "resident": "all"}
+"""The forms whose wide spaces are in no memory, so that they can have any width; and how layers get theirs in each."""
 
 
 class FrequencyRegularization:
@@ -65,10 +72,32 @@ class FrequencyRegularization:
             raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
         return learning.compress(learner, request, Target.parse(target))
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
-        from bench.compress.frequency import factor, layers
+    def check_width(self, execution: str, width: Width) -> None:
+        if execution not in _RESIDENT and not is_whole(width):
+            raise UsageError(
+                f"fr-{execution} writes every channel, so it cannot be computed at the width {shown(width)}",
+                f"Ask for fr-{' or fr-'.join(_RESIDENT)}.",
+            )
+
+    def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
+        from bench.compress.frequency import widths
+        from bench.export import frequency
+
+        self.check_width(execution, width)
+        shared = self._converted(network, package, sight.inputs, sight.cache, sight.key)
+        question = widths.Question(frequency.read(shared), sight.inputs, _RESIDENT[execution])
+        if width == AUTO:
+            found = widths.automatic(question, self.compressed(network, package), sight.samples)
+        else:
+            found = widths.chosen(question, width)
+        return Narrowed(found.narrowing.text(), found.told)
+
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
+        from bench.compress.frequency import factor, layers, narrow
 
         made = self.compressed(network, package)
+        if narrowed is not None:
+            return narrow.narrowed(made, narrow.Narrowing.parse(narrowed.plan))
         return (layers.decoded(made) if execution == "dense" else factor.factored(made)).eval()
 
     def compressed(self, network: Network, package: bytes) -> nn.Module:
@@ -99,25 +128,36 @@ class FrequencyRegularization:
             float16_bytes=whole.bytes,
         )
 
-    def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
+    def export(
+        self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
+    ) -> Exported:
         if "frq" not in to.runtime.packages:
-            module = self.restored(network, package, execution)
+            module = self.restored(network, package, execution, narrowed)
             return Exported(to.runtime.export(module, to.inputs, to.samples, to.folder), "runtime", "stock")
+        from bench.compress.frequency.narrow import Narrowing
         from bench.export import frequency, graph
 
-        def make(folder: Path) -> None:
-            frequency.export_fr(network.name, self.compressed(network, package), to.inputs, folder)
-
-        # All forms are of one conversion, which takes longest.
-        shared = to.cache.build("exports", content_key(to.key, *own_sources("export")), make)
+        shared = self._converted(network, package, to.inputs, to.cache, to.key)
         files = {"graph": to.folder / "graph.param", "weights": to.folder / "weights.frq"}
         for file in files.values():
             shutil.copyfile(shared / file.name, file)
-        if execution in ("auto", "resident"):
-            choice: frequency.Choice = "cheapest" if execution == "auto" else "all"
-            graph.write(frequency.rewrite(frequency.read(shared), to.inputs, choice).graph, files["graph"])
-        form = "resident" if execution == "auto" else execution
+        if narrowed is not None:
+            plan = Narrowing.parse(narrowed.plan)
+            graph.write(frequency.at_points(frequency.read(shared), plan.forms, plan.points), files["graph"])
+        elif execution in _RESIDENT:
+            made = frequency.rewrite(frequency.read(shared), to.inputs, _RESIDENT[execution])
+            graph.write(made.graph, files["graph"])
+        form = "resident" if execution in _RESIDENT else execution
         return Exported(tuple(file_of(path, role) for role, path in files.items()), "frq", form)
+
+    def _converted(self, network: Network, package: bytes, inputs: Sequence[Tensor], cache: Cache, key: str) -> Path:
+        """The folder of the graph and weights that all forms and widths are made of; to make it takes longest."""
+        from bench.export import frequency
+
+        def make(folder: Path) -> None:
+            frequency.export_fr(network.name, self.compressed(network, package), inputs, folder)
+
+        return cache.build("exports", content_key(key, *own_sources("export")), make)
 
 
 METHOD = FrequencyRegularization()

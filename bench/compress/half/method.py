@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Ordinary, Request, module_of
+from bench.compress.method import Narrowed, Ordinary, Request, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from bench.compress.learner import Learner
     from bench.networks import Network
@@ -23,6 +23,7 @@ class Half(Ordinary):
 
     name = "half"
     title = "float16 weights"
+    float16 = True
 
     def check(self, request: Request) -> None:
         super().check(request)
@@ -41,34 +42,17 @@ class Half(Ordinary):
                 f"{learner.network.name} has no weights of two axes or more that float16 could make smaller",
                 "Measure it as it is.",
             )
-        return tensors.pack({name: _rounded(name, tensor) for name, tensor in found.items()})
+        return tensors.pack(
+            {name: tensors.half(name, one) if tensors.is_weight(one) else one for name, one in found.items()}
+        )
 
-    def restored(self, network: Network, package: bytes, execution: str) -> nn.Module:
+    def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress import fuse, tensors
         from bench.networks.count import examples
 
         module = fuse.fused(module_of(network, self), examples(network.inputs))
         tensors.load(module, tensors.unpack(package))
         return module
-
-    def export(self, network: Network, package: bytes, execution: str, to: Destination) -> Exported:
-        module = self.restored(network, package, execution)
-        files = to.runtime.export(module, to.inputs, to.samples, to.folder, half=True)
-        return Exported(files, "runtime", "stock")
-
-
-def _rounded(name: str, tensor: Tensor) -> Tensor:
-    from bench.compress.tensors import is_weight
-
-    if not is_weight(tensor):
-        return tensor
-    half = tensor.detach().half()
-    if tensor.isfinite().all() and not half.isfinite().all():
-        raise UsageError(
-            f"{name} holds {tensor.abs().max().item():,.0f}, and float16 ends at 65,504",
-            "Scale the weights of that layer down, or measure the network as it is.",
-        )
-    return half
 
 
 METHOD = Half()

@@ -160,7 +160,7 @@ def _artifact(a: Artifact) -> tuple[Cell, ...]:
     allowed = max((v.headroom for v in a.verified), default=0.0)
     return (
         Cell(f"{a.model} {a.variant}", tone="strong"),
-        Cell(f"{a.runtime}, {weights}, {a.execution}"),
+        Cell(f"{a.runtime}, {weights}, {a.execution}", a.width or ""),
         Cell(f"{a.parameters:,}" if a.parameters else UNKNOWN, ", ".join(filter(None, kept))),
         Cell(_tensors(a.inputs)),
         Cell(_tensors(a.outputs)),

@@ -1,20 +1,28 @@
 #include "layers/rank_kernel.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include <cpu.h>
 
 // Vectors of the compiler's own: it makes of them what the target has. x86 has three kinds of CPUs, and which one this is
 // is known only when the program runs, so the one formulation is compiled for each.
 #define INLINE static inline __attribute__((always_inline))
+// A loop over registers, which have no indices when the program runs.
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
 
 namespace bench {
 namespace {
 
-template <int kLanes>
+template <int kCount>
 struct Vector {
-    typedef float type __attribute__((vector_size(kLanes * sizeof(float))));
+    typedef float type __attribute__((vector_size(kCount * sizeof(float))));
 };
+
+template <class V>
+constexpr int lanes = sizeof(V) / sizeof(float);
 
 template <class V>
 INLINE V load(const float* from) {
@@ -33,86 +41,125 @@ INLINE V largest(V a, V b) {
     return a > b ? a : b;
 }
 
-// y of kBeside channels from c on, for the pixels from `at`: each z that is loaded serves so many of them. Rank and windows
-// are arguments beside the tile so that they can be constants.
-template <class V, int kBeside>
-INLINE void wide_values(const RankTile& tile, int rank, int windows, int c, int at, V (&wide)[kBeside]) {
-    if (rank == 0) {
-        for (int i = 0; i < kBeside; i++) wide[i] = load<V>(tile.z + (c + i) * kTile + at);
+// kOutputs from `first` on at kBeside vectors of pixels: all sums stay in registers over all terms, each vector that is
+// loaded serves every output and each weight every vector.
+template <class V, int kOutputs, int kBeside>
+INLINE void in_registers(const Mix& work, int first, int at) {
+    V sums[kOutputs][kBeside];
+    float* const out = work.out + static_cast<size_t>(first) * work.out_step + at;
+    if (work.start) {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] = V{} + work.start[first + o];
+    } else {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] = V{};
     }
-    for (int w = 0; rank > 0 && w < windows; w++) {
-        V y[kBeside];
-        for (int i = 0; i < kBeside; i++) y[i] = V{} + tile.bias[c + i];
-        for (int k = 0; k < rank; k++) {
-            const V z = load<V>(tile.z + (w * rank + k) * kTile + at);
-            for (int i = 0; i < kBeside; i++) y[i] += tile.expand[(c + i) * rank + k] * z;
+    if (work.added) {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] += load<V>(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>);
+    }
+    const float* weights = work.weights + first;
+    for (int t = 0; t < work.terms; t++, weights += work.weights_step) {
+        V x[kBeside];
+        EACH(i, kBeside) x[i] = load<V>(work.in[t] + at + i * lanes<V>);
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] += weights[o] * x[i];
+    }
+    if (work.after == After::relu) {
+        EACH(o, kOutputs) EACH(i, kBeside) sums[o][i] = largest(sums[o][i], V{});
+    } else if (work.after == After::largest) {
+        EACH(o, kOutputs) EACH(i, kBeside) {
+            sums[o][i] = largest(sums[o][i], load<V>(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>));
         }
-        for (int i = 0; i < kBeside; i++) wide[i] = w == 0 ? y[i] : largest(wide[i], y[i]);
     }
-    if (tile.relu) {
-        for (int i = 0; i < kBeside; i++) wide[i] = largest(wide[i], V{});
+    EACH(o, kOutputs) EACH(i, kBeside) store(out + static_cast<size_t>(o) * work.out_step + i * lanes<V>, sums[o][i]);
+}
+
+// So many vectors beside each other that the pipelines have enough sums to work on.
+template <class V, int kOutputs, int kRegisters>
+INLINE void some_outputs(const Mix& work, int first) {
+    constexpr int beside = kOutputs * 4 <= kRegisters - 7 ? 4 : kOutputs * 2 <= kRegisters - 4 ? 2 : 1;
+    int at = 0;
+    for (; at + beside * lanes<V> < work.pixels + lanes<V>; at += beside * lanes<V>) in_registers<V, kOutputs, beside>(work, first, at);
+    for (; at < work.pixels; at += lanes<V>) in_registers<V, kOutputs, 1>(work, first, at);
+}
+
+template <class V, int kRegisters, int... kOutputs>
+INLINE void choose(const Mix& work, int first, int outputs, std::integer_sequence<int, kOutputs...>) {
+    (void)((outputs == kOutputs + 1 && (some_outputs<V, kOutputs + 1, kRegisters>(work, first), true)) || ...);
+}
+
+// The outputs in equal parts, each of which has its sums in registers.
+template <class V, int kRegisters>
+INLINE void mix_by(const Mix& work) {
+    constexpr int most = kRegisters > 16 ? 13 : 6;
+    const int parts = (work.outputs + most - 1) / most;
+    for (int part = 0, first = 0; part < parts; part++) {
+        const int outputs = (work.outputs - first) / (parts - part);
+        choose<V, kRegisters>(work, first, outputs, std::make_integer_sequence<int, most>());
+        first += outputs;
     }
 }
 
-// Both numbers of the small side are known: sums and z stay in registers over all channels, and each weight that is loaded
-// serves kBeside vectors.
-template <class V, int kRank, int kReduced, int kWindows, int kBeside>
-INLINE void in_registers(const RankTile& tile) {
-    constexpr int lanes = sizeof(V) / sizeof(float);
-    for (int at = 0; at < kTile; at += lanes * kBeside) {
-        V sums[kReduced][kBeside];
-        for (int u = 0; u < kReduced; u++) {
-            for (int i = 0; i < kBeside; i++) sums[u][i] = load<V>(tile.results + u * kTile + at + i * lanes);
+template <class V>
+INLINE double sum_of(V value) {
+    float each[lanes<V>];
+    store(each, value);
+    double sum = 0;
+    for (const float one : each) sum += one;
+    return sum;
+}
+
+// The vectors of some rows at one place, less their means; zeros after the last pixel.
+template <class V, int kRows>
+INLINE void take(const float* const* rows, const float* means, int at, int pixels, V (&to)[kRows]) {
+    const int here = pixels - at;
+    for (int i = 0; i < kRows; i++) {
+        to[i] = load<V>(rows[i] + at) - means[i];
+        if (here < lanes<V>) {
+            float each[lanes<V>];
+            store(each, to[i]);
+            std::fill(each + here, each + lanes<V>, 0.0f);
+            to[i] = load<V>(each);
         }
-        for (int c = 0; c < tile.channels; c++) {
-            const float* weights = tile.reduce + c * kReduced;
-            for (int i = 0; i < kBeside; i++) {
-                V y[1];
-                wide_values<V, 1>(tile, kRank, kWindows, c, at + i * lanes, y);
-                for (int u = 0; u < kReduced; u++) sums[u][i] += weights[u] * y[0];
+    }
+}
+
+template <class V>
+INLINE void sum_by(const float* const* rows, int count, int pixels, double* sums) {
+    const float none[1] = {0.0f};
+    for (int k = 0; k < count; k++) {
+        V sum{};
+        for (int at = 0; at < pixels; at += lanes<V>) {
+            V x[1];
+            take<V, 1>(rows + k, none, at, pixels, x);
+            sum += x[0];
+        }
+        sums[k] = sum_of(sum);
+    }
+}
+
+template <class V, int kRows>
+INLINE void products_by(const float* const* rows, const float* means, int count, int pixels, double* products) {
+    for (int k = 0; k < count; k += kRows) {
+        for (int l = 0; l <= k; l += kRows) {
+            // What is left over at the end is a row again, whose products are not kept.
+            const float *a[kRows], *b[kRows];
+            float a_means[kRows], b_means[kRows];
+            for (int i = 0; i < kRows; i++) {
+                const int one = std::min(k + i, count - 1), other = std::min(l + i, count - 1);
+                a[i] = rows[one], a_means[i] = means[one];
+                b[i] = rows[other], b_means[i] = means[other];
+            }
+            V sums[kRows][kRows] = {};
+            for (int at = 0; at < pixels; at += lanes<V>) {
+                V x[kRows], y[kRows];
+                take<V, kRows>(a, a_means, at, pixels, x);
+                take<V, kRows>(b, b_means, at, pixels, y);
+                for (int i = 0; i < kRows; i++) {
+                    for (int j = 0; j < kRows; j++) sums[i][j] += x[i] * y[j];
+                }
+            }
+            for (int i = 0; i < kRows && k + i < count; i++) {
+                for (int j = 0; j < kRows && l + j <= k + i; j++) products[(k + i) * count + l + j] = sum_of(sums[i][j]);
             }
         }
-        for (int u = 0; u < kReduced; u++) {
-            for (int i = 0; i < kBeside; i++) store(tile.results + u * kTile + at + i * lanes, sums[u][i]);
-        }
-    }
-}
-
-// kBeside channels from c on, so that each sum that is loaded serves them all.
-template <class V, int kBeside>
-INLINE void some_channels(const RankTile& tile, int c) {
-    constexpr int lanes = sizeof(V) / sizeof(float);
-    for (int at = 0; at < kTile; at += lanes) {
-        V wide[kBeside];
-        wide_values<V, kBeside>(tile, tile.rank, tile.windows, c, at, wide);
-        if (tile.reduced == 0) {
-            for (int i = 0; i < kBeside; i++) store(tile.results + (c + i) * kTile + at, wide[i]);
-        }
-        for (int u = 0; u < tile.reduced; u++) {
-            V sum = load<V>(tile.results + u * kTile + at);
-            for (int i = 0; i < kBeside; i++) sum += tile.reduce[(c + i) * tile.reduced + u] * wide[i];
-            store(tile.results + u * kTile + at, sum);
-        }
-    }
-}
-
-template <class V>
-INLINE void any_size(const RankTile& tile) {
-    int c = 0;
-    for (; c + 4 <= tile.channels; c += 4) some_channels<V, 4>(tile, c);
-    for (; c < tile.channels; c++) some_channels<V, 1>(tile, c);
-}
-
-template <class V>
-INLINE void run_by(const RankTile& tile) {
-    if (tile.reduced == 4 && tile.rank == 4 && tile.windows == 1) {
-        in_registers<V, 4, 4, 1, 2>(tile);
-    } else if (tile.reduced == 4 && tile.rank == 4 && tile.windows == 4) {
-        in_registers<V, 4, 4, 4, 1>(tile);
-    } else if (tile.reduced == 4 && tile.rank == 0) {
-        in_registers<V, 0, 4, 1, 2>(tile);
-    } else {
-        any_size<V>(tile);
     }
 }
 
@@ -121,20 +168,67 @@ INLINE void run_by(const RankTile& tile) {
 #if defined(__x86_64__)
 
 namespace {
-__attribute__((target("avx2,fma"))) void run_fma(const RankTile& tile) { run_by<Vector<8>::type>(tile); }
-__attribute__((target("avx512f,avx512vl"))) void run_avx512(const RankTile& tile) { run_by<Vector<16>::type>(tile); }
+
+#define FMA __attribute__((target("avx2,fma")))
+#define AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw")))
+using Four = Vector<4>::type;
+using Eight = Vector<8>::type;
+using Sixteen = Vector<16>::type;
+
+FMA void mix_fma(const Mix& work) { mix_by<Eight, 16>(work); }
+AVX512 void mix_avx512(const Mix& work) { mix_by<Sixteen, 32>(work); }
+void mix_sse(const Mix& work) { mix_by<Four, 16>(work); }
+
+FMA void sum_fma(const float* const* r, int c, int p, double* s) { sum_by<Eight>(r, c, p, s); }
+AVX512 void sum_avx512(const float* const* r, int c, int p, double* s) { sum_by<Sixteen>(r, c, p, s); }
+void sum_sse(const float* const* r, int c, int p, double* s) { sum_by<Four>(r, c, p, s); }
+
+FMA void products_fma(const float* const* r, const float* m, int c, int p, double* s) { products_by<Eight, 2>(r, m, c, p, s); }
+AVX512 void products_avx512(const float* const* r, const float* m, int c, int p, double* s) { products_by<Sixteen, 4>(r, m, c, p, s); }
+void products_sse(const float* const* r, const float* m, int c, int p, double* s) { products_by<Four, 2>(r, m, c, p, s); }
+
+struct Kernels {
+    decltype(&mix_sse) mix = mix_sse;
+    decltype(&sum_sse) sum = sum_sse;
+    decltype(&products_sse) products = products_sse;
+
+    Kernels() {
+        if (ncnn::cpu_support_x86_avx512()) {
+            *this = Kernels(mix_avx512, sum_avx512, products_avx512);
+        } else if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma()) {
+            *this = Kernels(mix_fma, sum_fma, products_fma);
+        }
+    }
+
+private:
+    Kernels(decltype(mix) m, decltype(sum) s, decltype(products) p) : mix(m), sum(s), products(p) {}
+};
+
+const Kernels& kernels() {
+    static const Kernels found;
+    return found;
+}
+
 }  // namespace
 
-void run_tile(const RankTile& tile) {
-    if (ncnn::cpu_support_x86_avx512()) return run_avx512(tile);
-    if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma()) return run_fma(tile);
-    run_by<Vector<4>::type>(tile);
+void mix(const Mix& work) { kernels().mix(work); }
+void sum_rows(const float* const* rows, int count, int pixels, double* sums) { kernels().sum(rows, count, pixels, sums); }
+void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products) {
+    kernels().products(rows, means, count, pixels, products);
 }
 
 #else
 
 // NEON's registers have four floats; two of them at once keep its pipelines busy.
-void run_tile(const RankTile& tile) { run_by<Vector<8>::type>(tile); }
+namespace {
+using Eight = Vector<8>::type;
+}
+
+void mix(const Mix& work) { mix_by<Eight, 16>(work); }
+void sum_rows(const float* const* rows, int count, int pixels, double* sums) { sum_by<Eight>(rows, count, pixels, sums); }
+void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products) {
+    products_by<Eight, 2>(rows, means, count, pixels, products);
+}
 
 #endif
 

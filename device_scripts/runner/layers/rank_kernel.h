@@ -1,27 +1,40 @@
-// One pass over the pixels between two small convolutions: expand, activate, pool, reduce. docs/resident.md
+// The arithmetic of the small spaces, by the widest vectors that a CPU has: sums over a few rows of pixels, and moments.
+// docs/resident.md
 #pragma once
+
+#include <cstddef>
 
 namespace bench {
 
-// Pixels that are worked on at once: every array below has so many of them side by side.
-constexpr int kTile = 32;
+// Pixels of the widest vector. Kernels compute whole vectors: their inputs can be read, and their results written, up to the
+// next multiple of this. ncnn's blobs can be read so far.
+constexpr int kLanes = 16;
 
-// A tile of `rank` channels becomes `channels` wide values, one channel at a time and, if it is then reduced, never in memory:
-//   y[c] = max over w of bias[c] + sum over k of expand[c][k] · z[w][k], then ReLU if `relu`
-//   results[u] += sum over c of reduce[c][u] · y[c]
-// Without a rank z is y itself, [channels][kTile]; without `reduced` the results are y.
-struct RankTile {
-    int windows;  // that pooling takes the largest of, 1 without pooling
-    int rank, channels, reduced;
-    bool relu;
-    const float* z;       // [windows][rank][kTile]
-    const float* expand;  // [channels][rank]
-    const float* bias;    // [channels]
-    const float* reduce;  // [channels][reduced]
-    float* results;       // [reduced][kTile], or [channels][kTile]
+// Pixels of a tile: the values of some dozens of wide channels over so many stay in the first cache.
+constexpr int kTile = 64;
+
+enum class After { store, relu, largest };  // the sum itself, max(0, sum), or max(what is there, sum)
+
+// out[o] = after(start[o] + what is there if `added` + sum over t of weights[t][o] · in[t]), pixel by pixel. One layer expands,
+// another reduces, a convolution does it with a row for each place of its kernel.
+struct Mix {
+    int terms, outputs, pixels;
+    const float* const* in;  // [terms], rows of pixels
+    const float* weights;    // [terms][outputs], a term `weights_step` after the other
+    size_t weights_step;
+    const float* start;  // [outputs], or null for zeros
+    float* out;          // [outputs][pixels], an output `out_step` after the other
+    size_t out_step;
+    bool added;
+    After after;
 };
 
-// The same results on every CPU up to rounding, by the widest vectors that this one has.
-void run_tile(const RankTile& tile);
+void mix(const Mix& work);
+
+// sums[k] = the sum of row k, for up to 1,024 pixels: short enough for float.
+void sum_rows(const float* const* rows, int count, int pixels, double* sums);
+
+// products[k · count + l] = sum over pixels of (row k − means[k]) (row l − means[l]), for l ≤ k; the same limit.
+void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products);
 
 }  // namespace bench

@@ -2,164 +2,64 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <numeric>
+#include <memory>
 
-#include "layers/rank_kernel.h"
-#include "weights/dct.h"
+#include "layers/moments.h"
+#include "layers/pass_rows.h"
+#include "layers/wide_space.h"
 
 namespace bench {
 namespace {
 
-constexpr int kBadLayer = -1, kOutOfMemory = -100;
-constexpr int kBlock = 4096;  // pixels whose sums one thread makes at a time
-
-std::vector<float> first_columns(int n, int count) {
-    std::vector<int> columns(static_cast<size_t>(count));
-    std::iota(columns.begin(), columns.end(), 0);
-    return dct_columns(n, columns);
+template <class Value>
+Value read(const ncnn::ParamDict& given, int number, const Value& otherwise) {
+    return static_cast<Value>(given.get(number, otherwise));
 }
 
-// What is done to each wide channel before ReLU: y = matrix z + shift, matrix channels × rank.
-struct Affine {
-    std::vector<float> matrix, shift;
-};
-
-// Sums over the pixels of a blob in double, by blocks, so that the number of threads does not matter for the result.
-template <class BlockSums>
-std::vector<double> sum_over_pixels(int pixels, size_t sums, int threads, const BlockSums& block_sums) {
-    const int blocks = (pixels + kBlock - 1) / kBlock;
-    std::vector<double> parts(sums * static_cast<size_t>(blocks));
-#pragma omp parallel for num_threads(threads)
-    for (int b = 0; b < blocks; b++) {
-        block_sums(b * kBlock, std::min(kBlock, pixels - b * kBlock), parts.data() + sums * static_cast<size_t>(b));
-    }
-    std::vector<double> total(sums);
-    for (int b = 0; b < blocks; b++) {
-        for (size_t i = 0; i < sums; i++) total[i] += parts[sums * static_cast<size_t>(b) + i];
-    }
-    return total;
+template <>
+Floats read(const ncnn::ParamDict& given, int number, const Floats& otherwise) {
+    constexpr int kArrayOfFloat = 6;  // of whole numbers: 5, which are stored as such
+    if (given.type(number) != kArrayOfFloat) return otherwise;
+    const ncnn::Mat values = given.get(number, ncnn::Mat());
+    return Floats(static_cast<const float*>(values), static_cast<const float*>(values) + values.w);
 }
 
-// The sum of term(i) for i < count in double, of parts that are short enough for float.
-template <class Term>
-double sum_of(int count, const Term& term) {
-    constexpr int kLanes = 16;
-    double total = 0;
-    for (int start = 0; start < count; start += 256) {
-        const int end = std::min(start + 256, count);
-        float lanes[kLanes] = {};
-        int i = start;
-        for (; i + kLanes <= end; i += kLanes) {
-            for (int l = 0; l < kLanes; l++) lanes[l] += term(i + l);
-        }
-        for (; i < end; i++) lanes[0] += term(i);
-        for (const float lane : lanes) total += lane;
-    }
-    return total;
-}
-
-// Mean and covariance (rank × rank, biased) of the channels of z.
-struct Moments {
-    std::vector<double> mean, covariance;
-
-    Moments(const ncnn::Mat& z, int pixels, int threads) {
-        const size_t rank = static_cast<size_t>(z.c);
-        mean = sum_over_pixels(pixels, rank, threads, [&](int start, int count, double* sums) {
-            for (size_t k = 0; k < rank; k++) {
-                const float* values = static_cast<const float*>(z.channel(static_cast<int>(k))) + start;
-                sums[k] = sum_of(count, [=](int i) { return values[i]; });
-            }
-        });
-        for (double& value : mean) value /= pixels;
-        covariance = sum_over_pixels(pixels, rank * rank, threads, [&](int start, int count, double* sums) {
-            for (size_t k = 0; k < rank; k++) {
-                const float* a = static_cast<const float*>(z.channel(static_cast<int>(k))) + start;
-                const float a_mean = static_cast<float>(mean[k]);
-                for (size_t l = 0; l <= k; l++) {
-                    const float* b = static_cast<const float*>(z.channel(static_cast<int>(l))) + start;
-                    const float b_mean = static_cast<float>(mean[l]);
-                    const double sum = sum_of(count, [=](int i) { return (a[i] - a_mean) * (b[i] - b_mean); });
-                    sums[k * rank + l] = sums[l * rank + k] = sum;
-                }
-            }
-        });
-        for (double& value : covariance) value /= pixels;
-    }
-};
-
-// Normalisation of y = E z without y: its mean is E μ, its variance the diagonal of E Σ Eᵀ.
-void normalise(Affine& affine, const Moments& moments, float epsilon) {
-    const size_t rank = moments.mean.size();
-    for (size_t c = 0; c < affine.shift.size(); c++) {
-        float* row = affine.matrix.data() + c * rank;
+// Normalisation of y = E z without y: its mean is E μ, its variance the diagonal of E Σ Eᵀ. E is rank × points.
+void normalise(PassSteps& steps, const Moments& moments, float epsilon) {
+    const size_t rank = moments.rank(), points = static_cast<size_t>(steps.points);
+    const std::vector<double> covariance = moments.covariance();
+    std::vector<double> row(rank);
+    for (size_t c = 0; c < points; c++) {
+        float* column = steps.expand.data() + c;
+        for (size_t k = 0; k < rank; k++) row[k] = column[k * points];
         double mean = 0, variance = 0;
         for (size_t k = 0; k < rank; k++) {
-            mean += row[k] * moments.mean[k];
-            for (size_t l = 0; l < rank; l++) variance += row[k] * moments.covariance[k * rank + l] * row[l];
+            mean += row[k] * moments.mean(k);
+            double with_others = 0;
+            for (size_t l = 0; l < k; l++) with_others += covariance[k * rank + l] * row[l];
+            variance += row[k] * (2 * with_others + covariance[k * rank + k] * row[k]);
         }
         const double scale = 1 / std::sqrt(variance + epsilon);
-        for (size_t k = 0; k < rank; k++) row[k] = static_cast<float>(row[k] * scale);
+        for (size_t k = 0; k < rank; k++) column[k * points] = static_cast<float>(row[k] * scale);
         // A bias before the norm is a constant that the norm takes away again.
-        affine.shift[c] = static_cast<float>(-mean * scale);
+        steps.shift[c] = static_cast<float>(-mean * scale);
     }
 }
 
-// Two linear maps in a row are one: R (E z + b) = (R E) z + R b.
-struct Folded {
-    std::vector<float> matrix, shift;  // rank × reduced; reduced
-};
-
-Folded fold(const Affine& affine, const std::vector<float>& reduce, int rank, int reduced) {
-    Folded folded;
-    const size_t channels = affine.shift.size();
-    for (int k = 0; k <= rank; k++) {
-        for (int u = 0; u < reduced; u++) {
-            double sum = 0;
-            for (size_t c = 0; c < channels; c++) {
-                const float wide = k < rank ? affine.matrix[c * static_cast<size_t>(rank) + static_cast<size_t>(k)] : affine.shift[c];
-                sum += static_cast<double>(wide) * reduce[c * static_cast<size_t>(reduced) + static_cast<size_t>(u)];
-            }
-            (k < rank ? folded.matrix : folded.shift).push_back(static_cast<float>(sum));
-        }
+// Of a blob that comes without them.
+Moments measure(const RowSource& rows, ncnn::Allocator* allocator) {
+    Moments moments(rows.channels());
+    Arena arena(allocator);
+    constexpr int kPixels = 4096;
+    const int step = std::max(1, kPixels / rows.width());
+    for (int y = 0; y < rows.height(); y += step) {
+        const int count = std::min(step, rows.height() - y);
+        const Arena::Frame frame(arena);
+        const Rows some = rows.read(y, count, arena);
+        moments.add(some.first, some.channel_step, count * rows.width());
     }
-    return folded;
+    return moments;
 }
-
-// Most tiles are whole, and a size that is known is a few moves and no call.
-inline void copy_tile(const float* from, int count, float* to) {
-    if (count == kTile) {
-        std::memcpy(to, from, kTile * sizeof(float));
-    } else {
-        std::copy_n(from, count, to);
-    }
-}
-
-// Pixels of one tile, side by side: of the pixels from `start` of the output, or of the row it names when pooled.
-struct Gather {
-    const ncnn::Mat& from;
-    bool pooled;
-    int row;
-
-    void operator()(int start, int count, float* to) const {
-        const int channels = from.c;
-        if (!pooled) {
-            for (int k = 0; k < channels; k++) copy_tile(static_cast<const float*>(from.channel(k)) + start, count, to + k * kTile);
-            return;
-        }
-        for (int dy = 0; dy < 2; dy++) {
-            for (int k = 0; k < channels; k++) {
-                const float* values = from.channel(k).row(2 * row + dy) + 2 * start;
-                float* even = to + ((2 * dy) * channels + k) * kTile;
-                float* odd = even + channels * kTile;
-                for (int i = 0; i < count; i++) {
-                    even[i] = values[2 * i];
-                    odd[i] = values[2 * i + 1];
-                }
-            }
-        }
-    }
-};
 
 }  // namespace
 
@@ -169,20 +69,38 @@ RankPass::RankPass() {
 }
 
 RankPassParameters::RankPassParameters(const ncnn::ParamDict& given) {
-#define READ(number, type, name, otherwise) name = static_cast<type>(given.get(number, name));
+#define READ(number, type, name, otherwise) name = read(given, number, name);
     RANK_PASS_PARAMETERS(READ)
 #undef READ
     if (total == 0) total = channels;
 }
 
+namespace {
+constexpr int kMost = 1 << 20;
+
+bool is_small(int64_t rows, int64_t columns) { return rows * columns <= INT32_MAX; }
+}  // namespace
+
 bool RankPassParameters::make_sense() const {
-    constexpr int kMost = 1 << 20;
     const bool sizes = channels > 0 && channels <= kMost && rank >= 0 && rank <= channels && reduced >= 0 && (rank > 0 || reduced > 0);
-    const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loaded ? kMost : total);
+    const bool loads = kept > 0 || kept_out > 0;
+    const bool core = !loads || (0 < kept && kept <= channels && 0 < kept_out && kept_out <= reduced && total == channels);
+    const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loads ? kMost : total);
     // Only y = E z has moments that are free, and a norm of what was shifted first is another matter.
-    const bool steps = !(normalised && (rank == 0 || vectors > 0)) && !(rank == 0 && (pooled || vectors > 0)) && !(added && reduced == 0);
-    const bool matrices = static_cast<int64_t>(channels) * reduced <= INT32_MAX && static_cast<int64_t>(channels) * rank <= INT32_MAX;
-    return sizes && place && steps && matrices && vectors >= 0 && vectors <= 2;
+    const bool steps = !(normalised && (rank == 0 || vectors > 0)) && !(rank == 0 && (pooled || vectors > 0)) && !(added && reduced == 0) &&
+                       !(measured && !normalised);
+    const bool matrices = is_small(channels, reduced) && is_small(channels, rank) && is_small(kept, kept_out);
+    return sizes && core && place && steps && matrices && vectors >= 0 && vectors <= 2 && samples_make_sense();
+}
+
+bool RankPassParameters::samples_make_sense() const {
+    if (samples < 0 || samples > channels || points.size() != weights.size()) return false;
+    // What is read, written or given for each channel has all of them.
+    if (samples > 0 && (rank == 0 || reduced == 0 || vectors > 0)) return false;
+    const auto inside = [](float t) { return 0 < t && t < 1; };
+    const auto part = [](float weight) { return 0 <= weight && weight <= 1; };
+    const bool numbers = std::all_of(points.begin(), points.end(), inside) && std::all_of(weights.begin(), weights.end(), part);
+    return points.empty() || (numbers && points.size() == static_cast<size_t>(samples));
 }
 
 int RankPass::load_param(const ncnn::ParamDict& parameters) {
@@ -191,101 +109,69 @@ int RankPass::load_param(const ncnn::ParamDict& parameters) {
 }
 
 int RankPass::load_model(const ncnn::ModelBin& weights) {
-    expand_.resize(static_cast<size_t>(p_.channels) * p_.rank);
-    const std::vector<float> out = first_columns(p_.channels, p_.rank);
-    for (int c = 0; c < p_.channels; c++) {
-        for (int k = 0; k < p_.rank; k++) expand_[static_cast<size_t>(c) * p_.rank + k] = out[static_cast<size_t>(k) * p_.channels + c];
+    const WideSpace space(p_.channels, p_.samples, p_.points, p_.weights);
+    steps_.points = static_cast<int>(space.size());
+    steps_.rank = p_.rank;
+    steps_.reduced = p_.reduced;
+    steps_.pooled = p_.pooled;
+    steps_.relu = p_.relu;
+    const std::vector<float> expand = space.expand(p_.rank);
+    for (int k = 0; k < p_.rank; k++) {
+        for (size_t c = 0; c < space.size(); c++) steps_.expand.push_back(expand[c * static_cast<size_t>(p_.rank) + static_cast<size_t>(k)]);
     }
-    ncnn::Mat given;
-    std::vector<float> in;
-    if (p_.loaded) {
-        given = weights.load(p_.channels * p_.reduced, 0);
-        if (given.empty()) return kOutOfMemory;
+    if (p_.rank > 0) steps_.shift.resize(space.size());
+    if (p_.kept == 0) {
+        steps_.reduce = space.reduce(p_.reduced, p_.total, p_.first);
     } else {
-        in = first_columns(p_.total, p_.reduced);
+        const ncnn::Mat core = weights.load(p_.kept_out * p_.kept, 0);
+        if (core.empty()) return kOutOfMemory;
+        steps_.reduce = space.reduce(p_.reduced, static_cast<const float*>(core), p_.kept_out, p_.kept);
     }
-    const float* rows = p_.loaded ? static_cast<const float*>(given) : in.data() + p_.first;
-    const size_t step = static_cast<size_t>(p_.loaded ? p_.channels : p_.total);
-    reduce_.resize(static_cast<size_t>(p_.channels) * p_.reduced);
-    for (int c = 0; c < p_.channels; c++) {
-        for (int u = 0; u < p_.reduced; u++) reduce_[static_cast<size_t>(c) * p_.reduced + u] = rows[u * step + c];
-    }
+    if (p_.is_linear() && p_.is_constant()) steps_ = steps_.folded();
     return 0;
 }
 
 int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const {
-    const ncnn::Mat& z = bottoms[0];
-    const int narrow = p_.rank > 0 ? p_.rank : p_.channels;
-    if (z.c != narrow || z.dims != 3 || bottoms.size() != static_cast<size_t>(1 + p_.vectors + p_.added)) return kBadLayer;
-    for (int i = 1; i <= p_.vectors; i++) {
-        if (bottoms[i].dims != 1 || bottoms[i].w != p_.channels) return kBadLayer;
-    }
-    const int width = p_.pooled ? z.w / 2 : z.w, height = p_.pooled ? z.h / 2 : z.h;
-    const int outputs = p_.reduced > 0 ? p_.reduced : p_.channels;
-    tops[0].create(width, height, outputs, sizeof(float), option.blob_allocator);
-    if (tops[0].empty()) return kOutOfMemory;
-    if (p_.added && (bottoms.back().w != width || bottoms.back().h != height || bottoms.back().c != outputs)) return kBadLayer;
+    const size_t first_vector = p_.measured ? 2 : 1;
+    if (bottoms.size() != first_vector + static_cast<size_t>(p_.vectors + p_.added)) return kBadLayer;
+    const std::shared_ptr<const RowSource> z = rows_of(bottoms[0]);
+    if (!z || z->channels() != (p_.rank > 0 ? p_.rank : p_.channels)) return kBadLayer;
 
-    Affine affine{expand_, std::vector<float>(static_cast<size_t>(p_.channels))};
-    if (p_.normalised) normalise(affine, Moments(z, z.w * z.h, option.num_threads), p_.epsilon);
-    if (p_.vectors > 0) std::copy_n(static_cast<const float*>(bottoms[1]), p_.channels, affine.shift.data());
-    if (p_.vectors > 1) {
-        const float* scale = bottoms[2];
-        for (size_t i = 0; i < affine.matrix.size(); i++) affine.matrix[i] *= scale[i / static_cast<size_t>(p_.rank)];
-    }
-
-    RankTile form{};
-    form.windows = p_.pooled ? 4 : 1;
-    form.rank = p_.rank;
-    form.channels = p_.channels;
-    form.reduced = p_.reduced;
-    form.relu = p_.relu;
-    form.expand = affine.matrix.data();
-    form.bias = affine.shift.data();
-    form.reduce = reduce_.data();
-    std::vector<float> start_values(static_cast<size_t>(outputs));
-    Folded folded;
-    if (p_.rank > 0 && p_.reduced > 0 && !p_.relu && !p_.pooled) {
-        folded = fold(affine, reduce_, p_.rank, p_.reduced);
-        form.rank = 0;
-        form.channels = p_.rank;
-        form.reduce = folded.matrix.data();
-        start_values = folded.shift;
-    }
-    const int rows = p_.pooled ? height : 1, length = p_.pooled ? width : width * height;
-    const int tiles = (length + kTile - 1) / kTile;
-    // A run of tiles to a thread at a time: its buffers are made once for all of them.
-    constexpr int kRun = 32;
-    const int runs = (rows * tiles + kRun - 1) / kRun;
-    ncnn::Mat& top = tops[0];
-    const ncnn::Mat* before = p_.added ? &bottoms.back() : nullptr;
-#pragma omp parallel for num_threads(option.num_threads)
-    for (int run = 0; run < runs; run++) {
-        std::vector<float> narrow_values(static_cast<size_t>(form.windows * narrow * kTile));
-        std::vector<float> results(static_cast<size_t>(outputs * kTile));
-        for (int number = run * kRun; number < std::min((run + 1) * kRun, rows * tiles); number++) {
-            const int row = number / tiles, start = number % tiles * kTile;
-            const int count = std::min(kTile, length - start);
-            const size_t place = static_cast<size_t>(p_.pooled ? row * width : 0) + static_cast<size_t>(start);
-            Gather{z, p_.pooled, row}(start, count, narrow_values.data());
-            for (int u = 0; u < outputs; u++) {
-                float* sums = results.data() + u * kTile;
-                std::fill_n(sums, kTile, start_values[static_cast<size_t>(u)]);
-                if (before) {
-                    const float* values = static_cast<const float*>(before->channel(u)) + place;
-                    for (int i = 0; i < count; i++) sums[i] += values[i];
-                }
-            }
-            RankTile tile = form;
-            tile.z = narrow_values.data();
-            tile.results = results.data();
-            run_tile(tile);
-            for (int u = 0; u < outputs; u++) {
-                copy_tile(results.data() + u * kTile, count, static_cast<float*>(top.channel(u)) + place);
-            }
+    const bool linear = p_.is_linear(), constant = p_.is_constant();
+    PassSteps steps = steps_;
+    if (p_.normalised) {
+        Moments moments(p_.rank);
+        if (!p_.measured) {
+            moments = measure(*z, option.workspace_allocator);
+        } else if (!moments.read(bottoms[1])) {
+            return kBadLayer;
         }
+        normalise(steps, moments, p_.epsilon);
     }
-    return 0;
+    for (size_t i = first_vector; i < first_vector + static_cast<size_t>(p_.vectors); i++) {
+        if (bottoms[i].dims != 1 || bottoms[i].w != p_.channels || bottoms[i].elemsize != sizeof(float)) return kBadLayer;
+    }
+    if (p_.vectors > 0) std::copy_n(static_cast<const float*>(bottoms[first_vector]), p_.channels, steps.shift.data());
+    if (p_.vectors > 1) {
+        const float* scale = bottoms[first_vector + 1];
+        for (size_t i = 0; i < steps.expand.size(); i++) steps.expand[i] *= scale[i % static_cast<size_t>(p_.channels)];
+    }
+    if (linear && !constant) steps = steps.folded();
+
+    std::shared_ptr<const RowSource> added = p_.added ? rows_of(bottoms.back()) : nullptr;
+    if (p_.added && !added) return kBadLayer;
+    const auto rows = std::make_shared<const PassRows>(std::move(steps), z, added);
+    if (rows->width() < 1 || rows->height() < 1) return kBadLayer;
+    if (added && (added->width() != rows->width() || added->height() != rows->height() || added->channels() != rows->channels())) {
+        return kBadLayer;
+    }
+    if (p_.deferred) {
+        tops[0] = deferred(rows);
+        return tops[0].empty() ? kOutOfMemory : 0;
+    }
+    // While a layer runs, ncnn has two references to a blob that nothing else needs, and `z` has a third.
+    const bool ours = !p_.added && !p_.pooled && bottoms[0].refcount && *bottoms[0].refcount == 3 && bottoms[0].dims == 3;
+    return make_rows(*rows, ours && room_of(bottoms[0]) >= rows->channels() ? &bottoms[0] : nullptr, tops[0], option);
 }
 
 ncnn::Layer* make_rank_pass(void*) { return new RankPass; }

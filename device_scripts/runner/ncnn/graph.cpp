@@ -15,10 +15,11 @@ namespace {
 
 constexpr uint64_t kLargestGraph = 16 * 1024 * 1024;
 constexpr const char* kMagic = "7767517";
+const std::set<std::string> kOwn = {"RankCore", "RankPass", "RankSplit", "RankUp"};
 
 // Whether this build of ncnn, or we, can make such a layer.
 bool is_built(const std::string& type) {
-    if (type == "RankCore" || type == "RankPass") return true;
+    if (kOwn.count(type) > 0) return true;
     const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(type.c_str()));
     return layer != nullptr;
 }

@@ -9,6 +9,9 @@
 #include "contract/process.h"
 #include "layers/rank_core.h"
 #include "layers/rank_pass.h"
+#include "layers/rank_split.h"
+#include "layers/rank_up.h"
+#include "layers/row_source.h"
 
 namespace bench {
 namespace {
@@ -63,10 +66,13 @@ Network::Network(const Job& job) {
 
     enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
+    if (job.execution == Execution::resident) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
     const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
     net_.register_custom_layer("RankCore", make_rank_core);
     net_.register_custom_layer("RankPass", make_rank_pass);
+    net_.register_custom_layer("RankSplit", make_rank_split);
+    net_.register_custom_layer("RankUp", make_rank_up);
     if (net_.load_param(reader) != 0) {
         throw Failure(Exit::bad_graph, job.graph + ": ncnn refuses it; its own words are on standard error");
     }
@@ -75,6 +81,7 @@ Network::Network(const Job& job) {
     // ncnn keeps an output that was asked for, and forgets what it has used up: so those that others are made of come first.
     std::sort(outputs_.begin(), outputs_.end(), [](const Blob& a, const Blob& b) { return a.index < b.index; });
     extents_ = std::move(graph.inputs);
+    expect_readers();
 
     enter_phase(Exit::bad_weights, "loading the weights");
     const int status = net_.load_model(*weights_);
@@ -86,6 +93,19 @@ Network::Network(const Job& job) {
         throw Failure(Exit::unsupported, "the network has no int8 weights");
     }
     load_ns_ = now_ns() - start;
+}
+
+void Network::expect_readers() const {
+    const auto known = [this](int layer) { return layer < 0 ? nullptr : dynamic_cast<const RowLayer*>(net_.layers()[static_cast<size_t>(layer)]); };
+    for (size_t i = 0; i < net_.blobs().size(); i++) {
+        const ncnn::Blob& blob = net_.blobs()[i];
+        const RowLayer* maker = known(blob.producer);
+        if (!maker || !maker->defers() || maker->tops[0] != static_cast<int>(i)) continue;
+        const bool asked_for = std::any_of(outputs_.begin(), outputs_.end(), [i](const Blob& output) { return output.index == static_cast<int>(i); });
+        if (asked_for || !known(blob.consumer)) {
+            throw Failure(Exit::bad_graph, "the blob " + blob.name + " is deferred, and what reads it cannot make its rows");
+        }
+    }
 }
 
 Network::Blob Network::find(const std::string& name, size_t place) const {
@@ -120,13 +140,14 @@ std::vector<ncnn::Mat> Network::make_inputs(const Samples& samples) const {
     return mats;
 }
 
-std::vector<ncnn::Mat> Network::infer(const std::vector<ncnn::Mat>& inputs) const {
+std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
     ncnn::Extractor extractor = net_.create_extractor();
     for (const Blob& input : inputs_) {
         if (extractor.input(input.index, inputs[input.place]) != 0) {
             throw Failure(Exit::inference_failed, "ncnn does not take the input " + input.name);
         }
     }
+    inputs.clear();
     std::vector<ncnn::Mat> answers(outputs_.size());
     for (const Blob& output : outputs_) {
         ncnn::Mat& answer = answers[output.place];

@@ -9,6 +9,7 @@
 
 #include "contract/job.h"
 #include "contract/samples.h"
+#include "ncnn/best_fit.h"
 #include "ncnn/graph.h"
 #include "ncnn/weights_source.h"
 
@@ -29,8 +30,9 @@ public:
     std::vector<ncnn::Mat> make_inputs(const Samples& samples) const;
 
     // One inference as an application does it: a new extractor, the inputs, the outputs in the order of the job, in
-    // float32. Throws Failure(inference_failed).
-    std::vector<ncnn::Mat> infer(const std::vector<ncnn::Mat>& inputs) const;
+    // float32. Inputs that are moved here are freed as soon as they are used. The answers may not outlive the network. Throws
+    // Failure(inference_failed).
+    std::vector<ncnn::Mat> infer(std::vector<ncnn::Mat> inputs) const;
 
 private:
     struct Blob {
@@ -40,10 +42,14 @@ private:
     };
     Blob find(const std::string& name, size_t place) const;
 
+    // Throws Failure(bad_graph) when a deferred blob goes anywhere but into one of our own layers.
+    void expect_readers() const;
+
     std::vector<Blob> inputs_, outputs_;
     std::map<std::string, Graph::Extents> extents_;
     int64_t load_ns_ = 0;
     std::unique_ptr<WeightsSource> weights_;
+    BestFit memory_;  // of the blobs, outlives the net and every answer
     ncnn::Net net_;
 };
 

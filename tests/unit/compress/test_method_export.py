@@ -87,3 +87,18 @@ def test_half_halves_what_ncnn_is_given(tmp_path: Path) -> None:
     weights = 8 * 3 * 3 * 3 + 5 * 128
     assert (made.weights_format, made.execution) == ("runtime", "stock")
     assert made.files[1].bytes == 2 * weights + 2 * 4 + 4 * (8 + 5)
+
+
+def test_a_small_dense_network_is_given_to_ncnn_in_float16_too(tmp_path: Path) -> None:
+    dense = method("dense-small")
+    package = dense.compress(learnt(CLASSIFIER, tmp_path), Request("300", one_shot=True, seeded=True))
+    module = dense.restored(CLASSIFIER, package, "stock")
+    inputs = tuple(tensor.numpy() for tensor in examples(CLASSIFIER.inputs, 3))
+    shown = Shown(inputs, eager.answers(module, inputs))
+    (files := tmp_path / "files").mkdir()
+    to = Destination(runtimes.runtime("ncnn"), CLASSIFIER.inputs, shown, files, Cache(tmp_path / "cache"), "key")
+    made = dense.export(CLASSIFIER, package, "stock", to)
+    assert (made.weights_format, made.execution) == ("runtime", "stock")
+    wide = [parameter.numel() for parameter in module.parameters() if parameter.dim() > 1]
+    narrow = [parameter.numel() for parameter in module.parameters() if parameter.dim() == 1]
+    assert made.files[1].bytes <= sum(2 * n + 3 for n in wide) + 4 * len(wide) + 4 * sum(narrow)

@@ -1,0 +1,131 @@
+"""Which blobs of a resident graph are made row by row, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bench.export import cost, resident
+from bench.export.graph import Graph, Layer, parse
+from bench.export.rank_pass import RankPass
+from bench.export.resident import Weight
+from bench.records import Tensor
+
+INPUTS = (Tensor(name="in0", shape=(3, 32, 49)),)
+
+
+def graph(*lines: str) -> Graph:
+    return parse("\n".join(["7767517", f"{len(lines)} {2 * len(lines)}", *lines, ""]))
+
+
+def convolution(name: str, before: str, after: str, outputs: int, inputs: int) -> str:
+    return f"Convolution {name} 1 1 {before} {after} 0={outputs} 1=3 4=1 6={outputs * inputs * 9}"
+
+
+NORM = "InstanceNorm {0}n 1 1 {0} {0}n 0=1 1=1e-5 2=0"
+UNET = graph(
+    "Input in0 0 1 in0",
+    convolution("a", "in0", "a", 24, 3),
+    NORM.format("a"),
+    "ReLU ar 1 1 an ar",
+    convolution("b", "ar", "b", 24, 24),
+    NORM.format("b"),
+    "ReLU br 1 1 bn br",
+    "Split s 1 2 br skip down",
+    "Pooling p 1 1 down p 1=2 2=2 5=1",
+    convolution("c", "p", "c", 48, 24),
+    NORM.format("c"),
+    "ReLU cr 1 1 cn cr",
+    "Deconvolution u 1 1 cr u 0=24 1=2 3=2 6=4608",
+    "Padding w 1 1 u w 3=1",
+    "Concat j 2 1 skip w j",
+    convolution("d", "j", "d", 24, 48),
+    NORM.format("d"),
+    "ReLU dr 1 1 dn dr",
+    "Convolution e 1 1 dr out0 0=2 1=1 6=48",
+)
+WEIGHTS = [
+    Weight((24, 3, 3, 3), (4, 3, 3, 3)),
+    Weight((24, 24, 3, 3), (6, 4, 3, 3)),
+    Weight((48, 24, 3, 3), (5, 6, 3, 3)),
+    Weight((24, 48, 2, 2), (5, 4, 2, 2)),
+    Weight((24, 48, 3, 3), (4, 5, 3, 3)),
+    Weight((2, 24, 1, 1), (2, 4, 1, 1)),
+]
+
+
+def deferred(layer: Layer) -> bool:
+    return layer.type == "RankUp" or layer.parameters.get(RankPass.DEFERRED) == "1"
+
+
+def test_only_what_our_own_layers_read_is_made_row_by_row() -> None:
+    layers = resident.rewrite(UNET, WEIGHTS).graph.layers
+    uses = Counter(blob for layer in layers for blob in layer.inputs)
+    readers = {blob: layer.type for layer in layers for blob in layer.inputs}
+    found = [layer for layer in layers if deferred(layer)]
+    assert [layer.type for layer in found].count("RankUp") == 1
+    assert len(found) == 6  # a pass before each of four cores, one more that is added, and what comes up
+    for layer in found:
+        assert uses[layer.outputs[0]] == 1
+        assert readers[layer.outputs[0]] in ("RankPass", "RankCore")
+    assert "Padding" not in {layer.type for layer in layers}
+
+
+def test_every_norm_gets_the_moments_of_its_own_input() -> None:
+    layers = resident.rewrite(UNET, WEIGHTS).graph.layers
+    made = {blob: (layer, place) for layer in layers for place, blob in enumerate(layer.outputs)}
+
+    def source(blob: str) -> tuple[Layer, int]:
+        layer, place = made[blob]
+        return source(layer.inputs[0]) if layer.type == "RankSplit" else (layer, place)
+
+    passes = [layer for layer in layers if layer.parameters.get(RankPass.NORMALISED) == "1"]
+    assert len(passes) == 5
+    for layer in passes:
+        assert layer.parameters[RankPass.MEASURED] == "1"
+        (core, first), (other, second) = source(layer.inputs[0]), source(layer.inputs[1])
+        assert core is other
+        assert core.type == "RankCore"
+        assert (first, second) == (0, 1)
+
+
+def test_weights_load_in_the_order_of_the_package() -> None:
+    resident_graph = resident.rewrite(UNET, WEIGHTS).graph
+    cores = [weight.core for weight in WEIGHTS[:-1]]
+    last = WEIGHTS[-1].box
+    assert [blob.count for blob in resident_graph.blobs()] == [*cores, last[0] * last[1]]
+
+
+def test_a_blob_has_room_for_what_will_be_written_over_it() -> None:
+    layers = resident.rewrite(UNET, WEIGHTS).graph.layers
+    first, second, *_ = (layer.parameters for layer in layers if layer.type == "RankCore")
+    assert (first["0"], first["21"]) == ("4", "6")
+    assert "21" not in second
+
+
+def test_a_transposed_convolution_that_overlaps_stays_as_it_is() -> None:
+    lines = [str(layer) for layer in UNET.layers]
+    wider = [line.replace("1=2 3=2 6=4608", "1=4 3=2 4=1 6=18432") for line in lines]
+    weights = [*WEIGHTS[:3], Weight((24, 48, 4, 4), (5, 4, 4, 4)), *WEIGHTS[4:]]
+    kinds = [layer.type for layer in resident.rewrite(graph(*wider), weights).graph.layers]
+    assert "RankUp" not in kinds
+    assert "Deconvolution" in kinds
+
+
+def test_blobs_that_are_never_whole_are_not_counted_as_moved() -> None:
+    made = resident.rewrite(UNET, WEIGHTS).graph
+    for layer, spent in zip(made.layers, cost.costs(made, INPUTS), strict=True):
+        if deferred(layer) and RankPass.ADDED in layer.parameters:
+            assert spent.activations == 0  # what comes up and what is added: neither is ever whole
+    shapes = cost.shapes(made, INPUTS)
+    assert shapes["out0"] == (2, 32, 49)
+
+
+def test_the_cheapest_form_is_the_whole_weight_where_a_core_saves_nothing() -> None:
+    lines = ["Input in0 0 1 in0"]
+    lines += [convolution(f"c{i}", f"b{i}" if i else "in0", f"b{i + 1}", 64, 64) for i in range(3)]
+    lines += ["Pooling p 1 1 b3 out0 0=1 4=1"]
+    inputs = (Tensor(name="in0", shape=(64, 32, 32)),)
+    for box, form in ((60, "dense"), (4, "resident")):
+        weights = [Weight((64, 64, 3, 3), (box, box - 1, 3, 3))] * 3
+        chosen = resident.cheapest(graph(*lines), weights, inputs)
+        assert set(chosen.forms.values()) == {form}
