@@ -18,7 +18,7 @@ METRICS_SHOWN = ("latency", "vm_hwm", "deployed", "top1", "dice", "psnr")
 
 
 def compare(
-    before: Annotated[str, typer.Argument(help="RUN, RUN:VARIANT, RUN@DEVICE; see below.", metavar="BEFORE")],
+    before: Annotated[str, typer.Argument(help="RUN, RUN:VARIANT or RUN@DEVICE, as above.", metavar="BEFORE")],
     after: Annotated[
         str | None,
         typer.Argument(

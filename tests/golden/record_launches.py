@@ -5,8 +5,10 @@
 
 Each network is measured against itself under two labels, `a` and `b`, in random blocks on a virtual phone: whatever
 differs between them is noise. What is in the repository was recorded on 2026-11-26 on a virtual Pixel 8 on a host of
-two cores, that trained a network and ran other tests at the time (load average 6 to 11): a noisy place, in which one
-launch in thirty took 20 % longer. The tables are rows of the history (docs/history.md).
+two cores that trained a network and ran other tests at the time (load average 6 to 11). Half of the launches of lenet5
+are within 0.3 % of their median, 10 of 400 took 10 to 25 % longer, most of them one after another; the inferences of
+unet-small are longer than a slice of the scheduler, and its launches differ by tens of percent. The tables are rows of
+the history (docs/history.md).
 """
 
 from __future__ import annotations
