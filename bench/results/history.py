@@ -49,7 +49,8 @@ LAUNCHES = pa.schema(
 )  # fmt: skip
 """One row for each launch and metric; a score is one row, with its interval."""
 
-_OPTIONAL = ("low", "high")
+_AT_ONCE = 64
+"""Files that are read before rows are chosen of them."""
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _MOST_BYTES = 2**16
 _AGAIN = "Delete it, and add its run again: bench results add RUN."
@@ -76,7 +77,7 @@ class History:
                 path = self._place(device, rows["started"][0].as_py().strftime("%Y-%m"), rows["key"][0].as_py())
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with replacing(path) as draft:
-                    pq.write_table(rows.cast(LAUNCHES), draft, compression="zstd")
+                    pq.write_table(rows.cast(LAUNCHES), draft, compression="zstd", write_statistics=False)
         except OSError as error:
             raise UsageError(
                 f"nothing can be kept in the history {self.path}: {reason(error)}",
@@ -92,23 +93,21 @@ class History:
         Raises CorruptData for a damaged file, which it names, or a history of a newer bench.
         """
         self.check()
-        wanted = {name: [v] if isinstance(v, str) else list(v) for name, v in equal.items() if v is not None}
-        files = list(self._files(wanted.get("device"), since))
-        condition = None
-        for name, values in wanted.items():
-            this = pc.field(name).isin(pa.array(values, LAUNCHES.field(name).type))
-            condition = this if condition is None else condition & this
-        import pyarrow.dataset as ds  # a tenth of a second, for this alone
-
+        wanted = {
+            name: pa.array([v] if isinstance(v, str) else list(v), LAUNCHES.field(name).type)
+            for name, v in equal.items()
+            if v is not None
+        }
         asked = list(dict.fromkeys((*(columns or LAUNCHES.names), "started", "key")))
-        try:
-            found = ds.dataset([str(f) for f in files], LAUNCHES, format="parquet")
-            table = found.to_table(asked, filter=condition) if files else LAUNCHES.empty_table().select(asked)
-        except (OSError, pa.ArrowException) as error:
-            raise self._culprit(files, error) from error
-        if any(table[name].null_count for name in asked if name not in _OPTIONAL):  # how a missing column reads
-            raise self._culprit(files, ValueError("values are missing"))
-        return table.sort_by([("started", "ascending"), ("key", "ascending")])
+        schema = pa.schema([LAUNCHES.field(name) for name in dict.fromkeys((*asked, *wanted))])
+        files = list(self._files(wanted["device"].to_pylist() if "device" in wanted else None, since))
+        found = [schema.empty_table().select(asked)]
+        for first in range(0, len(files), _AT_ONCE):
+            table = pa.concat_tables([_read(file, schema) for file in files[first : first + _AT_ONCE]])
+            for name, values in wanted.items():
+                table = table.filter(pc.is_in(table[name], values))
+            found.append(table.select(asked))
+        return pa.concat_tables(found).sort_by([("started", "ascending"), ("key", "ascending")])
 
     def tags(self) -> dict[str, tuple[str, ...]]:
         """The tags of each run that has any, by the run's key."""
@@ -171,18 +170,18 @@ class History:
                 "Read it with the bench that wrote it, or a newer one.",
             )
 
-    def _culprit(self, files: Sequence[Path], error: Exception) -> CorruptData:
-        """The error for the first file that cannot be read by itself."""
-        for file in files:
-            try:
-                ordinary(file)
-                with pq.ParquetFile(file) as one:
-                    if not set(LAUNCHES.names) <= set(one.schema_arrow.names):
-                        raise pa.ArrowInvalid("it lacks columns")
-                    one.read()
-            except (OSError, pa.ArrowException) as own:
-                return CorruptData(f"{file} is damaged: {reason(own)}", _AGAIN)
-        return CorruptData(f"the history {self.path} cannot be read: {reason(error)}", _RESTORE)
+
+def _read(file: Path, schema: pa.Schema) -> pa.Table:
+    """The columns of one file that are in the schema. Raises CorruptData, which names the file."""
+    try:
+        ordinary(file)
+        with pq.ParquetFile(file) as one:
+            table = one.read(schema.names)
+        if not table.schema.equals(schema):
+            raise ValueError("it lacks columns")
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise CorruptData(f"{file} is damaged: {reason(error)}", _AGAIN) from error
+    return table
 
 
 _RESTORE = 'Restore it from a copy, or write {"schema_version": 1} if bench 0.2 made the history.'
