@@ -17,6 +17,8 @@ _WRITTEN = re.compile(r"[0-9]{1,6}(/[0-9]{1,6})?|[0-9]?\.[0-9]{1,9}")
 _LONGEST = 40
 _MOST_LAYERS = 1000
 _SHOWN = 3
+OTHERS = "*"
+"""In a table, all layers that it does not name."""
 
 
 def canonical(value: object) -> Width:

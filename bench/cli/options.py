@@ -42,7 +42,8 @@ Variant = Annotated[
     list[str] | None,
     typer.Option(
         "--variant",
-        help="Only this variant, e.g. fr-auto, half, with a target fr-auto:20x, at a width fr-resident@1/4; may be repeated.",
+        help="Only this variant, e.g. fr-auto, half; with a target fr-auto:20x; at a width fr-resident@1/4. "
+        "May be repeated.",
     ),
 ]
 Threads = Annotated[list[int] | None, typer.Option("--threads", help="CPU threads; may be repeated.", min=1, max=64)]

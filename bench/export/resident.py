@@ -61,6 +61,10 @@ Form = Literal["dense", "factored", "resident"]
 FORMS: tuple[Form, ...] = ("dense", "factored", "resident")
 """How a layer runs: on its whole weight; as three layers, wide outside and small within; or on its core alone."""
 
+_POINTS_A_COLUMN_OF_ANSWERS = 2
+"""At m points ReLU's frequency 2m - k counts as column k. What a layer in the middle makes of that is normalised and
+learnt around; a last layer's sums are the answer, so the nearest such frequency is kept at 3 times the columns."""
+
 Parts = tuple[Narrow, ...]
 """A blob as the concatenation of these."""
 
@@ -196,7 +200,7 @@ class _Pass:
         r_out, r_in = weight.box[:2]
         parts = None if layer.type == "InnerProduct" else self.features.get(layer.inputs[0])
         parts = parts or self._as_it_is(layer, n_in)
-        self._note(number, parts, weight)
+        self._note(number, layer, parts, weight)
         if any(part.rank == 0 for part in parts):
             self.wide_in.add(number)
         if len(parts) == 1 and _reduces_itself(layer, weight):
@@ -230,13 +234,14 @@ class _Pass:
             self.emit("Flatten", [inner], {}, output)
         return True
 
-    def _note(self, number: int, parts: Parts, weight: Weight) -> None:
+    def _note(self, number: int, layer: Layer, parts: Parts, weight: Weight) -> None:
         """Keep in mind which spaces a layer reads, and what it needs of each."""
         self.reads[number] = tuple(Source(self.makers.get(part.z), part.channels) for part in parts)
+        columns = weight.box[1] * (_POINTS_A_COLUMN_OF_ANSWERS if _reduces_itself(layer, weight) else 1)
         for part in parts:
             if part.z in self.makers:
                 space = self.spaces[self.makers[part.z]]
-                space.needs(math.ceil(weight.box[1] * part.channels / weight.shape[1]))
+                space.needs(math.ceil(columns * part.channels / weight.shape[1]))
                 if part.vectors:
                     space.keep_all("a bias or norm has numbers of its own for each channel")
 

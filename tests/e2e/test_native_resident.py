@@ -248,7 +248,7 @@ def test_parts_of_a_tensor_are_known_by_their_size(tmp_path: Path) -> None:
     for text in (resident, three, whole):
         run = measure(tmp_path, text, package(weight), x, execution="resident")
         assert run.outputs is not None
-        close(run.outputs, wanted, 1e-5)
+        close(run.outputs, wanted, 5e-5 if text == whole else 1e-5)  # ncnn's own convolution by Winograd's method
     half = three.replace(f"Convolution out 1 1 z out0 0=16 1=1 6={16 * r_out}", "Noop out 1 1 z out0")
     assert measure(tmp_path, half, package(weight), x, execution="resident").event("error")["kind"] == "bad_weights"
 

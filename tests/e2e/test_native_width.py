@@ -156,6 +156,8 @@ def test_what_was_asked_and_what_was_done_is_told(question: Question) -> None:
 
 def test_a_layer_has_its_own_width(question: Question) -> None:
     assert chosen(question, {"b": "1/2", "c.weight": "1/4"}).narrowing.points == {"b.weight": 16, "c.weight": 16}
+    others = chosen(question, {"*": "1/4", "c": "1/2"}).narrowing.points
+    assert others == {**chosen(question, "1/4").narrowing.points, "c.weight": 32}
     with pytest.raises(UnknownName, match="unknown layer 'x'"):
         chosen(question, {"x": "1/2"})
 

@@ -11,7 +11,7 @@ from bench.compress.frequency import narrow
 from bench.compress.frequency.narrow import Narrowing
 from bench.errors import ExportRefused, UnknownName, UsageError
 from bench.export import cost, frequency, resident
-from bench.width import AUTO, Width, fraction, shown
+from bench.width import AUTO, OTHERS, Width, fraction, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,12 +81,13 @@ def _parts(question: Question, width: Width) -> Callable[[int], Fraction]:
         everywhere = fraction(width)
         return lambda number: everywhere
     numbers = {layer_of(name): number for number, name in question.names().items()}
-    found = {}
+    found, others = {}, fraction(width.get(OTHERS, "1"))
     for name, part in width.items():
-        if layer_of(name) not in numbers:
+        if name != OTHERS and layer_of(name) not in numbers:
             raise UnknownName.of("layer", name, numbers)
-        found[numbers[layer_of(name)]] = fraction(part)
-    return lambda number: found.get(number, WHOLE)
+        if name != OTHERS:
+            found[numbers[layer_of(name)]] = fraction(part)
+    return lambda number: found.get(number, others)
 
 
 def layer_of(weight: str) -> str:
@@ -112,7 +113,7 @@ def _why(question: Question, made: Rewritten) -> str:
             why = space.whole or "the layers beside it keep as many columns"
             reasons.setdefault(why, []).append(layer_of(names[number]))
     if not made.spaces:
-        return "none is resident"
+        return "in the cheapest graph none runs on its core alone"
     return "; ".join(f"{_listed(layers)} ({why})" for why, layers in reasons.items())
 
 

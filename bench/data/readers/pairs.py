@@ -27,7 +27,7 @@ _PLACES = (("train", "train_masks"), ("imgs", "masks"), ("images", "masks"))
 _MASK = "_mask"
 _FEWEST_GROUPS = 5
 _FEWEST = 10
-"""Pairs that are divided. From fewer no network learns, and a fifth of them says nothing of one that learnt elsewhere."""
+"""Pairs that are divided. From fewer no network learns, and a fifth says nothing of one that learnt elsewhere."""
 
 Pair = tuple[Path, Path]
 """A picture and its mask."""

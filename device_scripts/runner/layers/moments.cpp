@@ -8,13 +8,12 @@
 namespace bench {
 
 void Moments::add(const float* first, size_t channel_step, int pixels) {
-    constexpr int kMost = 1024;  // that are summed in float
-    const int count = static_cast<int>(rank());
+    const int count = static_cast<int>(rank()), most = most_summed();
     std::vector<const float*> rows(rank());
     std::vector<double> mean(rank()), products(rank() * rank());
     std::vector<float> around(rank());
-    for (int at = 0; at < pixels; at += kMost) {
-        const int here = std::min(kMost, pixels - at);
+    for (int at = 0; at < pixels; at += most) {
+        const int here = std::min(most, pixels - at);
         for (size_t k = 0; k < rank(); k++) rows[k] = first + k * channel_step + at;
         sum_rows(rows.data(), count, here, mean.data());
         for (size_t k = 0; k < rank(); k++) {

@@ -90,8 +90,8 @@ void PassRows::write(int y, int count, float* to, size_t channel_step, size_t ro
                 for (int done = 0, r = row, x = column; done < pixels; r++, x = 0) {
                     const int here = std::min(pixels - done, width() - x);
                     for (int u = 0; u < channels(); u++) {
-                        copy(results + u * kTile + done,
-                             to + static_cast<size_t>(u) * channel_step + static_cast<size_t>(r) * row_step + x, here);
+                        copy(results + u * kTile + done, to + static_cast<size_t>(u) * channel_step + static_cast<size_t>(r) * row_step + x,
+                             here);
                     }
                     done += here;
                 }
@@ -130,8 +130,8 @@ void PassRows::tile(const float* const* z, int pixels, float* wide, float* resul
                 for (int i = 0; i < pixels; i++) wide[c * kTile + i] = std::max(z[first + c][i], 0.0f);
             }
         }
-        mix({count, s.reduced, pixels, wide_rows, s.reduce.data() + static_cast<size_t>(first) * reduced, reduced, nullptr, results,
-             step, first > 0 || added_ != nullptr, After::store});
+        mix({count, s.reduced, pixels, wide_rows, s.reduce.data() + static_cast<size_t>(first) * reduced, reduced, nullptr, results, step,
+             first > 0 || added_ != nullptr, After::store});
     }
 }
 

@@ -12,7 +12,7 @@ namespace bench {
 namespace {
 
 constexpr int kStripPixels = 4096, kStripRows = 4;  // of the result: the more of the second, the fewer rows are moved up
-constexpr int kNarrow = 4 * kTile;                    // rows shorter than this are done together
+constexpr int kNarrow = 4 * kTile;                  // rows shorter than this are done together
 
 }  // namespace
 

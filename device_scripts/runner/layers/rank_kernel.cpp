@@ -16,6 +16,8 @@
 namespace bench {
 namespace {
 
+constexpr int kMostTerms = 64;
+
 template <int kCount>
 struct Vector {
     typedef float type __attribute__((vector_size(kCount * sizeof(float))));
@@ -188,20 +190,21 @@ AVX512 void products_avx512(const float* const* r, const float* m, int c, int p,
 void products_sse(const float* const* r, const float* m, int c, int p, double* s) { products_by<Four, 2>(r, m, c, p, s); }
 
 struct Kernels {
+    int lanes = 4;
     decltype(&mix_sse) mix = mix_sse;
     decltype(&sum_sse) sum = sum_sse;
     decltype(&products_sse) products = products_sse;
 
     Kernels() {
         if (ncnn::cpu_support_x86_avx512()) {
-            *this = Kernels(mix_avx512, sum_avx512, products_avx512);
+            *this = Kernels(16, mix_avx512, sum_avx512, products_avx512);
         } else if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma()) {
-            *this = Kernels(mix_fma, sum_fma, products_fma);
+            *this = Kernels(8, mix_fma, sum_fma, products_fma);
         }
     }
 
 private:
-    Kernels(decltype(mix) m, decltype(sum) s, decltype(products) p) : mix(m), sum(s), products(p) {}
+    Kernels(int l, decltype(mix) m, decltype(sum) s, decltype(products) p) : lanes(l), mix(m), sum(s), products(p) {}
 };
 
 const Kernels& kernels() {
@@ -211,6 +214,7 @@ const Kernels& kernels() {
 
 }  // namespace
 
+int most_summed() { return kMostTerms * kernels().lanes; }
 void mix(const Mix& work) { kernels().mix(work); }
 void sum_rows(const float* const* rows, int count, int pixels, double* sums) { kernels().sum(rows, count, pixels, sums); }
 void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products) {
@@ -219,15 +223,20 @@ void sum_products(const float* const* rows, const float* means, int count, int p
 
 #else
 
-// NEON's registers have four floats; two of them at once keep its pipelines busy.
 namespace {
-using Eight = Vector<8>::type;
-}
+#if defined(__aarch64__)
+// NEON's 32 registers have four floats; two of them at once keep its pipelines busy.
+using Widest = Vector<8>::type;
+#else
+using Widest = Vector<4>::type;
+#endif
+}  // namespace
 
-void mix(const Mix& work) { mix_by<Eight, 16>(work); }
-void sum_rows(const float* const* rows, int count, int pixels, double* sums) { sum_by<Eight>(rows, count, pixels, sums); }
+int most_summed() { return kMostTerms * lanes<Widest>; }
+void mix(const Mix& work) { mix_by<Widest, 16>(work); }
+void sum_rows(const float* const* rows, int count, int pixels, double* sums) { sum_by<Widest>(rows, count, pixels, sums); }
 void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products) {
-    products_by<Eight, 2>(rows, means, count, pixels, products);
+    products_by<Widest, 2>(rows, means, count, pixels, products);
 }
 
 #endif

@@ -31,10 +31,13 @@ struct Mix {
 
 void mix(const Mix& work);
 
-// sums[k] = the sum of row k, for up to 1,024 pixels: short enough for float.
+// How many pixels the two below take at most: so few that no sum has more than 64 terms in float.
+int most_summed();
+
+// sums[k] = the sum of row k.
 void sum_rows(const float* const* rows, int count, int pixels, double* sums);
 
-// products[k · count + l] = sum over pixels of (row k − means[k]) (row l − means[l]), for l ≤ k; the same limit.
+// products[k · count + l] = sum over pixels of (row k − means[k]) (row l − means[l]), for l ≤ k.
 void sum_products(const float* const* rows, const float* means, int count, int pixels, double* products);
 
 }  // namespace bench

@@ -117,7 +117,8 @@ int RankPass::load_model(const ncnn::ModelBin& weights) {
     steps_.relu = p_.relu;
     const std::vector<float> expand = space.expand(p_.rank);
     for (int k = 0; k < p_.rank; k++) {
-        for (size_t c = 0; c < space.size(); c++) steps_.expand.push_back(expand[c * static_cast<size_t>(p_.rank) + static_cast<size_t>(k)]);
+        for (size_t c = 0; c < space.size(); c++)
+            steps_.expand.push_back(expand[c * static_cast<size_t>(p_.rank) + static_cast<size_t>(k)]);
     }
     if (p_.rank > 0) steps_.shift.resize(space.size());
     if (p_.kept == 0) {

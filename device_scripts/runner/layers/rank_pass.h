@@ -23,7 +23,7 @@ using Floats = std::vector<float>;
     P(5, bool, normalised, false) /* each channel by its own mean and variance over the image (InstanceNorm) */   \
     P(6, float, epsilon, 1e-5f)   /* of that */                                                                   \
     P(7, bool, relu, false)       /* after it */                                                                  \
-    P(8, bool, pooled, false)     /* maximum of 2×2, stride 2, after it */                                       \
+    P(8, bool, pooled, false)     /* maximum of 2×2, stride 2, after it */                                        \
     P(9, int, vectors, 0)         /* how many blobs of C values follow the first: 1 bias, 2 bias and scale */     \
     P(10, bool, added, false)     /* the last input is added to the output: a concatenation is a sum */           \
     P(11, int, kept, 0)           /* R is D(reduced) core D(C)ᵀ, with a loaded core of so many columns */         \

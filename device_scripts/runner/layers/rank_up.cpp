@@ -17,7 +17,8 @@ struct Borders {
 class UpRows : public RowSource {
 public:
     UpRows(std::shared_ptr<const RowSource> low, const std::vector<float>& weight, int outputs, int kernel_w, int kernel_h, Borders borders)
-        : RowSource(low->width() * kernel_w + borders.left + borders.right, low->height() * kernel_h + borders.above + borders.below, outputs),
+        : RowSource(low->width() * kernel_w + borders.left + borders.right, low->height() * kernel_h + borders.above + borders.below,
+                    outputs),
           low_(std::move(low)),
           weight_(weight),
           kernel_w_(kernel_w),
@@ -115,7 +116,8 @@ int RankUp::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat
     if (!low || low->channels() != inputs_) return kBadLayer;
     constexpr int64_t kMost = 1 << 28;
     if (static_cast<int64_t>(low->width()) * kernel_w_ > kMost || static_cast<int64_t>(low->height()) * kernel_h_ > kMost) return kBadLayer;
-    tops[0] = deferred(std::make_shared<const UpRows>(low, weight_, outputs_, kernel_w_, kernel_h_, Borders{above_, below_, left_, right_}));
+    tops[0] =
+        deferred(std::make_shared<const UpRows>(low, weight_, outputs_, kernel_w_, kernel_h_, Borders{above_, below_, left_, right_}));
     return tops[0].empty() ? kOutOfMemory : 0;
 }
 

@@ -46,7 +46,8 @@ std::vector<float> WideSpace::reduce(int reduced, const float* core, int kept_ou
         for (int k = 0; k < kept; k++) columns[static_cast<size_t>(k)] = column(channels_, k, points_[j]);
         for (int o = 0; o < kept_out; o++) {
             double sum = 0;
-            for (int k = 0; k < kept; k++) sum += static_cast<double>(core[static_cast<size_t>(o) * kept + k]) * columns[static_cast<size_t>(k)];
+            for (int k = 0; k < kept; k++)
+                sum += static_cast<double>(core[static_cast<size_t>(o) * kept + k]) * columns[static_cast<size_t>(k)];
             values[static_cast<size_t>(o)] = weights_[j] * sum;
         }
         for (int u = 0; u < reduced; u++) {

@@ -3,7 +3,7 @@
 namespace bench {
 namespace {
 
-constexpr size_t kWaste = 8;       // a block of up to so many times the size will do
+constexpr size_t kWaste = 8;      // a block of up to so many times the size will do
 constexpr size_t kMostFree = 32;  // blocks that are kept
 
 }  // namespace

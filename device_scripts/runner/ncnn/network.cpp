@@ -96,12 +96,15 @@ Network::Network(const Job& job) {
 }
 
 void Network::expect_readers() const {
-    const auto known = [this](int layer) { return layer < 0 ? nullptr : dynamic_cast<const RowLayer*>(net_.layers()[static_cast<size_t>(layer)]); };
+    const auto known = [this](int layer) {
+        return layer < 0 ? nullptr : dynamic_cast<const RowLayer*>(net_.layers()[static_cast<size_t>(layer)]);
+    };
     for (size_t i = 0; i < net_.blobs().size(); i++) {
         const ncnn::Blob& blob = net_.blobs()[i];
         const RowLayer* maker = known(blob.producer);
         if (!maker || !maker->defers() || maker->tops[0] != static_cast<int>(i)) continue;
-        const bool asked_for = std::any_of(outputs_.begin(), outputs_.end(), [i](const Blob& output) { return output.index == static_cast<int>(i); });
+        const bool asked_for =
+            std::any_of(outputs_.begin(), outputs_.end(), [i](const Blob& output) { return output.index == static_cast<int>(i); });
         if (asked_for || !known(blob.consumer)) {
             throw Failure(Exit::bad_graph, "the blob " + blob.name + " is deferred, and what reads it cannot make its rows");
         }
