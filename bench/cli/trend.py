@@ -64,12 +64,14 @@ def trend(
     if not found:
         raise UsageError(f"the history {kept.path} has nothing of the kind", "See what it has: bench results list.")
     if plot:
-        if len(found) > shown.MOST:
+        from bench.report import trend_plot  # matplotlib takes half a second, and is wanted only here
+
+        if len(found) > trend_plot.MOST:
             raise UsageError(
                 f"{len(found)} trends do not fit on one plot", "Choose with --device, --network, --variant."
             )
         try:
-            replace(plot, shown.draw(found, plot.suffix[1:]))
+            replace(plot, trend_plot.draw(found, plot.suffix[1:]))
         except OSError as error:
             raise UsageError(f"{plot} cannot be written: {reason(error)}", "Name another file.") from error
         terminal.say(f"Drawn: {plot}", to=terminal.err)
