@@ -11,7 +11,6 @@ floor of the place, however alike a few launches happen to be. Of these bounds:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,7 @@ from bench.analyse.scores import SCORES, paired
 from bench.analyse.series import CONDITIONS, Series
 from bench.analyse.statistics import MIN_LAUNCHES, ratio
 from bench.errors import CorruptData
-from bench.findings import Floor, Noise, Outcome, Verdict
+from bench.findings import Floor, Interval, Noise, Outcome, Verdict
 from bench.records import METRICS, Answers, Subject
 from bench.units import percent, quantity
 
@@ -176,7 +175,7 @@ def _cost(v: Verdict, left: Series, right: Series, noise_floor: Floor, *, exact:
     elif high < 1:
         outcome, reason = "better", _by(value)
     else:
-        outcome, reason = "cannot tell", _unclear(value, interval is not None and interval.excludes(1), noise_floor)
+        outcome, reason = "cannot tell", _unclear(value, interval, noise_floor)
     unit = METRICS[v.metric].unit
     return replace(
         v, outcome=outcome, word=WORDS.get(unit, {}).get(outcome, outcome), reason=reason, ratio=value,
@@ -189,10 +188,12 @@ def _by(value: float) -> str:
     return f"by {_plain(abs(change))}" if change < 1 else f"{value:.2f} times as much"
 
 
-def _unclear(value: float, excluded: bool, noise_floor: Floor) -> str:
-    if excluded or abs(math.log(value)) <= math.log1p(noise_floor.value):
+def _unclear(value: float, interval: Interval | None, noise_floor: Floor) -> str:
+    """Which of the two made the bounds too wide."""
+    reach = 1 + noise_floor.value
+    if interval is None or (value / reach <= interval.low and interval.high <= value * reach) or interval.excludes(1):
         return f"within the noise floor of {_plain(noise_floor.value)}"
-    return "the launches differ too much among themselves"
+    return "these launches differ too much among themselves"
 
 
 def _plain(fraction: float) -> str:

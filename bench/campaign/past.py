@@ -90,7 +90,12 @@ def side(reference: str, history: History, results: Path) -> Side:
             table = table if wanted is None else table.filter(pc.equal(table[column], wanted))
         else:
             return Side(reference, table, variant, device)
-    raise unknown or UnknownName.of("run", reference, _names(history, results))
+    known = _names(history, results)
+    if not known:
+        raise UnknownName(
+            f"unknown run {reference!r}: there is none in {results}", "Make one: bench run --suite quick."
+        )
+    raise unknown or UnknownName.of("run", reference, ["last", *known])
 
 
 def whole(part: Side, history: History, results: Path) -> Side:
@@ -172,7 +177,7 @@ def runs(history: History) -> list[Run]:
 
 def _names(history: History, results: Path) -> list[str]:
     folders = [file.parent.name for file in results.glob("*/run.json")]
-    return ["last", *dict.fromkeys((*folders, *(run.run for run in runs(history))))][:40]
+    return list(dict.fromkeys((*folders, *(run.run for run in runs(history)))))[-40:]
 
 
 def answers_of(one: Series) -> Mapping[Subject, Answers]:

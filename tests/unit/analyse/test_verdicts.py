@@ -55,6 +55,12 @@ def test_a_difference_within_the_noise_of_the_place_is_never_called() -> None:
     assert found.interval.excludes(1)
 
 
+def test_launches_that_differ_more_than_the_place_does_are_blamed_themselves() -> None:
+    found = judged(made(FIVE), made([100.0, 125.0, 99.0, 126.0, 100.1]))
+    assert found.outcome == "cannot tell"
+    assert found.reason == "these launches differ too much among themselves"
+
+
 def test_nor_is_what_is_not_shown_called_the_same() -> None:
     loud = {Place("p1", "ncnn", "latency"): Noise(0.05, 40, None, 0)}
     assert judged(made(FIVE), made(FIVE), noises=loud).outcome == "cannot tell"

@@ -76,6 +76,12 @@ def test_what_is_not_known_is_said_with_what_is(history: History, name: str, wor
         runs_of(history, name)
 
 
+def test_where_there_is_no_run_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="there is none in") as said:
+        past.side("last", History(tmp_path / "history"), tmp_path)
+    assert "bench run" in said.value.fix
+
+
 def test_nights_are_compared_by_the_noise_of_nights(history: History) -> None:
     (same, other) = compared("last~1", "last", history, history.path.parent, 0.03, {})
     assert same.outcome == other.outcome == "same"
