@@ -12,7 +12,7 @@ from bench.findings import Statistics
 from bench.records import METRICS, Subject
 from bench.report.labels import SHORT, listed
 from bench.report.section import Context
-from bench.units import quantity
+from bench.units import quantity, ratio
 
 RANKED = {
     "latency": "is the fastest ({})",
@@ -23,6 +23,7 @@ RANKED = {
 
 class _Rival(NamedTuple):
     name: str
+    subject: Subject
     figures: Statistics
 
 
@@ -36,6 +37,7 @@ def sentences(context: Context) -> Iterator[str]:
             here = [s for s in shown if context.labels.where(s) == where]
             if len({s.model for s in here}) > 1 and (text := _sentence(here, where, context)):
                 yield text
+                yield from _duels(here, context)
 
 
 def _same_job(context: Context) -> Iterator[set[str]]:
@@ -68,13 +70,58 @@ def _sentence(subjects: Sequence[Subject], where: str, context: Context) -> str:
     return f"Of {names} on {where}, {parts}." if parts else ""
 
 
+def _duels(subjects: Sequence[Subject], context: Context) -> Iterator[str]:
+    """Of each network the compressed variant with the best answers, against the fastest ordinary network that does the
+    same job: that is what it competes with, not the network that it was made of."""
+    ordinary = [_rival(s, "latency", context) for s in subjects if context.labels.is_ordinary(s)]
+    best = min((one for one in ordinary if one), key=lambda one: one.figures.median, default=None)
+    score = context.labels.score(subjects[0].model)
+    if best is None or score is None:
+        return
+    for model in dict.fromkeys(s.model for s in subjects):
+        mine = [s for s in subjects if s.model == model and not context.labels.is_ordinary(s)]
+        scored = [one for s in mine if (one := _rival(s, score, context))]
+        if model != best.subject.model and scored:
+            ours = max(scored, key=lambda one: one.figures.median)
+            if parts := list(_differences(ours.subject, best.subject, score, context)):
+                yield f"{ours.name} against {best.name}: {listed(parts)}."
+
+
+_BETTER_WORSE = {
+    "latency": ("faster", "slower"),
+    "vm_hwm": ("less memory", "more memory"),
+    "deployed": ("fewer bytes", "more bytes"),
+}
+
+
+def _differences(ours: Subject, theirs: Subject, score: str, context: Context) -> Iterator[str]:
+    for metric, words in _BETTER_WORSE.items():
+        a, b = _rival(ours, metric, context), _rival(theirs, metric, context)
+        if not a or not b:
+            continue
+        figures = " to ".join(quantity(one.figures.median, METRICS[metric].unit) for one in (a, b))
+        if metric != "deployed" and _overlap(a.figures, b.figures):
+            yield f"no clear difference in {SHORT[metric]} ({figures})"
+        else:
+            times = b.figures.median / a.figures.median
+            yield f"{ratio(max(times, 1 / times))} {words[times < 1]} ({figures})"
+    a, b = _rival(ours, score, context), _rival(theirs, score, context)
+    if a and b:
+        clearly = ", not clearly different" if _overlap(a.figures, b.figures) else ""
+        values = " to ".join(quantity(one.figures.median, METRICS[score].unit) for one in (a, b))
+        yield f"{SHORT[score]} {values}{clearly}"
+
+
+def _rival(subject: Subject, metric: str, context: Context) -> _Rival | None:
+    found = context.findings.summary(subject, metric)
+    if not found or not found.statistics or not found.usable:
+        return None
+    return _Rival(f"{subject.variant} {subject.model}", subject, found.statistics)
+
+
 def _winners(subjects: Sequence[Subject], metric: str, context: Context) -> list[_Rival]:
     """The best, then those whose interval overlaps its own; nobody where fewer than two have a usable figure."""
-    rivals = [
-        _Rival(f"{s.variant} {s.model}", found.statistics)
-        for s in subjects
-        if (found := context.findings.summary(s, metric)) and found.statistics and found.usable
-    ]
+    rivals = [rival for s in subjects if (rival := _rival(s, metric, context))]
     if len(rivals) < 2:
         return []
     higher = METRICS[metric].better == "higher"

@@ -40,6 +40,14 @@ def test_networks_of_one_task_and_samples_have_their_winners_named(judged: Store
     assert first.endswith("; fr-auto unet needs the fewest bytes (8,702 B).")
 
 
+def test_the_best_compressed_variant_is_held_against_its_best_rival(judged: Stored) -> None:
+    second = judged.sections()["answer"].sentences[1]
+    assert second.startswith(
+        "fr-auto unet against baseline unet-small: 21.7× slower (212 ms to 9.79 ms), 9.59× more memory"
+    )
+    assert second.endswith("56.3× fewer bytes (8,702 B to 490 kB) and Dice 94.39 % to 98.72 %.")
+
+
 def test_networks_that_were_shown_other_samples_are_no_rivals(judged: Stored) -> None:
     samples = judged.run.samples
     other = samples | {"unet-small": samples["unet-small"].model_copy(update={"source": "other masks"})}
