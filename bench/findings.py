@@ -189,13 +189,53 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """A/A noise of a place in one metric: by how much the same thing differs from itself.
+
+    `launch` is the standard deviation of the logarithms of per-launch medians within a run, with `launch_freedom`
+    degrees of freedom; `run` is that of the logarithms of medians of runs in which everything was the same. None where
+    too little was measured to know.
+    """
+
+    launch: float | None = None
+    launch_freedom: int = 0
+    run: float | None = None
+    run_freedom: int = 0
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The smallest difference that noise of the place does not explain, as a fraction: 0.02 is 2 %. `measured` is False
+    where a default stands for it; `words` say what it rests on."""
+
+    value: float
+    measured: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What `launches` launches each can tell apart in one metric in a place: the floors within a run and between two,
+    and the relative difference that two variants of a run show in about 90 % of cases; None where noise is unknown."""
+
+    device: str
+    runtime: str
+    metric: str
+    launches: int
+    noise: Noise
+    within: Floor
+    between: Floor
+    finds: float | None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """`left` against `right` in one metric.
 
     `ratio` is left ÷ right: with the ordinary network on the left, above 1 the other is faster or smaller; `interval`
     is its own. Scores have no ratio: variants have a `difference` (right − left) with its `interval` and the `p_value`
     of a paired test; places are `equal` when the score is the same to the last digit printed. `not-shown`: the interval
-    includes 1, or the test finds no difference.
+    includes 1, the ratio is within the noise `floor`, or the test finds no difference.
     """
 
     kind: Literal["variant", "device", "runtime"]
@@ -208,6 +248,7 @@ class Comparison:
     verdict: str
     difference: float | None = None
     p_value: float | None = None
+    floor: Floor | None = None
 
     @property
     def called(self) -> bool:
@@ -223,6 +264,8 @@ class Findings:
     comparisons: tuple[Comparison, ...] = ()
     missing: tuple[str, ...] = ()
     """What is gone of the stored run, in sentences."""
+    reach: tuple[Reach, ...] = ()
+    """What launches of the protocol can tell apart in each place."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -250,3 +293,77 @@ class Findings:
         return next(
             (s for s in mine if s.statistics is None and METRICS[s.metric].pass_ == METRICS[metric].pass_), None
         )
+
+
+Outcome = Literal["better", "worse", "same", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`right` against `left` in one metric: what has changed from the one to the other.
+
+    Costs have the `ratio` right ÷ left with its bootstrap `interval`, and `bounds`, that interval made as wide as the
+    noise `floor` of the place at least. Scores have the `difference` right − left with its own interval, and `p_value`.
+    `same` means that all of the bounds lie within the `margin`. `tags` say what else differed between the two.
+    """
+
+    metric: str
+    left: Subject
+    right: Subject
+    values: tuple[float | None, float | None]
+    launches: tuple[int, int]
+    outcome: Outcome
+    word: str
+    reason: str
+    margin: float
+    ratio: float | None = None
+    interval: Interval | None = None
+    bounds: tuple[float, float] | None = None
+    floor: Floor | None = None
+    difference: float | None = None
+    p_value: float | None = None
+    not_worse: bool = False
+    """Whether `right` is shown to be no worse than `left` by more than the margin."""
+    tags: tuple[str, ...] = ()
+
+
+class Night(NamedTuple):
+    """One run's figure in a trend: median and quartiles of its launches, in the metric's unit.
+
+    `started` is ISO 8601.
+    """
+
+    key: str
+    started: str
+    folder: str
+    commit: str
+    median: float
+    low: float
+    high: float
+    launches: int
+
+
+class Change(NamedTuple):
+    """Since `night`, number `at` of a trend, a figure is `after` instead of `before`; `ratio` is after ÷ before.
+
+    `nights_before` and `nights_after` are how many it rests on: as far as the changes beside it.
+    """
+
+    at: int
+    night: Night
+    before: float
+    after: float
+    ratio: float
+    nights_before: int
+    nights_after: int
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A figure of one subject over all runs that measured it, the oldest first, and its changes."""
+
+    subject: Subject
+    metric: str
+    virtual: bool
+    nights: tuple[Night, ...]
+    changes: tuple[Change, ...]

@@ -257,13 +257,27 @@ class SamplesRecord(Record):
     preprocess: Preprocess | None = None
 
 
+class NoiseRecord(Record):
+    """What was known of the noise of a place when a run began: `bench.findings.Noise`, for one metric."""
+
+    device: str
+    runtime: str
+    metric: str
+    launch: float
+    launch_freedom: int
+    run: float | None = None
+    run_freedom: int = 0
+
+
 class RunRecord(Record):
     """`run.json`: everything about a run except its samples.
 
     `reference` names the runtime that stands for the network as its author runs it. Bytes in `transferred_bytes` were
     really pushed in this run: 0 when everything was there already. Of `wall_s`, `preparation_s` went into builds,
     training and export, and `runner_s` was spent inside measured processes. `damaged` has, by device, the artifacts
-    (`model/variant`) of which a file there was found changed at the end: what they took is not theirs.
+    (`model/variant`) of which a file there was found changed at the end: what they took is not theirs. `commit` is that
+    of the git repository that bench was started in, with `+` for uncommitted changes; empty outside of one. `noise` is
+    what the history knew of these devices.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -286,3 +300,5 @@ class RunRecord(Record):
     preparation_s: float = 0.0
     notes: tuple[str, ...] = ()
     damaged: dict[str, tuple[str, ...]] = {}
+    commit: str = ""
+    noise: tuple[NoiseRecord, ...] = ()

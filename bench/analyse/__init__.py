@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench.findings import Findings
+from bench.findings import Findings, Summary
+from bench.plan import Protocol
 from bench.records import Answers, RunRecord
 
 if TYPE_CHECKING:
@@ -20,9 +21,19 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
+    from bench.analyse.judge import by_subject
+    from bench.analyse.noise import of_run, reach
+
+    found = summaries(frame, run, answers)
+    noises = of_run(run, found)
+    compared = compare(found, run, by_subject(frame, answers), noises)
+    return Findings(found, compared, reach=tuple(reach(noises, Protocol().launches)))
+
+
+def summaries(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> tuple[Summary, ...]:
+    """The figures alone, each with its verdict, nothing compared. Raises as `analyse` does."""
     from bench.analyse.judge import by_subject, judge, unproven
     from bench.analyse.summary import in_order, summarise
 
     answered = by_subject(frame, answers)
-    summaries = in_order(unproven((*summarise(frame, run), *judge(answered, run)), run), run)
-    return Findings(summaries, compare(summaries, run, answered))
+    return in_order(unproven((*summarise(frame, run), *judge(answered, run)), run), run)

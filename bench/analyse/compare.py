@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from bench.analyse.noise import Place, floor
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
-from bench.findings import Comparison, Summary
+from bench.findings import Comparison, Noise, Summary
 from bench.records import METRICS, Answers, RunRecord, Subject
-from bench.units import quantity
+from bench.units import percent, quantity
 
 Kind = Literal["variant", "device", "runtime"]
 LEVEL = 0.05
 """A paired test calls a difference below this p."""
 
 
-def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subject, Answers]) -> tuple[Comparison, ...]:
+def compare(
+    summaries: Sequence[Summary],
+    run: RunRecord,
+    answers: Mapping[Subject, Answers],
+    noises: Mapping[Place, Noise] | None = None,
+) -> tuple[Comparison, ...]:
     """All comparisons that the summaries allow, per metric and in their order.
 
     * `variant`: the ordinary network ÷ each other variant, same device, runtime and setting;
@@ -26,7 +33,8 @@ def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subje
     * `runtime`: the reference runtime against another on the desktop, same variant and setting. For accuracy the
       reference's row of any setting serves: it computes in fp32, and its answers do not depend on threads.
 
-    A ratio is *called* when its interval excludes 1 and both sides are usable; sizes in bytes are exact. Scores of
+    A ratio is *called* when its interval excludes 1, it is beyond the noise floor of its places, and both sides are
+    usable; sizes in bytes are exact. Scores of
     variants are compared by a paired test over the samples that both answered.
     """
     relations = _Relations.of(run)
@@ -42,7 +50,7 @@ def compare(summaries: Sequence[Summary], run: RunRecord, answers: Mapping[Subje
                 else:
                     found[kind, right.metric, right.subject, left.subject] = _paired(left, right, answers)
             elif METRICS[right.metric].unit in ("ns", "B"):
-                found[kind, right.metric, right.subject, left.subject] = _ratio(kind, left, right)
+                found[kind, right.metric, right.subject, left.subject] = _ratio(kind, left, right, noises or {})
     return tuple(found.values())
 
 
@@ -76,7 +84,7 @@ class _Relations:
         return None
 
 
-def _ratio(kind: Kind, left: Summary, right: Summary) -> Comparison:
+def _ratio(kind: Kind, left: Summary, right: Summary, noises: Mapping[Place, Noise]) -> Comparison:
     a, b = left.statistics, right.statistics
     between = partial(Comparison, kind, right.metric, left.subject, right.subject)
     if a is None or b is None:
@@ -87,12 +95,20 @@ def _ratio(kind: Kind, left: Summary, right: Summary) -> Comparison:
         return between(a.median / b.median, None, "equal" if a.median == b.median else "differs", "exact")
     same_machine = left.subject.device == right.subject.device
     value, interval, _ = ratio(_medians(left), _medians(right), same_machine=same_machine)
+    counts = len(a.launches), len(b.launches)
+    places = {Place(s.subject.device, s.subject.runtime, s.metric) for s in (left, right)}
+    beyond = max((floor(noises.get(p), *counts, between_runs=False) for p in places), key=lambda f: f.value)
+    between = partial(between, floor=beyond)
     unusable = [s.verdict for s in (left, right) if not s.usable]
     if unusable:
         translated = left.translated or right.translated
         return between(value, interval, "translated" if translated else "unusable", unusable[0])
     if interval is None:
         return between(value, interval, "no-interval", "too few launches for an interval")
+    if abs(math.log(value)) <= math.log1p(beyond.value):
+        return between(
+            value, interval, "not-shown", f"within the noise floor of {percent(beyond.value)}: {beyond.words}"
+        )
     if interval.excludes(1):
         return between(value, interval, "differs", "the interval excludes 1")
     return between(value, interval, "not-shown", "no difference shown: the interval includes 1")

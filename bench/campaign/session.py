@@ -18,6 +18,7 @@ import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
+from bench.campaign import past
 from bench.campaign.asked import Asked, entries
 from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceBusy, NothingMeasured
@@ -25,7 +26,7 @@ from bench.findings import Findings
 from bench.measure import order, station, trial
 from bench.measure.station import Station
 from bench.prepare import Prepared
-from bench.records import ArtifactFile, Measurement, Progress, RunRecord, Trial
+from bench.records import ArtifactFile, Measurement, NoiseRecord, Progress, RunRecord, Trial
 from bench.results.folder import RunFolder, now
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
@@ -61,9 +62,15 @@ class Ready(NamedTuple):
 
 
 def run(
-    asked: Asked, phones: Sequence[Transport], results: Path, cache: Cache, watcher: Watcher
+    asked: Asked,
+    phones: Sequence[Transport],
+    results: Path,
+    cache: Cache,
+    watcher: Watcher,
+    noise: Sequence[NoiseRecord] = (),
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
+    `noise` is what is known of the devices; a run's own launches tell the rest.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -75,7 +82,7 @@ def run(
         notes = list(cache.notes)
         pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
-        record = _record(ready, started, pushed, preparation_s, notes)
+        record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
         folder.write_record(record)
         try:
             _measure(ready, folder, watcher)
@@ -142,6 +149,7 @@ def _record(
         transferred_bytes={s.device.serial: pushed[s.device.serial] for s in ready.stations if s.is_phone},
         preparation_s=preparation_s,
         notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
+        commit=past.commit(Path.cwd()),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bench
-from bench.cli import devices, networks, running, terminal
+from bench.cli import calibrate, compare, devices, history, networks, running, terminal, trend
 from bench.cli.options import print_json
 from bench.errors import BenchError
 
@@ -22,6 +22,10 @@ app = typer.Typer(
 app.command()(running.run)
 app.command("plan")(running.show_plan)
 app.command()(running.report)
+app.command()(compare.compare)
+app.command()(calibrate.calibrate)
+app.command()(trend.trend)
+app.add_typer(history.results_app, name="results")
 app.command("devices")(devices.list_devices)
 app.command("doctor")(devices.examine)
 app.command()(devices.clean)

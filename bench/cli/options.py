@@ -82,6 +82,13 @@ RuntimeName = Annotated[
     str | None, typer.Option("--runtime", help=f"What executes networks on phones: {', '.join(runtimes.on('phone'))}.")
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where run folders are kept.")]
+HistoryPlace = Annotated[
+    Path | None,
+    typer.Option(
+        "--history", help="Where finished runs are kept (default: `history` in --results).", metavar="DIR",
+        envvar="FR_BENCH_HISTORY",
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
 

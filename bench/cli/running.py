@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +12,14 @@ import typer
 
 from bench import plan, units
 from bench.cache import Cache
-from bench.campaign import asked, phones, session
+from bench.campaign import asked, past, phones, session
 from bench.campaign.changes import Changes, changed
 from bench.cli import terminal
 from bench.cli.options import (
     Cores,
     DataPath,
     Device,
+    HistoryPlace,
     Input,
     InputSize,
     Json,
@@ -38,10 +41,12 @@ from bench.cli.options import (
     size,
 )
 from bench.devices.adb import AdbServer
+from bench.devices.host import DESKTOP
 from bench.errors import UsageError
-from bench.findings import Findings
+from bench.findings import Findings, Reach
 from bench.records import RunRecord
 from bench.results.folder import RunFolder, refuse_unwritable
+from bench.results.history import History
 
 DEFAULT_SUITE = "quick"
 
@@ -64,6 +69,7 @@ def run(
     runtime: RuntimeName = None,
     launches: Launches = None,
     results: Results = Path("results"),
+    history: HistoryPlace = None,
     adb_server: Server = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -88,11 +94,20 @@ def run(
         input_shape or (), size(input_size), data, samples, label, cores, runtime,
     )  # fmt: skip
     wanted = _asked(plan_file, suite, changes)
-    refuse_unwritable(results)
+    kept = past.place(history, results)
+    kept.check()
+    for place in (results, kept.path):
+        refuse_unwritable(place)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
         chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
-        folder, findings = session.run(wanted, chosen, results, Cache(), watcher)
+        from bench.analyse.noise import recorded  # scipy takes a second to import
+        from bench.campaign.compared import noises
+
+        known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
+        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known)
         measured = folder.record()
+        watcher.stage("add to the history")
+        past.keep(folder, kept, findings)
     _show(folder, findings, as_json=as_json, quiet=quiet)
     if not (as_json or quiet):
         terminal.say(_times(measured, time.monotonic() - begun), to=terminal.err)
@@ -126,13 +141,18 @@ def show_plan(
     cores: Cores = None,
     runtime: RuntimeName = None,
     launches: Launches = None,
+    device: Device = None,
+    results: Results = Path("results"),
+    history: HistoryPlace = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a run would do and about how long it takes, without touching a device.
+    """Show what a run would do and about how long it takes, without touching a device; and which differences it can
+    find on devices that the history knows.
 
     Examples:
 
     * `bench plan --suite demo`
+    * `bench plan --suite demo --launches 20 --device emulator-5554`
     * `bench plan --plan nightly.toml --json`
     """
     changes = Changes(
@@ -141,8 +161,9 @@ def show_plan(
     )  # fmt: skip
     wanted = _asked(plan_file, suite, changes)
     outline, full = asked.outline(wanted, Cache()), wanted.plan
+    found = _power(wanted, past.place(history, results), device or ())
     if as_json:
-        print_json({"plan": full.model_dump(mode="json"), **outline._asdict()})
+        print_json({"plan": full.model_dump(mode="json"), **outline._asdict(), "power": [asdict(one) for one in found]})
         return
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
@@ -151,6 +172,29 @@ def show_plan(
         f"{outline.trials} trials on one phone{beside}, "
         f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
     )
+    from bench.report.noise import sentences
+
+    for sentence in sentences(found):
+        terminal.say(sentence)
+    if not found:
+        terminal.say("Which differences it can find is not known: no device in the history. Measure: bench calibrate")
+
+
+def _power(wanted: asked.Asked, history: History, serials: Sequence[str]) -> list[Reach]:
+    """What the plan's launches can tell apart on these devices, or on all phones that the history knows."""
+    from bench.analyse.noise import reach
+    from bench.campaign.compared import noises
+
+    known = {name for run in past.runs(history) for name in run.devices if name != DESKTOP}
+    found = noises(history, [name for name in serials or known if name in known])
+    launches = sorted({wanted.plan.protocol_for(case.label).launches for case in wanted.plan.cases} - {1})
+    runtimes = wanted.runtimes_on_phones()
+    return [
+        one
+        for count in launches
+        for one in reach(found, count)
+        if one.metric == "latency" and one.runtime in runtimes and one.finds is not None
+    ]
 
 
 def report(

@@ -11,7 +11,7 @@ from bench.report.section import Context
 from bench.report.table import Cell, Table
 from bench.units import quantity
 
-CALLED = "A difference is called only where the 95 % interval of the ratio excludes 1."
+CALLED = "A difference is called only where the 95 % interval of the ratio excludes 1 and noise does not explain it."
 
 
 def table(

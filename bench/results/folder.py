@@ -115,10 +115,19 @@ class RunFolder:
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 
     def consolidate(self) -> pd.DataFrame:
-        """All samples as one table, also written to measurements.parquet.
+        """All samples as one table, also written to measurements.parquet. Raises CorruptData."""
+        table = self._samples()
+        _write(table.replace_schema_metadata(COLUMNS.metadata), self.path / "measurements.parquet", compression="zstd")
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
 
-        Never replaces a table by one of fewer trials: where parts are missing, the table that was made of them stands.
-        """
+    def frame(self) -> pd.DataFrame:
+        """All samples as one table; nothing is written. Raises CorruptData."""
+        frame: pd.DataFrame = self._samples().to_pandas()
+        return frame
+
+    def _samples(self) -> pa.Table:
+        """All samples in order: those of the parts, and where parts are missing, of the table that was made of them."""
         parts = sorted((self.path / "parts").glob("*.parquet"))
         tables = [migrate.table(_read(part), part, COLUMNS, self._tasks) for part in parts]
         table = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
@@ -129,10 +138,7 @@ class RunFolder:
             if missing:
                 rest = before.filter(pc.is_in(before["trial"], pa.array(sorted(missing))))
                 table = pa.concat_tables([table, rest])
-        order = table.sort_by([("order", "ascending")])
-        _write(order.replace_schema_metadata(COLUMNS.metadata), target, compression="zstd")
-        frame: pd.DataFrame = order.to_pandas()
-        return frame
+        return table.sort_by([("order", "ascending")])
 
     def _tasks(self) -> dict[str, Task]:
         return {artifact.model: artifact.task for artifact in self.record().artifacts}

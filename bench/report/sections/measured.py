@@ -8,6 +8,7 @@ from typing import Any
 
 from bench import plan
 from bench.records import Artifact, Device, RunRecord, SamplesRecord, Tensor, Verified
+from bench.report import noise
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table
 from bench.units import duration, number, percent, size
@@ -22,6 +23,7 @@ def section(context: Context) -> Section:
         _devices(context.run),
         _protocol(context),
         _conditions(context),
+        *_noise(context),
         _artifacts(context.run),
         _made_with(context.run),
     )
@@ -123,6 +125,15 @@ def _values(values: Sequence[Any]) -> str:
         return f"{min(values):,} to {max(values):,}"
     shown = ", ".join(str(v) for v in values[:FEW])
     return shown if len(values) <= FEW else f"{shown} and {len(values) - FEW} others"
+
+
+def _noise(context: Context) -> Iterator[Table]:
+    """What the same thing differs by in each place, which no comparison calls a difference."""
+    found = context.findings.reach
+    if found:
+        cells = tuple(tuple(Cell(word) for word in row) for row in noise.rows(found))
+        header = tuple(name.capitalize() for name in noise.HEADER)
+        yield Table("Noise", header, cells, noise.notes(found[0].launches), words=noise.WORDS)
 
 
 def _artifacts(run: RunRecord) -> Table:

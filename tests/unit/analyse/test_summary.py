@@ -12,7 +12,7 @@ import pytest
 from bench.analyse import analyse
 from bench.errors import CorruptData
 from bench.findings import ADVICE, CaveatKind, Findings, Summary
-from bench.records import METRICS, Answers, Artifact, Device, RunRecord, Tensor
+from bench.records import METRICS, Answers, Artifact, Device, NoiseRecord, RunRecord, Tensor
 from bench.results.folder import COLUMNS
 
 DEVICES = tuple(
@@ -159,6 +159,34 @@ def test_a_difference_is_called_only_when_it_is_there() -> None:
     assert (faster.ratio, faster.called) == (pytest.approx(4), True)
     (same,) = find(*variants(1.0)).comparisons
     assert (same.ratio, same.outcome) == (1, "not-shown")
+
+
+def test_nothing_is_called_within_the_noise_that_was_known_of_the_device() -> None:
+    frame = pd.DataFrame([row for one in variants(0.95) for row in one], columns=COLUMNS.names)
+    (called,) = analyse(frame, run(), {}).comparisons
+    assert called.called
+    assert called.floor is not None
+    assert called.floor.measured
+    noisy = NoiseRecord(device="phone1", runtime="ncnn", metric="latency", launch=0.03, launch_freedom=40)
+    found = analyse(frame, run().model_copy(update={"noise": (noisy,)}), {})
+    (within,) = found.comparisons
+    assert within.outcome == "not-shown"
+    assert within.verdict.startswith("within the noise floor of 6.")
+    assert [one.noise.launch for one in found.reach] == [0.03]
+
+
+def test_a_run_louder_than_the_device_was_known_to_be_is_judged_by_its_own_noise() -> None:
+    loud = [
+        launch(i, {"latency": [v * 1e6] * 50}, variant=variant)
+        for variant, values in (("baseline", (100, 160, 95, 150, 120)), ("b", (90, 60, 110, 70, 100)))
+        for i, v in enumerate(values)
+    ]
+    quiet = NoiseRecord(device="phone1", runtime="ncnn", metric="latency", launch=0.001, launch_freedom=40)
+    frame = pd.DataFrame([row for one in loud for row in one], columns=COLUMNS.names)
+    (found,) = analyse(frame, run().model_copy(update={"noise": (quiet,)}), {}).comparisons
+    assert found.floor is not None
+    assert found.floor.value > 0.2
+    assert not found.called
 
 
 def test_nothing_is_called_on_figures_that_are_not_usable() -> None:
