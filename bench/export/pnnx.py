@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.errors import ExportRefused, ToolMissing
 from bench.records import Tensor
 
-DEADLINE_S = 300
+DEADLINE_S = 1200.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def convert(source: Path, inputs: Sequence[Tensor], deadline_s: float = DEADLINE
                 cwd=folder, capture_output=True, timeout=deadline_s, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise ExportRefused(f"pnnx did not convert {source.name} within {deadline_s:.0f} s") from None
+            raise ExportRefused(
+                f"pnnx did not convert {source.name} within {deadline_s:.0f} s",
+                "It computes the network once: give it a smaller input, or try again while the computer does nothing else.",
+            ) from None
         except OSError as error:
             raise ToolMissing(f"pnnx does not start: {error}", "pip install --force-reinstall pnnx") from error
         param, weights = Path(folder, "network.ncnn.param"), Path(folder, "network.ncnn.bin")
