@@ -104,8 +104,8 @@ def compress(
         str | None,
         typer.Option(
             "--target",
-            help="How small: for fr a ratio as published (1110x), a number of coefficients (776), or the bytes of the "
-            "whole package (1.6kB).",
+            help="How small: a ratio (20x; of fr as published, 1110x), a number of coefficients or parameters (776), "
+            "or the bytes of the whole package (1.6kB).",
         ),
     ] = None,
     method: Annotated[str, typer.Option("--method", help=f"How: {', '.join(methods.names())}.")] = methods.names()[0],
@@ -118,7 +118,7 @@ def compress(
         str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
     ] = "uniform",
     one_shot: Annotated[
-        bool, typer.Option("--one-shot", help="Truncate trained weights instead of training with few coefficients.")
+        bool, typer.Option("--one-shot", help="Compress trained weights as they are instead of training the small network.")
     ] = False,
     fine_tune: Annotated[
         int, typer.Option("--fine-tune", help="After --one-shot, fine-tune for this many epochs.", min=0)
@@ -142,6 +142,7 @@ def compress(
     * `bench compress lenet5 --target 7668 --data mnist/ --output digits.frq`
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
+    * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
     """
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),

@@ -48,7 +48,7 @@ def convert(source: Path, inputs: Sequence[Tensor], deadline_s: float = DEADLINE
         except subprocess.TimeoutExpired:
             raise ExportRefused(
                 f"pnnx did not convert {source.name} within {deadline_s:.0f} s",
-                "It computes the network once: give it a smaller input, or try again while the computer does nothing else.",
+                "It computes the network once: give it a smaller input, or try again on a quiet computer.",
             ) from None
         except OSError as error:
             raise ToolMissing(f"pnnx does not start: {error}", "pip install --force-reinstall pnnx") from error
