@@ -118,7 +118,7 @@ def compress(
         str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
     ] = "uniform",
     one_shot: Annotated[
-        bool, typer.Option("--one-shot", help="Compress trained weights as they are instead of training the small network.")
+        bool, typer.Option("--one-shot", help="Compress trained weights as they are, without training.")
     ] = False,
     fine_tune: Annotated[
         int, typer.Option("--fine-tune", help="After --one-shot, fine-tune for this many epochs.", min=0)
