@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused
-from bench.export import eager, graph, operators, pnnx, program, proof, torchscript
+from bench.export import eager, graph, operators, pnnx, program, proof, sizes, torchscript
 from bench.export.answers import Answers
 from bench.export.eager import Array
 from bench.export.equivalents import Equivalents, axes, transparent
@@ -66,6 +67,19 @@ def convert(
 ) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
     """The graph of a network, and the weights that its layers load. Raises as `export` does."""
     network = _Marked(program.of_operators(network, eager.arguments(samples, 0)), inputs)
+    if (small := sizes.smaller(inputs)) is not None:
+        with suppress(ExportRefused):
+            cut = sizes.cut(samples, small)
+            parsed, stored = _converted(network, small, cut, eager.answers(network, cut))
+            if sizes.is_any(parsed):
+                return unmarked(parsed, stored, len(inputs), len(expected.outputs))
+    parsed, stored = _converted(network, inputs, samples, expected)
+    return unmarked(parsed, stored, len(inputs), len(expected.outputs))
+
+
+def _converted(
+    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers
+) -> tuple[graph.Graph, bytes]:
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
         traced = Path(scratch, "network.pt")
         with transparent(network, eager.arguments(samples, 0)):
@@ -76,7 +90,7 @@ def convert(
             raise operators.explained(error, recorded) from None
     parsed = graph.parse(converted.param)
     operators.check(parsed, partial(operators.lines, recorded))
-    return unmarked(parsed, converted.weights, len(inputs), len(expected.outputs))
+    return parsed, converted.weights
 
 
 def unmarked(
