@@ -153,9 +153,9 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             raise UsageError(
                 f"{full.method} has no form {full.execution!r}", f"Choose one of {', '.join(method_of.executions)}."
             )
-        method_of.check(request_of(full, network))
         if full.width:
             _check_width(method_of, full, case)
+        method_of.check(request_of(full, network))
     return full
 
 
@@ -163,8 +163,10 @@ def _check_width(method: Method, variant: Variant, case: Case) -> None:
     """Raise UsageError where the method knows no widths, or none in that form."""
     assert variant.execution is not None
     assert variant.width is not None
-    if not hasattr(method, "check_width"):  # made for an earlier bench
-        raise UsageError(f"{method.title} has no widths, which {variant.label} of {case.label} asks for")
+    if not (hasattr(method, "check_width") and hasattr(method, "narrowed")):  # made for an earlier bench
+        raise UsageError(
+            f"{method.title} has no widths, which {variant.label} of {case.label} asks for", "Leave the width out."
+        )
     method.check_width(variant.execution, variant.width)
 
 

@@ -181,7 +181,10 @@ class Ordinary:
 
     def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
         self.check_width(execution, width)
-        raise NotImplementedError
+        raise UsageError(
+            f"{self.title} does not say how it computes {network.name} at a width, and {shown(width)} was asked for",
+            f"Leave the width out; {self.name} has `check_width`, and lacks `narrowed` (docs/methods.md).",
+        )
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         raise NotImplementedError

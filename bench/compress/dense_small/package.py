@@ -104,17 +104,31 @@ def _fill(module: nn.Module, held: dict[str, Tensor]) -> None:
     """The values into the module's parameters in order, and buffers by name."""
     parameters, values = list(module.parameters()), held[VALUES]
     total = sum(parameter.numel() for parameter in parameters)
-    if values.dtype != torch.float16 or values.shape != (total,):
+    if values.numel() != total:
         raise CorruptData(f"the package holds {values.numel():,} values for {total:,} parameters", _AGAIN)
+    if values.dtype != torch.float16:
+        raise CorruptData(f"the package holds its values as {_kind(values)} instead of float16", _AGAIN)
+    if values.dim() != 1:
+        raise CorruptData(f"the package holds its values as {tensors.times(values)} instead of in one row", _AGAIN)
     own = _buffers(module)
     for name, tensor in held.items():
         if name in (STRUCTURE, VALUES):
             continue
         buffer = own.get(name.removeprefix(BUFFER)) if name.startswith(BUFFER) else None
-        if buffer is None or buffer.shape != tensor.shape or buffer.dtype != tensor.dtype:
+        if buffer is None:
             raise CorruptData(f"the package's {name[:80]!r} is nothing that the network has", _AGAIN)
+        if buffer.shape != tensor.shape or buffer.dtype != tensor.dtype:
+            raise CorruptData(
+                f"the package's {name[:80]!r} is {tensors.times(tensor)} of {_kind(tensor)}, and in the network "
+                f"{tensors.times(buffer)} of {_kind(buffer)}",
+                _AGAIN,
+            )
         buffer.copy_(tensor)
     if not all(tensor.isfinite().all() for tensor in held.values()):
         raise CorruptData("the package holds values that are not finite", _AGAIN)
     for parameter, part in zip(parameters, torch.split(values, [p.numel() for p in parameters]), strict=True):
         parameter.copy_(part.view_as(parameter))
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -12,9 +12,12 @@ from bench.cache import Cache
 from bench.campaign import asked
 from bench.campaign.asked import Asked
 from bench.campaign.changes import Changes, changed
+from bench.compress import METHODS
+from bench.compress.method import Request
 from bench.errors import BenchError, CorruptData, UnknownName, UsageError
 from bench.measure.order import Place
 from bench.networks import resolve
+from bench.width import Width
 
 MINIMAL = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n'
 
@@ -63,6 +66,31 @@ def test_what_cannot_be_is_refused_before_anything_is_built(text: str, kind: typ
     with pytest.raises(kind) as caught:
         checked(text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("width", ['"1/4"', '{ "down.0" = "1/4" }'])
+def test_a_width_is_refused_before_what_the_network_lacks(width: str) -> None:
+    text = f'name = "a"\n[[cases]]\nmodel = "unet"\nvariants = [{{name = "dense-small", width = {width}}}]\n'
+    with pytest.raises(UsageError, match="a small dense network has one width, and 1/4"):
+        asked.checked(plan.parse(text, "p"))
+
+
+class Unfinished:
+    """A third party's that knows of widths, and cannot narrow."""
+
+    name, title, suffix, executions = "unfinished", "half a method", ".safetensors", ("stock",)
+
+    def check(self, request: Request) -> None:
+        pass
+
+    def check_width(self, execution: str, width: Width) -> None:
+        pass
+
+
+def test_widths_of_a_method_that_cannot_narrow_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METHODS, "_found", {"half": Unfinished()})
+    with pytest.raises(UsageError, match=r"half a method has no widths, which half@0\.25 of lenet5 asks for"):
+        checked('variants = ["half@1/4"]\n')
 
 
 def test_an_unknown_variant_offers_the_nearest() -> None:

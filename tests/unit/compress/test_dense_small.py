@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from bench.compress import method, tensors
@@ -204,6 +205,18 @@ def test_the_target_is_respected_and_used(target: str, tmp_path: Path) -> None:
     }[target]  # fmt: skip
     amount = len(made) if target.endswith("B") else parameters_in(made)
     assert least < amount <= most
+
+
+def test_the_fewest_bytes_that_are_offered_are_enough(tmp_path: Path) -> None:
+    network = kind("sequence")
+    with pytest.raises(UsageError, match="cannot be scaled down to 9 bytes") as caught:
+        seeded(network, "9B", tmp_path)
+    least = caught.value.fix.split()[2].removesuffix("B").replace(",", "")
+    made = seeded(network, f"{least}B", tmp_path)
+    assert len(made) <= int(least)
+    assert DENSE.restored(network, made, "stock")
+    with pytest.raises(UsageError, match="cannot be scaled down"):
+        seeded(network, f"{int(least) - 1}B", tmp_path)
 
 
 @given(st.floats(1, 12))
@@ -458,8 +471,10 @@ def test_damaged_packages_are_refused(tmp_path: Path) -> None:
     for damaged, words in (
         (made[:-3], "not a safetensors file"),
         (b"", "not a safetensors file"),
-        (changed(made, values=values[:-1]), "values for"),
-        (changed(made, values=values.float()), "values for"),
+        (changed(made, values=values[:-1]), f"holds {len(values) - 1} values for {len(values)} parameters"),
+        (changed(made, values=values.float()), "its values as float32 instead of float16"),
+        (changed(made, values=values.view(1, -1)), f"its values as 1×{len(values)} instead of in one row"),
+        (safetensors.save(held), "no check sum"),
         (changed(made, structure=apart), "do not go together"),
         (changed(made, junk=torch.zeros(2)), "nothing that the network has"),
         (changed(made, **{"buffer.9": torch.zeros(2)}), "nothing that the network has"),
@@ -475,7 +490,7 @@ def test_damaged_packages_are_refused(tmp_path: Path) -> None:
 
 @given(st.data())
 @settings(deadline=None, max_examples=60)
-def test_a_package_with_other_bytes_is_refused_or_read_and_nothing_else(data: st.DataObject) -> None:
+def test_a_package_with_other_bytes_is_refused_or_says_the_same(data: st.DataObject) -> None:
     made = bytearray(of_a_sequence())
     for _ in range(data.draw(st.integers(1, 4))):
         made[data.draw(st.integers(0, len(made) - 1))] = data.draw(st.integers(0, 255))
@@ -484,8 +499,34 @@ def test_a_package_with_other_bytes_is_refused_or_read_and_nothing_else(data: st
         module = DENSE.restored(network, bytes(made), "stock")
     except (CorruptData, UsageError):
         return
-    assert all(parameter.isfinite().all() for parameter in module.parameters())
+    right = DENSE.restored(network, of_a_sequence(), "stock").state_dict()
+    assert all(torch.equal(tensor, right[name]) for name, tensor in module.state_dict().items())
     assert run(module, examples(network.inputs))[0].shape == (1, 4)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_a_flipped_bit_among_widths_and_values_is_refused(data: st.DataObject) -> None:
+    made = bytearray(of_a_sequence())
+    start = 8 + int.from_bytes(made[:8], "little")
+    made[data.draw(st.integers(start, len(made) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(CorruptData, match="check sum does not match"):
+        DENSE.restored(kind("sequence"), bytes(made), "stock")
+
+
+def test_a_buffer_of_another_shape_or_type_is_refused_by_what_differs(tmp_path: Path) -> None:
+    network = kind("branching")
+    made = structure.resized(network.build(), {})
+    with torch.no_grad():
+        made.norm.running_mean += 3
+    written = package.write(network, {}, made)
+    name = "buffer.norm.running_mean"
+    for other, words in (
+        (torch.zeros(3), "is 3 of float32, and in the network 8 of float32"),
+        (torch.zeros(8).double(), "is 8 of float64, and in the network 8 of float32"),
+    ):
+        with pytest.raises(CorruptData, match=words):
+            DENSE.restored(network, changed(written, **{name: other}), "stock")
 
 
 @cache

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from bench import compress
+from bench.cache import Cache
 from bench.compress import Description
-from bench.compress.method import Request
+from bench.compress.method import Ordinary, Request, Sight
 from bench.errors import UnknownName, UsageError
+from bench.width import Width
 from tests.unit.compress.compress_kit import learnt, small
 
 
@@ -88,3 +90,16 @@ def test_torchscript_has_no_layers_that_fr_could_change(tmp_path: Path) -> None:
 def test_half_takes_no_target(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="half has no target, but '20x' was given"):
         compress.method("half").compress(learnt(small(lambda: nn.Linear(4, 3), 4), tmp_path), Request("20x"))
+
+
+def test_a_method_that_allows_widths_and_cannot_narrow_is_refused_in_words(tmp_path: Path) -> None:
+    class Halfway(Ordinary):
+        name, title = "halfway", "half a method"
+
+        def check_width(self, execution: str, width: Width) -> None:
+            pass
+
+    network = small(lambda: nn.Linear(4, 3), 4)
+    sight = Sight(network.inputs, (), Cache(tmp_path), "key")
+    with pytest.raises(UsageError, match="half a method does not say how it computes small at a width, and 1/4"):
+        Halfway().narrowed(network, b"", "stock", "1/4", sight)
