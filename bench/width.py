@@ -27,7 +27,10 @@ def canonical(value: object) -> Width:
         if not 0 < len(value) <= _MOST_LAYERS:
             raise ValueError("a table of widths names at least one layer")
         return {str(layer): str(fraction(part)) for layer, part in value.items()}
-    return AUTO if value == AUTO else str(fraction(value))
+    try:
+        return AUTO if value == AUTO else str(fraction(value))
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
 
 
 def fraction(value: object) -> Fraction:
@@ -38,7 +41,7 @@ def fraction(value: object) -> Fraction:
         numerator, _, denominator = text.partition("/")
         made = Fraction(numerator) / Fraction(denominator or 1) if denominator.strip("0") or not denominator else made
     if not 0 < made <= 1:
-        raise ValueError(f"{text[:_LONGEST]!r} is not a width; write a part of the channels, e.g. 1/4 or 0.25, or auto")
+        raise ValueError(f"{text[:_LONGEST]!r} is not a width; write a part of the channels, e.g. 1/4 or 0.25")
     return made
 
 
@@ -54,7 +57,8 @@ def shown(width: Width) -> str:
     """In few words: `1/4`, `auto`, or the layers with widths of their own."""
     if isinstance(width, str):
         return width
-    first = ", ".join(f"{part} of {layer}" for layer, part in islice(width.items(), _SHOWN))
+    named = ((layer if layer != OTHERS else "all others", part) for layer, part in width.items())
+    first = ", ".join(f"{part} of {layer}" for layer, part in islice(named, _SHOWN))
     return first + (f" and of {len(width) - _SHOWN} others" if len(width) > _SHOWN else "")
 
 

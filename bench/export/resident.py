@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
@@ -62,8 +62,8 @@ FORMS: tuple[Form, ...] = ("dense", "factored", "resident")
 """How a layer runs: on its whole weight; as three layers, wide outside and small within; or on its core alone."""
 
 _POINTS_A_COLUMN_OF_ANSWERS = 2
-"""At m points ReLU's frequency 2m - k counts as column k. What a layer in the middle makes of that is normalised and
-learnt around; a last layer's sums are the answer, so the nearest such frequency is kept at 3 times the columns."""
+"""At m points ReLU's frequency 2m - k counts as column k. A layer in the middle is normalised after that; the sums of a
+last one are the answer, so there the nearest such frequency is kept at 3 times the columns."""
 
 Parts = tuple[Narrow, ...]
 """A blob as the concatenation of these."""
@@ -74,12 +74,13 @@ class _Pass:
     """The walk along the layers; `features` holds what is narrow so far, `made` the layers of the new graph.
 
     `wide_in` and `wide_out` are the layers that read or write a wide activation though they run on their core; `makers`
-    are the layers whose output each z is, and `spaces` those outputs, to be computed at `points`; both by the layer.
+    are the layers whose output each z is, `spaces` those outputs, computed at `points`, and `answers` the network's.
     """
 
     forms: Mapping[int, Form]
     weights: Mapping[int, Weight]
     points: Mapping[int, int]
+    answers: Collection[str]
     features: dict[str, Parts] = field(default_factory=dict)
     made: list[Layer] = field(default_factory=list)
     wide_in: set[int] = field(default_factory=set)
@@ -237,7 +238,7 @@ class _Pass:
     def _note(self, number: int, layer: Layer, parts: Parts, weight: Weight) -> None:
         """Keep in mind which spaces a layer reads, and what it needs of each."""
         self.reads[number] = tuple(Source(self.makers.get(part.z), part.channels) for part in parts)
-        columns = weight.box[1] * (_POINTS_A_COLUMN_OF_ANSWERS if _reduces_itself(layer, weight) else 1)
+        columns = weight.box[1] * (_POINTS_A_COLUMN_OF_ANSWERS if layer.outputs[0] in self.answers else 1)
         for part in parts:
             if part.z in self.makers:
                 space = self.spaces[self.makers[part.z]]
@@ -349,10 +350,10 @@ def rewrite(
     """
     eligible = weights_of(graph, weights)
     wanted: dict[int, Form] = {n: "resident" if forms is None else forms[n] for n in eligible}
-    walk = _walked(graph, _Pass(wanted, eligible, {}))
+    walk = _walked(graph, _Pass(wanted, eligible, {}, graph.outputs()))
     points = {n: space.points(widths(n) if widths else Fraction(1)) for n, space in walk.spaces.items()}
     if fewer := {n: count for n, count in points.items() if count < walk.spaces[n].channels}:
-        walk = _walked(graph, _Pass(wanted, eligible, fewer))
+        walk = _walked(graph, _Pass(wanted, eligible, fewer, graph.outputs()))
     made = Graph(tuple(_with_splits(in_strips(walk.made))))
     wide = frozenset(walk.wide_in), frozenset(walk.wide_out)
     return Rewritten(made, wanted, *wide, walk.spaces, points, walk.reads)

@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.prepare.samples import samples
 from bench.prepare.variant import one_thread
 from bench.records import Progress
-from bench.width import AUTO, Width
+from bench.width import AUTO, Width, is_whole
 
 if TYPE_CHECKING:
     from bench.export.explanation import Explained
@@ -54,7 +54,7 @@ def explained(
         frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
         exported = frequency.read(Path(folder))
-        if width is None:
+        if width is None or is_whole(width):
             return Explanation(explain(exported, found.inputs), None)
         question = widths.Question(exported, found.inputs, "cheapest")
         if width == AUTO:

@@ -28,6 +28,7 @@ from bench.prepare.compression import learner_of
 from bench.prepare.samples import Samples, data_key
 from bench.records import Artifact, ArtifactFile, Task, Tensor, Verified
 from bench.runtimes.runtime import Shown
+from bench.width import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ class Job:
     def narrowed(self) -> Narrowed | None:
         """How the variant is computed at its width; None for the whole network. Raises what the method raises."""
         method, package, width = self.method, self.package(), self.variant.width
-        if method is None or package is None or width is None:
+        if method is None or package is None or width is None or is_whole(width):
             return None
         key = content_key(
             self.shared_key, self.execution, json.dumps(width), self.shown.key, *own_sources("export", "width.py")

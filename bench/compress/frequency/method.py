@@ -87,10 +87,17 @@ class FrequencyRegularization:
         shared = self._converted(network, package, sight.inputs, sight.cache, sight.key)
         question = widths.Question(frequency.read(shared), sight.inputs, _RESIDENT[execution])
         if width == AUTO:
+            if network.task == "reconstruction":
+                raise UsageError(
+                    f"{network.name} answers with pictures, and auto compares classes", "Say a width: 1/4."
+                )
             found = widths.automatic(question, self.compressed(network, package), sight.samples)
-        else:
-            found = widths.chosen(question, width)
-        return Narrowed(found.narrowing.text(), found.told)
+            return Narrowed(found.narrowing.text(), found.told)
+        found = widths.chosen(question, width)
+        agreement = ""
+        if network.task != "reconstruction":
+            agreement = widths.judged(found.narrowing, self.compressed(network, package), sight.samples)
+        return Narrowed(found.narrowing.text(), "; ".join(filter(None, (found.told, agreement))))
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress.frequency import factor, layers, narrow

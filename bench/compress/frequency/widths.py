@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from bench import units
 from bench.compress.frequency import narrow
 from bench.compress.frequency.narrow import Narrowing
 from bench.errors import ExportRefused, UnknownName, UsageError
@@ -65,15 +67,16 @@ class Question:
 
 
 def chosen(question: Question, width: Width) -> Chosen:
-    """The graph at that width. Raises UnknownName for a layer that there is not, ExportRefused where no layer can be
-    computed with fewer channels than it has."""
-    made = question.rewritten(_parts(question, width))
-    if not made.narrowed:
+    """The graph at that width. Raises UnknownName for a layer that there is not, UsageError for one named twice, and
+    ExportRefused where no layer can be computed with fewer channels than it has."""
+    parts = _parts(question, width)
+    made = question.rewritten(parts)
+    if not made.narrowed and (why := _why(question, made)):
         raise ExportRefused(
-            f"no layer of this network can be computed at the width {shown(width)}: {_why(question, made)}",
+            f"no layer of this network can be computed at the width {shown(width)}: {why}",
             "Measure it at its whole width.",
         )
-    return Chosen(made, question.narrowing(made), f"width {shown(width)}: {_told(question, made)}")
+    return Chosen(made, question.narrowing(made), f"width {shown(width)}: {_told(question, made, parts)}")
 
 
 def _parts(question: Question, width: Width) -> Callable[[int], Fraction]:
@@ -81,12 +84,16 @@ def _parts(question: Question, width: Width) -> Callable[[int], Fraction]:
         everywhere = fraction(width)
         return lambda number: everywhere
     numbers = {layer_of(name): number for number, name in question.names().items()}
-    found, others = {}, fraction(width.get(OTHERS, "1"))
+    found: dict[int, Fraction] = {}
+    others = fraction(width.get(OTHERS, "1"))
     for name, part in width.items():
         if name != OTHERS and layer_of(name) not in numbers:
             raise UnknownName.of("layer", name, numbers)
         if name != OTHERS:
-            found[numbers[layer_of(name)]] = fraction(part)
+            number = numbers[layer_of(name)]
+            if number in found:
+                raise UsageError(f"the layer {layer_of(name)} has two widths", "Give it one.")
+            found[number] = fraction(part)
     return lambda number: found.get(number, others)
 
 
@@ -95,13 +102,17 @@ def layer_of(weight: str) -> str:
     return weight.removesuffix(".weight")
 
 
-def _told(question: Question, made: Rewritten) -> str:
+def _told(question: Question, made: Rewritten, asked: Callable[[int], Fraction]) -> str:
     names = question.names()
     channels = sum(space.channels for space in made.spaces.values())
     text = f"{sum(made.points.values()):,} of {channels:,} channels between resident layers"
-    least = [layer_of(names[n]) for n, space in made.spaces.items() if made.points[n] == space.least < space.channels]
-    if least:
-        text += f"; no fewer than the columns kept of {_listed(least)}"
+    more = [
+        f"{layer_of(names[n])} ({made.points[n]})"
+        for n, space in made.spaces.items()
+        if not space.whole and math.ceil(space.channels * asked(n)) < made.points[n] < space.channels
+    ]
+    if more:
+        text += f"; more than asked for, by the columns kept, of {_listed(more)}"
     return text + (f"; all of {whole}" if (whole := _why(question, made)) else "")
 
 
@@ -129,14 +140,11 @@ def automatic(question: Question, network: nn.Module, samples: Sequence[NDArray[
     Where no width below 1 agrees it is the graph of the whole width, and says so. Raises UsageError for a network whose
     answers are not classes.
     """
-    from bench.export import eager
-
     few = [array[:PICTURES] for array in samples]
-    wanted = _classes(eager.answers(narrow.narrowed(network, Narrowing({}, {})), few).values[0])
+    wanted = _classes(_answers(network, Narrowing({}, {}), few))
 
     def agreement(made: Rewritten) -> float:
-        module = narrow.narrowed(network, question.narrowing(made))
-        return float((_classes(eager.answers(module, few).values[0]) == wanted).mean())
+        return float((_classes(_answers(network, question.narrowing(made), few)) == wanted).mean())
 
     made, best = question.rewritten(lambda number: WHOLE), 1.0
     parts = dict.fromkeys(made.spaces, WHOLE)
@@ -147,12 +155,33 @@ def automatic(question: Question, network: nn.Module, samples: Sequence[NDArray[
             break
         made, best, parts = tried, found, dict.fromkeys(tried.spaces, part)
         part /= 2
-    made, best = _refined(question, made, best, parts, agreement)
+    made, best, parts = _refined(question, made, best, parts, agreement)
     if not made.narrowed:
         told = f"width auto: the whole width, since no smaller one agrees in {AGREEMENT:.1%} of {len(few[0])} samples"
         return Chosen(made, question.narrowing(made), told)
-    told = f"agrees with the whole width in {best:.2%} of the answers to {len(few[0])} samples"
-    return Chosen(made, question.narrowing(made), f"width {AUTO}: {_told(question, made)}; {told}")
+    told = _agrees(best, len(few[0]))
+    return Chosen(
+        made, question.narrowing(made), f"width {AUTO}: {_told(question, made, lambda n: parts.get(n, WHOLE))}; {told}"
+    )
+
+
+def judged(narrowing: Narrowing, network: nn.Module, samples: Sequence[NDArray[Any]]) -> str:
+    """How far a network at a width that was asked for agrees with its whole width, in words. Empty without classes."""
+    few = [array[:PICTURES] for array in samples]
+    whole, ours = (_answers(network, one, few) for one in (Narrowing({}, {}), narrowing))
+    if not _are_classes(whole):
+        return ""
+    return _agrees(float((_classes(ours) == _classes(whole)).mean()), len(few[0]))
+
+
+def _agrees(part: float, count: int) -> str:
+    return f"agrees with the whole width in {units.percent(part)} of the answers to {count} samples"
+
+
+def _answers(network: nn.Module, narrowing: Narrowing, samples: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    from bench.export import eager
+
+    return eager.answers(narrow.narrowed(network, narrowing), samples).values[0]
 
 
 def _refined(
@@ -161,7 +190,7 @@ def _refined(
     best: float,
     parts: dict[int, Fraction],
     agreement: Callable[[Rewritten], float],
-) -> tuple[Rewritten, float]:
+) -> tuple[Rewritten, float, dict[int, Fraction]]:
     exported = question.exported
     weights, inputs = [frequency.weight_of(t) for t in exported.package.tensors], question.inputs
 
@@ -180,11 +209,15 @@ def _refined(
                 open_.discard(number)
             else:
                 made, best, parts = tried, found, fewer
-    return made, best
+    return made, best, parts
+
+
+def _are_classes(answers: NDArray[Any]) -> bool:
+    return answers.ndim >= 2 and answers.shape[1] >= 2
 
 
 def _classes(answers: NDArray[Any]) -> NDArray[Any]:
-    if answers.ndim < 2 or answers.shape[1] < 2:
+    if not _are_classes(answers):
         raise UsageError(
             f"a width is found by trying where answers are classes, and these are of shape {answers.shape[1:]}",
             "Say a width, e.g. 1/4.",
