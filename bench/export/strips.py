@@ -7,11 +7,11 @@ same order.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.export.graph import Layer
+from bench.export.channelwise import zero
+from bench.export.graph import Graph, Layer
 from bench.export.rank_pass import RankPass
 
 MEASURES = "20"
@@ -20,6 +20,8 @@ ROOM = "21"
 """The parameter of RankCore for how many channels its output has memory."""
 BORDERS = ("20", "21", "22", "23")
 """The parameters of RankUp for the zeros around it: above, below, left, right."""
+NESTED = 63
+"""How many deferred passes are made of each other at most: the runner takes 64, of which the last may be a RankUp."""
 
 
 def in_strips(layers: Sequence[Layer]) -> list[Layer]:
@@ -28,8 +30,9 @@ def in_strips(layers: Sequence[Layer]) -> list[Layer]:
     return list(_with_room(list(_deferred(_measured(layers)))))
 
 
-def _readers(layers: Iterable[Layer]) -> Mapping[str, list[Layer]]:
-    found: dict[str, list[Layer]] = {}
+def _readers(layers: Sequence[Layer]) -> Mapping[str, list[Layer]]:
+    """Which layers read each blob, as often as they do. Who asks for the network's outputs is one more."""
+    found = {blob: [Layer("Output", blob, (blob,), (), {})] for blob in Graph(tuple(layers)).outputs()}
     for layer in layers:
         for blob in layer.inputs:
             found.setdefault(blob, []).append(layer)
@@ -46,21 +49,32 @@ def _raised(layers: Sequence[Layer]) -> Iterable[Layer]:
     moved: dict[str, Layer] = {}
     for layer in layers:
         if layer.type == "Deconvolution" and _tiles(layer):
-            padding = _only(readers, layer.outputs[0])
-            reader = padding and (_only(readers, padding.outputs[0]) if padding.type == "Padding" else padding)
-            if padding and reader and reader.type == "RankPass" and not _flag(reader, RankPass.NORMALISED):
+            after = _only(readers, layer.outputs[0])
+            last = after if after and _adds_zeros(after) else layer
+            reader = _only(readers, last.outputs[0])
+            if reader and _goes_through(reader, last.outputs[0]):
                 own = {key: layer.parameters[key] for key in ("0", "1", "11", "6") if key in layer.parameters}
-                if padding.type == "Padding":
-                    moved[padding.outputs[0]] = padding
-                    sides = (padding.parameters.get(str(side), "0") for side in range(4))
+                if last is not layer:
+                    moved[last.outputs[0]] = last
+                    sides = (last.parameters.get(str(side), "0") for side in range(4))
                     own |= {key: text for key, text in zip(BORDERS, sides, strict=True) if text != "0"}
-                    yield Layer("RankUp", layer.name, layer.inputs, padding.outputs, own)
-                else:
-                    yield Layer("RankUp", layer.name, layer.inputs, layer.outputs, own)
+                yield Layer("RankUp", layer.name, layer.inputs, last.outputs, own)
                 continue
         if layer.outputs and moved.get(layer.outputs[0]) is layer:
             continue
         yield layer
+
+
+def _adds_zeros(layer: Layer) -> bool:
+    p = layer.parameters.get
+    if layer.type != "Padding" or any(p(key, "0") != "0" for key in ("4", "6", "7", "8")):
+        return False
+    return zero(p("5", "0")) and all(int(p(str(side), "0")) >= 0 for side in range(4))
+
+
+def _goes_through(reader: Layer, blob: str) -> bool:
+    """Whether the blob is what a pass expands or reduces, not numbers for its channels, and needed once only."""
+    return reader.type == "RankPass" and reader.inputs[0] == blob and not _flag(reader, RankPass.NORMALISED)
 
 
 def _only(readers: Mapping[str, list[Layer]], blob: str) -> Layer | None:
@@ -104,17 +118,20 @@ def _moments(blob: str) -> str:
 
 def _deferred(layers: Sequence[Layer]) -> Iterable[Layer]:
     """Passes that a core alone reads, or a deferred pass that adds to them."""
-    uses = Counter(blob for layer in layers for blob in layer.inputs)
-    rows: set[str] = set()
-    """Blobs that their only reader takes row by row."""
+    readers = _readers(layers)
+    depths: dict[str, int] = {}
+    """Of blobs that their only reader takes row by row: how many deferred ones that makes, down to the core."""
     found: list[Layer] = []
     for layer in reversed(layers):
-        if layer.type == "RankPass" and layer.outputs[0] in rows:
+        depth = depths.get(layer.outputs[0], 0) if layer.type == "RankPass" else 0
+        if depth:
             layer = replace(layer, parameters={**layer.parameters, str(RankPass.DEFERRED): "1"})
+        taken: Sequence[str] = ()
         if layer.type == "RankCore":
-            rows.update(blob for blob in layer.inputs if uses[blob] == 1)
-        elif layer.type == "RankPass" and _flag(layer, RankPass.DEFERRED) and _flag(layer, RankPass.ADDED):
-            rows.update(blob for blob in layer.inputs[-1:] if uses[blob] == 1)
+            taken = layer.inputs
+        elif 0 < depth < NESTED and _flag(layer, RankPass.ADDED):
+            taken = layer.inputs[-1:]
+        depths.update((blob, depth + 1) for blob in taken if _only(readers, blob))
         found.append(layer)
     return reversed(found)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.e2e.native_kit import graph, measure, ncnn_weights
+from tests.e2e.native_kit import Run, graph, measure, ncnn_weights
 
 RNG = np.random.default_rng(12)
 SIZES = [(1, 1), (2, 5), (33, 7), (9, 130), (6, 959)]
@@ -167,23 +167,107 @@ def test_nothing_is_written_over_what_another_layer_needs(tmp_path: Path, thread
     close(got, b + d + narrow(wide(z, 9, norm=False), 4) + z)
 
 
+STRAIGHT = "0=9 1=3 2=3"
+PROMISE = f"{STRAIGHT} 21=1"
+
+
 @pytest.mark.parametrize(
     "lines",
     [
-        ["RankPass a 1 1 in0 out0 0=9 1=3 2=4 21=1"],
-        ["RankPass a 1 1 in0 a 0=9 1=3 2=4 21=1", "ReLU b 1 1 a out0"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", "ReLU b 1 1 a out0"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", "RankSplit b 1 2 a b c", f"RankPass d 1 1 b out0 {STRAIGHT}"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", "RankUp b 1 1 a b 0=3 1=1 6=9", f"RankPass c 1 1 b out0 {STRAIGHT}"],
         ["RankUp a 1 1 in0 a 0=2 1=2 6=24", "Split b 1 2 a b c", "ReLU d 1 1 b out0"],
-        ["RankPass a 1 1 in0 out0 0=9 1=3 2=4 20=1"],
-        ["RankUp a 1 1 in0 a 0=2 1=2 6=23", "RankPass b 1 1 a out0 0=2 1=2"],
-        ["RankUp a 1 1 in0 a 0=2 1=2 6=24 20=-1", "RankPass b 1 1 a out0 0=2 1=2"],
-        ["RankUp a 1 1 in0 a 0=2 1=0 6=24", "RankPass b 1 1 a out0 0=2 1=2"],
-        ["RankCore a 1 1 in0 out0 0=2 1=1 6=6 21=99999"],
+        # As numbers for each channel, and as moments: ten of either, which is not what a promise is.
+        [f"RankPass a 1 1 in0 a {PROMISE}", "RankPass b 2 1 in0 a out0 0=4 1=3 2=3 9=1"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", f"RankPass b 3 1 in0 a in0 out0 {STRAIGHT} 9=1 10=1"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", f"RankPass b 2 1 in0 a out0 {STRAIGHT} 5=1 20=1"],
+        # By two layers, in either order, and twice by one.
+        [f"RankPass a 1 1 in0 a {PROMISE}", "Sigmoid b 1 1 a b", f"RankPass c 1 1 a out0 {STRAIGHT}"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", f"RankPass b 1 1 a out0 {STRAIGHT}", "Sigmoid c 1 1 a c"],
+        [
+            f"RankPass a 1 1 in0 a {PROMISE}",
+            f"RankPass b 1 1 a b {STRAIGHT}",
+            f"RankPass c 2 1 a b out0 {STRAIGHT} 10=1",
+        ],
+        [f"RankPass a 1 1 in0 a {PROMISE}", f"RankPass b 2 1 a a out0 {STRAIGHT} 10=1"],
+        [f"RankPass a 1 1 in0 a {PROMISE}", f"RankPass b 1 1 in0 out0 {STRAIGHT}"],
     ],
 )
 def test_a_deferred_blob_that_nothing_can_make_is_refused(tmp_path: Path, lines: list[str]) -> None:
     text = graph("Input in0 0 1 in0", *lines)
     run = measure(tmp_path, text, bytes(4000), normal(1, 3, 8, 8), weights_format="runtime", execution="stock")
-    assert run.event("error")["kind"] in ("bad_graph", "bad_weights")
+    error = run.event("error")
+    assert error["kind"] == "bad_graph"
+    assert "the blob a is deferred" in error["message"]
+
+
+@pytest.mark.parametrize("outputs", ["a", "out0, a"])
+def test_a_deferred_blob_has_no_values_for_the_job(tmp_path: Path, outputs: str) -> None:
+    text = graph("Input in0 0 1 in0", f"RankPass a 1 1 in0 a {PROMISE}", f"RankPass b 1 1 a out0 {STRAIGHT}")
+    job = {"weights_format": "runtime", "execution": "stock", "outputs": outputs}
+    error = measure(tmp_path, text, b"", normal(1, 3, 8, 8), **job).event("error")
+    assert error["kind"] == "bad_graph"
+    assert "the blob a is deferred" in error["message"]
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_deferred_blobs_are_made_of_each_other_only_so_deep(tmp_path: Path, added: bool) -> None:
+    x = normal(1, 3, 64, 80)
+
+    def run(depth: int) -> Run:
+        reads = [f"2 1 x{i} a{i - 1}" if added else f"1 1 a{i - 1}" for i in range(1, depth)]
+        passes = [f"RankPass a{i} {read} a{i} {PROMISE} 10={int(added)}" for i, read in enumerate(reads, 1)]
+        inputs = " ".join(f"x{i}" for i in range(depth))
+        lines = [f"RankSplit s 1 {depth} in0 {inputs}", f"RankPass a0 1 1 x0 a0 {PROMISE}", *passes]
+        text = graph("Input in0 0 1 in0", *lines, f"RankPass b 1 1 a{depth - 1} out0 {STRAIGHT}")
+        return measure(tmp_path, text, b"", x, weights_format="runtime", execution="stock", threads=4)
+
+    deepest = run(64)
+    assert deepest.outputs is not None, deepest.events
+    close(deepest.outputs, double(x) * (64 if added else 1), 1e-4)
+    error = run(65).event("error")
+    assert error["kind"] == "bad_graph"
+    assert "the blob a64 is deferred" in error["message"]
+    assert run(20_000).event("error")["kind"] == "bad_graph"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [  # Rows of more than 8 GiB, in each of the places that make some.
+        ("RankCore b 1 1 a out0 0=1 1=1 6=513", 513),
+        ("RankPass b 1 1 a out0 0=513 1=513 2=1", 0),
+        ("RankPass b 1 1 a out0 0=513 1=513 2=1 5=1", 0),
+    ],
+)
+def test_rows_that_no_memory_holds_are_refused(tmp_path: Path, line: str, count: int, threads: int) -> None:
+    up = np.zeros(513 * 1024)
+    text = graph("Input in0 0 1 in0", f"RankUp a 1 1 in0 a 0=513 1=1024 11=1 6={up.size}", line)
+    weights = ncnn_weights((True, up), *[(True, np.zeros(count))] * (count > 0))
+    job = {"weights_format": "runtime", "execution": "stock", "threads": threads}
+    error = measure(tmp_path, text, weights, normal(1, 1, 1, 4096), **job).event("error")
+    assert error["kind"] == "out_of_memory"
+    assert "out0" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["RankPass a 1 1 in0 out0 0=9 1=3 2=4 20=1"],
+        ["RankUp a 1 1 in0 a 0=2 1=2 6=23", "RankPass b 1 1 a out0 0=2 1=2"],
+        ["RankUp a 1 1 in0 a 0=2 1=2 6=24 20=-1", "RankPass b 1 1 a out0 0=2 1=2"],
+        ["RankUp a 1 1 in0 a 0=2 1=0 6=24", "RankPass b 1 1 a out0 0=2 1=2"],
+        ["RankCore a 1 1 in0 out0 0=2 1=1 6=6 21=99999"],
+        [f"RankPass a 1 1 in0 out0 {STRAIGHT} 5=1 6=-1e-5"],
+        [f"RankPass a 1 1 in0 out0 {STRAIGHT} 5=1 6=-1"],
+        [f"RankPass a 1 1 in0 out0 {STRAIGHT} 5=1 6=nan"],
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(tmp_path: Path, lines: list[str]) -> None:
+    text = graph("Input in0 0 1 in0", *lines)
+    run = measure(tmp_path, text, bytes(4000), normal(1, 3, 8, 8), weights_format="runtime", execution="stock")
+    assert run.event("error")["kind"] == "bad_graph"
 
 
 def test_moments_of_another_blob_are_refused(tmp_path: Path) -> None:

@@ -205,17 +205,15 @@ int RankCore::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     if (top.empty()) return kOutOfMemory;
 
     std::vector<Moments> moments(measures_ ? static_cast<size_t>(strips) : 0, Moments(outputs_));
-#pragma omp parallel for num_threads(option.num_threads)
-    for (int band = 0; band < bands; band++) {
-        Arena arena(option.workspace_allocator);
+    const int status = for_each_band(bands, option, [&](int band, Arena& arena) {
         Strip strip(*this, *input, rows, arena);
         for (int s = strips * band / bands; s < strips * (band + 1) / bands; s++) {
             const int y = s * rows, count = std::min(rows, height - y);
             strip.make(y, count, top);
             if (measures_) moments[static_cast<size_t>(s)].add(top.row(y), top.cstep, count * width);
         }
-    }
-    if (!measures_) return 0;
+    });
+    if (status != 0 || !measures_) return status;
     Moments all(outputs_);
     for (const Moments& part : moments) all.add(part);
     tops[1] = all.blob(option.blob_allocator);

@@ -22,6 +22,7 @@ public:
 
     int load_param(const ncnn::ParamDict& parameters) override;
     int load_model(const ncnn::ModelBin& weights) override;
+    bool takes_rows(size_t input) const override { return input == 0; }
     int forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override;
 
 private:

@@ -24,6 +24,12 @@ Floats read(const ncnn::ParamDict& given, int number, const Floats& otherwise) {
     return Floats(static_cast<const float*>(values), static_cast<const float*>(values) + values.w);
 }
 
+template <>
+float read(const ncnn::ParamDict& given, int number, const float& otherwise) {
+    constexpr int kLastNumber = 3;  // then come arrays and words, such as nan, for which ncnn gives what stands for nothing
+    return given.type(number) <= kLastNumber ? given.get(number, otherwise) : NAN;
+}
+
 // Normalisation of y = E z without y: its mean is E μ, its variance the diagonal of E Σ Eᵀ. E is rank × points.
 void normalise(PassSteps& steps, const Moments& moments, float epsilon) {
     const size_t rank = moments.rank(), points = static_cast<size_t>(steps.points);
@@ -46,19 +52,18 @@ void normalise(PassSteps& steps, const Moments& moments, float epsilon) {
     }
 }
 
-// Of a blob that comes without them.
-Moments measure(const RowSource& rows, ncnn::Allocator* allocator) {
-    Moments moments(rows.channels());
-    Arena arena(allocator);
+// Of a blob that comes without them. Returns what a layer's forward() does.
+int measure(const RowSource& rows, const ncnn::Option& option, Moments& moments) {
     constexpr int kPixels = 4096;
     const int step = std::max(1, kPixels / rows.width());
-    for (int y = 0; y < rows.height(); y += step) {
-        const int count = std::min(step, rows.height() - y);
-        const Arena::Frame frame(arena);
-        const Rows some = rows.read(y, count, arena);
-        moments.add(some.first, some.channel_step, count * rows.width());
-    }
-    return moments;
+    return for_each_band(1, option, [&](int, Arena& arena) {
+        for (int y = 0; y < rows.height(); y += step) {
+            const int count = std::min(step, rows.height() - y);
+            const Arena::Frame frame(arena);
+            const Rows some = rows.read(y, count, arena);
+            moments.add(some.first, some.channel_step, count * rows.width());
+        }
+    });
 }
 
 }  // namespace
@@ -88,7 +93,7 @@ bool RankPassParameters::make_sense() const {
     const bool place = first >= 0 && total <= kMost && first <= total - channels && reduced <= (loads ? kMost : total);
     // Only y = E z has moments that are free, and a norm of what was shifted first is another matter.
     const bool steps = !(normalised && (rank == 0 || vectors > 0)) && !(rank == 0 && (pooled || vectors > 0)) && !(added && reduced == 0) &&
-                       !(measured && !normalised);
+                       !(measured && !normalised) && std::isfinite(epsilon) && epsilon >= 0;
     const bool matrices = is_small(channels, reduced) && is_small(channels, rank) && is_small(kept, kept_out);
     return sizes && core && place && steps && matrices && vectors >= 0 && vectors <= 2 && samples_make_sense();
 }
@@ -134,7 +139,7 @@ int RankPass::load_model(const ncnn::ModelBin& weights) {
 
 int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const {
     const size_t first_vector = p_.measured ? 2 : 1;
-    if (bottoms.size() != first_vector + static_cast<size_t>(p_.vectors + p_.added)) return kBadLayer;
+    if (bottoms.size() != first_vector + static_cast<size_t>(p_.vectors + p_.added) || tops.size() != 1) return kBadLayer;
     const std::shared_ptr<const RowSource> z = rows_of(bottoms[0]);
     if (!z || z->channels() != (p_.rank > 0 ? p_.rank : p_.channels)) return kBadLayer;
 
@@ -143,7 +148,7 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     if (p_.normalised) {
         Moments moments(p_.rank);
         if (!p_.measured) {
-            moments = measure(*z, option.workspace_allocator);
+            if (const int status = measure(*z, option, moments)) return status;
         } else if (!moments.read(bottoms[1])) {
             return kBadLayer;
         }

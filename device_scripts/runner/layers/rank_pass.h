@@ -61,6 +61,7 @@ public:
     int load_param(const ncnn::ParamDict& parameters) override;
     int load_model(const ncnn::ModelBin& weights) override;
     bool defers() const override { return p_.deferred; }
+    bool takes_rows(size_t input) const override { return input == 0 || (p_.added && input + 1 == bottoms.size()); }
     int forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override;
 
 private:

@@ -113,7 +113,7 @@ int RankUp::load_model(const ncnn::ModelBin& weights) {
 
 int RankUp::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::Mat>& tops, const ncnn::Option&) const {
     const std::shared_ptr<const RowSource> low = bottoms.size() == 1 ? rows_of(bottoms[0]) : nullptr;
-    if (!low || low->channels() != inputs_) return kBadLayer;
+    if (!low || low->channels() != inputs_ || tops.size() != 1) return kBadLayer;
     constexpr int64_t kMost = 1 << 28;
     if (static_cast<int64_t>(low->width()) * kernel_w_ > kMost || static_cast<int64_t>(low->height()) * kernel_h_ > kMost) return kBadLayer;
     tops[0] =

@@ -10,7 +10,8 @@
 namespace bench {
 
 // Parameters are those of ncnn's Deconvolution: 0 outputs, 1 and 11 kernel and stride, 6 number of weights; and of its Padding:
-// 20 to 23, rows of zeros above and below, columns at the left and at the right. Its output is deferred: see row_source.h.
+// 20 to 23, rows of zeros above and below, columns at the left and at the right. Its output is deferred: see row_source.h. Its input
+// never is: it reads a row again for each that it makes, and many of these with pooling between would never come to an end.
 class RankUp : public RowLayer {
 public:
     RankUp();

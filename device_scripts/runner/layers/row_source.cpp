@@ -1,6 +1,7 @@
 #include "layers/row_source.h"
 
 #include <algorithm>
+#include <atomic>
 #include <new>
 
 #include <allocator.h>
@@ -86,6 +87,20 @@ ncnn::Mat deferred(std::shared_ptr<const RowSource> rows) {
     return blob;
 }
 
+int for_each_band(int bands, const ncnn::Option& option, const std::function<void(int band, Arena&)>& make) {
+    std::atomic<bool> failed{false};
+#pragma omp parallel for num_threads(bands)
+    for (int band = 0; band < bands; band++) {
+        try {  // here, since what is thrown out of a parallel region ends the process
+            Arena arena(option.workspace_allocator);
+            make(band, arena);
+        } catch (const std::bad_alloc&) {
+            failed = true;
+        }
+    }
+    return failed ? kOutOfMemory : 0;
+}
+
 int room_of(const ncnn::Mat& blob) {
     if (!blob.refcount || blob.cstep == 0) return 0;
     // ncnn counts references right behind the values.
@@ -104,9 +119,7 @@ int make_rows(const RowSource& rows, const ncnn::Mat* over, ncnn::Mat& blob, con
     constexpr int kPixels = 4096;  // a thread makes at once
     const int step = std::max(1, kPixels / rows.width()), width = rows.width();
     const int parts = (rows.height() + step - 1) / step, bands = std::min(std::max(1, option.num_threads), parts);
-#pragma omp parallel for num_threads(option.num_threads)
-    for (int band = 0; band < bands; band++) {
-        Arena arena(option.workspace_allocator);
+    return for_each_band(bands, option, [&](int band, Arena& arena) {
         for (int part = parts * band / bands; part < parts * (band + 1) / bands; part++) {
             const Arena::Frame frame(arena);
             const int y = part * step, count = std::min(step, rows.height() - y);
@@ -121,8 +134,7 @@ int make_rows(const RowSource& rows, const ncnn::Mat* over, ncnn::Mat& blob, con
                             to + static_cast<size_t>(c) * blob.cstep);
             }
         }
-    }
-    return 0;
+    });
 }
 
 std::shared_ptr<const RowSource> rows_of(const ncnn::Mat& blob) {

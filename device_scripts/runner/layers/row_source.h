@@ -1,6 +1,7 @@
 // Blobs that are made row by row, when the layer after them asks: what lies between two small convolutions is never whole.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -77,12 +78,21 @@ private:
 // A layer that knows what a deferred blob is.
 class RowLayer : public ncnn::Layer {
 public:
-    // Whether its first output is one, which no other kind of layer can read.
+    // Whether its first output is one.
     virtual bool defers() const { return false; }
+
+    // Whether it makes the rows of this input, if it is one. No other kind of layer can.
+    virtual bool takes_rows(size_t input) const {
+        (void)input;
+        return false;
+    }
 };
 
 // A blob that stands for rows which are not made yet. It has no values.
 ncnn::Mat deferred(std::shared_ptr<const RowSource> rows);
+
+// Has `make` do each band, on a thread of its own with an arena of its own. Returns what a layer's forward() does.
+int for_each_band(int bands, const ncnn::Option& option, const std::function<void(int band, Arena&)>& make);
 
 // How many channels there is memory for in a blob of floats.
 int room_of(const ncnn::Mat& blob);

@@ -96,18 +96,35 @@ Network::Network(const Job& job) {
 }
 
 void Network::expect_readers() const {
-    const auto known = [this](int layer) {
-        return layer < 0 ? nullptr : dynamic_cast<const RowLayer*>(net_.layers()[static_cast<size_t>(layer)]);
+    constexpr int kDeepest = 64;  // each makes its rows inside the one before, on the stack of a thread
+    struct Promise {
+        int depth = 0, readers = 0;  // depth 0: an ordinary blob
     };
-    for (size_t i = 0; i < net_.blobs().size(); i++) {
-        const ncnn::Blob& blob = net_.blobs()[i];
-        const RowLayer* maker = known(blob.producer);
-        if (!maker || !maker->defers() || maker->tops[0] != static_cast<int>(i)) continue;
-        const bool asked_for =
-            std::any_of(outputs_.begin(), outputs_.end(), [i](const Blob& output) { return output.index == static_cast<int>(i); });
-        if (asked_for || !known(blob.consumer)) {
-            throw Failure(Exit::bad_graph, "the blob " + blob.name + " is deferred, and what reads it cannot make its rows");
+    std::vector<Promise> promises(net_.blobs().size());
+    const auto refuse = [this](size_t blob, const char* why) {
+        throw Failure(Exit::bad_graph, "the blob " + net_.blobs()[blob].name + " is deferred, and " + why);
+    };
+    // Not Blob::consumer, which is the last of them only. Layers come after those whose blobs they read.
+    for (const ncnn::Layer* layer : net_.layers()) {
+        const auto* ours = dynamic_cast<const RowLayer*>(layer);
+        int deepest = 0;
+        for (size_t i = 0; i < layer->bottoms.size(); i++) {
+            const size_t blob = static_cast<size_t>(layer->bottoms[i]);
+            if (promises[blob].depth == 0) continue;
+            if (!ours || !ours->takes_rows(i)) refuse(blob, "what reads it cannot make its rows");
+            promises[blob].readers++;
+            deepest = std::max(deepest, promises[blob].depth);
         }
+        if (!ours || !ours->defers() || layer->tops.empty()) continue;
+        const size_t made = static_cast<size_t>(layer->tops[0]);
+        promises[made].depth = deepest + 1;
+        if (deepest == kDeepest) refuse(made, "so are too many that it is made of");
+    }
+    for (const Blob& output : outputs_) {
+        if (promises[static_cast<size_t>(output.index)].depth > 0) refuse(static_cast<size_t>(output.index), "the job asks for its values");
+    }
+    for (size_t i = 0; i < promises.size(); i++) {
+        if (promises[i].depth > 0 && promises[i].readers != 1) refuse(i, "not read exactly once");
     }
 }
 
@@ -154,7 +171,9 @@ std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
     std::vector<ncnn::Mat> answers(outputs_.size());
     for (const Blob& output : outputs_) {
         ncnn::Mat& answer = answers[output.place];
-        if (extractor.extract(output.index, answer) != 0) {
+        const int status = extractor.extract(output.index, answer);
+        if (status == kOutOfMemory) throw Failure(Exit::out_of_memory, "not enough memory to compute " + output.name);
+        if (status != 0) {
             throw Failure(Exit::inference_failed, "ncnn cannot compute " + output.name + " from this input");
         }
         if (answer.empty() || answer.elempack != 1 || answer.elemsize != sizeof(float)) {

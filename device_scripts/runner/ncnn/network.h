@@ -42,7 +42,8 @@ private:
     };
     Blob find(const std::string& name, size_t place) const;
 
-    // Throws Failure(bad_graph) when a deferred blob goes anywhere but into one of our own layers.
+    // Throws Failure(bad_graph) when a deferred blob is read anywhere but once, by a layer of ours that takes its rows, or is
+    // made of too many others.
     void expect_readers() const;
 
     std::vector<Blob> inputs_, outputs_;

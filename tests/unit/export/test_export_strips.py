@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+
+import pytest
 
 from bench.export import cost, resident
 from bench.export.graph import Graph, Layer, parse
 from bench.export.rank_pass import RankPass
 from bench.export.resident import Weight
+from bench.export.strips import in_strips
 from bench.records import Tensor
 
 INPUTS = (Tensor(name="in0", shape=(3, 32, 49)),)
@@ -57,17 +61,69 @@ def deferred(layer: Layer) -> bool:
     return layer.type == "RankUp" or layer.parameters.get(RankPass.DEFERRED) == "1"
 
 
+def expect_what_the_runner_takes(layers: Sequence[Layer], outputs: Sequence[str] = ("out0",)) -> int:
+    """Network::expect_readers of the runner (device_scripts/runner/ncnn/network.cpp); the depth that it finds."""
+    depths: dict[str, int] = {}
+    reads = Counter((*outputs, *outputs))
+    for layer in layers:
+        promises = [(place, blob) for place, blob in enumerate(layer.inputs) if blob in depths]
+        reads.update(blob for _, blob in promises)
+        takes = {"RankCore": {0}, "RankPass": {0}}.get(layer.type, set())
+        if RankPass.ADDED in layer.parameters:
+            takes = takes | {len(layer.inputs) - 1}
+        assert {place for place, _ in promises} <= takes, layer
+        if deferred(layer):
+            depths[layer.outputs[0]] = 1 + max((depths[blob] for _, blob in promises), default=0)
+    assert all(reads[blob] == 1 for blob in depths)
+    deepest = max(depths.values(), default=0)
+    assert deepest <= 64
+    return deepest
+
+
 def test_only_what_our_own_layers_read_is_made_row_by_row() -> None:
     layers = resident.rewrite(UNET, WEIGHTS).graph.layers
-    uses = Counter(blob for layer in layers for blob in layer.inputs)
-    readers = {blob: layer.type for layer in layers for blob in layer.inputs}
     found = [layer for layer in layers if deferred(layer)]
     assert [layer.type for layer in found].count("RankUp") == 1
     assert len(found) == 6  # a pass before each of four cores, one more that is added, and what comes up
-    for layer in found:
-        assert uses[layer.outputs[0]] == 1
-        assert readers[layer.outputs[0]] in ("RankPass", "RankCore")
+    assert expect_what_the_runner_takes(layers) == 2
     assert "Padding" not in {layer.type for layer in layers}
+
+
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize("parts", [2, 62, 63, 64, 65, 200])
+def test_a_concatenation_of_any_length_is_made_row_by_row_as_deep_as_the_runner_goes(parts: int, up: bool) -> None:
+    kind, own = ("Deconvolution", "1=2 3=2 6=96") if up else ("Convolution", "1=3 4=1 6=216")
+    lines = ["Input in0 0 1 in0", f"Split s 1 {parts} in0 " + " ".join(f"s{i}" for i in range(parts))]
+    lines += [f"{kind} c{i} 1 1 s{i} c{i} 0=8 {own}" for i in range(parts)]
+    lines += [f"Concat j {parts} 1 " + " ".join(f"c{i}" for i in range(parts)) + " j"]
+    lines += [convolution("d", "j", "out0", 8, 8 * parts)]
+    first = Weight((8, 3, 2, 2), (2, 2, 2, 2)) if up else Weight((8, 3, 3, 3), (2, 2, 3, 3))
+    weights = [first] * parts + [Weight((8, 8 * parts, 3, 3), (4, 5, 3, 3))]
+    layers = resident.rewrite(graph(*lines), weights).graph.layers
+    assert expect_what_the_runner_takes(layers) == min(parts + up, 63 + up)
+
+
+CORE = "RankCore c 1 1 p c 0=2 1=1 6=4"
+UP = "Deconvolution u 1 1 in0 u 0=4 1=2 3=2 6=64"
+
+
+@pytest.mark.parametrize(
+    ("lines", "outputs"),
+    [
+        (["RankPass p 1 1 in0 out1 0=9 1=4 2=2", CORE.replace(" p ", " out1 "), "RankPass o 1 1 c out0 0=9 1=2"], 2),
+        ([UP.replace(" u ", " out1 "), "RankPass o 1 1 out1 out0 0=9 1=4"], 2),
+        ([UP, "RankPass o 2 1 in0 u out0 0=9 1=4 9=1"], 1),
+        ([UP, "Padding w 1 1 u w 0=1 4=2", "RankPass o 1 1 w out0 0=9 1=4"], 1),
+        ([UP, "Padding w 1 1 u w 0=1 5=1.0", "RankPass o 1 1 w out0 0=9 1=4"], 1),
+        ([UP, "Padding w 1 1 u w 0=-1", "RankPass o 1 1 w out0 0=9 1=4"], 1),
+        ([UP, "Padding w 1 1 u w 0=1", "ReLU r 1 1 w v", "RankPass o 1 1 v out0 0=9 1=4"], 1),
+    ],
+)
+def test_what_is_needed_whole_is_made_whole(lines: list[str], outputs: int) -> None:
+    before = graph("Input in0 0 1 in0", *lines).layers
+    layers = in_strips(before)
+    assert expect_what_the_runner_takes(layers, [f"out{i}" for i in range(outputs)]) == 0
+    assert [layer.type for layer in layers] == [layer.type for layer in before]
 
 
 def test_every_norm_gets_the_moments_of_its_own_input() -> None:
