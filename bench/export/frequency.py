@@ -64,7 +64,7 @@ def export_fr(name: str, network: nn.Module, inputs: Sequence[Tensor], folder: P
     ExportRefused: for one, unless the package's tensors make exactly the weights that the graph loads.
     """
     from bench.compress.frequency import layers, norms
-    from bench.export import eager, ncnn
+    from bench.export import ncnn
 
     network = as_shipped(network)
     shipped = layers.shipped(name, network)
@@ -72,7 +72,7 @@ def export_fr(name: str, network: nn.Module, inputs: Sequence[Tensor], folder: P
     dense = norms.convolved(layers.decoded(network))
     random = np.random.default_rng(1)
     sample = [random.uniform(size=(1, *tensor.shape)).astype(np.float32) for tensor in inputs]
-    parsed, values = ncnn.convert(dense, inputs, sample, eager.answers(dense, sample))
+    parsed, values = ncnn.convert(dense, inputs, sample)
     order = load_order([_recipe(tensor) for tensor in shipped.tensors], parsed.blobs(), values)
     graph.write(parsed, folder / "graph.param")
     tensors = tuple(replace(shipped.tensors[loaded.index], vector=not loaded.typed) for loaded in order)

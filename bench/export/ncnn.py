@@ -63,16 +63,19 @@ def write(parsed: graph.Graph, values: Sequence[proof.Floats], folder: Path, *, 
 
 
 def convert(
-    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers
+    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], expected: Answers | None = None
 ) -> tuple[graph.Graph, tuple[proof.Floats, ...]]:
-    """The graph of a network, and the weights that its layers load. Raises as `export` does."""
+    """The graph of a network, and the weights that its layers load. `expected` are its answers to `samples`, where they
+    are known. Raises as `export` does."""
     network = _Marked(program.of_operators(network, eager.arguments(samples, 0)), inputs)
     if (small := sizes.smaller(inputs)) is not None:
         with suppress(ExportRefused):
             cut = sizes.cut(samples, small)
-            parsed, stored = _converted(network, small, cut, eager.answers(network, cut))
+            few = eager.answers(network, cut)
+            parsed, stored = _converted(network, small, cut, few)
             if sizes.is_any(parsed):
-                return unmarked(parsed, stored, len(inputs), len(expected.outputs))
+                return unmarked(parsed, stored, len(inputs), len(few.outputs))
+    expected = expected or eager.answers(network, samples)
     parsed, stored = _converted(network, inputs, samples, expected)
     return unmarked(parsed, stored, len(inputs), len(expected.outputs))
 
