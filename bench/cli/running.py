@@ -168,9 +168,11 @@ def show_plan(
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
     beside = f" and this computer ({', '.join(full.desktop)})" if full.desktop else ""
+    compressed = any(one.method for case in full.cases for one in case.variants or ())
+    doubt = ", if compressed networks are as slow as ordinary ones" if compressed else ""
     terminal.say(
-        f"{outline.trials} trials on one phone{beside}, "
-        f"about {units.duration(outline.estimate_s * 1e9)} of measuring once everything is built and cached."
+        f"{outline.trials} trials on one phone{beside}, about {units.duration(outline.estimate_s * 1e9)} of measuring "
+        f"once everything is built and cached{doubt}."
     )
     from bench.report.noise import sentences
 
