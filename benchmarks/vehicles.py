@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -203,25 +202,13 @@ class Ordinary(Compressed):
 
 
 class AnyWidth(Compressed):
-    """An FR UNet that computes each step with another number of channels, through the same coefficients.
+    """An FR UNet that computes each step with another number of channels, through the same coefficients."""
 
-    With `begun`, the name of a package that comes with bench, it goes on from that network's coefficients.
-    """
-
-    def __init__(self, kept: Kept, widths: tuple[int, ...] = WIDTHS, begun: str | None = None) -> None:
-        super().__init__(UNet("instance"), kept, rate=0.04 if begun is None else 0.01)
-        if begun is not None:
-            self._go_on_from(package.read((resources.files("bench") / "pretrained" / f"{begun}.frq").read_bytes()))
+    def __init__(self, kept: Kept, widths: tuple[int, ...] = WIDTHS) -> None:
+        super().__init__(UNet("instance"), kept)
         self._widths, self._chance = widths, random.Random(1)
         with torch.device("meta"):
             self._shells = {width: UNet("instance", width=width) for width in {*widths, *JUDGED}}
-
-    def _go_on_from(self, before: package.Package) -> None:
-        with torch.no_grad():
-            for site, tensor in zip(self._sites.values(), before.tensors, strict=True):
-                count = min(len(tensor.values), len(site.coefficients))
-                site.coefficients.zero_()
-                site.coefficients[:count] = torch.tensor(tensor.values[:count].astype("f4"))
 
     def answer(self, images: Tensor, width: int | None = None) -> Tensor:
         shell = self._shells[width or self._chance.choice(self._widths)]
@@ -290,11 +277,6 @@ NETWORKS: dict[str, Callable[[], Learner]] = {
     ),
     "unet-8k-lean": lambda: AnyWidth(
         by_level(36, 8, Level(55, 45), Level(110, 75), Level(180, 130), Level(320, 220), Level(410))
-    ),
-    "unet-8k-fast": lambda: AnyWidth(
-        by_level(60, 10, Level(80, 70), Level(160, 110), Level(230, 150), Level(260, 170), Level(260)),
-        widths=(8, 8, 8, 9, 10, 12, 16),
-        begun="unet-16k",
     ),
     "unet-759": lambda: AnyWidth(train.targets(UNet("instance"), 759)),
 }
