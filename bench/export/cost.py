@@ -146,7 +146,7 @@ def _shape(layer: Layer, inputs: list[Shape]) -> Shape:
     channels, height, width = inputs[0] if inputs else (p.get("0", 1), 1, 1)
     match layer.type:
         case "Convolution" | "ConvolutionDepthWise" | "RankCore":
-            return (p["0"], *_slid(p, height, width, ceil=False))
+            return (p["0"], *_slid(p, height, width))
         case "Deconvolution" | "DeconvolutionDepthWise":
             return (p["0"], *_spread(p, height, width))
         case "RankUp":
@@ -158,7 +158,7 @@ def _shape(layer: Layer, inputs: list[Shape]) -> Shape:
         case "Pooling" if p.get("7") == 1:
             return channels, p.get("18", p.get("8", 1)), p.get("8", 1)
         case "Pooling":
-            return (channels, *_slid(p, height, width, ceil=p.get("5", 0) == 0))
+            return (channels, *_slid(p, height, width, pooling=True))
         case "RankPass":
             halved = (height // 2, width // 2) if p.get("8") == 1 else (height, width)
             return (p.get("2", p["0"]), *halved)
@@ -187,8 +187,8 @@ def _pads(p: Mapping[str, int], left: str, others: tuple[str, str, str]) -> tupl
     return top + bottom, first + right
 
 
-def _slid(p: Mapping[str, int], height: int, width: int, *, ceil: bool) -> tuple[int, int]:
-    pooling = "6" not in p
+def _slid(p: Mapping[str, int], height: int, width: int, *, pooling: bool = False) -> tuple[int, int]:
+    ceil = pooling and p.get("5", 0) == 0
     kernel = _pair(p, "1", "11", 1)
     stride = _pair(p, "2", "12", 1) if pooling else _pair(p, "3", "13", 1)
     dilation = (1, 1) if pooling else _pair(p, "2", "12", 1)

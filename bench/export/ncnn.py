@@ -73,9 +73,10 @@ def convert(
             cut = sizes.cut(samples, small)
             few = eager.answers(network, cut)
             parsed, stored = _converted(network, small, cut, few)
-            if sizes.is_any(parsed):
+            if sizes.is_any(parsed, small):
                 return unmarked(parsed, stored, len(inputs), len(few.outputs))
-    expected = expected or eager.answers(network, samples)
+    if expected is None:
+        expected = eager.answers(network, samples)
     parsed, stored = _converted(network, inputs, samples, expected)
     return unmarked(parsed, stored, len(inputs), len(expected.outputs))
 

@@ -5,8 +5,9 @@ pnnx computes the network once, which takes minutes and gigabytes for a large UN
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from bench.export import cost
 from bench.export.eager import Array
 from bench.export.graph import Graph, Layer
 from bench.records import Tensor
@@ -36,11 +37,14 @@ def cut(samples: Sequence[Array], inputs: Sequence[Tensor]) -> list[Array]:
     return [array[:1, :, :height, :width] for array, (height, width) in zip(samples, sides, strict=True)]
 
 
-def is_any(graph: Graph) -> bool:
-    """Whether no layer of the graph knows a height or width."""
-    return all(layer.type in _ANYWHERE or _slides(layer) for layer in graph.layers)
+def is_any(graph: Graph, inputs: Sequence[Tensor]) -> bool:
+    """Whether no layer of a graph that was made for `inputs` knows a height or width."""
+    known = cost.shapes(graph, inputs)
+    return all(layer.type in _ANYWHERE or _slides(layer, known) for layer in graph.layers)
 
 
-def _slides(layer: Layer) -> bool:
+def _slides(layer: Layer, known: Mapping[str, cost.Shape]) -> bool:
+    """Whether it is a pooling by a window of its own; one that leaves a pixel may have been told the whole size."""
     value = layer.parameters.get
-    return layer.type == "Pooling" and value("4", "0") == "0" and value("7", "0") == "0"
+    bounded = layer.type == "Pooling" and value("4", "0") == "0" and value("7", "0") == "0"
+    return bounded and known[layer.outputs[0]][1:] != (1, 1)

@@ -18,6 +18,18 @@ class ToFixedSize(nn.Module):
         return F.interpolate(F.relu(x), size=(129, 140))
 
 
+class OverTheWholePicture(nn.Module):
+    """Pools over a window that it takes from its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        return F.avg_pool2d(x, (x.shape[2], x.shape[3]))
+
+
 def converted(network: nn.Module, size: tuple[int, int]) -> str:
     samples = [np.random.default_rng(0).random((1, 3, *size), np.float32)]
     inputs = (Tensor(name="in0", shape=(3, *size), dtype="float32"),)
@@ -26,7 +38,9 @@ def converted(network: nn.Module, size: tuple[int, int]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("network", "at_once"), [(UNet("instance", width=2), True), (ToFixedSize(), False)], ids=["unet", "fixed"]
+    ("network", "at_once"),
+    [(UNet("instance", width=2), True), (ToFixedSize(), False), (OverTheWholePicture(), False)],
+    ids=["unet", "fixed", "whole"],
 )
 @pytest.mark.parametrize("size", [(141, 203), (192, 160)])
 def test_the_graph_is_that_of_the_large_picture(
