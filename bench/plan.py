@@ -55,6 +55,25 @@ class Protocol(_Strict):
     """A launch that takes longer is ended and recorded as failed."""
     seed: int = 0
     """Of the random order of trials."""
+    strict: bool = False
+    """Refuse a phone that is not fit to be measured, instead of waiting for it and then tagging what it gives."""
+    cool_seconds: Seconds = 120.0
+    """Before each block of launches a warm phone is waited for, at most this long."""
+    ratio_interval: float | None = Field(None, gt=0, le=1)
+    """Go on with launches until the 95 % interval of each ratio to the ordinary network is within plus or minus this
+    part of it (0.02: 2 %), or `budget_seconds` are spent."""
+    budget_seconds: float = Field(300.0, gt=0, le=86_400, allow_inf_nan=False)
+    """Of launches beyond `launches`, for each network."""
+    beside: int = Field(0, ge=0, le=16)
+    """Copies of the same network at work in processes of their own, in a pass of its own (contended)."""
+    load: int = Field(0, ge=0, le=64)
+    """Threads of other work beside, in the same pass."""
+    sustained_seconds: Seconds = 0.0
+    """Of load without a pause for each variant, in a pass of its own; 0 leaves it out."""
+    energy_seconds: Seconds = 0.0
+    """Of load, and as many of rest, in each launch of the energy pass; 0 leaves it out."""
+    largest_side: int = Field(0, ge=0, le=65_536)
+    """Pictures are tried up to this many pixels wide and high (the memory test); 0 leaves it out."""
 
     @model_validator(mode="after")
     def _possible(self) -> Protocol:

@@ -6,6 +6,7 @@ Schema history
     1  first format (2026-11)
     2  a trial holds its subject and has an id that does not depend on its place in the run; answers are stored per
        sample and scored by `analyse`; artifacts are per runtime, with any number of inputs and outputs (2026-11-26)
+    3  four more passes (contended, sustained, energy, largest) and their metrics (2026-11-26)
 
 Older runs are migrated when they are read (`bench.results.migrate`).
 """
@@ -24,12 +25,14 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.preprocess import Preprocess
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Progress = Callable[[float, str], None]
 """How a long piece of work tells how far it is: a fraction in 0..1 and a few words."""
 
-Pass = Literal["size", "accuracy", "memory", "latency"]
+Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained"]
+"""What a launch is for. The last four are done where a plan asks for them: latency with others at work beside, energy
+of an inference, the largest picture that memory allows, and latency under load that goes on."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 WeightsFormat = Literal["runtime", "frq"]
 """Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""
@@ -53,9 +56,17 @@ METRICS: dict[str, Metric] = {
     "load": Metric("ns", "graph and weights read, decoded and made ready", "lower", "latency"),
     "decode": Metric("ns", "the part of load that turns coefficients into weights", "lower", "latency"),
     "first_inference": Metric("ns", "the first inference of a fresh process", "lower", "latency"),
+    "clock": Metric("Hz", "mean clock of the cores that it ran on while it was timed", "equal", "latency"),
     "vm_hwm": Metric("B", "peak resident memory of the process (VmHWM)", "lower", "memory"),
     "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower", "memory"),
     "anonymous": Metric("B", "anonymous memory after inference (smaps_rollup)", "lower", "memory"),
+    "contended": Metric("ns", "one inference with others at work beside it", "lower", "contended"),
+    "sustained": Metric("ns", "one inference under load that goes on: the median of each second", "lower", "sustained"),
+    "sustained_clock": Metric("Hz", "clock of its core in each second of the load", "equal", "sustained"),
+    "sustained_skin": Metric("°C", "skin temperature in seconds of the load", "equal", "sustained"),
+    "sustained_status": Metric("count", "Android's thermal status in seconds of the load", "equal", "sustained"),
+    "energy": Metric("J", "one inference, what the idle phone takes subtracted", "lower", "energy"),
+    "largest_picture": Metric("px", "pixels of the largest square picture that memory allows", "higher", "largest"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
     "top1": Metric("fraction", "the right class is the largest output", "higher", "accuracy"),
     "top5": Metric("fraction", "the right class is among the five largest outputs", "higher", "accuracy"),

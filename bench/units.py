@@ -42,6 +42,13 @@ def number(count: float) -> str:
     return f"{_three_digits(count / 1000**power)} {_THOUSANDS[power]}"
 
 
+def _joules(value: float) -> str:
+    for scale, unit in ((1.0, "J"), (1e-3, "mJ")):
+        if abs(value) >= scale:
+            return f"{_three_digits(value / scale)} {unit}"
+    return f"{_three_digits(value / 1e-6)} µJ"
+
+
 def ratio(value: float) -> str:
     """A ratio as text, e.g. `4.02×` or `5,130×`."""
     return f"{value:,.0f}×" if abs(value) >= 1000 else f"{_three_digits(value)}×"
@@ -53,7 +60,8 @@ def percent(fraction: float) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A value in one of the units that measurements carry: `ns`, `B`, `fraction`, `ratio`, `count`, `dB`, `1`."""
+    """A value in one of the units that measurements carry: `ns`, `B`, `fraction`, `ratio`, `count`, `dB`, `Hz`, `J`,
+    `°C`, `px`, `1`."""
     match unit:
         case "ns":
             return duration(value)
@@ -65,6 +73,14 @@ def quantity(value: float, unit: str) -> str:
             return ratio(value)
         case "count":
             return f"{value:,.0f}"
+        case "Hz":
+            return f"{_three_digits(value / 1e9)} GHz" if value >= 1e9 else f"{_three_digits(value / 1e6)} MHz"
+        case "J":
+            return _joules(value)
+        case "°C":
+            return f"{value:.1f} °C"
+        case "px":
+            return f"{number(value)} pixels"
         case "dB":
             return f"{value:.2f} dB"
         case _:

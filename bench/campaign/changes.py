@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,7 +23,6 @@ class Changes(NamedTuple):
     variants: Sequence[str] = ()
     threads: Sequence[int] = ()
     precision: Sequence[str] = ()
-    launches: int | None = None
     weights: Path | None = None
     input: Sequence[str] = ()
     input_size: tuple[int, int] | None = None
@@ -31,6 +31,8 @@ class Changes(NamedTuple):
     label: str | None = None
     cores: str | None = None
     runtime: str | None = None
+    protocol: Mapping[str, Any] = MappingProxyType({})
+    """Values of the protocol, for every network."""
 
 
 _ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
@@ -61,11 +63,9 @@ def changed(plan: Plan, changes: Changes) -> Plan:
     update |= {key: value for key in ("weights", "input_size", "label", "cores") if (value := getattr(changes, key))}
     if changes.input:
         update["input"] = list(changes.input)
-    protocol = plan.protocol
-    if changes.launches:
-        protocol = protocol.model_copy(update={"launches": changes.launches})
     made = [_with(case, update, changes) for case in cases]
-    top = {"cases": [case.model_dump() for case in made], "protocol": protocol.model_dump()}
+    protocol = plan.protocol.model_dump() | dict(changes.protocol)
+    top = {"cases": [case.model_dump() for case in made], "protocol": protocol}
     if changes.runtime:
         top["runtime"] = changes.runtime
     if changes.models and not {case.label for case in made} & {case.label for case in plan.cases}:
@@ -75,8 +75,8 @@ def changed(plan: Plan, changes: Changes) -> Plan:
 
 def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:
     own = dict(update)
-    if changes.launches and case.protocol:
-        own["protocol"] = case.protocol.model_copy(update={"launches": changes.launches}).model_dump()
+    if changes.protocol and case.protocol:
+        own["protocol"] = case.protocol.model_dump() | dict(changes.protocol)
     if data := {key: value for key, value in (("path", changes.data), ("samples", changes.samples)) if value}:
         own["data"] = (case.data.model_dump() if case.data else {}) | data
     return _validated(Case, case.model_dump() | own) if own else case

@@ -61,7 +61,7 @@ def calibrate(
     if not show:
         for folder in (results, kept.path):
             refuse_unwritable(folder)
-        wanted = asked.checked(changed(plan.parse(PLAN, "calibration"), Changes(launches=launches)))
+        wanted = asked.checked(changed(plan.parse(PLAN, "calibration"), Changes(protocol={"launches": launches})))
         with terminal.watcher(quiet=quiet or as_json) as watcher:
             chosen = phones.chosen(AdbServer.from_address(adb_server), serials, watcher)
             run, findings = session.run(wanted, chosen, results, Cache(), watcher)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
+import re
 import sys
-from enum import StrEnum
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import typer
 
 from bench import plan, runtimes
+from bench.campaign.changes import Changes
 from bench.cli import terminal
 from bench.errors import UsageError
 from bench.records import Precision
 
-Precisions = StrEnum("Precisions", {name: name for name in get_args(Precision)})  # type: ignore[misc]
+PRECISIONS = get_args(Precision)
 
 Device = Annotated[
     list[str] | None,
@@ -72,7 +76,43 @@ Samples = Annotated[
     int | None, typer.Option("--samples", help="Use this many samples, classes in equal numbers.", min=1)
 ]
 PrecisionName = Annotated[
-    list[Precisions] | None, typer.Option("--precision", help="How the runtime computes; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--precision",
+        help=f"How the runtime computes: {', '.join(PRECISIONS)}; may be repeated. Or, as a percentage, how narrow "
+        "the 95 % interval of each ratio shall be, e.g. 2%: launches go on until it is, or --budget is spent.",
+        autocompletion=lambda: list(PRECISIONS),
+    ),
+]
+Budget = Annotated[
+    str | None, typer.Option("--budget", help="For --precision 2%, per network (default: 5m).", metavar="TIME")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a phone that is not fit to be measured.")]
+Sustained = Annotated[
+    str | None,
+    typer.Option("--sustained", help="Also put each variant under load for so long, e.g. 10m.", metavar="TIME"),
+]
+Energy = Annotated[
+    str | None,
+    typer.Option(
+        "--energy",
+        help="Also measure energy, by so much load and so much rest a launch, e.g. 60s; unplugged phones alone.",
+        metavar="TIME",
+    ),
+]
+Beside = Annotated[
+    int | None,
+    typer.Option("--beside", help="Also measure with so many copies of the network at work beside.", min=0, max=16),
+]
+Load = Annotated[
+    int | None,
+    typer.Option("--load", help="Also measure with so many threads of other work beside.", min=0, max=64),
+]
+Largest = Annotated[
+    int | None,
+    typer.Option(
+        "--largest", help="The memory test: the largest picture, tried up to so many pixels wide.", min=0, max=65_536
+    ),
 ]
 Label = Annotated[str | None, typer.Option("--label", help="How results name the one network to run.")]
 Cores = Annotated[
@@ -91,6 +131,79 @@ HistoryPlace = Annotated[
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
+
+
+class Request(NamedTuple):
+    """The plan that flags name, and what they change of it."""
+
+    file: Path | None
+    suite: str | None
+    changes: Changes
+
+
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that asks for a plan: its first parameter, `request`, is made of the flags that all such have."""
+    shared = dict(inspect.signature(_request).parameters)
+    own = dict(list(inspect.signature(command).parameters.items())[1:])
+    hints = get_type_hints(_request, include_extras=True) | get_type_hints(command, include_extras=True)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(_request(**{name: given.pop(name) for name in shared}), **given)
+
+    parameters = [
+        one.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, one in (shared | own).items()
+    ]  # fmt: skip
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _request(
+    plan_file: PlanFile = None, suite: Suite = None, model: Model = None, variant: Variant = None,
+    weights: Weights = None, data: DataPath = None, samples: Samples = None, input_shape: Input = None,
+    input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
+    cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
+    strict: Strict = False, sustained: Sustained = None, energy: Energy = None, beside: Beside = None,
+    load: Load = None, largest: Largest = None,
+) -> Request:  # fmt: skip
+    """Raises UsageError for a time, a size or a precision that is none."""
+    goals = [text for text in precision or () if text.endswith("%")]
+    names = [text for text in precision or () if not text.endswith("%")]
+    if unknown := [name for name in names if name not in PRECISIONS]:
+        choices = ", ".join(PRECISIONS)
+        raise UsageError(
+            f"--precision {unknown[0]!r} is neither a precision nor a percentage", f"Write e.g. 2%, or {choices}."
+        )
+    wanted = {
+        "launches": launches, "strict": strict or None, "beside": beside, "load": load, "largest_side": largest,
+        "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": _seconds("--budget", budget),
+        "sustained_seconds": _seconds("--sustained", sustained), "energy_seconds": _seconds("--energy", energy),
+    }  # fmt: skip
+    protocol = {name: value for name, value in wanted.items() if value is not None}
+    changes = Changes(
+        model or (), variant or (), threads or (), names, weights, input_shape or (), size(input_size), data, samples,
+        label, cores, runtime, protocol,
+    )  # fmt: skip
+    return Request(plan_file, suite, changes)
+
+
+def _percentage(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / 100
+    except ValueError:
+        raise UsageError(f"--precision {text!r} is not a percentage", "Write e.g. 2%.") from None
+
+
+def _seconds(flag: str, text: str | None) -> float | None:
+    """`90s`, `10m`, `1.5h` or a number of seconds. Raises UsageError."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|min|h)?", text.strip(), re.ASCII)
+    if found is None:
+        raise UsageError(f"{flag} {text!r} is not a time", "Write e.g. 90s, 10m or 1h.")
+    return float(found[1]) * {"m": 60, "min": 60, "h": 3600}.get(found[2] or "s", 1)
 
 
 def plain(value: Any) -> Any:

@@ -13,32 +13,18 @@ import typer
 from bench import plan, units
 from bench.cache import Cache
 from bench.campaign import asked, past, phones, session
-from bench.campaign.changes import Changes, changed
+from bench.campaign.changes import changed
 from bench.cli import terminal
 from bench.cli.options import (
-    Cores,
-    DataPath,
     Device,
     HistoryPlace,
-    Input,
-    InputSize,
     Json,
-    Label,
-    Launches,
-    Model,
-    PlanFile,
-    PrecisionName,
     Quiet,
+    Request,
     Results,
-    RuntimeName,
-    Samples,
     Server,
-    Suite,
-    Threads,
-    Variant,
-    Weights,
+    asking,
     print_json,
-    size,
 )
 from bench.devices.adb import AdbServer
 from bench.devices.host import DESKTOP
@@ -51,23 +37,10 @@ from bench.results.history import History
 DEFAULT_SUITE = "quick"
 
 
+@asking
 def run(
+    request: Request,
     device: Device = None,
-    plan_file: PlanFile = None,
-    suite: Suite = None,
-    model: Model = None,
-    variant: Variant = None,
-    weights: Weights = None,
-    data: DataPath = None,
-    samples: Samples = None,
-    input_shape: Input = None,
-    input_size: InputSize = None,
-    label: Label = None,
-    threads: Threads = None,
-    precision: PrecisionName = None,
-    cores: Cores = None,
-    runtime: RuntimeName = None,
-    launches: Launches = None,
     results: Results = Path("results"),
     history: HistoryPlace = None,
     adb_server: Server = None,
@@ -89,11 +62,7 @@ def run(
     * `bench run --model unet --weights unet.frq`
     """
     begun = time.monotonic()
-    changes = Changes(
-        model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
-        input_shape or (), size(input_size), data, samples, label, cores, runtime,
-    )  # fmt: skip
-    wanted = _asked(plan_file, suite, changes)
+    wanted = _asked(request)
     kept = past.place(history, results)
     kept.check()
     for place in (results, kept.path):
@@ -125,22 +94,9 @@ def _times(record: RunRecord, total_s: float) -> str:
     return f"It took {units.duration(1e9 * total_s)}: {words}."
 
 
+@asking
 def show_plan(
-    plan_file: PlanFile = None,
-    suite: Suite = None,
-    model: Model = None,
-    variant: Variant = None,
-    weights: Weights = None,
-    data: DataPath = None,
-    samples: Samples = None,
-    input_shape: Input = None,
-    input_size: InputSize = None,
-    label: Label = None,
-    threads: Threads = None,
-    precision: PrecisionName = None,
-    cores: Cores = None,
-    runtime: RuntimeName = None,
-    launches: Launches = None,
+    request: Request,
     device: Device = None,
     results: Results = Path("results"),
     history: HistoryPlace = None,
@@ -155,11 +111,7 @@ def show_plan(
     * `bench plan --suite demo --launches 20 --device emulator-5554`
     * `bench plan --plan nightly.toml --json`
     """
-    changes = Changes(
-        model or (), variant or (), threads or (), [str(p) for p in precision or ()], launches, weights,
-        input_shape or (), size(input_size), data, samples, label, cores, runtime,
-    )  # fmt: skip
-    wanted = _asked(plan_file, suite, changes)
+    wanted = _asked(request)
     outline, full = asked.outline(wanted, Cache()), wanted.plan
     found = _power(wanted, past.place(history, results), device or ())
     if as_json:
@@ -213,12 +165,12 @@ def report(
     _show(stored, session.report(stored), as_json=as_json, quiet=quiet)
 
 
-def _asked(file: Path | None, suite: str | None, changes: Changes) -> asked.Asked:
+def _asked(request: Request) -> asked.Asked:
     """What the flags ask for, all its names known."""
-    if file and suite:
+    if request.file and request.suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
-    base = plan.load(file) if file else plan.suite(suite or DEFAULT_SUITE)
-    return asked.checked(changed(base, changes))
+    base = plan.load(request.file) if request.file else plan.suite(request.suite or DEFAULT_SUITE)
+    return asked.checked(changed(base, request.changes))
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:

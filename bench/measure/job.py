@@ -8,10 +8,16 @@ from typing import Literal
 
 from bench.errors import UsageError
 from bench.plan import Protocol
+from bench.records import Pass
 
 CONTRACT = 2
 
-Mode = Literal["latency", "memory", "accuracy"]
+Mode = Literal["latency", "memory", "accuracy", "sustained", "largest"]
+MODES: dict[Pass, Mode] = {
+    "accuracy": "accuracy", "memory": "memory", "latency": "latency", "contended": "latency",
+    "energy": "sustained", "largest": "largest", "sustained": "sustained",
+}  # fmt: skip
+"""The mode that a launch of each pass has."""
 
 
 @dataclass(frozen=True)

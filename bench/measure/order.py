@@ -14,6 +14,10 @@ from typing import NamedTuple, get_args
 from bench.plan import Plan, Protocol
 from bench.records import Pass, Precision, Subject, Trial
 
+ENERGY_LAUNCHES = 5
+LARGEST_TRIES = 12
+"""About how many pictures the memory test tries, for estimates alone."""
+
 
 class Place(NamedTuple):
     """Where a subject runs. `reference`: by the runtime that stands for the network as its author runs it."""
@@ -68,9 +72,18 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
         return 0 if place.reference else 1
     if pass_ == "accuracy":
         return 1
+    if pass_ in ("latency", "memory"):
+        own = protocol.launches if pass_ == "latency" else protocol.memory_launches
+        return protocol.reference_launches if place.reference else own
     if place.reference:
-        return protocol.reference_launches
-    return protocol.launches if pass_ == "latency" else protocol.memory_launches
+        return 0
+    asked = {
+        "contended": protocol.launches if protocol.beside or protocol.load else 0,
+        "energy": ENERGY_LAUNCHES if protocol.energy_seconds else 0,
+        "largest": 1 if protocol.largest_side else 0,
+        "sustained": 1 if protocol.sustained_seconds else 0,
+    }
+    return asked[pass_]
 
 
 def estimate_s(
@@ -84,11 +97,17 @@ def estimate_s(
         p = plan.protocol_for(trial.subject.model)
         start = start_s.get(trial.subject.runtime, 0.1)
         match trial.pass_:
-            case "latency":
+            case "latency" | "contended":
                 warm = max(p.warmup_seconds, p.warmup_iterations * one)
                 total += start + 2 * one + warm + max(p.min_seconds, p.min_iterations * one)
             case "memory":
                 total += start + 3 * one
             case "accuracy":
                 total += start + 5 * one
+            case "energy":
+                total += start + 2 * p.energy_seconds
+            case "sustained":
+                total += start + p.sustained_seconds
+            case "largest":
+                total += LARGEST_TRIES * start
     return total

@@ -138,9 +138,8 @@ def _launched(
         for role in runtimes.runtime(artifact.runtime).roles
     )
     files = job.Files(graph, weights, where[samples.sha256], work_path(station.transport, f"{trial.file_stem}.out"))
-    assert trial.pass_ != "size"
     asked = job.Job(
-        mode=trial.pass_,
+        mode=job.MODES[trial.pass_],
         files=files,
         inputs=[tensor.name for tensor in artifact.inputs],
         outputs=[tensor.name for tensor in artifact.outputs],

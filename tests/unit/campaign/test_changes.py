@@ -12,7 +12,7 @@ from bench.errors import UsageError
 
 
 def test_flags_narrow_a_plan() -> None:
-    narrow = changed(plan.suite("demo"), Changes(["lenet5"], ["baseline"], [1, 2], launches=7))
+    narrow = changed(plan.suite("demo"), Changes(["lenet5"], ["baseline"], [1, 2], protocol={"launches": 7}))
     (only,) = narrow.cases
     assert (only.model, [v.label for v in only.variants or ()], only.threads) == ("lenet5", ["baseline"], (1, 2))
     assert narrow.protocol_for("lenet5").launches == 7
@@ -27,7 +27,7 @@ def test_a_network_is_named_by_its_label_or_by_its_reference() -> None:
 
 
 def test_launches_by_flag_count_for_a_network_with_a_protocol_of_its_own() -> None:
-    made = changed(plan.suite("demo"), Changes(launches=7))
+    made = changed(plan.suite("demo"), Changes(protocol={"launches": 7}))
     assert {made.protocol_for(c.label).launches for c in made.cases} == {7}
     assert made.protocol_for("unet").min_iterations == plan.suite("demo").protocol_for("unet").min_iterations
 
