@@ -7,19 +7,27 @@ from functools import cache
 from importlib.resources import files
 
 import pytest
+import torch
 from torch import nn
 
 from bench.compress import training
 from bench.compress.frequency import factor, package
 from bench.compress.frequency.restore import restored
 from bench.compress.training import Images
-from bench.data import digits
+from bench.data import digits, enlarged
 from bench.data.vehicles import TEST_SEED, Vehicles
 from bench.networks import resolve
 from bench.networks.builtin.unet import UNet
 
 HOME = files("bench") / "pretrained"
-PACKAGES = {"lenet5": "lenet5", "unet": "unet", "unet-8k": "unet", "unet-16k": "unet", "unet.ordinary": "unet"}
+PACKAGES = {
+    "lenet5": "lenet5",
+    "unet": "unet",
+    "unet-8k": "unet",
+    "unet-16k": "unet",
+    "unet.ordinary": "unet",
+    "vdsr": "vdsr",
+}
 """Each package, and the network that it is of."""
 
 
@@ -103,3 +111,24 @@ def test_the_small_dense_unet_has_learnt_the_vehicles() -> None:
     assert dice(ordinary("unet-small")) == pytest.approx(told, abs=0.05)
     weights = HOME / "unet-small.ordinary.safetensors"
     assert f"{len(weights.read_bytes()):,} bytes" in card("unet-small.ordinary")
+
+
+@pytest.mark.parametrize(("of", "row"), [("vdsr", "**this package**"), ("vdsr.ordinary", "[ordinary]")])
+def test_vdsr_sharpens_photographs_as_its_card_says(of: str, row: str) -> None:
+    network = ordinary("vdsr")
+    if of == "vdsr":
+        network = factor.factored(restored(network, package.read((HOME / "vdsr.frq").read_bytes())))
+    shown = enlarged.load(128, 128, 3)
+    images, wanted = (torch.from_numpy(part).permute(0, 3, 1, 2) / 255 for part in (shown.enlarged, shown.original))
+    with torch.no_grad():
+        gain = psnr(network(images), wanted) - psnr(images, wanted)
+    (line,) = (line for line in card("vdsr").splitlines() if row in line)
+    told = re.search(r"\(\+(\d\.\d+)\)", line)
+    assert told is not None
+    assert gain == pytest.approx(float(told[1]), abs=0.5)  # of three crops, where the card has twelve
+
+
+def psnr(answers: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The mean over pictures, in dB."""
+    errors = (answers - wanted).double().square().mean((1, 2, 3))
+    return float((-10 * errors.log10()).mean())
