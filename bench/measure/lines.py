@@ -182,7 +182,8 @@ class _Events:
             self.samples.append(Sample("sustained_clock", second, 1000.0 * khz))
 
     def _add_clock(self, event: Mapping[str, Any]) -> None:
-        cpus, source = event.get("cpus"), event.get("source")
+        cpus: Any = event.get("cpus")
+        source: Any = event.get("source")
         lowest, mean, highest = (_whole(event, key, least=1) for key in ("lowest", "khz", "highest"))
         share = _whole(event, "share")
         named = _CPU_LIST.fullmatch(cpus) if isinstance(cpus, str) and len(cpus) <= _LONGEST_TEXT else None

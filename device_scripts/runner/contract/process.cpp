@@ -129,7 +129,8 @@ void go_first_when_memory_ends() {
     const bool closed = file && std::fclose(file) == 0;
     if (!written || !closed) {
         throw Failure(Exit::unsupported,
-                      std::string("this process cannot be made the first to end when memory does: /proc/self/oom_score_adj: ") + std::strerror(errno));
+                      std::string("this process cannot be made the first to end when memory does: /proc/self/oom_score_adj: ") +
+                          std::strerror(errno));
     }
 #endif
 }

@@ -146,11 +146,13 @@ void Neighbours::fork_one(const std::function<void(Process&)>& live, std::string
     _exit(0);
 }
 
-Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepare) : copies_(static_cast<size_t>(copies)), shared_(nullptr) {
+Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepare)
+    : copies_(static_cast<size_t>(copies)), shared_(nullptr) {
     const size_t all = copies_ + (load > 0);
     if (all == 0) return;
     void* memory = mmap(nullptr, all * sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED || pipe(go_) != 0) throw Failure(Exit::out_of_memory, std::string("nothing can be beside: ") + std::strerror(errno));
+    if (memory == MAP_FAILED || pipe(go_) != 0)
+        throw Failure(Exit::out_of_memory, std::string("nothing can be beside: ") + std::strerror(errno));
     shared_ = static_cast<Shared*>(memory);  // zeroed
     for (int i = 0; i < copies; i++) {
         const auto live = [&prepare](Process& process) {
@@ -173,7 +175,8 @@ Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepar
             const size_t count = values.size() / disturbers.size();
             disturbers[i] = {&values[i * count], count, process.parent, &started, {}};
             if (pthread_create(&disturbers[i].thread, nullptr, disturb, &disturbers[i]) != 0) {
-                throw Failure(Exit::out_of_memory, "the system grants only " + std::to_string(i) + " of " + std::to_string(load) + " threads");
+                throw Failure(Exit::out_of_memory,
+                              "the system grants only " + std::to_string(i) + " of " + std::to_string(load) + " threads");
             }
         }
         while (started.load() < load) usleep(1000);
