@@ -14,7 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from tests.e2e.native_kit import EXITS, Run, Tensor, execute, graph, job_text, measure, package, packed, runner
+from bench.virtual import phone as phones
+from tests.e2e.conftest import Adb, PhoneMaker
+from tests.e2e.native_kit import (
+    EXITS,
+    Run,
+    Tensor,
+    execute,
+    graph,
+    job_text,
+    measure,
+    ncnn_weights,
+    package,
+    packed,
+    runner,
+)
 
 PARAM = graph("Input in0 0 1 in0", "Convolution conv 1 1 in0 out0 0=8 1=3 5=0 6=288")
 WEIGHT = Tensor((8, 4, 3, 3), np.linspace(-1, 1, 20), half=True)
@@ -148,3 +162,28 @@ def test_a_copy_goes_first_when_memory_ends(tmp_path: Path) -> None:
             assert eventually(lambda: Path(f"/proc/{copy}/oom_score_adj").read_text() == "1000\n")
         finally:
             process.kill()
+
+
+def test_the_memory_of_a_virtual_phone_holds_the_copies_too(phone_maker: PhoneMaker, adb: Adb, tmp_path: Path) -> None:
+    """A network of 16 MB fits into 128 MB, thirteen of them do not."""
+    phone = phone_maker.start(ram=128 << 20)
+    device = adb.on(phone)
+    folder = Path("/data/local/tmp")
+    (tmp_path / "net.param").write_text(graph("Input in0 0 1 in0", "InnerProduct ip 1 1 in0 out0 0=2000 1=0 2=4000000"))
+    (tmp_path / "net.weights").write_bytes(ncnn_weights((True, np.ones(4_000_000))))
+    (tmp_path / "samples.bsmp").write_bytes(packed(np.ones((1, 2000), np.float32)))
+    keys: dict[str, Any] = {"mode": "latency", "weights_format": "runtime", "execution": "stock"}
+    for beside in (1, 12):
+        (tmp_path / f"job{beside}").write_text(job_text(folder, **keys, beside=beside))
+    files = [runner(), *(tmp_path / name for name in ("net.param", "net.weights", "samples.bsmp", "job1", "job12"))]
+    try:
+        assert device.run("push", *map(str, files), str(folder)).returncode == 0
+        device.shell(f"chmod 755 {folder}/{runner().name}")
+        fits, fails = (device.run("shell", f"{folder}/{runner().name} {folder}/job{beside}") for beside in (1, 12))
+        left = device.shell("ps -ef")
+    finally:
+        phones.stop(phone.serial)
+    assert fits.returncode == 0, fits.stdout
+    assert b'"event":"beside"' in fits.stdout
+    assert fails.returncode in (EXITS["out_of_memory"], 137), fails.stdout
+    assert "job12" not in left
