@@ -19,7 +19,8 @@ def main(graph: str, weights: str, shape: str, warmup: str, count: str) -> None:
         setattr(net.opt, half, False)
     if net.load_param(graph) or net.load_model(weights):
         sys.exit("the wheel does not load the network")
-    values = ncnn.Mat(np.full([int(n) for n in shape.split("x")], 0.01, np.float32)).clone()
+    array = np.full([int(n) for n in shape.split("x")], 0.01, np.float32)
+    values = ncnn.Mat(array).clone()  # the first Mat has only borrowed its memory, so `array` must live until here
     times = []
     for number in range(-int(warmup), int(count)):
         before = time.perf_counter_ns()
