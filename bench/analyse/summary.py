@@ -16,6 +16,8 @@ from bench.units import duration, percent, quantity
 
 EXACT = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ in ("size", "accuracy"))
 """Metrics that are the same in every launch of a deterministic network, so that an interval has no meaning."""
+ONE_LAUNCH = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ == "sustained")
+"""Metrics of a single launch, whose samples are its windows; what they tell is `bench.analyse.sustained`."""
 NOISY_CV = 0.05
 ASKED = Protocol(
     launches=5,
@@ -109,7 +111,7 @@ def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protoco
         shared.append(Caveat("tagged", text))
     for metric in dict.fromkeys(samples["metric"]):
         rows = samples[samples["metric"] == metric]
-        figures = statistics(rows["value"].to_numpy(), rows["launch"].to_numpy(), exact=metric in EXACT)
+        figures = statistics(rows["value"].to_numpy(), rows["launch"].to_numpy(), exact=metric in EXACT | ONE_LAUNCH)
         own = [*shared, *_caveats(metric, figures, translated, protocol)]
         yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, tuple(own))
 
@@ -129,13 +131,15 @@ def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Proto
     if translated:
         text = "timings meaningless (translated)" if unit == "ns" else "memory includes the translator"
         yield Caveat("translated", text)
+    if metric in ONE_LAUNCH:
+        return
     asked = ASKED.launches if unit == "ns" else ASKED.memory_launches
     launches = f"{n} launch{'es' * (n > 1)} of the {asked} asked for"
     if n < MIN_LAUNCHES and unit == "ns":
         yield Caveat("no-interval", f"{launches}, so no interval")
     elif n < asked:
         yield Caveat("few-launches", launches)
-    if metric == "latency":
+    if metric in ("latency", "contended"):
         yield from _short(figures, protocol)
     if figures.launch_cv is not None and figures.launch_cv > NOISY_CV:
         yield Caveat("noisy", f"launches differ: CV {percent(figures.launch_cv)}")
