@@ -48,7 +48,13 @@ class _Pipe(Console):
 out = _Pipe(highlight=False, soft_wrap=False)
 err = _Pipe(stderr=True, highlight=False)
 
-SHOWN: dict[Pass, str] = {"size": "deployed", "memory": "vm_hwm", "latency": "latency"}
+SHOWN: dict[Pass, str] = {
+    "size": "deployed",
+    "memory": "vm_hwm",
+    "latency": "latency",
+    "contended": "contended",
+    "sustained": "sustained",
+}
 """The figure that stands for a trial while it runs; answers are judged later."""
 
 MARKS = {"ok": "[green]✓[/]", "tagged": "[yellow]![/]", "failed": "[red]✗[/]"}
