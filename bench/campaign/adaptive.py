@@ -104,15 +104,20 @@ def _of_median(medians: Mapping[int, float]) -> float | None:
 
 
 class Goal:
-    """The pursuit of narrow intervals for one network: told of every launch, asked for the next block. `clock` gives
-    seconds; the budget counts from the first question on."""
+    """The pursuit of narrow intervals for one network: told of every launch, asked for the next block.
+
+    `without` are runtimes that are not pursued: the reference, each launch of which takes seconds to start, would spend
+    the budget of all others. `clock` gives seconds; the budget counts from the first question on.
+    """
 
     def __init__(
-        self, model: str, protocol: Protocol, ordinary: Collection[str], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, model: str, protocol: Protocol, ordinary: Collection[str], without: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         assert protocol.ratio_interval is not None
         self.model = model
         self.wanted = protocol.ratio_interval
+        self._without = without
         self._clock = clock
         self._begun: float | None = None
         self._protocol = protocol
@@ -122,7 +127,8 @@ class Goal:
 
     def add(self, measured: Measurement) -> None:
         """A launch of the latency pass has ended."""
-        self._launches.setdefault(measured.trial.subject, []).append(Timed.of(measured))
+        if measured.trial.subject.runtime not in self._without:
+            self._launches.setdefault(measured.trial.subject, []).append(Timed.of(measured))
 
     def block(self) -> tuple[Trial, ...]:
         """The next launches; none where every place has reached the goal or is given up."""
