@@ -66,7 +66,7 @@ STYLE: Any = {
     "image.interpolation": "nearest",
     "image.composite_image": False,
 }
-_TEXT = TextToPath()  # type: ignore[no-untyped-call]
+_TEXT = TextToPath()
 
 
 class Sheet:
@@ -140,7 +140,7 @@ def short(text: str, longest: int = LONGEST) -> str:
 @lru_cache(maxsize=4096)
 def width(text: str, size: float = FONT) -> float:
     """Of a text, in inches. A page's font may be a little wider than this one."""
-    points, _, _ = _TEXT.get_text_width_height_descent(text, FontProperties(size=size), False)  # type: ignore[no-untyped-call]
+    points, _, _ = _TEXT.get_text_width_height_descent(text, FontProperties(size=size), False)
     return 1.06 * float(points) / 72
 
 
