@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1200)
 PLAN = f"""
 name = "passes"
 desktop = ["torch", "ncnn"]
-{QUICK}
+{QUICK.replace("min_seconds = 0", "min_seconds = 0.2")}
 [[cases]]
 model = "lenet5"
 variants = ["baseline", "half"]

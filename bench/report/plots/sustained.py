@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from bench.endurance import SLOWER, Moment, Sustained
@@ -23,6 +25,10 @@ DASHES = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (1, 1)), (0, (6, 2, 1, 2)), (0, (
 MOST_VARIANTS = len(COLOURS)
 MOST_PICTURES = 12
 MAIN_IN, TRACE_IN, GAP_IN = 2.5, 0.75, 0.3
+MOST_DOTS = 300
+"""Of a curve: more cannot be told apart, and would make the page heavy."""
+DOT_IN = 0.006
+"""How long a dot is: nothing is drawn of lines without a length."""
 LEAST_SPAN = 0.2
 """Of an axis, as a part of its highest figure: noise of a few parts in a thousand shall not look like mountains."""
 LABEL_IN = 0.3
@@ -71,7 +77,7 @@ def _picture(name: str, mine: Sequence[Sustained], context: Context) -> Picture:
             _upright(panel, unit, [m.value for one in mine for m in of(one)], logarithmic=False, most=3)
             sheet.text(0.06, top + GAP_IN - 0.07, label, size=style.SMALL, weight="bold")
             for n, one in enumerate(mine):
-                panel.plot(*_minutes(one, of(one)), color=COLOURS[n], linewidth=1.3, linestyle=DASHES[n])
+                panel.plot(*_minutes(one, _some(of(one))), color=COLOURS[n], linewidth=1.3, linestyle=DASHES[n])
             top += GAP_IN + TRACE_IN
         _times(panels, first)
         for line, words in enumerate(_conditions(mine)):
@@ -95,10 +101,7 @@ def _minutes(one: Sustained, moments: Sequence[Moment], shift: float = 0.0) -> t
 def _curve(axes: Axes, one: Sustained, n: int) -> None:
     """Dots in the middle of their seconds, and each minute's median as long as the minute: a line from one to the next
     would go where nothing was."""
-    axes.plot(
-        *_minutes(one, one.windows, 0.5), MARKS[n], color=COLOURS[n], markersize=2.6, markeredgewidth=0, alpha=0.4,
-        rasterized=True, zorder=2,
-    )  # fmt: skip
+    axes.add_patch(_dots(axes, *_minutes(one, _some(one.windows), 0.5), COLOURS[n]))
     how: Any = {"color": COLOURS[n], "zorder": 3.0}
     if one.unit_s == 1:
         axes.plot(*_minutes(one, one.medians, 0.5), linewidth=1.2, **how)
@@ -111,6 +114,19 @@ def _curve(axes: Axes, one: Sustained, n: int) -> None:
     if one.throttled is not None:
         x, y = times[one.throttled], values[one.throttled]
         axes.plot([x], [y], "o", markersize=10, markerfacecolor="none", markeredgecolor=COLOURS[n], zorder=4)
+
+
+def _some(windows: Sequence[Moment]) -> Sequence[Moment]:
+    """As many as can be told apart, evenly spread."""
+    return windows[:: -(-len(windows) // MOST_DOTS)]
+
+
+def _dots(axes: Axes, times: Sequence[float], values: Sequence[float], colour: str) -> PathPatch:
+    """All dots as one path of strokes that are hardly longer than wide: as marks they would be a page of their own."""
+    length = DOT_IN / (axes.get_position().width * style.WIDTH_IN) * (max(times) + 1)
+    ends = [end for x, y in zip(times, values, strict=True) for end in ((x, y), (x + length, y))]
+    path = Path(ends, [Path.MOVETO, Path.LINETO] * len(times))
+    return PathPatch(path, fill=False, edgecolor=colour, linewidth=2.6, capstyle="round", alpha=0.4, zorder=2)
 
 
 def _label(one: Sustained) -> tuple[str, str]:
@@ -174,7 +190,9 @@ def _conditions(mine: Sequence[Sustained]) -> tuple[str, str]:
     """What the figures and marks are, how many, and what they were taken under."""
     counts = sorted({len(one.windows) for one in mine})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    parts = [f"Dots: medians of seconds, n = {n} in one launch each"]
+    every = -(-max(counts) // MOST_DOTS)
+    shown = "" if every == 1 else f", one of {every} shown"
+    parts = [f"Dots: medians of seconds, n = {n} in one launch each{shown}"]
     parts += ["lines: of minutes"] if mine[0].unit_s > 1 else ["less than a minute, so the line is theirs too"]
     if mine[0].unit_s > 1 and any(one.throttled is not None for one in mine):
         parts.append(f"ring: throttled from there on, by more than {100 * SLOWER:g} %")
