@@ -123,6 +123,7 @@ class Goal:
         self._protocol = protocol
         self._ordinary = ordinary
         self._launches: dict[Subject, list[Timed]] = {}
+        self._known: tuple[Known, ...] = ()
         self._ended: dict[tuple[str, str, int, str], GoalRecord] = {}
 
     def add(self, measured: Measurement) -> None:
@@ -143,8 +144,9 @@ class Goal:
         return order.further(going, self._protocol.seed)
 
     def reached(self) -> float | None:
-        """Half the width of the interval that is widest now; None where one is not known at all."""
-        widths = [one.half_width for one in known(self._launches, self._ordinary)]
+        """Half the width of the interval that was widest when a block was last asked for, of those that go on; None
+        where one was not known at all."""
+        widths = [one.half_width for one in self._known if place_of(one.subject) not in self._ended]
         return None if None in widths else max((width for width in widths if width is not None), default=None)
 
     def records(self) -> tuple[GoalRecord, ...]:
@@ -154,7 +156,7 @@ class Goal:
 
     def _end(self, otherwise: Ended | None = None) -> None:
         seconds = 0.0 if self._begun is None else self._clock() - self._begun
-        found = known(self._launches, self._ordinary)
+        found = self._known = known(self._launches, self._ordinary)
         for place in dict.fromkeys(map(place_of, self._launches)):
             here = [one for one in found if place_of(one.subject) == place]
             ended = self._why(place, here, seconds) or otherwise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.endurance import Contention, Turn
-from bench.findings import Interval
+from bench.findings import Interval, Summary
 from bench.report.labels import interval, listed
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table, Tone
@@ -22,17 +22,27 @@ NOTES = (
 
 def section(context: Context) -> Section | None:
     found = context.findings.contention
-    if not found:
+    held = {one.subject for one in found}
+    alone = [s for s in context.findings.summaries if s.metric == "contended" and s.subject not in held]
+    if not (found or alone):
         return None
     phones = [one for one in found if context.labels.is_phone(one.subject.device)]
     places: dict[tuple[object, ...], list[Contention]] = {}
     for one in phones or found:  # the table has the desktop too
         s = one.subject
         places.setdefault((s.model, s.device, s.runtime, s.threads, s.precision), []).append(one)
-    sentences = tuple(_sentence(mine, context) for mine in places.values())
+    sentences = (*(_sentence(mine, context) for mine in places.values()), *(_missing(s, context) for s in alone))
     models = dict.fromkeys(c.subject.model for c in found)
     tables = tuple(_table(model, [c for c in found if c.subject.model == model], context) for model in models)
     return Section("contention", "With others at work beside it", sentences=sentences, tables=tables)
+
+
+def _missing(summary: Summary, context: Context) -> str:
+    """Why a subject that was to be measured beside others has no ratio."""
+    name, where = f"{summary.subject.variant} {summary.subject.model}", context.labels.where(summary.subject)
+    if summary.statistics is None:
+        return f"{name} on {where} could not be measured beside others: {summary.caveats[0].text}."
+    return f"{name} on {where} was measured beside others, but not alone: there is nothing to hold it against."
 
 
 def beside(one: Contention) -> str:

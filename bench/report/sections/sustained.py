@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.endurance import SLOWER, Moment, Sustained, Turn
-from bench.findings import Interval
+from bench.findings import Interval, Summary
 from bench.report.labels import interval, listed
 from bench.report.section import Context, Picture, Section
 from bench.report.table import Cell, Table
@@ -28,10 +28,15 @@ NO_HEAT = "A virtual phone does not become warm, and its clocks are made up: wha
 
 def section(context: Context) -> Section | None:
     found = context.findings.sustained
-    if not found:
+    failed = [s for s in context.findings.summaries if s.metric == "sustained" and s.statistics is None]
+    if not (found or failed):
         return None
-    sentences = tuple(_sentence(mine, context) for mine in _places(found, context))
-    tables = tuple(_table(model, [s for s in found if s.subject.model == model], context) for model in _models(found))
+    sentences = (
+        *(_sentence(mine, context) for mine in _places(found, context)),
+        *(_failed(s, context) for s in failed),
+    )
+    models = dict.fromkeys(s.subject.model for s in found)
+    tables = tuple(_table(model, [s for s in found if s.subject.model == model], context) for model in models)
     notes = [NO_HEAT] * any(s.virtual for s in found) + [SHORT] * any(s.unit_s == 1 for s in found)
     return Section("sustained", "Under load that goes on", sentences=sentences, note=" ".join(notes), tables=tables,
                    pictures=_pictures(context))  # fmt: skip
@@ -45,8 +50,9 @@ def _pictures(context: Context) -> tuple[Picture, ...]:
     return sustained.draw(context)
 
 
-def _models(found: Sequence[Sustained]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.subject.model for s in found))
+def _failed(summary: Summary, context: Context) -> str:
+    name, where = f"{summary.subject.variant} {summary.subject.model}", context.labels.where(summary.subject)
+    return f"{name} on {where} did not last: {summary.caveats[0].text}."
 
 
 def _places(found: Sequence[Sustained], context: Context) -> list[list[Sustained]]:

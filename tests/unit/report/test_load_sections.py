@@ -9,7 +9,7 @@ from typing import Any
 from report_kit import PHONE, Stored
 
 from bench.endurance import Contention, Moment, Sustained, Turn
-from bench.findings import Findings
+from bench.findings import Caveat, Findings, Summary
 from bench.records import GoalRecord, Subject
 from bench.report import Context, Section, content
 
@@ -147,6 +147,27 @@ def test_suffering_is_said_for_each_variant_and_who_is_the_fastest(stored: Store
     assert section.tables[0].rows[0][2:5] == ("1.00 ms", "1.80 ms", "1.80× (1.62–1.98×)")
     (doubtful,) = sections(stored, contention=found)["contention"].sentences
     assert doubtful.endswith("half has the lowest mean instead of baseline; the difference is not shown.")
+
+
+def failure(metric: str) -> Summary:
+    text = "failed: killed (SIGKILL): most likely out of memory"
+    return Summary(subject("half"), metric, "ns", None, True, False, (Caveat("failed", text),))
+
+
+def test_what_did_not_last_is_said_with_its_reason(stored: Stored) -> None:
+    section = sections(stored, summaries=(*stored.findings.summaries, failure("sustained")))["sustained"]
+    assert section.sentences == (
+        f"half lenet5 on {VIRTUAL} did not last: failed: killed (SIGKILL): most likely out of memory.",
+    )
+    assert section.tables == ()
+
+
+def test_what_could_not_be_measured_beside_others_is_said_too(stored: Stored) -> None:
+    summaries = (*stored.findings.summaries, failure("contended"))
+    section = sections(stored, summaries=summaries, contention=(contended("baseline", 1e6, 2e6),))["contention"]
+    assert section.sentences[1].startswith(
+        f"half lenet5 on {VIRTUAL} could not be measured beside others: failed: killed"
+    )
 
 
 def test_the_page_with_all_of_it_is_sound(stored: Stored, tmp_path: Path) -> None:
