@@ -80,10 +80,9 @@ def measure(
                 conditions=station.state(),
             )
         )  # fmt: skip
-    doubts: tuple[str, ...] = ()
-    if trial.pass_ == "latency":
+    doubts = station.behind(trial)
+    if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
-        doubts = gates.doubts(station.conditions)
         doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
     return Outcome(
         Measurement(
@@ -104,8 +103,7 @@ def _once(
     cores: str,
 ) -> tuple[lines.Reading, Answers | None]:  # fmt: skip
     """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
-    if trial.pass_ == "latency":
-        station.look()
+    station.before(trial)
     mask = gates.affinity(station.device, cores)
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ != "accuracy":
