@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from bench.endurance import Contention, Sustained, Turn
 from bench.records import METRICS, Subject
 
 Level = Literal["note", "care", "unusable"]
@@ -284,6 +285,12 @@ class Findings:
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()
     """What launches of the protocol can tell apart in each place."""
+    sustained: tuple[Sustained, ...] = ()
+    turned: tuple[Turn, ...] = ()
+    """Variants that change places under load that goes on."""
+    contention: tuple[Contention, ...] = ()
+    overtaken: tuple[Turn, ...] = ()
+    """Variants that change places when others work beside them."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

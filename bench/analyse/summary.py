@@ -16,6 +16,8 @@ from bench.units import duration, percent, quantity
 
 EXACT = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ in ("size", "accuracy"))
 """Metrics that are the same in every launch of a deterministic network, so that an interval has no meaning."""
+ONE_LAUNCH = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ == "sustained")
+"""Metrics of a single launch, whose samples are its windows; what they tell is `bench.analyse.sustained`."""
 NOISY_CV = 0.05
 CLOCK_DIFFERS = 0.05
 """The part by which a launch's clock may differ from that of its subject's median launch."""
@@ -110,8 +112,9 @@ def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protoco
     for metric in dict.fromkeys(samples["metric"]):
         rows = samples[samples["metric"] == metric]
         figures = statistics(
-            rows["value"].to_numpy(), rows["launch"].to_numpy(), tagged=set(tagged["launch"]), exact=metric in EXACT
-        )
+            rows["value"].to_numpy(), rows["launch"].to_numpy(), tagged=set(tagged["launch"]),
+            exact=metric in EXACT | ONE_LAUNCH,
+        )  # fmt: skip
         own = [*shared, *_conditions(figures, tagged, launches), *_caveats(metric, figures, translated, protocol)]
         if metric == "latency":
             own += _clocks(figures, clocks)
@@ -153,13 +156,15 @@ def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Proto
     if translated:
         text = "memory includes the translator" if unit == "B" else "timings meaningless (translated)"
         yield Caveat("translated", text)
+    if metric in ONE_LAUNCH:
+        return
     asked = ASKED.memory_launches if unit == "B" else ASKED.launches
     launches = f"{n} launch{'es' * (n > 1)} of the {asked} asked for"
     if n < MIN_LAUNCHES and unit != "B":
         yield Caveat("no-interval", f"{launches}, so no interval")
     elif n < asked:
         yield Caveat("few-launches", launches)
-    if metric == "latency":
+    if metric in ("latency", "contended"):
         yield from _short(figures, protocol)
     if figures.launch_cv is not None and figures.launch_cv > NOISY_CV:
         yield Caveat("noisy", f"launches differ: CV {percent(figures.launch_cv)}")
