@@ -19,6 +19,7 @@ from bench.devices.transport import Transport
 from bench.errors import BenchError, WrongAbi
 from bench.measure import cooling
 from bench.measure import gates as rules
+from bench.measure.meter import Metered
 from bench.plan import Protocol
 from bench.records import ArtifactFile, Device, Gate, Progress, Trial
 from bench.runtimes.runtime import Program
@@ -37,7 +38,8 @@ class Station:
 
     `lost` counts the trials in a row that failed because the connection did. `gates` are what was looked at before the
     run. Of a phone, `start` is how it was when the run began, `latest` when it was last looked at, `conditions` before
-    its latest launch, and `after` behind it where that is known; `waited` says why its present block began warm.
+    its latest launch, `after` behind it where that is known, and `metered` what its fuel gauge showed in between;
+    `waited` says why its present block began warm.
     """
 
     transport: Transport
@@ -52,6 +54,7 @@ class Station:
     after: facts.Conditions | None = None
     waited: tuple[str, ...] = ()
     block: tuple[object, ...] = ()
+    metered: Metered | None = None
     gates: tuple[Gate, ...] = ()
 
     @property
@@ -65,10 +68,12 @@ class Station:
         return [part.format(*paths) for part in program.command]
 
     def state(self) -> dict[str, Any]:
-        """The conditions that are known, by name: those before the latest launch, and in `after` those behind it."""
+        """The conditions that are known, by name: those before the latest launch, in `after` those behind it, and
+        what a fuel gauge showed meanwhile."""
         found = _known(self.conditions)
         after = _known(self.after) if self.after else {}
-        return found | ({"after": after} if after else {})
+        metered = self.metered.state() if self.metered else {}
+        return found | ({"after": after} if after else {}) | metered
 
     def ready(self, trial: Trial, protocol: Protocol, say: Callable[[str], Progress]) -> None:
         """Before a trial: where a block of timed launches begins, wait until a phone is cool; `say` is told."""
@@ -80,7 +85,7 @@ class Station:
 
     def before(self, trial: Trial) -> None:
         """Look at a phone right before a timed launch, unless that was just done. Raises what the transport does."""
-        self.after = None
+        self.after = self.metered = None
         if self.is_phone and trial.pass_ in rules.TIMED:
             if time.monotonic() - self.checked > FRESH_S:
                 self._look()

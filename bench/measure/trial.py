@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroken
-from bench.measure import answers, gates, job, lines
+from bench.measure import answers, energy, gates, job, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -162,6 +162,14 @@ def _launched(
         launch, station.transport, station.command(trial.subject.runtime), asked.text(protocol), name=trial.file_stem,
         deadline_s=protocol.deadline_seconds + asked.seconds,
     )  # fmt: skip
+    if trial.pass_ == "energy":
+        energy.refuse(station.device)
+        station.metered = meter.Metered()
+        done = meter.launch(
+            station.transport, protocol.energy_seconds, lambda line: begin(on_line=line), station.metered
+        )  # fmt: skip
+        reading = lines.read(done.stdout.splitlines(), done.status, done.stderr)
+        return meter.told(reading, station.metered), files.answers
     if not (trial.pass_ == "sustained" and station.is_phone):
         done = begin()
         return lines.read(done.stdout.splitlines(), done.status, done.stderr), files.answers
