@@ -258,6 +258,24 @@ class Measurement(Record):
     runner_s: float = 0.0
 
 
+GateState = Literal["ok", "warn", "unknown", "unfit", "bad"]
+"""`warn` is worth knowing and refuses nobody; `unfit` tags what is measured, and a strict run refuses it, as it refuses
+what is `unknown` of a real phone; with `bad` nothing can run."""
+
+
+class Gate(Record):
+    """One thing that has to hold of a phone before it is measured: what was `found`, and what to do about it.
+
+    `waits`: it may pass by itself, so that waiting helps.
+    """
+
+    name: str
+    state: GateState
+    found: str
+    advice: str = ""
+    waits: bool = False
+
+
 class SamplesRecord(Record):
     """What a network was shown in a run: `count` samples of `source`, made into inputs by `preprocess`."""
 
@@ -340,3 +358,5 @@ class RunRecord(Record):
     commit: str = ""
     noise: tuple[NoiseRecord, ...] = ()
     goals: tuple[GoalRecord, ...] = ()
+    preflight: dict[str, tuple[Gate, ...]] = {}
+    """By phone, what was looked at before anything was deployed."""

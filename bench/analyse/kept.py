@@ -67,7 +67,7 @@ def _of_launches(summary: Summary, conditions: dict[Any, tuple[str, str]]) -> It
     kind = METRICS[summary.metric].pass_
     assert summary.statistics is not None
     interval = summary.statistics.interval if kind == "accuracy" else None
-    for launch in summary.statistics.launches:
+    for launch in (*summary.statistics.launches, *summary.statistics.left_out):
         status, why = conditions.get((summary.subject, kind, launch.launch), ("ok", ""))
         yield summary.subject.model_dump() | {
             "metric": summary.metric, "launch": launch.launch, "value": launch.median, "iterations": launch.samples,

@@ -119,10 +119,11 @@ class _Lane:
     def _measured(self, one: Trial) -> Measurement:
         subject, ready = one.subject, self._ready
         machine, prepared = self._stations[subject.device], ready.prepared[subject.model]
+        protocol = ready.asked.plan.protocol_for(subject.model)
+        machine.ready(one, protocol, self._watcher.stage)
         measured, answers = trial.measure(
             one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
-            prepared.expected[subject.variant], ready.asked.plan.protocol_for(subject.model),
-            self._cores[subject.model],
+            prepared.expected[subject.variant], protocol, self._cores[subject.model],
         )  # fmt: skip
         self._folder.append(measured, machine.device, answers)
         self._log.info("trial", trial=one.id, status=measured.status, reason=measured.reason)

@@ -49,6 +49,12 @@ def run(
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
+        notes += [
+            f"{s.device.serial} was not fit when the run began: {gate.name}: {gate.found}. {gate.advice}"
+            for s in ready.stations
+            for gate in s.gates
+            if gate.state == "unfit"
+        ]
         pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
         record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
@@ -71,7 +77,8 @@ def _prepared(
     asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
 ) -> Ready:
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
-    seen = [station.seen(phone, asked.runtimes_on_phones()) for phone in phones]
+    strict = any(asked.plan.protocol_for(case.label).strict for case in asked.plan.cases)
+    seen = [station.seen(phone, asked.runtimes_on_phones(), strict=strict) for phone in phones]
     here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
     leaving.callback(station.leave, here)
     stations = [here]
@@ -120,6 +127,7 @@ def _record(
         preparation_s=preparation_s,
         notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
         commit=past.commit(Path.cwd()),
+        preflight={s.device.serial: s.gates for s in ready.stations if s.is_phone},
     )
 
 

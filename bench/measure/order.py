@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, get_args
 
+from bench.devices.host import DESKTOP
 from bench.plan import Plan, Protocol
 from bench.records import Pass, Precision, Subject, Trial
 
@@ -100,7 +101,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
     if pass_ in ("latency", "memory"):
         own = protocol.launches if pass_ == "latency" else protocol.memory_launches
         return protocol.reference_launches if place.reference else own
-    if place.reference:
+    if place.reference or (pass_ == "energy" and place.device == DESKTOP):
         return 0
     asked = {
         "contended": protocol.launches if protocol.beside or protocol.load else 0,

@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroken
-from bench.measure import answers, gates, job, lines
+from bench.measure import answers, energy, gates, job, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -39,11 +39,10 @@ from bench.records import (
 from bench.results.folder import now
 from bench.runtimes.launch import launch, work_path
 from bench.runtimes.runtime import NO_FILE
+from bench.units import quantity
 
 EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
-TIMED: frozenset[Pass] = frozenset({"latency", "contended", "energy", "sustained"})
-"""Passes whose figures depend on the state of the machine."""
 LOST_AFTER = 3
 """Trials in a row that a device may lose to its connection before the rest of its trials are given up."""
 
@@ -86,10 +85,9 @@ def measure(
                 conditions=station.state(),
             )
         )  # fmt: skip
-    doubts: tuple[str, ...] = ()
-    if trial.pass_ in TIMED:
+    doubts = station.behind(trial)
+    if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
-        doubts = gates.doubts(station.conditions)
         doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
     return Outcome(
         Measurement(
@@ -110,8 +108,7 @@ def _once(
     cores: str,
 ) -> tuple[lines.Reading, Answers | None]:  # fmt: skip
     """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
-    if trial.pass_ in TIMED:
-        station.look()
+    station.before(trial)
     mask = gates.affinity(station.device, cores)
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
@@ -165,6 +162,14 @@ def _launched(
         launch, station.transport, station.command(trial.subject.runtime), asked.text(protocol), name=trial.file_stem,
         deadline_s=protocol.deadline_seconds + asked.seconds,
     )  # fmt: skip
+    if trial.pass_ == "energy":
+        energy.refuse(station.device)
+        station.metered = meter.Metered()
+        done = meter.launch(
+            station.transport, protocol.energy_seconds, lambda line: begin(on_line=line), station.metered
+        )  # fmt: skip
+        reading = lines.read(done.stdout.splitlines(), done.status, done.stderr)
+        return meter.told(reading, station.metered), files.answers
     if not (trial.pass_ == "sustained" and station.is_phone):
         done = begin()
         return lines.read(done.stdout.splitlines(), done.status, done.stderr), files.answers
@@ -200,7 +205,15 @@ def _conditions(reading: lines.Reading) -> dict[str, Any]:
     found = {"warmup_iterations": reading.warmup_iterations, **reading.environment}
     if reading.beside and (reading.beside.copies or reading.beside.load):
         found["beside"] = asdict(reading.beside)
+    if reading.clocks:
+        found["clocks"] = {f"CPU {one.cpus}": _clock(one) for one in reading.clocks}
     return found
+
+
+def _clock(one: lines.Clock) -> str:
+    """The clock of a policy in words, for the conditions; the samples have the figure."""
+    low, mean, high = (quantity(hz, "Hz") for hz in (one.lowest_hz, one.hz, one.highest_hz))
+    return f"{mean} ({low} to {high}, by {one.source}), {one.share:.0%} of the iterations".replace("%", " %")
 
 
 def answered(
