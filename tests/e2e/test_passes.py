@@ -93,6 +93,9 @@ def test_load_goes_on_for_as_long_as_was_asked(finished: Finished, said: str, vi
         finished.folder / "report.html"
     ).read_text(encoding="utf-8")
     assert (finished.folder / "sustained-0.png").is_file()
+    told = {(s["subject"]["device"], s["subject"]["variant"]): s for s in finished.answer["sustained"]}
+    assert len(told) == 4
+    assert told[virtual_phone.serial, "half"]["unit_s"] == 1
 
 
 def test_latency_beside_others_is_held_against_latency_alone(
@@ -111,6 +114,8 @@ def test_latency_beside_others_is_held_against_latency_alone(
         f"lenet5 on {virtual_phone.serial} (virtual), beside 2 copies of itself and 1 thread of other work: baseline "
     )
     assert words in said
+    phone_alone = [c for c in finished.answer["contention"] if c["subject"]["device"] == virtual_phone.serial]
+    assert all(c["contended"] > 0 < c["alone"] and c["copies"] == 2 for c in phone_alone)
     tables = [t for t in finished.answer["tables"] if t["section"] == "contention"]
     assert tables[0]["header"][2:5] == ["Alone, mean", "Beside others, mean", "Beside ÷ alone"]
 
