@@ -22,7 +22,8 @@
         ├── DeviceOffline         13
         ├── TransportBroken       16  the connection dropped in the middle of a command
         ├── DeadlineExceeded      17
-        └── DeviceBusy            18  another bench measures on it
+        ├── DeviceBusy            18  another bench measures on it
+        └── DeviceUnfit           33  a strict run refused it: too warm, low, or it does not say
 
 Typer's own usage errors leave with 2, an interrupt with 130.
 `bench` never shows a traceback for one of these; `bench.cli.main` prints `what` and `fix` and exits with `exit_status`.
@@ -111,6 +112,12 @@ class DeadlineExceeded(Transient):
 
 class DeviceBusy(Transient):
     exit_status = 18
+
+
+class DeviceUnfit(Transient):
+    """What is unfit now may be fit later; what a phone does not report stays unknown."""
+
+    exit_status = 33
 
 
 class DeviceRefused(Stable):

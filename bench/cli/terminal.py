@@ -48,7 +48,13 @@ class _Pipe(Console):
 out = _Pipe(highlight=False, soft_wrap=False)
 err = _Pipe(stderr=True, highlight=False)
 
-SHOWN: dict[Pass, str] = {"size": "deployed", "memory": "vm_hwm", "latency": "latency"}
+SHOWN: dict[Pass, str] = {
+    "size": "deployed",
+    "memory": "vm_hwm",
+    "latency": "latency",
+    "contended": "contended",
+    "sustained": "sustained",
+}
 """The figure that stands for a trial while it runs; answers are judged later."""
 
 MARKS = {"ok": "[green]✓[/]", "tagged": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -90,6 +96,9 @@ class Quiet:
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
         pass
 
+    def goal(self, model: str, reached: float | None, wanted: float) -> None:
+        pass
+
 
 class Plain(Quiet):
     """A line on stderr for each stage and trial, for logs and pipes."""
@@ -107,6 +116,9 @@ class Plain(Quiet):
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
         say(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", to=err)
+
+    def goal(self, model: str, reached: float | None, wanted: float) -> None:
+        say(f"{_goal_text(model, reached, wanted)} …", to=err)
 
 
 class Live(Quiet):
@@ -146,9 +158,16 @@ class Live(Quiet):
         self._switch(self._trials)
         if not self._trials.task_ids:
             self._trials.add_task("trials", total=total, note="")
-        self._trials.update(self._trials.task_ids[0], completed=done, note=escape(_trial_text(measurement)))
+        task = self._trials.task_ids[0]
+        self._trials.update(task, completed=done, total=total, note=escape(_trial_text(measurement)))
+        if measurement.trial.pass_ != "latency":  # a goal, if there was one, is behind us
+            self._trials.update(task, description="trials")
         if measurement.status != "ok":
             err.print(f"  {MARKS[measurement.status]} {escape(_trial_text(measurement))}")
+
+    def goal(self, model: str, reached: float | None, wanted: float) -> None:
+        for task in self._trials.task_ids:
+            self._trials.update(task, description=escape(_goal_text(model, reached, wanted)))
 
     def _switch(self, wanted: Progress) -> None:
         if self._open is not wanted:
@@ -162,6 +181,11 @@ def watcher(*, quiet: bool) -> Quiet:
     if quiet:
         return Quiet()
     return Live() if err.is_terminal else Plain()
+
+
+def _goal_text(model: str, reached: float | None, wanted: float) -> str:
+    now = "no interval yet" if reached is None else f"± {units.percent(reached)}"
+    return f"{model}: {now}, wanted ± {units.percent(wanted)}"
 
 
 def _trial_text(measurement: Measurement) -> str:

@@ -53,7 +53,11 @@ class Transport(Protocol):
 
 def free_bytes(transport: Transport) -> int | None:
     """Free bytes in the bench folder's file system, or None when the machine does not say (`df -k`)."""
-    text = transport.run(["df", "-k", transport.folder], deadline_s=30).stdout[-4096:]
+    return free_in(transport.run(["df", "-k", transport.folder], deadline_s=30).stdout[-4096:])
+
+
+def free_in(text: str) -> int | None:
+    """Free bytes in what `df -k` printed of one file system, None where it does not say."""
     if rows := re.findall(r"\s\d+\s+\d+\s+(\d{1,15})\s+\d+%", text, re.ASCII):
         return int(rows[-1]) * 1024
     # Up to Android 6: no -k, and sizes such as 7.1G in the columns Size, Used, Free and Blksize.

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from bench.errors import RunnerFailed
 from bench.measure.job import CONTRACT
@@ -67,6 +67,13 @@ class Beside:
     inferences: int
 
 
+class Window(NamedTuple):
+    """About a second of load: when it began, in ns since the load did, and how many inferences ended in it."""
+
+    ns: int
+    iterations: int
+
+
 @dataclass(frozen=True)
 class Reading:
     """One launch as understood. `runner_s` is the time inside the measured process, in seconds; `strays` the lines that
@@ -84,6 +91,14 @@ class Reading:
     strays: int = 0
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
+    windows: tuple[Window, ...] = ()
+
+    @property
+    def rate(self) -> float | None:
+        """Inferences a second under sustained load, by the phone's clock; None for fewer than two windows."""
+        if len(self.windows) < 2:
+            return None
+        return 1e9 * sum(one.iterations for one in self.windows[:-1]) / (self.windows[-1].ns - self.windows[0].ns)
 
 
 def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
@@ -107,6 +122,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         strays=events.strays,
         clocks=tuple(events.clocks),
         beside=events.beside,
+        windows=tuple(events.windows),
     )
 
 
@@ -122,7 +138,7 @@ class _Events:
     problem: str = ""
     end: Mapping[str, Any] | None = None
     iterations: int = 0
-    windows: int = 0
+    windows: list[Window] = field(default_factory=list)
     second: int = -1
     clocks: list[Clock] = field(default_factory=list)
     beside: Beside | None = None
@@ -172,11 +188,12 @@ class _Events:
         self.iterations += 1
 
     def _add_window(self, event: Mapping[str, Any]) -> None:
-        second = _whole(event, "ns") // 10**9
-        if _whole(event, "i") != self.windows or second <= self.second:
-            raise RunnerFailed(f"the runner's window {self.windows} is missing: a line was lost", _REBUILD)
-        self.windows, self.second = self.windows + 1, second
-        _whole(event, "iterations", least=1)
+        window = Window(_whole(event, "ns"), _whole(event, "iterations", least=1))
+        second = window.ns // 10**9
+        if _whole(event, "i") != len(self.windows) or second <= self.second:
+            raise RunnerFailed(f"the runner's window {len(self.windows)} is missing: a line was lost", _REBUILD)
+        self.windows.append(window)
+        self.second = second
         self.samples.append(Sample("sustained", second, float(_whole(event, "median", least=1))))
         if (khz := _whole(event, "khz", least=-1)) > 0:
             self.samples.append(Sample("sustained_clock", second, 1000.0 * khz))
