@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +21,10 @@ from bench.analyse import analyse
 from bench.cache import Cache
 from bench.campaign import past
 from bench.campaign.asked import Asked, entries
+from bench.campaign.lane import Lane, Patience
 from bench.devices.transport import Transport
-from bench.errors import BenchError, DeviceBusy, NothingMeasured
+from bench.errors import BenchError, DeviceBusy, HostFull, NothingMeasured
+from bench.files import is_full
 from bench.findings import Findings
 from bench.measure import order, station, trial
 from bench.measure.station import Station
@@ -29,6 +32,7 @@ from bench.prepare import Prepared
 from bench.records import ArtifactFile, Measurement, NoiseRecord, Progress, RunRecord, Trial
 from bench.results.folder import RunFolder, now
 
+DEFAULT_PATIENCE = Patience()
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
 
@@ -41,6 +45,10 @@ class Watcher(Protocol):
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
         """A trial has ended and is stored."""
+        ...
+
+    def note(self, sentence: str) -> None:
+        """Something happened to a device or its files."""
         ...
 
 
@@ -68,6 +76,7 @@ def run(
     cache: Cache,
     watcher: Watcher,
     noise: Sequence[NoiseRecord] = (),
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
     `noise` is what is known of the devices; a run's own launches tell the rest.
@@ -85,9 +94,17 @@ def run(
         record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
         folder.write_record(record)
         try:
-            _measure(ready, folder, watcher)
-        finally:
-            findings = _ended(ready, folder, record, begun, watcher)
+            with _room(folder):
+                _measure(ready, folder, watcher, notes, patience)
+        except HostFull:
+            with contextlib.suppress(OSError, BenchError):
+                _ended(ready, folder, record, notes, begun, watcher)
+            raise
+        except BaseException:
+            _ended(ready, folder, record, notes, begun, watcher)
+            raise
+        with _room(folder):
+            findings = _ended(ready, folder, record, notes, begun, watcher)
     ended = [m for m in folder.measurements() if m.trial.pass_ != "size"]
     if all(m.status == "failed" for m in ended):
         raise NothingMeasured(
@@ -153,35 +170,66 @@ def _record(
     )
 
 
-def _measure(ready: Ready, folder: RunFolder, watcher: Watcher) -> None:
-    """Do every trial of the plan, each stored when it ends."""
+def _measure(ready: Ready, folder: RunFolder, watcher: Watcher, notes: list[str], patience: Patience) -> None:
+    """Do every trial of the plan, each stored when it ends; what the reader has to know of the devices goes to `notes`.
+    Raises HostFull."""
     plan = ready.asked.plan
     cores = {case.label: case.cores for case in plan.cases}
-    stations = {s.device.serial: s for s in ready.stations}
     trials = ready.trials
     watcher.stage("measure")
     with folder.log() as log:
-        for done, one in enumerate(trials, 1):
-            subject = one.subject
-            machine, prepared = stations[subject.device], ready.prepared[subject.model]
-            artifact = prepared.artifact(subject.variant, subject.runtime)
-            expected = prepared.expected[subject.variant]
-            protocol = plan.protocol_for(subject.model)
-            measured, answers = trial.measure(
-                one, machine, artifact, prepared.samples, expected, protocol, cores[subject.model]
-            )
-            folder.append(measured, machine.device, answers)
-            log.info("trial", trial=one.id, status=measured.status, reason=measured.reason)
-            watcher.trial(done, len(trials), measured)
+
+        def lane(machine: Station) -> Lane:
+            def attempt(one: Trial) -> trial.Outcome:
+                prepared = ready.prepared[one.subject.model]
+                artifact = prepared.artifact(one.subject.variant, one.subject.runtime)
+                return trial.measure(
+                    one, machine, artifact, prepared.samples, prepared.expected[one.subject.variant],
+                    plan.protocol_for(one.subject.model), cores[one.subject.model],
+                )  # fmt: skip
+
+            own = [one for one in trials if one.subject.device == machine.device.serial]
+            return Lane(machine, own, attempt, lambda: ready.files(machine), watcher.note, log, patience)
+
+        lanes, done = [lane(machine) for machine in ready.stations], 0
+        try:
+            while going := [one for one in lanes if not one.done]:
+                turn = min(going, key=lambda one: (one.rests_s, one.order))
+                outcome = turn.step(others_at_work=any(one.rests_s == 0 for one in going if one is not turn))
+                if outcome is None:
+                    continue
+                done += 1
+                measured = outcome.measurement
+                folder.append(measured, turn.machine.device, outcome.answers)
+                log.info("trial", trial=measured.trial.id, status=measured.status, reason=measured.reason)
+                watcher.trial(done, len(trials), measured)
+        finally:
+            notes.extend(note for one in lanes for note in one.notes)
 
 
-def _ended(ready: Ready, folder: RunFolder, record: RunRecord, begun: float, watcher: Watcher) -> Findings:
+@contextlib.contextmanager
+def _room(folder: RunFolder) -> Iterator[None]:
+    """A full disk of this host as HostFull."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise HostFull(
+            f"this computer has no room left for {folder.path}; every trial that had been stored is kept",
+            f"Free some space there, then: bench report {shlex.quote(str(folder.path))}",
+        ) from error
+
+
+def _ended(
+    ready: Ready, folder: RunFolder, record: RunRecord, noted: Sequence[str], begun: float, watcher: Watcher
+) -> Findings:
     """Write down how the run ended, and its report."""
     ended = folder.measurements()
     damaged, notes = _damaged(ready)
     update = {
         "damaged": damaged,
-        "notes": (*record.notes, *notes),
+        "notes": tuple(dict.fromkeys((*record.notes, *noted, *notes))),
         "finished": now() if len(ended) == len(ready.trials) else None,
         "wall_s": time.monotonic() - begun,
         "runner_s": sum(m.runner_s for m in ended),
@@ -198,7 +246,7 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     for machine in ready.stations:
         serial = machine.device.serial
         try:
-            damaged = station.damaged(machine, ready.files(machine))
+            damaged = station.damaged(machine, ready.files(machine)) | machine.doubtful
         except BenchError as error:
             notes.append(f"The files on {serial} could not be checked at the end of the run: {error.what}")
             continue

@@ -90,6 +90,9 @@ class Quiet:
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
         pass
 
+    def note(self, sentence: str) -> None:
+        pass
+
 
 class Plain(Quiet):
     """A line on stderr for each stage and trial, for logs and pipes."""
@@ -107,6 +110,9 @@ class Plain(Quiet):
 
     def trial(self, done: int, total: int, measurement: Measurement) -> None:
         say(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", to=err)
+
+    def note(self, sentence: str) -> None:
+        say(f"! {sentence}", to=err)
 
 
 class Live(Quiet):
@@ -149,6 +155,9 @@ class Live(Quiet):
         self._trials.update(self._trials.task_ids[0], completed=done, note=escape(_trial_text(measurement)))
         if measurement.status != "ok":
             err.print(f"  {MARKS[measurement.status]} {escape(_trial_text(measurement))}")
+
+    def note(self, sentence: str) -> None:
+        err.print(f"  [yellow]![/] {escape(sentence)}")
 
     def _switch(self, wanted: Progress) -> None:
         if self._open is not wanted:

@@ -4,6 +4,7 @@ its own client has no deadlines, sends half chunks, and takes a dropped connecti
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import stat
@@ -11,7 +12,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fi
 
 from bench.devices import adb_states, adb_streams
 from bench.devices.adb_streams import exactly, left
-from bench.devices.transport import OUTPUT_MAX, Completed, free_bytes, quoted
+from bench.devices.transport import OUTPUT_MAX, PULL_MAX, Completed, free_bytes, quoted
 from bench.devices.words import clean
 from bench.errors import (
     BenchError,
+    CorruptData,
     DeadlineExceeded,
     DeviceRefused,
     DiskFull,
@@ -109,6 +111,18 @@ class AdbServer:
                 f"the adb server did not start on port {self.port}: {clean(done.stderr)}",
                 "Choose another port with ANDROID_ADB_SERVER_PORT.",
             )
+
+    def introduce(self, address: str) -> None:
+        """Ask the server to connect again to a device that is offline, or that is reached by TCP (`host:port`, an
+        emulator), which a new server does not know. Raises what `devices` does."""
+        self.ensure()
+        if emulator := re.fullmatch(r"emulator-(\d{4,5})", address):
+            question = f"host:emulator:{int(emulator[1]) + 1}"
+            with self._understood(), socket.create_connection(self.address, timeout=self._patience_s) as conn:
+                conn.sendall(b"%04x" % len(question) + question.encode())  # the one request that is never answered
+        elif re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address):
+            self._ask(f"host:connect:{address}")
+        self._ask("host:reconnect-offline")
 
     def version(self) -> str:
         """The server's protocol version, e.g. `1.0.41`. Raises TransportBroken, DeadlineExceeded."""
@@ -337,9 +351,10 @@ class AdbTransport:
             return False
         return free is not None and free < local.stat().st_size
 
-    def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
+    def pull(self, remote: str, local: Path, *, deadline_s: float, most: int = PULL_MAX) -> None:
         end = time.monotonic() + deadline_s
         path = remote.encode()
+        room = most
         try:
             with self._connection("sync:") as conn, local.open("wb") as target:
                 conn.settimeout(left(end))
@@ -354,11 +369,18 @@ class AdbTransport:
                     if kind != b"DATA":
                         reason = clean(data.decode(errors="replace"))
                         raise TransportBroken(f"cannot read {remote} on {self._serial}: {reason}")
+                    room -= length
+                    if room < 0:
+                        raise CorruptData(f"{remote} on {self._serial} has more than the {most:,} bytes that are due")
                     target.write(data)
         except TimeoutError:
             raise DeadlineExceeded(f"pulling {remote} from {self._serial} took over {deadline_s:g} s") from None
         except (ConnectionError, EOFError):
             raise TransportBroken(f"the connection to {self._serial} dropped while {remote} was pulled") from None
+
+    def revive(self) -> None:
+        with suppress(BenchError, OSError):
+            self._server.introduce(self._address)
 
     def _kill(self, pid: int | None) -> None:
         """End a command whose client has gone: adbd hangs up only the shell, what it started lives on."""

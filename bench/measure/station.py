@@ -17,7 +17,7 @@ from bench.devices.deployment import Payload
 from bench.devices.host import HostTransport
 from bench.devices.transport import Transport
 from bench.errors import BenchError, WrongAbi
-from bench.records import ArtifactFile, Device, Progress
+from bench.records import Artifact, ArtifactFile, Device, Progress
 from bench.runtimes.runtime import Program
 
 CONDITIONS_EVERY_S = 10.0
@@ -27,7 +27,8 @@ CONDITIONS_EVERY_S = 10.0
 class Station:
     """A machine, the program of each runtime for it, and the paths of the files that are there, by SHA-256.
 
-    `lost` counts the trials in a row that failed because the connection did.
+    `used` are the SHA-256 of files that finished trials used, `doubtful` those of them that were found changed later
+    and were replaced: what was measured with them counts no more.
     """
 
     transport: Transport
@@ -36,7 +37,8 @@ class Station:
     where: dict[str, str] = field(default_factory=dict)
     conditions: facts.Conditions = field(default_factory=facts.Conditions)
     checked: float = float("-inf")
-    lost: int = 0
+    used: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
 
     @property
     def is_phone(self) -> bool:
@@ -47,6 +49,11 @@ class Station:
         program = self.programs[runtime]
         paths = [self.where[file.sha256] for file in program.files]
         return [part.format(*paths) for part in program.command]
+
+    def use(self, artifact: Artifact, samples: ArtifactFile) -> None:
+        """A trial has finished with these files."""
+        program = self.programs[artifact.runtime].files
+        self.used.update(file.sha256 for file in (*artifact.needed, *program, samples))
 
     def state(self) -> dict[str, Any]:
         """The conditions that are known, by name."""
@@ -112,6 +119,26 @@ def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], 
         return 0
     station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
     return deployment.deploy(station.transport, list(payloads.values()), say=say)
+
+
+def mend(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> bool:
+    """Bring again those of the programs and these files that a phone lost or changed; returns whether there were any.
+
+    Raises DiskFull, DeviceRefused, CorruptData and what the transport raises.
+    """
+    if not station.is_phone:
+        return False
+    payloads = _payloads(station, files)
+    found = deployment.found(station.transport, list(payloads.values()))
+    lacking = (*found.missing, *found.changed)
+    if not lacking:
+        return False
+    deployment.deploy(station.transport, lacking, say=say)
+    station.doubtful |= {payload.sha256 for payload in found.changed} & station.used
+    if found.missing:
+        count = len(found.missing)
+        say(f"{count} file{'s' * (count > 1)} had gone from {station.device.serial} and were brought again")
+    return True
 
 
 def damaged(station: Station, files: Iterable[ArtifactFile]) -> frozenset[str]:
