@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.campaign import faults
 from bench.campaign.faults import Action, Past
+from bench.campaign.health import Health
 from bench.devices import presence
 from bench.errors import BenchError, DeviceOffline, HostFull, TransportBroken
 from bench.measure import station, trial
@@ -38,20 +39,23 @@ class Lane:
 
     def __init__(
         self, machine: Station, trials: Sequence[Trial], attempt: Callable[[Trial], Outcome],
-        files: Callable[[], list[ArtifactFile]], say: Callable[[str], None], log: Any, patience: Patience | None = None,
+        files: Callable[[], list[ArtifactFile]], say: Callable[[str], None], log: Any, health: Health,
+        patience: Patience,
     ) -> None:  # fmt: skip
         self.machine = machine
         self.notes: list[str] = []
-        self.set_aside: list[str] = []
-        """Why it was set aside, each time."""
-        self.failures: Counter[str] = Counter()
-        """Failed trials by kind of error."""
         self._left = deque(trials)
         self._attempt = attempt
         self._files = files
         self._say = say
         self._log = log
-        self._patience = patience or Patience()
+        self._health = health
+        self._patience = patience
+        self._ended = 0
+        self._set_aside: list[str] = []
+        """Why it was set aside, each time."""
+        self._failures: Counter[str] = Counter()
+        """Failed trials by kind of error."""
         self._requeued: Counter[str] = Counter()
         self._alike: Counter[tuple[object, ...]] = Counter()
         self._lost = 0
@@ -85,14 +89,21 @@ class Lane:
             return None
         now_at = self._left[0]
         if self._given_up:
+            self._ended += 1
             return self._failed(self._left.popleft(), self._given_up, "DeviceOffline", now(), 0.0)
         self._remember_boot()
         outcome = self._do(now_at)
+        self._ended += outcome is not None
         if self._aside_since is None:
             self._left.popleft()
             if outcome is None:
                 self._left.append(now_at)
         return outcome
+
+    def remember(self, run: str) -> None:
+        """Add how the trials of a run went to what is known of the device."""
+        aside = self._aside_since is not None or bool(self._given_up)
+        self._health.run(self.machine.device.serial, run, self._ended, self._failures, aside=aside)
 
     def _do(self, one: Trial) -> Outcome | None:
         """One trial to its end; None where it has to be done later."""
@@ -174,13 +185,14 @@ class Lane:
 
     def _put_aside(self, reason: str) -> None:
         serial = self.machine.device.serial
-        self.set_aside.append(reason)
+        self._set_aside.append(reason)
         self._lost = 0
-        if len(self.set_aside) > faults.SET_ASIDE:
+        if len(self._set_aside) > faults.SET_ASIDE:
             self._give_up(f"{serial} was given up after it had been set aside {faults.SET_ASIDE} times: {reason}")
             return
         self._aside_since = time.monotonic()
         self._probe_at = self._aside_since + self._patience.probe_every_s
+        self._health.set_aside(serial, reason)
         self._tell(f"{serial} was set aside: {reason}")
 
     def _give_up(self, sentence: str) -> None:
@@ -199,6 +211,7 @@ class Lane:
                 station.mend(self.machine, self._files(), self._tell)
                 self._check_boot(found.boot)
                 self._aside_since = None
+                self._health.back(serial)
                 self._tell(f"{serial} is back")
                 return True
         except BenchError as error:
@@ -206,13 +219,13 @@ class Lane:
             transport.revive()
         asked_s = time.monotonic() - since
         if asked_s >= self._patience.set_aside_s and not others_at_work:
-            self._give_up(f"{serial} was set aside and did not come back within {asked_s:.0f} s: {self.set_aside[-1]}")
+            self._give_up(f"{serial} was set aside and did not come back within {asked_s:.0f} s: {self._set_aside[-1]}")
             return True
         self._probe_at = time.monotonic() + self._patience.probe_every_s
         return False
 
     def _failed(self, one: Trial, reason: str, fault: str, started: str, wall_s: float) -> Outcome:
-        self.failures[fault] += 1
+        self._failures[fault] += 1
         return trial.failed(one, self.machine, reason=reason, fault=fault, started=started, wall_s=wall_s)
 
     def _record(self, one: Trial, error: Exception, action: Action) -> None:

@@ -13,17 +13,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from filelock import FileLock, Timeout
-
 import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
 from bench.campaign import past
 from bench.campaign.asked import Asked, entries
+from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience
+from bench.campaign.phones import LOCKS
+from bench.devices import hold
 from bench.devices.transport import Transport
-from bench.errors import BenchError, DeviceBusy, HostFull, NothingMeasured
+from bench.errors import BenchError, HostFull, NothingMeasured
 from bench.files import is_full
 from bench.findings import Findings
 from bench.measure import order, station, trial
@@ -85,7 +86,7 @@ def run(
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
-    with _reserved(cache, phones), contextlib.ExitStack() as leaving:
+    with hold.held(cache.root / LOCKS, [phone.serial for phone in phones]), contextlib.ExitStack() as leaving:
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
@@ -189,8 +190,9 @@ def _measure(ready: Ready, folder: RunFolder, watcher: Watcher, notes: list[str]
                 )  # fmt: skip
 
             own = [one for one in trials if one.subject.device == machine.device.serial]
-            return Lane(machine, own, attempt, lambda: ready.files(machine), watcher.note, log, patience)
+            return Lane(machine, own, attempt, lambda: ready.files(machine), watcher.note, log, health, patience)
 
+        health = Health()
         lanes, done = [lane(machine) for machine in ready.stations], 0
         try:
             while going := [one for one in lanes if not one.done]:
@@ -205,6 +207,9 @@ def _measure(ready: Ready, folder: RunFolder, watcher: Watcher, notes: list[str]
                 watcher.trial(done, len(trials), measured)
         finally:
             notes.extend(note for one in lanes for note in one.notes)
+            for one in lanes:
+                if one.machine.is_phone:
+                    one.remember(folder.path.name)
 
 
 @contextlib.contextmanager
@@ -275,21 +280,3 @@ def report(folder: RunFolder) -> Findings:
     findings = replace(analyse(frame, record, answers), missing=folder.missing(frame, answers))
     html.write(folder.path, record, folder.measurements(), findings)
     return findings
-
-
-@contextlib.contextmanager
-def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
-    """One bench at a time on each device. Raises DeviceBusy."""
-    (cache.root / "locks").mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        for phone in phones:
-            name = "".join(c if c.isalnum() else "_" for c in phone.serial)
-            lock = FileLock(cache.root / "locks" / f"{name}.lock")
-            try:
-                held.enter_context(lock.acquire(timeout=0))
-            except Timeout:
-                raise DeviceBusy(
-                    f"another bench is measuring on {phone.serial}",
-                    "Wait until it is done; two at once would disturb each other.",
-                ) from None
-        yield

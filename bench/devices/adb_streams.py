@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import struct
@@ -30,11 +31,12 @@ def left(end: float) -> float:
     return seconds
 
 
-def exactly(conn: socket.socket, count: int, end: float) -> bytes:
-    """`count` bytes; EOFError when the peer closes before, TimeoutError at the deadline."""
+def exactly(conn: socket.socket, count: int, end: float, stall_s: float = math.inf) -> bytes:
+    """`count` bytes; EOFError when the peer closes before, TimeoutError at the deadline or when nothing comes for
+    `stall_s` seconds."""
     parts = []
     while count:
-        conn.settimeout(left(end))
+        conn.settimeout(min(left(end), stall_s))
         part = conn.recv(min(count, 1 << 20))
         if not part:
             raise EOFError
