@@ -269,7 +269,7 @@ class AdbTransport:
         # An end marker of our own carries the status: before Android 7 adb has none, and a dropped
         # connection looks like an ordinary end. The process id comes first, to kill it at the deadline.
         mark = f"@{secrets.token_hex(8)}"
-        inner = quoted(["sh", "-c", 'echo "$0 $$"; exec "$@"', mark, *argv])
+        inner = quoted(["sh", "-c", 'echo "$0 $$ $PPID"; exec "$@"', mark, *argv])
         marked = adb_streams.Marked(mark, on_line, terminal=not self._v2)
         end = time.monotonic() + deadline_s
         try:
@@ -277,16 +277,16 @@ class AdbTransport:
             with self._connection(f"{service}:{inner}; printf '\\n{mark} %d\\n' $?") as conn:
                 stderr = self._collect(conn, marked, end)
         except TimeoutError:
-            self._kill(marked.pid)
+            self._kill(marked)
             raise DeadlineExceeded(
                 f"{argv[0]} did not end within {deadline_s:g} s on {self._serial} and was killed",
                 "Raise protocol.deadline_seconds in the plan, or choose a smaller input.",
             ) from None
         except adb_streams.Garbled as error:
-            self._kill(marked.pid)
+            self._kill(marked)
             raise TransportBroken(f"the adb daemon of {self._serial} {error}", "Restart the phone.") from None
         except BaseException:
-            self._kill(marked.pid)
+            self._kill(marked)
             raise
         if marked.status is None:
             raise TransportBroken(
@@ -373,12 +373,13 @@ class AdbTransport:
         with suppress(BenchError, OSError):
             self._server.introduce(self._address)
 
-    def _kill(self, pid: int | None) -> None:
-        """End a command whose client has gone: adbd hangs up only the shell, what it started lives on."""
-        if pid is None:
+    def _kill(self, marked: adb_streams.Marked) -> None:
+        """End a command whose client has gone, and what it started: adbd hangs up only the shell, the rest lives on."""
+        if marked.pid is None:
             return
+        group = f"; kill -9 -{marked.group}" if marked.group else ""
         try:
-            with self._connection(f"shell:kill -9 {pid}") as conn:
+            with self._connection(f"shell:kill -9 {marked.pid}{group}") as conn:
                 conn.settimeout(10)
                 while conn.recv(4096):
                     pass

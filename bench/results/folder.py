@@ -242,8 +242,8 @@ def _answers_table(answers: Answers) -> pa.Table:
 
 
 def _append(path: Path, values: Mapping[str, Any]) -> None:
-    """Add a line of JSON, whole or not at all: what a full disk took of it is removed, and so is the part of a line that
-    an earlier process left when it was killed. Raises OSError."""
+    """Add a line of JSON, whole or not at all: what a full disk took of it is removed, and so is the part of a line
+    that an earlier process left when it was killed. Raises OSError."""
     with path.open("a+b", buffering=0) as file:
         end = os.fstat(file.fileno()).st_size
         last = os.pread(file.fileno(), _LONGEST_LINE, max(0, end - _LONGEST_LINE))

@@ -37,7 +37,7 @@ class Adb:
         return ("127.0.0.1", self.port)
 
     def arguments(self, *arguments: str) -> list[str]:
-        return [self.program, *(["-s", self.serial] if self.serial else []), *arguments]
+        return [self.program, "-P", str(self.port), *(["-s", self.serial] if self.serial else []), *arguments]
 
     def run(self, *arguments: str, stdin: bytes = b"", timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(self.arguments(*arguments), input=stdin, capture_output=True, timeout=timeout)
