@@ -11,6 +11,7 @@
     │   ├── WrongAbi              14
     │   ├── DiskFull              15
     │   ├── DeviceRefused         19  a file cannot be written there
+    │   ├── HostFull              23  this computer's disk
     │   ├── ToolMissing           20  adb, compiler, qemu, namespaces
     │   ├── BuildFailed           21
     │   ├── ExportRefused         22  the artifact does not compute what the network does
@@ -142,6 +143,15 @@ class RunnerFailed(Stable):
 
 class CorruptData(Stable):
     exit_status = 31
+
+
+class HostFull(Stable):
+    exit_status = 23
+
+    @classmethod
+    def at(cls, place: object) -> HostFull:
+        """The error for a write to `place` that the disk of this computer had no room for."""
+        return cls(f"this computer has no room left for {place}", "Free some space there, then run the command again.")
 
 
 class NothingMeasured(Stable):

@@ -243,7 +243,8 @@ class Sample(NamedTuple):
 
 
 class Measurement(Record):
-    """All that one trial gave. A failed trial has no samples but a reason; a tagged one has both.
+    """All that one trial gave. A failed trial has no samples but a reason, and in `fault` the kind of error, e.g.
+    "TransportBroken"; a tagged one has samples and a reason.
 
     `runner_s` is the time spent inside the measured process, `wall_s` the whole trial, in seconds.
     """
@@ -251,6 +252,7 @@ class Measurement(Record):
     trial: Trial
     status: Status
     reason: str = ""
+    fault: str = ""
     samples: tuple[Sample, ...] = ()
     conditions: dict[str, Any] = {}
     started: str

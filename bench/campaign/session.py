@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,22 +12,25 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
 from bench.campaign import past
 from bench.campaign.asked import Asked
+from bench.campaign.lane import Patience
 from bench.campaign.measuring import Progressed, Ready, Watcher, measure
+from bench.campaign.phones import LOCKS
+from bench.devices import hold
 from bench.devices.transport import Transport
-from bench.errors import BenchError, DeviceBusy, NothingMeasured
+from bench.errors import BenchError, HostFull, NothingMeasured
+from bench.files import is_full
 from bench.findings import Findings
 from bench.measure import station, trial
 from bench.records import NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 
+DEFAULT_PATIENCE = Patience()
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
 
@@ -37,6 +41,7 @@ def run(
     cache: Cache,
     watcher: Watcher,
     noise: Sequence[NoiseRecord] = (),
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
     `noise` is what is known of the devices; a run's own launches tell the rest.
@@ -45,7 +50,7 @@ def run(
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
-    with _reserved(cache, phones), contextlib.ExitStack() as leaving:
+    with hold.held(cache.root / LOCKS, [phone.serial for phone in phones]), contextlib.ExitStack() as leaving:
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
@@ -61,8 +66,16 @@ def run(
         folder.write_record(record)
         progressed = Progressed()
         try:
-            measure(ready, folder, watcher, progressed)
-        finally:
+            with _room(folder):
+                measure(ready, folder, watcher, progressed, patience)
+        except HostFull:
+            with contextlib.suppress(OSError, BenchError):
+                _ended(ready, folder, record, begun, progressed, watcher)
+            raise
+        except BaseException:
+            _ended(ready, folder, record, begun, progressed, watcher)
+            raise
+        with _room(folder):
             findings = _ended(ready, folder, record, begun, progressed, watcher)
     ended = [m for m in folder.measurements() if m.trial.pass_ != "size"]
     if all(m.status == "failed" for m in ended):
@@ -131,6 +144,20 @@ def _record(
     )
 
 
+@contextlib.contextmanager
+def _room(folder: RunFolder) -> Iterator[None]:
+    """A full disk of this host as HostFull."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise HostFull(
+            f"this computer has no room left for {folder.path}; every trial that had been stored is kept",
+            f"Free some space there, then: bench report {shlex.quote(str(folder.path))}",
+        ) from error
+
+
 def _ended(
     ready: Ready, folder: RunFolder, record: RunRecord, begun: float, progressed: Progressed, watcher: Watcher
 ) -> Findings:
@@ -139,7 +166,7 @@ def _ended(
     damaged, notes = _damaged(ready)
     update = {
         "damaged": damaged,
-        "notes": (*record.notes, *notes),
+        "notes": tuple(dict.fromkeys((*record.notes, *progressed.notes, *notes))),
         "finished": now() if progressed.complete else None,
         "wall_s": time.monotonic() - begun,
         "runner_s": sum(m.runner_s for m in ended),
@@ -157,7 +184,7 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     for machine in ready.stations:
         serial = machine.device.serial
         try:
-            damaged = station.damaged(machine, ready.files(machine))
+            damaged = station.damaged(machine, ready.files(machine)) | machine.doubtful
         except BenchError as error:
             notes.append(f"The files on {serial} could not be checked at the end of the run: {error.what}")
             continue
@@ -186,21 +213,3 @@ def report(folder: RunFolder) -> Findings:
     findings = replace(analyse(frame, record, answers), missing=folder.missing(frame, answers))
     html.write(folder.path, record, folder.measurements(), findings)
     return findings
-
-
-@contextlib.contextmanager
-def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
-    """One bench at a time on each device. Raises DeviceBusy."""
-    (cache.root / "locks").mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        for phone in phones:
-            name = "".join(c if c.isalnum() else "_" for c in phone.serial)
-            lock = FileLock(cache.root / "locks" / f"{name}.lock")
-            try:
-                held.enter_context(lock.acquire(timeout=0))
-            except Timeout:
-                raise DeviceBusy(
-                    f"another bench is measuring on {phone.serial}",
-                    "Wait until it is done; two at once would disturb each other.",
-                ) from None
-        yield

@@ -33,11 +33,15 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
     """The checks, in the order in which one depends on the other; those that depend on a bad one are left out."""
     yield from _tools(cache)
     try:
-        listed, version = server.devices(), server.version()
+        listed, version, mismatch = server.devices(), server.version(), server.mismatch()
     except BenchError as error:
         yield Check("adb server", "bad", error.what, error.fix)
         return
     yield Check("adb server", "ok", f"{version} at {server.host}:{server.port}")
+    if mismatch:
+        yield Check(
+            "adb version", "warn", mismatch, "Use adb programs of one version on this computer (`which -a adb`)."
+        )
     if not listed:
         yield Check(
             "devices",

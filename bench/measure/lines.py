@@ -24,6 +24,13 @@ _MOST_FACTS = 40
 _MOST_CLOCKS = 64
 _REPEATED = ("iteration", "window", "clock")
 _CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
+_SIGNALS = {
+    4: " (SIGILL, an instruction that this processor does not have)",
+    6: " (SIGABRT, it gave up)",
+    7: " (SIGBUS, a file got shorter under it)",
+    11: " (SIGSEGV, it crashed)",
+    15: " (SIGTERM)",
+}
 _REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
 
 
@@ -280,6 +287,6 @@ def _meaning(status: int, stderr: str) -> str:
         case 137:
             return "killed (SIGKILL): most likely out of memory"
         case s if s > 128:
-            return f"ended by signal {s - 128}: {last}"
+            return f"ended by signal {s - 128}{_SIGNALS.get(s - 128, '')}: {last}".rstrip(": ")
         case s:
             return f"left with status {s}: {last}"

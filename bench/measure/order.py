@@ -70,6 +70,13 @@ def blocks(plan: Plan, entries: Sequence[Entry]) -> Iterator[Block]:
                 yield Block(model, pass_, tuple(block))
 
 
+def of_device(blocks: Iterable[Block], device: str) -> Iterator[Block]:
+    """The part of each block that a device has."""
+    for block in blocks:
+        if own := tuple(one for one in block.trials if one.subject.device == device):
+            yield block._replace(trials=own)
+
+
 def further(launches: Mapping[Subject, int], seed: int) -> tuple[Trial, ...]:
     """A block beyond the planned ones of the latency pass: one launch more of each subject that has had so many, in
     random order. Its number follows from that count alone, so that a resumed run has the same trials."""

@@ -21,7 +21,7 @@ from bench.measure import cooling
 from bench.measure import gates as rules
 from bench.measure.meter import Metered
 from bench.plan import Protocol
-from bench.records import ArtifactFile, Device, Gate, Progress, Trial
+from bench.records import Artifact, ArtifactFile, Device, Gate, Progress, Trial
 from bench.runtimes.runtime import Program
 
 FRESH_S = 2.0
@@ -36,10 +36,13 @@ _LAUNCH_FACTS = (
 class Station:
     """A machine, the program of each runtime for it, and the paths of the files that are there, by SHA-256.
 
-    `lost` counts the trials in a row that failed because the connection did. `gates` are what was looked at before the
+    `gates` are what was looked at before the
     run. Of a phone, `start` is how it was when the run began, `latest` when it was last looked at, `conditions` before
     its latest launch, `after` behind it where that is known, and `metered` what its fuel gauge showed in between;
     `waited` says why its present block began warm.
+
+    `used` are the SHA-256 of files that finished trials used, `doubtful` those of them that were found changed later
+    and were replaced: what was measured with them counts no more.
     """
 
     transport: Transport
@@ -48,7 +51,6 @@ class Station:
     where: dict[str, str] = field(default_factory=dict)
     conditions: facts.Conditions = field(default_factory=facts.Conditions)
     checked: float = float("-inf")
-    lost: int = 0
     start: facts.Conditions = field(default_factory=facts.Conditions)
     latest: facts.Conditions = field(default_factory=facts.Conditions)
     after: facts.Conditions | None = None
@@ -56,6 +58,8 @@ class Station:
     block: tuple[object, ...] = ()
     metered: Metered | None = None
     gates: tuple[Gate, ...] = ()
+    used: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
 
     @property
     def is_phone(self) -> bool:
@@ -66,6 +70,11 @@ class Station:
         program = self.programs[runtime]
         paths = [self.where[file.sha256] for file in program.files]
         return [part.format(*paths) for part in program.command]
+
+    def use(self, artifact: Artifact, samples: ArtifactFile) -> None:
+        """A trial has finished with these files."""
+        program = self.programs[artifact.runtime].files
+        self.used.update(file.sha256 for file in (*artifact.needed, *program, samples))
 
     def state(self) -> dict[str, Any]:
         """The conditions that are known, by name: those before the latest launch, in `after` those behind it, and
@@ -173,6 +182,26 @@ def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], 
         return 0
     station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
     return deployment.deploy(station.transport, list(payloads.values()), say=say)
+
+
+def mend(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> bool:
+    """Bring again those of the programs and these files that a phone lost or changed; returns whether there were any.
+
+    Raises DiskFull, DeviceRefused, CorruptData and what the transport raises.
+    """
+    if not station.is_phone:
+        return False
+    payloads = _payloads(station, files)
+    found = deployment.found(station.transport, list(payloads.values()))
+    lacking = (*found.missing, *found.changed)
+    if not lacking:
+        return False
+    deployment.deploy(station.transport, lacking, say=say)
+    station.doubtful |= {payload.sha256 for payload in found.changed} & station.used
+    if found.missing:
+        count = len(found.missing)
+        say(f"{count} file{'s' * (count > 1)} had gone from {station.device.serial} and were brought again")
+    return True
 
 
 def damaged(station: Station, files: Iterable[ArtifactFile]) -> frozenset[str]:

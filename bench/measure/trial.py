@@ -1,4 +1,4 @@
-"""One trial: a launch on a machine, what it printed, and what it answered. Whatever goes wrong is a record."""
+"""One trial: a launch on a machine, what it printed, and what it answered."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from bench import runtimes, tolerance
-from bench.devices.transport import Transport
-from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroken
+from bench.devices.transport import Transport, transfer_s
+from bench.errors import RunnerFailed
 from bench.measure import answers, energy, gates, job, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
@@ -43,8 +42,6 @@ from bench.units import quantity
 
 EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
-LOST_AFTER = 3
-"""Trials in a row that a device may lose to its connection before the rest of its trials are given up."""
 
 
 class Outcome(NamedTuple):
@@ -58,33 +55,15 @@ def measure(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
     cores: str,
 ) -> Outcome:  # fmt: skip
-    """Do one trial. Whatever goes wrong on the machine becomes a failed measurement with its reason; a doubtful
-    condition tags it. Nothing but an interrupt is raised."""
+    """Do one trial, once; a doubtful condition tags it. Raises whatever goes wrong: what becomes of that is decided in
+    `bench.campaign.faults`, and `failed` is its record."""
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
-    try:
-        if station.lost >= LOST_AFTER:
-            raise DeviceOffline(f"{station.device.serial} was given up after {LOST_AFTER} lost connections in a row")
-        if trial.pass_ == "size":
-            deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
-            return Outcome(
-                Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun)
-            )  # fmt: skip
-        for attempt in Retrying(
-            retry=retry_if_exception_type((DeviceOffline, TransportBroken)),
-            stop=stop_after_attempt(3), wait=wait_fixed(2), reraise=True,
-        ):  # fmt: skip
-            with attempt:
-                reading, answered = _once(trial, station, artifact, samples, expected, protocol, cores)
-        station.lost = 0
-    except BenchError as error:
-        station.lost += isinstance(error, (DeviceOffline, TransportBroken))
-        return Outcome(
-            Measurement(
-                **common, status="failed", reason=error.what, wall_s=time.monotonic() - begun,
-                conditions=station.state(),
-            )
-        )  # fmt: skip
+    if trial.pass_ == "size":
+        deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
+        return Outcome(Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun))
+    reading, answered = _once(trial, station, artifact, samples, expected, protocol, cores)
+    station.use(artifact, samples)
     doubts = station.behind(trial)
     if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
@@ -101,6 +80,17 @@ def measure(
         ),
         answered,
     )
+
+
+def failed(trial: Trial, station: Station, *, reason: str, fault: str, started: str, wall_s: float) -> Outcome:
+    """The record of a trial that could not be done, with the reason and the kind of error."""
+    conditions = station.state()
+    return Outcome(
+        Measurement(
+            trial=trial, status="failed", reason=reason, fault=fault, started=started, wall_s=wall_s,
+            conditions=conditions,
+        )
+    )  # fmt: skip
 
 
 def _once(
@@ -242,11 +232,12 @@ def fetched(
     transport: Transport, remote: str, outputs: tuple[Tensor, ...], count: int
 ) -> tuple[NDArray[np.float32], ...]:
     """The answers file of a launch as one array per output, (count, *shape). Raises RunnerFailed for another size."""
+    sizes = [math.prod(tensor.shape) for tensor in outputs]
+    due = 4 * count * sum(sizes)
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, "answers")
-        transport.pull(remote, local, deadline_s=300)
+        transport.pull(remote, local, deadline_s=transfer_s(due), most=due)
         flat = np.fromfile(local, "<f4")
-    sizes = [math.prod(tensor.shape) for tensor in outputs]
     if flat.size != count * sum(sizes):
         raise RunnerFailed(f"{flat.size:,} output values came back; {count * sum(sizes):,} were expected")
     parts = np.split(flat.reshape(count, -1), np.cumsum(sizes)[:-1], axis=1)
