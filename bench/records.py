@@ -349,6 +349,8 @@ class RunRecord(Record):
     samples: dict[str, SamplesRecord] = {}
     toolchain: dict[str, dict[str, Any]]
     """How each runtime's program was built, per `runtime, device`."""
+    programs: dict[str, tuple[str, ...]] = {}
+    """SHA-256 of the files of each runtime's program, per `runtime, device`."""
     devices: tuple[Device, ...]
     artifacts: tuple[Artifact, ...]
     transferred_bytes: dict[str, int] = {}

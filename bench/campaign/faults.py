@@ -35,6 +35,13 @@ LOST_AFTER = 3
 SET_ASIDE = 3
 """Times in a run that a device may be set aside before it is given up."""
 
+TRANSIENT = frozenset(
+    kind.__name__
+    for kind in (DeviceOffline, TransportBroken, DeadlineExceeded, DeviceBusy, Unauthorized, NoDevice, ToolMissing,
+                 DiskFull, DeviceRefused, HostFull)
+)  # fmt: skip
+"""Kinds of errors, by name, after which a resumed run tries a trial again."""
+
 
 class Action(StrEnum):
     """What to do next."""

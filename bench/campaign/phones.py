@@ -18,10 +18,16 @@ LOCKS = "locks"
 """The folder of the cache that holds the locks of devices."""
 
 
+ALL = "all"
+"""Stands for the serials of all phones that are ready."""
+
+
 class Stages(Protocol):
     """The part of a watcher that is needed here."""
 
     def stage(self, title: str) -> Progress: ...
+
+    def note(self, sentence: str) -> None: ...
 
 
 class Row(NamedTuple):
@@ -68,10 +74,13 @@ def connected(server: AdbServer, cache: Cache) -> tuple[Row, ...]:
 
 
 def chosen(server: AdbServer, serials: Sequence[str], stages: Stages) -> list[AdbTransport]:
-    """The phones of those serials, or the only connected one, or a virtual phone that is started now.
+    """The phones of those serials, or the only connected one, or a virtual phone that is started now. `all` stands for
+    every phone that is ready; the others are named to `stages`.
 
     Raises NoDevice, SeveralDevices, Unauthorized, DeviceOffline, VirtualPhoneError.
     """
+    if ALL in serials:
+        return _all(server, stages)
     if serials:
         return [server.choose(serial) for serial in dict.fromkeys(serials)]
     try:
@@ -81,6 +90,19 @@ def chosen(server: AdbServer, serials: Sequence[str], stages: Stages) -> list[Ad
             raise
     started = start_virtual(server, stages)
     return [server.choose(started.serial)]
+
+
+def _all(server: AdbServer, stages: Stages) -> list[AdbTransport]:
+    listed = server.devices()
+    for one in listed:
+        if one.state != "device":
+            stages.note(f"{one.serial} is left out: {one.state}")
+    ready = [one.address for one in listed if one.state == "device"]
+    if not ready:
+        raise NoDevice(
+            "no phone is ready", "Plug one in, or start a virtual one: bench phone start. `bench doctor` checks each."
+        )
+    return [server.choose(address) for address in ready]
 
 
 def start_virtual(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
-from bench.campaign import past
+from bench.campaign import past, resume
 from bench.campaign.asked import Asked
 from bench.campaign.lane import Patience
 from bench.campaign.measuring import Progressed, Ready, Watcher, measure
@@ -42,9 +42,11 @@ def run(
     watcher: Watcher,
     noise: Sequence[NoiseRecord] = (),
     patience: Patience = DEFAULT_PATIENCE,
+    resumed: RunFolder | None = None,
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
-    `noise` is what is known of the devices; a run's own launches tell the rest.
+    `noise` is what is known of the devices; a run's own launches tell the rest. `resumed` is an interrupted run of the
+    same plan that goes on; UsageError where something else has changed.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -60,11 +62,19 @@ def run(
             for gate in s.gates
             if gate.state == "unfit"
         ]
-        pushed = _deployed(ready, watcher, notes.append)
-        folder = RunFolder.create(results, asked.plan.name, started)
-        record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
-        folder.write_record(record)
+        notes += [note for one in ready.prepared.values() for note in one.notes]
+        record = _record(ready, started, preparation_s).model_copy(update={"noise": tuple(noise)})
         progressed = Progressed()
+        if resumed:
+            before = resumed.record()
+            resume.same(before, record, resumed)
+            progressed.ended, record = resume.ended(resumed), before
+            notes = [*before.notes, *notes, f"Resumed on {started:%Y-%m-%d at %H:%M}."]
+        pushed = _deployed(ready, watcher, notes.append)
+        folder = resumed or RunFolder.create(results, asked.plan.name, started)
+        folder.reopen()
+        record = record.model_copy(update={"notes": tuple(dict.fromkeys(notes)), "transferred_bytes": pushed})
+        folder.write_record(record)
         try:
             with _room(folder):
                 measure(ready, folder, watcher, progressed, patience)
@@ -112,12 +122,11 @@ def _prepared(
 def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:
     """Bytes pushed to each phone."""
     watcher.stage("deploy")
-    return {s.device.serial: station.bring(s, ready.files(s), say) for s in ready.stations}
+    pushed = [(s, station.bring(s, ready.files(s), say)) for s in ready.stations]
+    return {s.device.serial: size for s, size in pushed if s.is_phone}
 
 
-def _record(
-    ready: Ready, started: datetime, pushed: Mapping[str, int], preparation_s: float, notes: Sequence[str]
-) -> RunRecord:
+def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
     plan = ready.asked.plan
     return RunRecord(
         id=f"{started:%Y%m%dT%H%M%S}-{plan.name}",
@@ -134,11 +143,14 @@ def _record(
             for name, program in s.programs.items()
             if program.facts
         },
+        programs={
+            f"{name}, {s.device.serial}": tuple(file.sha256 for file in program.files)
+            for s in ready.stations
+            for name, program in s.programs.items()
+        },
         devices=tuple(s.device for s in ready.stations),
         artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
-        transferred_bytes={s.device.serial: pushed[s.device.serial] for s in ready.stations if s.is_phone},
         preparation_s=preparation_s,
-        notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
         commit=past.commit(Path.cwd()),
         preflight={s.device.serial: s.gates for s in ready.stations if s.is_phone},
     )

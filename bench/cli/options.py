@@ -24,7 +24,11 @@ PRECISIONS = get_args(Precision)
 Device = Annotated[
     list[str] | None,
     typer.Option(
-        "--device", "-s", help="Serial of a phone, as `bench devices` lists it; may be repeated.", metavar="SERIAL"
+        "--device",
+        "-s",
+        help="Serial of a phone, as `bench devices` lists it; may be repeated. Or: all. Phones are measured at "
+        "the same time.",
+        metavar="SERIAL",
     ),
 ]
 Server = Annotated[
@@ -129,6 +133,10 @@ HistoryPlace = Annotated[
         envvar="FR_BENCH_HISTORY",
     ),
 ]  # fmt: skip
+Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", help="Go on with an interrupted run: only what is missing is measured.", metavar="RUN"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
 
@@ -139,6 +147,11 @@ class Request(NamedTuple):
     file: Path | None
     suite: str | None
     changes: Changes
+
+    @classmethod
+    def of_nothing(cls) -> Request:
+        """Without any flag."""
+        return cls(None, None, Changes())
 
 
 def asking(command: Callable[..., None]) -> Callable[..., None]:

@@ -22,6 +22,7 @@ from bench.cli.options import (
     Quiet,
     Request,
     Results,
+    Resume,
     Server,
     asking,
     print_json,
@@ -41,6 +42,7 @@ DEFAULT_SUITE = "quick"
 def run(
     request: Request,
     device: Device = None,
+    resume: Resume = None,
     results: Results = Path("results"),
     history: HistoryPlace = None,
     adb_server: Server = None,
@@ -54,7 +56,8 @@ def run(
     Examples:
 
     * `bench run --device emulator-5554`
-    * `bench run --suite demo`
+    * `bench run --device all --suite demo`
+    * `bench run --resume results/2026-11-26-demo`
     * `bench run --plan nightly.toml --json > run.json`
     * `bench run --model lenet5 --variant baseline --variant fr-factored --threads 2`
     * `bench run --model net.py:build --weights state.pt --data val/ --input 3x64x64`
@@ -62,18 +65,24 @@ def run(
     * `bench run --model unet --weights unet.frq`
     """
     begun = time.monotonic()
-    wanted = _asked(request)
+    resumed, serials = None, list(device or ())
+    if resume:
+        resumed = RunFolder(resume)
+        wanted = _as_begun(resumed, request)
+        serials = serials or [one.serial for one in resumed.record().devices if one.kind == "phone"]
+    else:
+        wanted = _asked(request)
     kept = past.place(history, results)
     kept.check()
     for place in (results, kept.path):
         refuse_unwritable(place)
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        chosen = phones.chosen(AdbServer.from_address(adb_server), device or (), watcher)
+        chosen = phones.chosen(AdbServer.from_address(adb_server), serials, watcher)
         from bench.analyse.noise import recorded  # scipy takes a second to import
         from bench.campaign.compared import noises
 
         known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
-        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known)
+        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known, resumed=resumed)
         measured = folder.record()
         watcher.stage("add to the history")
         past.keep(folder, kept, findings)
@@ -177,6 +186,16 @@ def _asked(request: Request) -> asked.Asked:
         raise UsageError("both --plan and --suite were given", "Give one of them.")
     base = plan.load(request.file) if request.file else plan.suite(request.suite or DEFAULT_SUITE)
     return asked.checked(changed(base, request.changes))
+
+
+def _as_begun(folder: RunFolder, request: Request) -> asked.Asked:
+    """What a stored run was asked for. Raises UsageError for flags that would change it."""
+    if request != Request.of_nothing():
+        raise UsageError(
+            "--resume goes on with the plan that the run was begun with, and other flags would change it",
+            "Leave them out, or begin a new run.",
+        )
+    return asked.checked(plan.of_run(folder.record()))
 
 
 def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:

@@ -80,6 +80,23 @@ class RunFolder:
         """Replace run.json in one step."""
         replace(self.path / "run.json", (record.model_dump_json(indent=1) + "\n").encode())
 
+    def reopen(self) -> None:
+        """Make it fit to be appended to: a line that a killed process had not finished goes."""
+        path = self.path / "trials.jsonl"
+        if path.is_file():
+            whole = read_bounded(path, _MOST_BYTES)
+            end = whole.rfind(b"\n") + 1
+            if end < len(whole):
+                replace(path, whole[:end])
+
+    def with_samples(self, measurement: Measurement) -> Measurement:
+        """A stored trial with its figures again. Raises CorruptData."""
+        path = self.path / "parts" / f"{measurement.trial.file_stem}.parquet"
+        table = migrate.table(_read(path), path, COLUMNS, self._tasks)
+        rows = table.select(["metric", "index", "value"]).to_pylist()
+        samples = tuple(Sample(row["metric"], row["index"], row["value"]) for row in rows if row["metric"])
+        return measurement.model_copy(update={"samples": samples})
+
     def append(self, measurement: Measurement, device: Device, answers: Answers | None = None) -> None:
         """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes
         it count."""
@@ -171,7 +188,8 @@ class RunFolder:
                 found.append(Measurement.model_validate(migrate.trial(json.loads(line), path)))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise CorruptData(f"{path}:{number}: {reason(error)}", _RUNS) from error
-        return tuple(found)
+        # A trial that a resumed run did again has two lines, of which the later counts, as its figures do.
+        return tuple({m.trial.id: m for m in found}.values())
 
     @contextlib.contextmanager
     def log(self) -> Iterator[Any]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.campaign.course import Course
 from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience
 from bench.devices.transport import Transport
 from bench.measure import station, trial
 from bench.measure.job import CONTRACT
+from bench.measure.order import Block
 from bench.measure.station import Station
 from bench.measure.trial import Outcome
 from bench.plan import Protocol
@@ -127,7 +131,12 @@ class Bed:
             before(one)
             return trial.measure(one, self.machine, self.artifact, self.samples, expected, protocol, "any")
 
-        return Lane(self.machine, trials, attempt, self.files, self.told.say, self.told, self.health, patience)
+        block = Block("net", trials[0].pass_, tuple(trials))
+        course = Course([block], lambda model: None, {}, count(), lambda goal, trials: None)
+        return Lane(
+            self.machine, course, attempt, self.files, self.told.say, self.told, self.health, patience,
+            threading.Event(),
+        )  # fmt: skip
 
 
 def run(lane: Lane) -> list[Measurement]:

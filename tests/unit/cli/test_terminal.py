@@ -49,7 +49,9 @@ def test_a_run_shows_nothing_that_commands_a_terminal(
 ) -> None:
     progress = watcher.stage(HOSTILE)
     progress(0.5, HOSTILE)
-    watcher.trial(1, 2, measured(HOSTILE))
+    made = measured(HOSTILE)
+    watcher.lane(made.trial.subject.device, 2)
+    watcher.trial(made)
     shown = capfd.readouterr().err
     assert SEEN in " ".join(shown.split())
     assert "\x1b]0" not in shown
