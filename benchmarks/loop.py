@@ -1,12 +1,13 @@
 """`python -m benchmarks.loop`: the runner's latency beside that of ncnn's own benchmark loop, and of the `ncnn` wheel.
 
-The same graph and weights, one thread, float32, on this computer: in the runner (latency mode), in the loop of
+The same graph and weights, one thread, float32, on this computer, for pictures small enough that other processes seldom
+come between and what a loop adds would show: in the runner (latency mode), in the loop of
 benchncnn built from the same library with the same options (`bench-loop`), and in Python by the wheel from PyPI, which
 is built by others with their compiler and options, where it can be imported. Launches are fresh processes, interleaved
 in random order; medians over launches of the median inference, their ratio with its 95 % bootstrap interval over
 launches. benchncnn counts in microseconds, so its inferences are timed from outside in nanoseconds too.
 
-Then what the runner's loop does beside an inference, as a share of one of 1 ms.
+Then what the runner's loop does beside an inference, in time of the CPU, as a share of one of 1 ms.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -37,7 +39,8 @@ from bench.networks import resolve
 from bench.plan import Protocol
 from bench.runtimes.ncnn.build import NativeBinary, build, host_abi
 
-NETWORKS = ("lenet5", "unet-small", "mobilenetv2")
+SIZES = {"lenet5": (28, 28), "unet-small": (96, 144), "mobilenetv2": (96, 96)}
+"""Height and width of the pictures; other networks have their own."""
 WARMUP = 10
 SECONDS = 1.0
 """Of inferences in a launch, about; `COUNTS` bounds how many they are."""
@@ -65,6 +68,8 @@ Medians = dict[str, float]
 def case(name: str, folder: Path) -> Case:
     """Initial or packaged weights: what they are makes no difference to the time."""
     network = resolve(name)
+    if name in SIZES:
+        network = network.sized(SIZES[name])
     samples = [np.full((1, *network.shape), 0.01, np.float32)]
     folder.mkdir()
     ncnn.write(*ncnn.convert(network.build(), network.inputs, samples), folder)
@@ -104,6 +109,15 @@ def _printed(command: Sequence[str]) -> list[dict[str, float]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def cost(binary: NativeBinary) -> float:
+    """Nanoseconds of the CPU that a round of the runner's loop takes without an inference. Not of the clock on the
+    wall: other processes would count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _printed([str(binary.loop), "--cost", str(ROUNDS)])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1e9 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / ROUNDS
+
+
 def interleaved(loops: Sequence[Callable[[], Medians]], launches: int) -> dict[str, dict[int, float]]:
     """Per-launch medians of each loop, by launch."""
     dice = random.Random(0)
@@ -130,27 +144,28 @@ def rows(name: str, found: dict[str, dict[int, float]], count: int) -> list[tupl
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loop", description=__doc__)
     parser.add_argument("--launches", type=int, default=15, help="of each loop")
-    parser.add_argument("--network", action="append", help=f"instead of {', '.join(NETWORKS)}")
+    parser.add_argument("--network", action="append", help=f"instead of {', '.join(SIZES)}")
     given = parser.parse_args()
     binary = build(host_abi(), Cache())
     wheel = util.find_spec("ncnn") is not None
     table: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.network or NETWORKS:
+        for name in given.network or SIZES:
             one = case(name, Path(folder, name))
             count = int(np.clip(SECONDS * 1e9 / by_runner(binary, one, COUNTS[0])[RUNNER], *COUNTS))
             loops = [lambda: by_runner(binary, one, count), lambda: by_loop(binary, one, count)]  # noqa: B023
             if wheel:
                 loops.append(lambda: by_wheel(one, count))  # noqa: B023
-            table += rows(name, interleaved(loops, given.launches), count)
-    cost = [_printed([str(binary.loop), "--cost", str(ROUNDS)])[0]["ns"] for _ in range(given.launches)]
+            title = f"{name} {one.shape[-2]}×{one.shape[-1]}"
+            table += rows(title, interleaved(loops, given.launches), count)
+    costs = [cost(binary) for _ in range(given.launches)]
     terminal.table(HEADER, table, title="the same network in three loops, one thread of this computer", words=2)
     if not wheel:
         terminal.say("The ncnn wheel is not installed here: `pip install ncnn` for its rows.")
-    middle = statistics.median(cost)
+    middle = statistics.median(costs)
     terminal.say(
         f"Two looks at the clock, one at the CPU and the time kept: {middle:.0f} ns an inference "
-        f"({min(cost):.0f}–{max(cost):.0f}; n = {len(cost)}), {middle / 1e4:.4f} % of 1 ms."
+        f"({min(costs):.0f}–{max(costs):.0f}; n = {len(costs)}), {middle / 1e4:.3f} % of 1 ms."
     )
 
 
