@@ -1,12 +1,14 @@
 """`python -m benchmarks.loop`: the runner's latency beside that of ncnn's own benchmark loop, and of the `ncnn` wheel.
 
-The same graph and weights, one thread, float32, on this computer: in the runner (latency mode), in the loop of
-benchncnn built from the same library with the same options (`bench-loop`), and in Python by the wheel from PyPI, which
-is built by others with their compiler and options, where it can be imported. Launches are fresh processes, interleaved
-in random order; medians over launches of the median inference, their ratio with its 95 % bootstrap interval over
-launches. benchncnn counts in microseconds, so its inferences are timed from outside in nanoseconds too.
+The same graph and weights, one thread, float32, on this computer, for pictures small enough that other processes seldom
+come between and what a loop adds would show: in the runner (latency mode), in the loop of benchncnn built from the same
+library with the same options (`bench-loop`), and in Python by the wheel from PyPI, which is built by others with their
+compiler and options, where it can be imported. Launches are fresh processes, interleaved in random order; medians over
+launches of the median inference and of the fastest, ratios with their 95 % bootstrap interval over launches. On a
+computer that is busy the fastest says more: no other process came between. benchncnn counts in microseconds, so its
+inferences are timed from outside in nanoseconds too.
 
-Then what the runner's loop does beside an inference, as a share of one of 1 ms.
+Then what the runner's loop does beside an inference, in time of the CPU, as a share of one of 1 ms.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -37,14 +40,15 @@ from bench.networks import resolve
 from bench.plan import Protocol
 from bench.runtimes.ncnn.build import NativeBinary, build, host_abi
 
-NETWORKS = ("lenet5", "unet-small", "mobilenetv2")
+SIZES = {"lenet5": (28, 28), "unet-small": (96, 144), "mobilenetv2": (96, 96)}
+"""Height and width of the pictures; other networks have their own."""
 WARMUP = 10
-SECONDS = 1.0
+SECONDS = 0.5
 """Of inferences in a launch, about; `COUNTS` bounds how many they are."""
 COUNTS = 20, 2000
 ROUNDS = 2_000_000
 RUNNER, LOOP, COARSE, WHEEL = "runner", "benchncnn's loop", "… by ncnn's own clock", "ncnn wheel, Python"
-HEADER = ("network", "loop", "median over launches (smallest–largest)", "runner ÷ it", "launches × inferences")
+HEADER = ("network", "loop", "median inference", "runner ÷ it", "fastest inference", "runner ÷ it", "n")
 
 
 class Case(NamedTuple):
@@ -58,13 +62,15 @@ class Case(NamedTuple):
         return str(self.folder / "graph.param"), str(self.folder / "weights.bin"), "x".join(map(str, self.shape))
 
 
-Medians = dict[str, float]
-"""What one launch found, in ns, by the name of the loop."""
+Times = dict[str, list[float]]
+"""The inferences of one launch, in ns, by the name of the loop."""
 
 
 def case(name: str, folder: Path) -> Case:
     """Initial or packaged weights: what they are makes no difference to the time."""
     network = resolve(name)
+    if name in SIZES:
+        network = network.sized(SIZES[name])
     samples = [np.full((1, *network.shape), 0.01, np.float32)]
     folder.mkdir()
     ncnn.write(*ncnn.convert(network.build(), network.inputs, samples), folder)
@@ -72,7 +78,7 @@ def case(name: str, folder: Path) -> Case:
     return Case(folder, network.shape)
 
 
-def by_runner(binary: NativeBinary, one: Case, count: int) -> Medians:
+def by_runner(binary: NativeBinary, one: Case, count: int) -> Times:
     graph, weights, _ = one.arguments
     files = Files(graph, weights, str(one.folder / "samples"), "-")
     protocol = Protocol(
@@ -82,21 +88,18 @@ def by_runner(binary: NativeBinary, one: Case, count: int) -> Medians:
     path.write_text(Job("latency", files, ("in0",), ("out0",), "runtime", "stock").text(protocol))
     done = subprocess.run([binary.path, path], capture_output=True, text=True, check=False)
     found = lines.read(done.stdout.splitlines(), done.returncode, done.stderr)
-    return {RUNNER: statistics.median(sample.value for sample in found.samples if sample.metric == "latency")}
+    return {RUNNER: [sample.value for sample in found.samples if sample.metric == "latency"]}
 
 
-def by_loop(binary: NativeBinary, one: Case, count: int) -> Medians:
+def by_loop(binary: NativeBinary, one: Case, count: int) -> Times:
     found = _printed([str(binary.loop), *one.arguments, str(WARMUP), str(count)])
-    return {
-        LOOP: statistics.median(row["ns"] for row in found),
-        COARSE: 1e6 * statistics.median(row["ms"] for row in found),
-    }
+    return {LOOP: [row["ns"] for row in found], COARSE: [1e6 * row["ms"] for row in found]}
 
 
-def by_wheel(one: Case, count: int) -> Medians:
+def by_wheel(one: Case, count: int) -> Times:
     program = Path(__file__).with_name("loop_wheel.py")
     _, *found = _printed([sys.executable, str(program), *one.arguments, str(WARMUP), str(count)])
-    return {WHEEL: statistics.median(row["ns"] for row in found)}
+    return {WHEEL: [row["ns"] for row in found]}
 
 
 def _printed(command: Sequence[str]) -> list[dict[str, float]]:
@@ -104,53 +107,75 @@ def _printed(command: Sequence[str]) -> list[dict[str, float]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def interleaved(loops: Sequence[Callable[[], Medians]], launches: int) -> dict[str, dict[int, float]]:
-    """Per-launch medians of each loop, by launch."""
+def cost(binary: NativeBinary) -> float:
+    """Nanoseconds of the CPU that a round of the runner's loop takes without an inference. Not of the clock on the
+    wall: other processes would count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _printed([str(binary.loop), "--cost", str(ROUNDS)])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1e9 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / ROUNDS
+
+
+def interleaved(loops: Sequence[Callable[[], Times]], launches: int) -> dict[str, dict[int, list[float]]]:
+    """The inferences of each loop, by launch."""
     dice = random.Random(0)
-    found: dict[str, dict[int, float]] = {}
+    found: dict[str, dict[int, list[float]]] = {}
     for launch in range(launches):
         for loop in dice.sample(loops, len(loops)):
-            for name, median in loop().items():
-                found.setdefault(name, {})[launch] = median
+            for name, times in loop().items():
+                found.setdefault(name, {})[launch] = times
     return found
 
 
-def rows(name: str, found: dict[str, dict[int, float]], count: int) -> list[tuple[str, ...]]:
-    table = []
-    for loop in (loop for loop in (RUNNER, LOOP, COARSE, WHEEL) if loop in found):
-        values = found[loop].values()
-        middle, least, most = (units.duration(ns) for ns in (statistics.median(values), min(values), max(values)))
-        times = ratio(found[RUNNER], found[loop])
-        interval = f" [{times.interval.low:.3f}–{times.interval.high:.3f}]" if times.interval else ""
-        beside = "" if loop == RUNNER else f"{times.value:.3f}{interval}"
-        table.append((name, loop, f"{middle} ({least}–{most})", beside, f"{len(values)} × {count}"))
-    return table
+def rows(title: str, found: dict[str, dict[int, list[float]]], count: int) -> list[tuple[str, ...]]:
+    def beside(loop: str, of_launch: Callable[[list[float]], float]) -> tuple[str, str]:
+        theirs, ours = ({n: of_launch(times) for n, times in found[one].items()} for one in (loop, RUNNER))
+        least, middle, most = min(theirs.values()), statistics.median(theirs.values()), max(theirs.values())
+        figure = f"{units.duration(middle)} ({units.duration(least)}–{units.duration(most)})"
+        if loop == RUNNER:
+            return figure, ""
+        times = ratio(ours, theirs)
+        return figure, f"{times.value:.3f}" + (
+            f" [{times.interval.low:.3f}–{times.interval.high:.3f}]" if times.interval else ""
+        )
+
+    shown = (loop for loop in (RUNNER, LOOP, COARSE, WHEEL) if loop in found)
+    return [
+        (title, loop, *beside(loop, statistics.median), *beside(loop, min), f"{len(found[loop])} × {count}")
+        for loop in shown
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loop", description=__doc__)
     parser.add_argument("--launches", type=int, default=15, help="of each loop")
-    parser.add_argument("--network", action="append", help=f"instead of {', '.join(NETWORKS)}")
+    parser.add_argument("--network", action="append", help=f"instead of {', '.join(SIZES)}")
     given = parser.parse_args()
     binary = build(host_abi(), Cache())
     wheel = util.find_spec("ncnn") is not None
     table: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.network or NETWORKS:
+        for name in given.network or SIZES:
             one = case(name, Path(folder, name))
-            count = int(np.clip(SECONDS * 1e9 / by_runner(binary, one, COUNTS[0])[RUNNER], *COUNTS))
+            count = int(np.clip(SECONDS * 1e9 / min(by_runner(binary, one, COUNTS[0])[RUNNER]), *COUNTS))
             loops = [lambda: by_runner(binary, one, count), lambda: by_loop(binary, one, count)]  # noqa: B023
             if wheel:
                 loops.append(lambda: by_wheel(one, count))  # noqa: B023
-            table += rows(name, interleaved(loops, given.launches), count)
-    cost = [_printed([str(binary.loop), "--cost", str(ROUNDS)])[0]["ns"] for _ in range(given.launches)]
-    terminal.table(HEADER, table, title="the same network in three loops, one thread of this computer", words=2)
+            title = f"{name} {one.shape[-2]}×{one.shape[-1]}"
+            table += rows(title, interleaved(loops, given.launches), count)
+    costs = [cost(binary) for _ in range(given.launches)]
+    terminal.table(
+        HEADER,
+        table,
+        title="the same network in three loops, one thread: medians over launches (smallest–largest)",
+        words=2,
+    )
     if not wheel:
         terminal.say("The ncnn wheel is not installed here: `pip install ncnn` for its rows.")
-    middle = statistics.median(cost)
+    middle = statistics.median(costs)
     terminal.say(
         f"Two looks at the clock, one at the CPU and the time kept: {middle:.0f} ns an inference "
-        f"({min(cost):.0f}–{max(cost):.0f}; n = {len(cost)}), {middle / 1e4:.4f} % of 1 ms."
+        f"({min(costs):.0f}–{max(costs):.0f}; n = {len(costs)}), {middle / 1e4:.3f} % of 1 ms."
     )
 
 
