@@ -67,12 +67,17 @@ class Turn:
 
 @dataclass(frozen=True)
 class Contention:
-    """A subject with others at work beside it against the same alone: medians in ns, `ratio` contended ÷ alone (above 1
-    it suffers), from so many launches of each. `doubts` says why the ratio should not be used."""
+    """A subject with others at work beside it against the same alone, in ns, from so many `launches` of each.
+
+    `alone` and `contended` are medians of means: an inference shorter than a slice of the scheduler is either not
+    disturbed at all or waits for a whole slice, which a median of inferences (`medians`) does not see. `ratio` is
+    contended ÷ alone: above 1 it suffers. `doubts` says why it should not be used.
+    """
 
     subject: Subject
     alone: float
     contended: float
+    medians: tuple[float, float]
     ratio: float
     bounds: Bounds | None
     launches: tuple[int, int]

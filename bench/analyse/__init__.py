@@ -21,7 +21,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
-    from bench.analyse.contention import contention, overtaken
+    from bench.analyse.contention import contention
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
     from bench.analyse.sustained import in_order, sustained, turns
@@ -30,11 +30,11 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     noises = of_run(run, found)
     compared = compare(found, run, by_subject(frame, answers), noises)
     loaded = tuple(in_order(sustained(frame, run), [s.subject for s in found if s.metric == "sustained"]))
-    beside = contention(found, run, noises)
+    contended, overtaken = contention(found, run, noises)
     return Findings(
         found, compared, reach=tuple(reach(noises, Protocol().launches)),
         sustained=loaded, turned=turns(loaded, noises),
-        contention=beside, overtaken=tuple(overtaken(beside, compared)),
+        contention=contended, overtaken=overtaken,
     )  # fmt: skip
 
 

@@ -57,6 +57,9 @@ def _of_launch(rows: pd.DataFrame, seconds: float) -> Sustained | None:
     cold, steady = parts(windows, seconds)
     unit_s = MINUTE if seconds >= MINUTE else 1
     medians = per_unit(windows, unit_s)
+    # What a virtual phone says of clocks and heat is its profile's, and has nothing to do with these times.
+    kinds = () if first["virtual"] else ("clock", "skin", "status")
+    traces = {kind: _moments(rows, f"sustained_{kind}") for kind in kinds}
     return Sustained(
         subject=Subject.model_validate({name: first[name] for name in Subject.model_fields}),
         seconds=seconds,
@@ -68,9 +71,7 @@ def _of_launch(rows: pd.DataFrame, seconds: float) -> Sustained | None:
         ratio=float(np.median(steady) / np.median(cold)),
         bounds=ratio_bounds(steady, cold),
         throttled=throttled([median.value for median in medians]),
-        clock=_moments(rows, "sustained_clock"),
-        skin=_moments(rows, "sustained_skin"),
-        status=_moments(rows, "sustained_status"),
+        **traces,
         virtual=bool(first["virtual"]),
         translated=bool(first["translated"]),
         doubts=str(first["reason"]) if first["status"] == "tagged" else "",

@@ -104,25 +104,32 @@ def _of_median(medians: Mapping[int, float]) -> float | None:
 
 
 class Goal:
-    """The pursuit of narrow intervals for one network: told of every launch, asked for the next block. `clock` gives
-    seconds; the budget counts from the first question on."""
+    """The pursuit of narrow intervals for one network: told of every launch, asked for the next block.
+
+    `without` are runtimes that are not pursued: the reference, each launch of which takes seconds to start, would spend
+    the budget of all others. `clock` gives seconds; the budget counts from the first question on.
+    """
 
     def __init__(
-        self, model: str, protocol: Protocol, ordinary: Collection[str], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, model: str, protocol: Protocol, ordinary: Collection[str], without: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         assert protocol.ratio_interval is not None
         self.model = model
         self.wanted = protocol.ratio_interval
+        self._without = without
         self._clock = clock
         self._begun: float | None = None
         self._protocol = protocol
         self._ordinary = ordinary
         self._launches: dict[Subject, list[Timed]] = {}
+        self._known: tuple[Known, ...] = ()
         self._ended: dict[tuple[str, str, int, str], GoalRecord] = {}
 
     def add(self, measured: Measurement) -> None:
         """A launch of the latency pass has ended."""
-        self._launches.setdefault(measured.trial.subject, []).append(Timed.of(measured))
+        if measured.trial.subject.runtime not in self._without:
+            self._launches.setdefault(measured.trial.subject, []).append(Timed.of(measured))
 
     def block(self) -> tuple[Trial, ...]:
         """The next launches; none where every place has reached the goal or is given up."""
@@ -137,8 +144,9 @@ class Goal:
         return order.further(going, self._protocol.seed)
 
     def reached(self) -> float | None:
-        """Half the width of the interval that is widest now; None where one is not known at all."""
-        widths = [one.half_width for one in known(self._launches, self._ordinary)]
+        """Half the width of the interval that was widest when a block was last asked for, of those that go on; None
+        where one was not known at all."""
+        widths = [one.half_width for one in self._known if place_of(one.subject) not in self._ended]
         return None if None in widths else max((width for width in widths if width is not None), default=None)
 
     def records(self) -> tuple[GoalRecord, ...]:
@@ -148,7 +156,7 @@ class Goal:
 
     def _end(self, otherwise: Ended | None = None) -> None:
         seconds = 0.0 if self._begun is None else self._clock() - self._begun
-        found = known(self._launches, self._ordinary)
+        found = self._known = known(self._launches, self._ordinary)
         for place in dict.fromkeys(map(place_of, self._launches)):
             here = [one for one in found if place_of(one.subject) == place]
             ended = self._why(place, here, seconds) or otherwise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
+from bench import runtimes
 from bench.campaign.adaptive import Goal
 from bench.campaign.asked import Asked, entries
 from bench.measure import order, trial
@@ -54,7 +55,7 @@ class Ready(NamedTuple):
         """How closely the ratios of a network shall be known; None where the plan does not say."""
         protocol = self.asked.plan.protocol_for(model)
         ordinary = {a.variant for a in self.prepared[model].artifacts if a.ordinary}
-        return Goal(model, protocol, ordinary) if protocol.ratio_interval else None
+        return Goal(model, protocol, ordinary, {runtimes.reference().name}) if protocol.ratio_interval else None
 
 
 @dataclass

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 from bench.endurance import SLOWER, Moment, Sustained, Turn
-from bench.findings import Interval
+from bench.findings import Interval, Summary
 from bench.report.labels import interval, listed
-from bench.report.section import Context, Section
+from bench.report.section import Context, Picture, Section
 from bench.report.table import Cell, Table
 from bench.units import duration, quantity, ratio
 
@@ -16,56 +15,74 @@ HEADER = ("Variant", "Where", "Cold", "Steady", "Steady ÷ cold", "Throttles", "
 NOTES = (
     "Cold: the median of the first minute, or of the first tenth of a shorter load. Steady: that of the last third. "
     "With the ratio: its 95 % interval over windows of a second (moving block bootstrap).",
-    f"Throttles: from when on the median stays more than {SLOWER:.0%} above the first one to the end. One launch each: "
-    "what differs between launches is not in these intervals.",
+    f"Throttles: from when on the median stays more than {100 * SLOWER:g} % above the first one to the end. One launch "
+    "each: what differs between launches is not in these intervals.",
 )
+WORTH_SAYING = 0.02
+"""A smaller change is left to the table."""
+TEN_MINUTES = 600.0
+"""A load as long has its first minute for cold, a shorter one its first tenth."""
 SHORT = "The load was shorter than a minute, so seconds stand for minutes."
-NO_HEAT = "A virtual phone does not become warm: what changes there is this computer."
+NO_HEAT = "A virtual phone does not become warm, and its clocks are made up: what changes there is this computer."
 
 
 def section(context: Context) -> Section | None:
     found = context.findings.sustained
-    if not found:
+    failed = [s for s in context.findings.summaries if s.metric == "sustained" and s.statistics is None]
+    if not (found or failed):
         return None
-    sentences = tuple(sentence for mine in _places(found) for sentence in _sentences(mine, context))
-    tables = tuple(_table(model, [s for s in found if s.subject.model == model], context) for model in _models(found))
+    sentences = (
+        *(_sentence(mine, context) for mine in _places(found, context)),
+        *(_failed(s, context) for s in failed),
+    )
+    models = dict.fromkeys(s.subject.model for s in found)
+    tables = tuple(_table(model, [s for s in found if s.subject.model == model], context) for model in models)
     notes = [NO_HEAT] * any(s.virtual for s in found) + [SHORT] * any(s.unit_s == 1 for s in found)
     return Section("sustained", "Under load that goes on", sentences=sentences, note=" ".join(notes), tables=tables,
                    pictures=_pictures(context))  # fmt: skip
 
 
-def _pictures(context: Context) -> tuple[()]:
-    return ()
+def _pictures(context: Context) -> tuple[Picture, ...]:
+    if not context.pictures:
+        return ()
+    from bench.report.plots import sustained  # matplotlib takes a second to import
+
+    return sustained.draw(context)
 
 
-def _models(found: Sequence[Sustained]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.subject.model for s in found))
+def _failed(summary: Summary, context: Context) -> str:
+    name, where = f"{summary.subject.variant} {summary.subject.model}", context.labels.where(summary.subject)
+    return f"{name} on {where} did not last: {summary.caveats[0].text}."
 
 
-def place(one: Sustained) -> tuple[object, ...]:
-    """What launches share whose variants can be compared."""
-    s = one.subject
-    return s.model, s.device, s.runtime, s.threads, s.precision
+def _places(found: Sequence[Sustained], context: Context) -> list[list[Sustained]]:
+    """The launches of each network in each place together: of phones, or of the desktop where there is none. The table
+    has them all."""
+    phones = [one for one in found if context.labels.is_phone(one.subject.device)]
+    places: dict[tuple[object, ...], list[Sustained]] = {}
+    for one in phones or found:
+        s = one.subject
+        places.setdefault((s.model, s.device, s.runtime, s.threads, s.precision), []).append(one)
+    return list(places.values())
 
 
-def _places(found: Sequence[Sustained]) -> Iterator[list[Sustained]]:
-    """The launches of each network in each place together."""
-    for _, mine in groupby(sorted(found, key=lambda s: list(dict.fromkeys(map(place, found))).index(place(s))), place):
-        yield list(mine)
-
-
-def _sentences(mine: Sequence[Sustained], context: Context) -> Iterator[str]:
+def _sentence(mine: Sequence[Sustained], context: Context) -> str:
     """How each variant bears the load in one place, and whether their order stays."""
     first = mine[0]
     where, model = context.labels.where(first.subject), context.labels.model(first.subject.model)
     if first.translated:
-        yield f"{model} on {where}: times under load mean nothing, because the machine code is translated."
-        return
-    yield f"{model} on {where}, {_time(first.seconds)} of load: {'; '.join(_of_variant(one) for one in mine)}."
-    if len(mine) > 1:
-        here = {one.subject for one in mine}
-        turned = [turn for turn in context.findings.turned if turn.early in here]
-        yield _order(mine, turned)
+        return f"{model} on {where}: times under load mean nothing, because the machine code is translated."
+    calm = [one for one in mine if _is_calm(one)]
+    parts = [_of_variant(one) for one in mine if one not in calm]
+    if len(calm) == 1:
+        parts.append(f"{calm[0].subject.variant} does not slow down ({_ratio(calm[0])})")
+    elif calm:
+        names = listed([one.subject.variant for one in calm])
+        parts.append(f"{names} do not slow down (at most {ratio(max(one.ratio for one in calm))})")
+    words = f"{model} on {where}, {_time(first.seconds)} of load: {'; '.join(parts)}."
+    here = {one.subject for one in mine}
+    order = _order(mine, [turn for turn in context.findings.turned if turn.early in here]) if len(mine) > 1 else ""
+    return f"{words} {order}".rstrip()
 
 
 def _of_variant(one: Sustained) -> str:
@@ -73,28 +90,32 @@ def _of_variant(one: Sustained) -> str:
     if one.doubts:
         return f"{name} cannot be judged ({one.doubts})"
     if one.throttled is not None:
-        return f"{name} throttles from {unit(one)} {one.throttled + 1} on and is {times} as slow at the end"
-    if one.bounds and one.bounds[0] > 1:
-        return f"{name} ends {times} as slow as it began, without throttling"
-    if one.bounds and one.bounds[1] < 1:
-        return f"{name} ends faster than it began ({times} the time)"
-    return f"{name} does not slow down ({times})"
+        return f"{name} throttles from {unit(one)} {one.throttled + 1} on and takes {times} as long at the end"
+    if one.ratio > 1:
+        return f"{name} takes {times} as long at the end, which is not throttling"
+    return f"{name} is faster at the end ({times} the time)"
+
+
+def _is_calm(one: Sustained) -> bool:
+    """Whether nothing is worth saying: no throttling, and no change that is shown."""
+    shown = one.bounds is not None and not one.bounds[0] <= 1 <= one.bounds[1]
+    return not one.doubts and one.throttled is None and not (shown and abs(one.ratio - 1) > WORTH_SAYING)
 
 
 def _order(mine: Sequence[Sustained], turned: Sequence[Turn]) -> str:
-    when = f"the first {unit(mine[0])}" if mine[0].unit_s > 1 else "the first seconds"
+    when = f"in the first {'minute' if mine[0].seconds >= TEN_MINUTES else 'tenth'}"
     for turn in turned:
         if turn.called:
             early, late = turn.early.variant, turn.late.variant
             return (
-                f"The ranking flips: {early} is {ratio(turn.gain)} faster than {late} in {when}, and {late} is "
-                f"{ratio(turn.loss)} faster at the end."
+                f"The ranking flips: {when} {early} is {ratio(turn.gain)} faster than {late}, at the end {late} is "
+                f"{ratio(turn.loss)} faster than {early}."
             )
     if turned:
         pairs = listed([f"{turn.early.variant} and {turn.late.variant}" for turn in turned])
-        return f"Between {when} and the end {pairs} change places, but by no more than noise explains."
+        return f"At the end {pairs} have changed places, but by no more than noise explains."
     fastest = min(mine, key=lambda one: one.steady).subject.variant
-    return f"The ranking stays from {when} to the end: {fastest} is the fastest throughout."
+    return f"The ranking stays: {fastest} is the fastest {when} and at the end."
 
 
 def _ratio(one: Sustained) -> str:
@@ -124,12 +145,14 @@ def _row(one: Sustained, context: Context) -> tuple[Cell, ...]:
     if one.translated:
         return (name, where, *[Cell("meaningless", tone="muted")] * 4, *[Cell("–", tone="muted")] * 3)
     throttles = "no" if one.throttled is None else f"from {unit(one)} {one.throttled + 1}"
-    return (
-        name, where, Cell(duration(one.cold)), Cell(duration(one.steady)),
+    figures = (
+        Cell(duration(one.cold)), Cell(duration(one.steady)),
         Cell(ratio(one.ratio), _bounds(one), "muted" if one.doubts else "plain"),
         Cell("not judged" if one.doubts else throttles, one.doubts),
-        _change(one.clock, "Hz"), _change(one.skin, "°C"), _worst(one.status),
     )  # fmt: skip
+    if one.virtual:
+        return (name, where, *figures, *[Cell("virtual", tone="muted")] * 3)
+    return (name, where, *figures, _change(one.clock, "Hz"), _change(one.skin, "°C"), _worst(one.status))
 
 
 def _change(trace: Sequence[Moment], unit_of: str) -> Cell:

@@ -48,7 +48,7 @@ def pursued(
     clock = Clock()
     further: list[Trial] = []
     protocol = Protocol(ratio_interval=wanted, budget_seconds=budget)
-    goal = Goal("m", protocol, {"baseline"}, clock)
+    goal = Goal("m", protocol, {"baseline"}, {"torch"}, clock)
 
     def do(trial: Trial) -> None:
         clock.now += each_s
@@ -139,13 +139,20 @@ def test_each_place_goes_on_by_itself() -> None:
     assert {t.subject.device for t in further} == {"p1"}
 
 
+def test_the_reference_whose_start_takes_seconds_is_not_pursued() -> None:
+    both = (*BOTH, subject("baseline", "desktop", "torch"), subject("half", "desktop", "torch"))
+    (record,), further = pursued(both, noisy(0.03))
+    assert record.runtime == "ncnn"
+    assert {t.subject.runtime for t in further} == {"ncnn"}
+
+
 def test_a_network_without_a_variant_to_compare_has_its_median_narrowed() -> None:
     (record,), _ = pursued([subject("baseline")], noisy(0.03))
     assert (record.of, record.ended, record.variant) == ("median", "reached", "baseline")
 
 
 def test_an_interrupted_pursuit_says_so() -> None:
-    goal = Goal("m", Protocol(ratio_interval=0.01), {"baseline"}, Clock())
+    goal = Goal("m", Protocol(ratio_interval=0.01), {"baseline"}, (), Clock())
     for one in BOTH:
         goal.add(measured(Trial(subject=one, pass_="latency"), 1e6))
     assert goal.reached() is None
