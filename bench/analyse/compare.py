@@ -50,7 +50,7 @@ def compare(
                     found.setdefault((kind, right.metric, right.subject, None), _same(kind, left, right, summaries))
                 else:
                     found[kind, right.metric, right.subject, left.subject] = _paired(left, right, answers)
-            elif METRICS[right.metric].unit in ("ns", "B") and right.metric not in ONE_LAUNCH:
+            elif METRICS[right.metric].unit in ("ns", "B", "J") and right.metric not in ONE_LAUNCH:
                 found[kind, right.metric, right.subject, left.subject] = _ratio(kind, left, right, noises or {})
     return tuple(found.values())
 

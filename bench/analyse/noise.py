@@ -36,7 +36,7 @@ LEVEL = 0.99
 """An A/A difference beyond the floor happens in 1 % of comparisons: a report holds dozens of them."""
 WITHIN, BETWEEN = 0.05, 0.15
 """Floors where a place's own noise is not known. Runs on stock phones vary by 15 % and more from day to day."""
-NOISY_PASSES = frozenset({"latency", "memory", "contended"})
+NOISY_PASSES = frozenset({"latency", "memory", "contended", "energy"})
 """Those whose launches differ by noise."""
 MIN_FREEDOM = 4
 """Degrees of freedom below which the noise of launches counts as unknown."""

@@ -34,10 +34,16 @@ TEST_LEVEL = 0.05
 WORDS: dict[str, dict[Outcome, str]] = {
     "ns": {"better": "faster", "worse": "slower"},
     "B": {"better": "smaller", "worse": "larger"},
+    "J": {"better": "less", "worse": "more"},
 }
 """Of outcomes, where better and worse have a plainer name."""
 _TIMED = frozenset({"cores", "protocol"})
-_FORBIDDING = {"accuracy": ("samples",), "latency": ("cores",), "contended": ("cores", "protocol")}
+_FORBIDDING = {
+    "accuracy": ("samples",),
+    "latency": ("cores",),
+    "contended": ("cores", "protocol"),
+    "energy": ("cores",),
+}
 """Conditions that must be equal, by pass; a difference of the others is a tag."""
 _QUIET = {"accuracy": _TIMED | {"os", "program", "device_name"}, "size": _TIMED | {"os", "program", "samples"}}
 """Conditions that say nothing about figures of that pass."""

@@ -55,6 +55,7 @@ SHOWN: dict[Pass, str] = {
     "latency": "latency",
     "contended": "contended",
     "sustained": "sustained",
+    "energy": "energy",
 }
 """The figure that stands for a trial while it runs; answers are judged later."""
 

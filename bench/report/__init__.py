@@ -22,6 +22,7 @@ _OWN = (
     "goals",
     "sustained",
     "contention",
+    "energy",
     "plots",
     "places",
     "troubles",

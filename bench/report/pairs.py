@@ -26,7 +26,7 @@ def table(
     rows = []
     for (left, right), found in pairs.items():
         where = f"{labels.where(left)} ÷ {labels.where(right)}" if places else labels.where(right)
-        cells = (_cell(found.get(metric)) for metric in metrics)
+        cells = (cell(found.get(metric)) for metric in metrics)
         rows.append((Cell(right.variant, tone="strong"), Cell(where), *cells))
     header = ("Variant", "Where", *(heading(m) for m in metrics))
     return Table(f"{labels.model(model)}: {title}", header, tuple(rows), notes)
@@ -50,7 +50,7 @@ def of_networks(comparisons: Sequence[Comparison], context: Context) -> Iterator
         yield tuple(c for c in comparisons if c.right.model == model and c.metric in SHORT)
 
 
-def _cell(found: Comparison | None) -> Cell:
+def cell(found: Comparison | None) -> Cell:
     if found is None:
         return Cell("–", tone="muted")
     if by := difference(found):

@@ -16,11 +16,15 @@ from bench.units import duration, number, percent, size
 FEW = 4
 """Different values of a condition that are listed one by one."""
 UNKNOWN = "not reported"
+NO_CLOCKS = "clocks not reported: which frequency it ran at is not known."
+_NOT_LISTED = frozenset({"pid", "energy", "gauge"})
+"""Conditions that a table of them does not show: a number that means nothing, and those with a section of their own."""
 
 
 def section(context: Context) -> Section:
     tables = (
         _devices(context.run),
+        *_preflight(context.run),
         _protocol(context),
         _conditions(context),
         *_noise(context),
@@ -46,6 +50,24 @@ def _devices(run: RunRecord) -> Table:
     ]
     header = ("Device", "Name", "System", "Cores", "Memory", "ABIs", "Facts")
     return Table("Devices", header, tuple(rows), words=7)
+
+
+def _preflight(run: RunRecord) -> Iterator[Table]:
+    """What was looked at on each phone before anything was deployed."""
+    words = {"ok": "fit", "warn": "a remark", "unknown": "unknown", "unfit": "not fit", "bad": "refused"}
+    cells = tuple(
+        (
+            Cell(serial, tone="strong"),
+            Cell(gate.name),
+            Cell(gate.found),
+            Cell(words[gate.state], tone="bad" if gate.state in ("unfit", "bad") else "plain"),
+            Cell(gate.advice or "–"),
+        )
+        for serial, gates in run.preflight.items()
+        for gate in gates
+    )
+    if cells:
+        yield Table("Before the run", ("Device", "What", "Found", "Verdict", "Advice"), cells, words=5)
 
 
 def _cores(device: Device) -> str:
@@ -103,13 +125,24 @@ def _conditions(context: Context) -> Table:
     seen: dict[tuple[str, str], list[Any]] = {}
     for m in context.measurements:
         place = context.labels.place(m.trial.subject)
-        for key, value in _flat(m.conditions):
+        for key, value in _flat({key: value for key, value in m.conditions.items() if key not in _NOT_LISTED}):
             values = seen.setdefault((place, key), [])
             if value not in values:
                 values.append(value)
-    rows = sorted((place, key, _values(values)) for (place, key), values in seen.items() if key != "pid")
+    rows = sorted((place, key, _values(values)) for (place, key), values in seen.items())
     cells = tuple(tuple(Cell(word) for word in row) for row in rows)
-    return Table("Conditions while measuring", ("Where", "Condition", "Values"), cells, words=3)
+    notes = tuple(f"{place}: {NO_CLOCKS}" for place in _without_clocks(context))
+    return Table("Conditions while measuring", ("Where", "Condition", "Values"), cells, notes, words=3)
+
+
+def _without_clocks(context: Context) -> Iterator[str]:
+    """The places whose timed launches came without a clock."""
+    timed: dict[str, bool] = {}
+    for m in context.measurements:
+        if m.trial.pass_ == "latency" and m.status != "failed":
+            place = context.labels.place(m.trial.subject)
+            timed[place] = timed.get(place, False) or "clocks" in m.conditions
+    yield from (place for place, known in timed.items() if not known)
 
 
 def _flat(conditions: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

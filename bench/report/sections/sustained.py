@@ -72,7 +72,14 @@ def _sentence(mine: Sequence[Sustained], context: Context) -> str:
     where, model = context.labels.where(first.subject), context.labels.model(first.subject.model)
     if first.translated:
         return f"{model} on {where}: times under load mean nothing, because the machine code is translated."
-    words = f"{model} on {where}, {_time(first.seconds)} of load: {'; '.join(_of_variant(one) for one in mine)}."
+    calm = [one for one in mine if _is_calm(one)]
+    parts = [_of_variant(one) for one in mine if one not in calm]
+    if len(calm) == 1:
+        parts.append(f"{calm[0].subject.variant} does not slow down ({_ratio(calm[0])})")
+    elif calm:
+        names = listed([one.subject.variant for one in calm])
+        parts.append(f"{names} do not slow down (at most {ratio(max(one.ratio for one in calm))})")
+    words = f"{model} on {where}, {_time(first.seconds)} of load: {'; '.join(parts)}."
     here = {one.subject for one in mine}
     order = _order(mine, [turn for turn in context.findings.turned if turn.early in here]) if len(mine) > 1 else ""
     return f"{words} {order}".rstrip()
@@ -84,11 +91,15 @@ def _of_variant(one: Sustained) -> str:
         return f"{name} cannot be judged ({one.doubts})"
     if one.throttled is not None:
         return f"{name} throttles from {unit(one)} {one.throttled + 1} on and takes {times} as long at the end"
-    if one.bounds and one.bounds[0] > 1 and one.ratio > 1 + WORTH_SAYING:
+    if one.ratio > 1:
         return f"{name} takes {times} as long at the end, which is not throttling"
-    if one.bounds and one.bounds[1] < 1 and one.ratio < 1 - WORTH_SAYING:
-        return f"{name} is faster at the end ({times} the time)"
-    return f"{name} does not slow down ({times})"
+    return f"{name} is faster at the end ({times} the time)"
+
+
+def _is_calm(one: Sustained) -> bool:
+    """Whether nothing is worth saying: no throttling, and no change that is shown."""
+    shown = one.bounds is not None and not one.bounds[0] <= 1 <= one.bounds[1]
+    return not one.doubts and one.throttled is None and not (shown and abs(one.ratio - 1) > WORTH_SAYING)
 
 
 def _order(mine: Sequence[Sustained], turned: Sequence[Turn]) -> str:

@@ -86,6 +86,21 @@ def test_what_bears_the_load_is_said_to(stored: Stored) -> None:
     assert sentence.endswith("is the fastest in the first minute and at the end.")
 
 
+def test_variants_that_bear_the_load_are_named_together(stored: Stored) -> None:
+    calm = {"ratio": 1.001, "bounds": (0.99, 1.01), "throttled": None}
+    three = (loaded("baseline"), loaded("half", **calm), loaded("fr-auto", **calm | {"ratio": 1.006}))
+    (sentence,) = sections(stored, sustained=three)["sustained"].sentences
+    assert "; half and fr-auto do not slow down (at most 1.01×)." in sentence
+
+
+def test_a_change_without_throttling_is_said_where_it_is_shown(stored: Stored) -> None:
+    slow = loaded("half", ratio=1.04, bounds=(1.03, 1.05), throttled=None)
+    fast = loaded("baseline", ratio=0.9, bounds=(0.88, 0.92), throttled=None)
+    (sentence,) = sections(stored, sustained=(slow, fast))["sustained"].sentences
+    assert "half takes 1.04× [1.03–1.05×] as long at the end, which is not throttling" in sentence
+    assert "baseline is faster at the end (0.900× [0.880–0.920×] the time)" in sentence
+
+
 def test_a_flip_of_the_ranking_is_said_in_words(stored: Stored) -> None:
     turn = Turn(subject("baseline"), subject("half"), 1.07, 1.43, called=True)
     both = (loaded("baseline"), loaded("half"))
