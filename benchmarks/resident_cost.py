@@ -95,10 +95,10 @@ def nanoseconds(runner: Path, case: Case, folder: Path, launches: int) -> float:
     (folder / "weights").write_bytes(graph.joined(blobs, weights))
     packed.write(folder / "samples", [random.random((1, case.channels, case.size, case.size), np.float32)])
     words = {
-        "contract": 2, "mode": "latency", "graph": folder / "graph", "weights": folder / "weights",
+        "contract": 3, "mode": "latency", "graph": folder / "graph", "weights": folder / "weights",
         "weights_format": "runtime", "execution": "stock", "inputs": "in0", "outputs": "out0",
         "samples": folder / "samples", "threads": 1, "affinity": 0, "precision": "fp32", "warmup_iterations": 3,
-        "warmup_ms": 20, "min_iterations": 15, "min_ms": 60, "max_iterations": 2000,
+        "warmup_ms": 20, "min_iterations": 15, "min_ms": 60, "max_iterations": 2000, "beside": 0, "load": 0,
     }  # fmt: skip
     (folder / "job").write_text("".join(f"{key} = {value}\n" for key, value in words.items()))
     found = []

@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.plan import Protocol
 from bench.records import Pass
 
-CONTRACT = 2
+CONTRACT = 3
 
 Mode = Literal["latency", "memory", "accuracy", "sustained", "largest"]
 MODES: dict[Pass, Mode] = {
@@ -34,7 +34,11 @@ class Files:
 @dataclass(frozen=True)
 class Job:
     """One launch. `inputs` and `outputs` are blob names in the network's order; `affinity` is a CPU mask, 0 to leave
-    the scheduler alone."""
+    the scheduler alone.
+
+    Each of the last four is for one mode: `beside` copies of the network and `load` threads of other work for latency,
+    `seconds` of load for sustained, `extents` (height, width) in pixels of the picture for largest.
+    """
 
     mode: Mode
     files: Files
@@ -45,6 +49,10 @@ class Job:
     threads: int = 1
     precision: str = "fp32"
     affinity: int = 0
+    beside: int = 0
+    load: int = 0
+    seconds: int = 0
+    extents: tuple[int, int] = (0, 0)
 
     def text(self, protocol: Protocol) -> str:
         """The job file. Raises UsageError for a path that such a file cannot hold."""
@@ -71,7 +79,13 @@ class Job:
                 "min_iterations": protocol.min_iterations,
                 "min_ms": round(protocol.min_seconds * 1000),
                 "max_iterations": protocol.max_iterations,
+                "beside": self.beside,
+                "load": self.load,
             }
+        if self.mode == "sustained":
+            keys["seconds"] = self.seconds
+        if self.mode == "largest":
+            keys["extents"] = "{}x{}".format(*self.extents)
         return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 
 

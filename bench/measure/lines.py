@@ -6,9 +6,10 @@ Everything here comes from a device: whatever it is, `read` understands it or ra
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bench.errors import RunnerFailed
 from bench.measure.job import CONTRACT
@@ -20,7 +21,14 @@ _LARGEST = 2**53
 """Whole numbers up to this one are the same as floats; in nanoseconds it is 104 days, in bytes 8 PiB."""
 _LONGEST_TEXT = 300
 _MOST_FACTS = 40
+_MOST_CLOCKS = 64
+_REPEATED = ("iteration", "window", "clock")
+_CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 _REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
+
+
+Source = Literal["time_in_state", "scaling_cur_freq"]
+"""The kernel's file that a clock comes from: what it counted itself, or single looks before and after."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,37 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """What the clock of a cpufreq policy was while a launch was timed, in Hz: its mean weighted by time, and the lowest
+    and highest that it had. `cpus` are its CPUs in the kernel's words ("4-7"), `share` is the part of the iterations, 0
+    to 1, that ended on them, `source` the kernel's file."""
+
+    cpus: str
+    hz: float
+    lowest_hz: float
+    highest_hz: float
+    share: float
+    source: Source
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What was at work beside a launch: copies of its network and threads of another load. `inferences` are what the
+    copies finished while it was timed: with 0, they did not run."""
+
+    copies: int
+    load: int
+    inferences: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """One launch as understood. `runner_s` is the time inside the measured process, in seconds; `strays` the lines that
-    something else on the device printed in between, such as a warning of its linker."""
+    something else on the device printed in between, such as a warning of its linker.
+
+    Among `samples` are `clock`, of the policy in `clocks` that most iterations of a latency launch ended on, and for a
+    sustained one `sustained` and `sustained_clock`, whose iteration is the second of the load.
+    """
 
     samples: tuple[Sample, ...]
     environment: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +82,8 @@ class Reading:
     warmup_iterations: int = 0
     runner_s: float = 0.0
     strays: int = 0
+    clocks: tuple[Clock, ...] = ()
+    beside: Beside | None = None
 
 
 def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
@@ -60,8 +98,16 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
     end = events.end
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
         raise RunnerFailed(events.problem or _meaning(status, stderr))
-    runner_s = _whole(end, "ns") / 1e9
-    return Reading(tuple(events.samples), events.environment, events.answers, events.warmup, runner_s, events.strays)
+    return Reading(
+        samples=(*events.samples, *events.clock()),
+        environment=events.environment,
+        answers=events.answers,
+        warmup_iterations=events.warmup,
+        runner_s=_whole(end, "ns") / 1e9,
+        strays=events.strays,
+        clocks=tuple(events.clocks),
+        beside=events.beside,
+    )
 
 
 @dataclass
@@ -76,6 +122,10 @@ class _Events:
     problem: str = ""
     end: Mapping[str, Any] | None = None
     iterations: int = 0
+    windows: int = 0
+    second: int = -1
+    clocks: list[Clock] = field(default_factory=list)
+    beside: Beside | None = None
     seen: set[str] = field(default_factory=set)
 
     def add(self, line: str) -> None:
@@ -85,7 +135,7 @@ class _Events:
             return
         event = _event(line)
         kind = event["event"]
-        if self.end is not None or (kind in self.seen and kind != "iteration"):
+        if self.end is not None or (kind in self.seen and kind not in _REPEATED):
             raise RunnerFailed(f"the runner printed an unexpected second event {_words(kind)!r}", _REBUILD)
         self.seen.add(kind)
         match kind:
@@ -93,6 +143,12 @@ class _Events:
                 self.environment = _facts(event)
             case "iteration":
                 self._add_iteration(event)
+            case "window":
+                self._add_window(event)
+            case "clock":
+                self._add_clock(event)
+            case "beside":
+                self.beside = Beside(*(_whole(event, key) for key in ("copies", "load", "inferences")))
             case "memory":
                 known = ((metric, _whole(event, metric, least=-1)) for metric in _MEMORY)
                 self.samples.extend(Sample(metric, 0, float(value)) for metric, value in known if value >= 0)
@@ -114,6 +170,35 @@ class _Events:
             raise RunnerFailed(f"the runner's iteration {self.iterations} is missing: a line was lost", _REBUILD)
         self.samples.append(Sample("latency", self.iterations, float(_whole(event, "ns", least=1))))
         self.iterations += 1
+
+    def _add_window(self, event: Mapping[str, Any]) -> None:
+        second = _whole(event, "ns") // 10**9
+        if _whole(event, "i") != self.windows or second <= self.second:
+            raise RunnerFailed(f"the runner's window {self.windows} is missing: a line was lost", _REBUILD)
+        self.windows, self.second = self.windows + 1, second
+        _whole(event, "iterations", least=1)
+        self.samples.append(Sample("sustained", second, float(_whole(event, "median", least=1))))
+        if (khz := _whole(event, "khz", least=-1)) > 0:
+            self.samples.append(Sample("sustained_clock", second, 1000.0 * khz))
+
+    def _add_clock(self, event: Mapping[str, Any]) -> None:
+        cpus: Any = event.get("cpus")
+        source: Any = event.get("source")
+        lowest, mean, highest = (_whole(event, key, least=1) for key in ("lowest", "khz", "highest"))
+        share = _whole(event, "share")
+        named = _CPU_LIST.fullmatch(cpus) if isinstance(cpus, str) and len(cpus) <= _LONGEST_TEXT else None
+        if not named or source not in get_args(Source) or not lowest <= mean <= highest or share > 1000:
+            raise RunnerFailed("the runner's 'clock' event contradicts itself", _REBUILD)
+        if len(self.clocks) == _MOST_CLOCKS:
+            raise RunnerFailed(f"the runner printed more than {_MOST_CLOCKS} 'clock' events", _REBUILD)
+        self.clocks.append(Clock(named[0], 1000.0 * mean, 1000.0 * lowest, 1000.0 * highest, share / 1000, source))
+
+    def clock(self) -> tuple[Sample, ...]:
+        """The clock that counts for a launch that timed single iterations; none where nobody knows it."""
+        main = max(self.clocks, key=lambda one: one.share, default=None)
+        if main is None or main.share == 0 or not self.iterations:
+            return ()
+        return (Sample("clock", 0, main.hz),)
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@
 #include "contract/process.h"
 #include "contract/samples.h"
 #include "contract/sha256.h"
+#include "measure/loops.h"
+#include "measure/neighbours.h"
 #include "ncnn/kernels.h"
 #include "ncnn/network.h"
 
@@ -51,29 +54,6 @@ void send_memory() {
         .number("pss", memory.pss)
         .number("anonymous", memory.anonymous)
         .send();
-}
-
-// Until both the count and the time are reached, or `most` inferences; how long each took, in ns.
-std::vector<int64_t> repeat(const Network& network, const Mats& inputs, int64_t count, int64_t ms, int64_t most) {
-    std::vector<int64_t> times;
-    const int64_t until = now_ns() + ms * 1'000'000;
-    while (static_cast<int64_t>(times.size()) < most && (static_cast<int64_t>(times.size()) < count || now_ns() < until)) {
-        const int64_t start = now_ns();
-        network.infer(inputs);
-        times.push_back(now_ns() - start);
-    }
-    return times;
-}
-
-void measure_latency(const Job& job, const Network& network, const Mats& inputs) {
-    const int64_t start = now_ns();
-    const std::vector<int64_t> warmup = repeat(network, inputs, job.warmup_iterations, job.warmup_ms, INT64_MAX);
-    const int64_t warmup_ns = now_ns() - start;
-    const std::vector<int64_t> times = repeat(network, inputs, job.min_iterations, job.min_ms, job.max_iterations);
-    Event("warmup").number("iterations", static_cast<int64_t>(warmup.size())).number("ns", warmup_ns).send();
-    for (size_t i = 0; i < times.size(); i++) {
-        Event("iteration").number("i", static_cast<int64_t>(i)).number("ns", times[i]).send();
-    }
 }
 
 // How many values an output has, without the gaps that ncnn leaves between channels.
@@ -135,13 +115,32 @@ void write_answers(const Job& job, const Network& network, const Samples& sample
     Event("answers").text("path", job.answers).number("samples", samples.count()).number("bytes", bytes).numbers("counts", counts).send();
 }
 
+// ncnn makes its pool as large, whatever it is asked for.
+void expect_pool(const Job& job) {
+    if (job.threads > 1) expect_threads(ncnn::get_cpu_count());
+}
+
+// The network of the job, as one that infers the first sample for ever beside this process.
+Work prepare_copy(const Job& job) {
+    const Samples samples(job.samples);
+    expect_pool(job);
+    const auto network = std::make_shared<Network>(job);
+    enter_phase(Exit::inference_failed, "computing the output");
+    Mats inputs = network->make_inputs(samples.inputs());
+    read_sample(samples, 0, inputs);
+    return [network, inputs] { network->infer(inputs); };
+}
+
 void run(const char* job_path) {
     const Job job = read_job(job_path);
+    if (job.mode == Mode::largest) go_first_when_memory_ends();
     if (job.affinity != 0) restrict_to(job.affinity);
     expect_precision(job.precision);
     send_environment(job.threads, job.precision_name);
     const Samples samples(job.samples);
-    if (job.threads > 1) expect_threads(ncnn::get_cpu_count());  // ncnn makes its pool as large, whatever it is asked for
+    const std::vector<InputShape> shapes = job.mode == Mode::largest ? enlarged(job, samples) : samples.inputs();
+    Neighbours neighbours(job.beside, job.load, [&job] { return prepare_copy(job); });
+    expect_pool(job);
 
     const Network network(job);
     if (const auto* decoded = network.decoded()) {
@@ -151,18 +150,25 @@ void run(const char* job_path) {
     flush_events();
 
     enter_phase(Exit::inference_failed, "computing the output");
-    Mats inputs = network.make_inputs(samples);
-    read_sample(samples, 0, inputs);
+    Mats inputs = network.make_inputs(shapes);
+    if (job.mode == Mode::largest) {
+        tile_first_sample(samples, inputs[0]);
+    } else {
+        read_sample(samples, 0, inputs);
+    }
     const int64_t start = now_ns();
     // An application that infers once has no more use for its input.
-    const Mats first = network.infer(job.mode == Mode::memory ? std::move(inputs) : inputs);
+    const bool once = job.mode == Mode::memory || job.mode == Mode::largest;
+    const Mats first = network.infer(once ? std::move(inputs) : inputs);
     Event("first_inference").number("ns", now_ns() - start).send();
     flush_events();
 
     switch (job.mode) {
-        case Mode::latency: measure_latency(job, network, inputs); break;
-        case Mode::memory: break;
+        case Mode::latency: measure_latency(job, network, inputs, neighbours); break;
         case Mode::accuracy: write_answers(job, network, samples, inputs, first); break;
+        case Mode::sustained: measure_sustained(job, network, inputs); break;
+        case Mode::memory:
+        case Mode::largest: break;
     }
     send_memory();
 }

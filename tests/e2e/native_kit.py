@@ -169,7 +169,7 @@ def execute(job: Path, memory_limit: int | None = None) -> Run:
 def job_text(folder: Path, **changes: Any) -> str:
     """A complete job; `changes` replace keys, or drop them when None."""
     keys: dict[str, Any] = {
-        "contract": 2,
+        "contract": 3,
         "mode": "accuracy",
         "graph": folder / "net.param",
         "weights": folder / "net.weights",
@@ -187,6 +187,8 @@ def job_text(folder: Path, **changes: Any) -> str:
     if keys["mode"] == "latency":
         for key, value in {"warmup_iterations": 2, "warmup_ms": 1, "min_iterations": 5, "min_ms": 1}.items():
             keys.setdefault(key, value)
+        keys.setdefault("beside", 0)
+        keys.setdefault("load", 0)
         keys.setdefault("max_iterations", 100)
     return "".join(f"{key} = {value}\n" for key, value in keys.items() if value is not None)
 

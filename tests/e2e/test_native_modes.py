@@ -30,7 +30,7 @@ def test_version_is_an_environment_event() -> None:
     done = subprocess.run([runner(), "--version"], capture_output=True, text=True, check=True)
     environment = json.loads(done.stdout)
     assert environment["event"] == "environment"
-    assert environment["contract"] == 2
+    assert environment["contract"] == 3
     assert environment["runtime"] == f"ncnn {source.VERSION}"
     assert environment["abi"] == host_abi()
     assert set(environment["kernels_used"]) <= set(environment["kernels"])

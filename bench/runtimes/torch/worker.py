@@ -2,7 +2,8 @@
 
 It takes the same job file and prints the same events (device_scripts/runner/contract/contract.h), with a TorchScript
 file as the graph, so that the desktop reference is measured in fresh processes just as a phone is. A network's outputs
-are those of its tuple, list or dict, nested ones too, in order.
+are those of its tuple, list or dict, nested ones too, in order. It has the modes latency (with nothing beside), memory,
+accuracy and sustained (without clocks); of any other job it says that it is unsupported.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import statistics
 import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 STARTED = time.monotonic_ns()
 
 import numpy as np  # noqa: E402 - imports are part of what a launch costs
 import torch  # noqa: E402
 
-CONTRACT = 2
+CONTRACT = 3
 EVENTS = sys.stdout
 VALUE_TYPES = ("<f4", "<i4")
+UNSUPPORTED = 8
+SECOND = 1_000_000_000
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -120,9 +124,41 @@ def latency(network: torch.nn.Module, sample: tuple[torch.Tensor, ...], job: dic
         emit("iteration", i=i, ns=ns)
 
 
+def sustained(network: torch.nn.Module, sample: tuple[torch.Tensor, ...], seconds: int) -> None:
+    """Infer without a pause, and print each second as it ends."""
+    begun, number, offset = time.monotonic_ns(), 0, 0
+    while offset < seconds * SECOND:
+        first, times, until = offset, list[int](), (offset // SECOND + 1) * SECOND
+        while (offset := time.monotonic_ns() - begun) < until:
+            times.append(timed(network, sample))
+        median = round(statistics.median(times))
+        emit("window", i=number, ns=first, iterations=len(times), median=median, khz=-1)
+        EVENTS.flush()
+        number += 1
+
+
+def refusal(job: dict[str, str]) -> str:
+    """Why this worker cannot do a job; empty when it can."""
+    if job["mode"] not in ("latency", "memory", "accuracy", "sustained"):
+        return f"torch has no mode {job['mode']}"
+    if job.get("beside", "0") != "0" or job.get("load", "0") != "0":
+        return "torch is not measured with others at work beside it"
+    return ""
+
+
+def leave(status: int) -> NoReturn:
+    """Taking torch down tidily costs half a second and frees nothing that the system does not."""
+    emit("end", status="error" if status else "ok", exit=status, ns=time.monotonic_ns() - STARTED)
+    EVENTS.flush()
+    os._exit(status)
+
+
 def main(path: str) -> None:
     sys.stdout = sys.stderr  # where what the network prints does not mix with events
     job = read_job(Path(path))
+    if why := refusal(job):
+        emit("error", kind="unsupported", message=why)
+        leave(UNSUPPORTED)
     torch.set_num_threads(int(job["threads"]))
     if mask := int(job["affinity"], 16):
         os.sched_setaffinity(0, {i for i in range(mask.bit_length()) if mask >> i & 1})
@@ -144,10 +180,10 @@ def main(path: str) -> None:
             latency(network, first, job)
         if job["mode"] == "accuracy":
             accuracy(network, samples, job["answers"])
+        if job["mode"] == "sustained":
+            sustained(network, first, int(job["seconds"]))
     emit("memory", **memory())
-    emit("end", status="ok", exit=0, ns=time.monotonic_ns() - STARTED)
-    EVENTS.flush()
-    os._exit(0)  # Taking torch down tidily costs half a second and frees nothing that the system does not.
+    leave(0)
 
 
 if __name__ == "__main__":

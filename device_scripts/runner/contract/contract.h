@@ -7,8 +7,8 @@
 // JOB is a text file of `key = value` lines; `#` at the start of a line or after a blank starts a comment; unknown,
 // missing and repeated keys are errors, and so are keys of another mode.
 //
-//   contract           2
-//   mode               latency | memory | accuracy
+//   contract           3
+//   mode               latency | memory | accuracy | sustained | largest
 //   graph              path of the graph, in the runtime's own format
 //   weights            path of the weights
 //   weights_format     runtime | frq            (runtime: the runtime's own format; frq: docs/formats/frq.md)
@@ -17,13 +17,23 @@
 //                      when it is loaded. A resident graph has layers of our own; how many values a layer loads says what
 //                      it takes of a tensor: all of its weight, its core, or, in three layers, its factors)
 //   inputs, outputs    names of blobs, separated by commas: 1 to 8 inputs in the order of the sample file, 1 to 64 outputs
-//   samples            path of the packed sample file, below; latency and memory use its first sample
+//   samples            path of the packed sample file, below; all modes but accuracy use its first sample
 //   answers            path to write, accuracy only: float32, little-endian, no header: for each sample, for each output in
 //                      the order of `outputs`, its values
 //   threads            1..64
 //   affinity           hexadecimal CPU mask, or 0 to leave it
 //   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8
 //   warmup_iterations, warmup_ms, min_iterations, min_ms, max_iterations     latency only
+//   beside             latency only, 0..16: copies of this network, each in a process of its own that infers without a pause
+//                      while this one warms up and is measured. They begin after this one's first inference, on the same
+//                      CPUs, and end with this process, whatever ends it
+//   load               latency only, 0..64: threads of other work (arithmetic, and streaming through 32 MiB), in one more
+//                      process, likewise
+//   seconds            sustained only, 1..86400: no warm-up; inferences without a pause for so long
+//   extents            largest only, HEIGHTxWIDTH, each 1..65536: the first sample, tiled and cropped to that size, is what
+//                      the one inference gets. One input of float32 and rank 3, of a size that the graph leaves open; at most
+//                      2^26 pixels, in a 32-bit build 2^22: beyond that is unsupported, because ncnn counts in int and size_t.
+//                      The process first makes itself the one that the system ends when memory does (oom_score_adj 1000)
 //
 // Packed sample file, little-endian: "BSMP", u32 version 2, u32 count, u32 inputs (1..8); for each input u32 dtype
 // (0 float32, 1 int32), u32 rank (1..4), u32 extents[rank] without a batch axis; then for each sample, for each input, its
@@ -40,6 +50,21 @@
 //   {"event":"first_inference","ns":n}
 //   {"event":"warmup","iterations":n,"ns":n}                       latency only
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
+//   {"event":"beside","copies":n,"load":n,"inferences":n}          latency with others beside: how many inferences the copies
+//                                                     finished while this one was measured; 0: they did not run
+//   {"event":"window","i":n,"ns":n,"iterations":n,"median":n,"khz":n}     sustained: one a second, printed at once. ns: when
+//                                                     it began, since the load did; median of its iterations in ns; khz: clock
+//                                                     of the CPU it ended on, then (scaling_cur_freq), -1 where unknown. It
+//                                                     ends with the inference that passes a whole second of the load, so one
+//                                                     inference of more than a second is a longer window
+//   {"event":"clock","cpus":"4-7","khz":n,"lowest":n,"highest":n,"share":n,"source":"time_in_state"|"scaling_cur_freq"}
+//                                                     latency and sustained: at most 64, one a cpufreq policy of the allowed
+//                                                     CPUs, those first that most iterations ended on; none where the kernel
+//                                                     reports nothing. khz: mean over the timed loop, weighted by time;
+//                                                     lowest, highest: of the clocks it had meanwhile; share: thousandths of
+//                                                     the iterations that ended on its CPUs. scaling_cur_freq is read before
+//                                                     and after the loop (sustained: each second) only, and only for policies
+//                                                     that it ran on
 //   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy only; counts: values of each output in
 //                                                     one sample
 //   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not report it
@@ -49,7 +74,7 @@
 
 namespace bench {
 
-constexpr int kContract = 2;
+constexpr int kContract = 3;
 constexpr int kMostInputs = 8;
 constexpr int kMostOutputs = 64;
 
@@ -59,10 +84,10 @@ enum class Exit : int {
     missing_file = 3,      // "missing_file": cannot be opened or read
     bad_graph = 4,         // "bad_graph": the graph file, a layer this build lacks, or a blob name not in it
     bad_weights = 5,       // "bad_weights": the wrong length, a failed check sum, or a package that lies
-    bad_samples = 6,       // "bad_samples": the packed sample file, or shapes that the network does not take
+    bad_samples = 6,       // "bad_samples": the packed sample file, or shapes that the network or the mode does not take
     out_of_memory = 7,     // "out_of_memory"
-    unsupported = 8,       // "unsupported": a precision, or an instruction of this build, that this CPU does not have
-    inference_failed = 9,  // "inference_failed"
+    unsupported = 8,       // "unsupported": a mode or size, or a precision or instruction that this CPU does not have
+    inference_failed = 9,  // "inference_failed": of this process, or of a copy beside
     write_failed = 10,     // "write_failed": answers
 };
 

@@ -1,6 +1,7 @@
 // JSON lines on standard output, one object a line.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,6 +27,10 @@ private:
 
 // Hands everything sent so far to the system. Throws Failure(write_failed).
 void flush_events();
+
+// From now on this process, which is a part of another one, prints nothing when it ends in an emergency: the message goes
+// into `text` instead, cut to `room` bytes with a null at the end.
+void keep_emergencies_in(char* text, size_t room);
 
 // Writes an error event and the end event with nothing but system calls, from any thread or signal handler, and leaves.
 [[noreturn]] void end_in_emergency(int exit_status, const char* kind, const char* message);

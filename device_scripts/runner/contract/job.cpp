@@ -15,6 +15,10 @@ namespace {
 constexpr uint64_t kLongestJob = 64 * 1024;
 constexpr int64_t kMostIterations = 10'000'000;
 constexpr int64_t kLongestMs = 24 * 3600 * 1000;
+constexpr int64_t kLongestSeconds = 24 * 3600;
+constexpr int64_t kMostBeside = 16;
+constexpr int64_t kMostLoad = 64;
+constexpr int64_t kMostExtent = 65536;
 
 [[noreturn]] void refuse(const std::string& why) { throw Failure(Exit::bad_job, why); }
 
@@ -72,13 +76,15 @@ public:
         return found;
     }
 
-    int64_t number(const std::string& key, int64_t low, int64_t high) {
+    int64_t number(const std::string& key, int64_t low, int64_t high) { return between(key, text(key), low, high); }
+
+    // HEIGHTxWIDTH.
+    std::pair<int, int> extents(const std::string& key, int64_t most) {
         const std::string value = text(key);
-        const uint64_t parsed = digits(key, value, 10);
-        if (parsed < static_cast<uint64_t>(low) || parsed > static_cast<uint64_t>(high)) {
-            refuse(key + " = " + value + ": not between " + std::to_string(low) + " and " + std::to_string(high));
-        }
-        return static_cast<int64_t>(parsed);
+        const size_t cross = value.find('x');
+        if (cross == std::string::npos) refuse(key + " = " + value + ": not of the form HEIGHTxWIDTH");
+        const auto extent = [&](const std::string& digits) { return static_cast<int>(between(key, digits, 1, most)); };
+        return {extent(value.substr(0, cross)), extent(value.substr(cross + 1))};
     }
 
     uint64_t mask(const std::string& key) {
@@ -113,6 +119,14 @@ private:
         if (!values_.emplace(key, value).second) refuse(where + "the key " + key + " again");
     }
 
+    static int64_t between(const std::string& key, const std::string& value, int64_t low, int64_t high) {
+        const uint64_t parsed = digits(key, value, 10);
+        if (parsed < static_cast<uint64_t>(low) || parsed > static_cast<uint64_t>(high)) {
+            refuse(key + " = " + value + ": not between " + std::to_string(low) + " and " + std::to_string(high));
+        }
+        return static_cast<int64_t>(parsed);
+    }
+
     static uint64_t digits(const std::string& key, const std::string& value, unsigned base) {
         const size_t most = base == 16 ? 16 : 18;
         if (value.empty() || value.size() > most)
@@ -138,7 +152,11 @@ Job read_job(const std::string& path) {
     Keys keys(read_whole(path, kLongestJob, Exit::bad_job));
     Job job;
     keys.number("contract", kContract, kContract);
-    job.mode = keys.choice<Mode>("mode", {{"latency", Mode::latency}, {"memory", Mode::memory}, {"accuracy", Mode::accuracy}});
+    job.mode = keys.choice<Mode>("mode", {{"latency", Mode::latency},
+                                          {"memory", Mode::memory},
+                                          {"accuracy", Mode::accuracy},
+                                          {"sustained", Mode::sustained},
+                                          {"largest", Mode::largest}});
     job.graph = keys.text("graph");
     job.weights = keys.text("weights");
     job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}});
@@ -163,7 +181,11 @@ Job read_job(const std::string& path) {
         job.min_iterations = keys.number("min_iterations", 1, kMostIterations);
         job.min_ms = keys.number("min_ms", 0, kLongestMs);
         job.max_iterations = keys.number("max_iterations", job.min_iterations, kMostIterations);
+        job.beside = static_cast<int>(keys.number("beside", 0, kMostBeside));
+        job.load = static_cast<int>(keys.number("load", 0, kMostLoad));
     }
+    if (job.mode == Mode::sustained) job.seconds = keys.number("seconds", 1, kLongestSeconds);
+    if (job.mode == Mode::largest) std::tie(job.height, job.width) = keys.extents("extents", kMostExtent);
     keys.expect_no_more();
     if ((job.weights_format == WeightsFormat::runtime) != (job.execution == Execution::stock)) {
         refuse("execution is stock for weights of the runtime, and dense, factored or resident for frq weights");

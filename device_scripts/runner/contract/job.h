@@ -7,7 +7,7 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy };
+enum class Mode { latency, memory, accuracy, sustained, largest };
 enum class WeightsFormat { runtime, frq };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
@@ -23,6 +23,9 @@ struct Job {
     Precision precision;
     std::string precision_name;
     int64_t warmup_iterations = 0, warmup_ms = 0, min_iterations = 0, min_ms = 0, max_iterations = 0;
+    int beside = 0, load = 0;
+    int64_t seconds = 0;
+    int height = 0, width = 0;  // extents
 };
 
 // Throws Failure(missing_file) or Failure(bad_job).

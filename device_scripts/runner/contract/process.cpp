@@ -114,6 +114,27 @@ void restrict_to(uint64_t cpu_mask) {
 
 std::string cpus_allowed() { return field("/proc/self/status", "Cpus_allowed_list"); }
 
+int current_cpu() {
+#ifdef __linux__
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+void go_first_when_memory_ends() {
+#ifdef __linux__
+    FILE* file = std::fopen("/proc/self/oom_score_adj", "we");
+    const bool written = file && std::fputs("1000", file) >= 0;
+    const bool closed = file && std::fclose(file) == 0;
+    if (!written || !closed) {
+        throw Failure(Exit::unsupported,
+                      std::string("this process cannot be made the first to end when memory does: /proc/self/oom_score_adj: ") +
+                          std::strerror(errno));
+    }
+#endif
+}
+
 void expect_threads(int count) {
     std::vector<pthread_t> threads(static_cast<size_t>(count));
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;

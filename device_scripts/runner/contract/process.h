@@ -25,6 +25,12 @@ void restrict_to(uint64_t cpu_mask);
 // The CPUs it may use, in the kernel's words, e.g. "0-3"; empty where the system does not report it.
 std::string cpus_allowed();
 
+// The CPU that this thread runs on at this moment; -1 where the system does not say.
+int current_cpu();
+
+// Makes this process the first that the system ends when memory runs out. Throws Failure(unsupported) where it cannot be.
+void go_first_when_memory_ends();
+
 // Throws Failure(out_of_memory) unless the system grants `count` threads; ncnn does not look and would wait for ever.
 void expect_threads(int count);
 

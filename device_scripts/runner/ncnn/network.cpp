@@ -136,8 +136,7 @@ Network::Blob Network::find(const std::string& name, size_t place) const {
     throw Failure(Exit::bad_graph, "ncnn does not know the blob " + name);
 }
 
-std::vector<ncnn::Mat> Network::make_inputs(const Samples& samples) const {
-    const std::vector<InputShape>& shapes = samples.inputs();
+std::vector<ncnn::Mat> Network::make_inputs(const std::vector<InputShape>& shapes) const {
     if (shapes.size() != inputs_.size()) {
         throw Failure(Exit::bad_samples,
                       "samples of " + std::to_string(shapes.size()) + " inputs for a job of " + std::to_string(inputs_.size()));

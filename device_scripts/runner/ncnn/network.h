@@ -26,8 +26,8 @@ public:
     int64_t load_ns() const { return load_ns_; }
     const WeightsSource::Decoded* decoded() const { return weights_->decoded(); }
 
-    // One Mat for each input of the samples, zeroed. Throws Failure(bad_samples) when the graph names other shapes.
-    std::vector<ncnn::Mat> make_inputs(const Samples& samples) const;
+    // One Mat for each input, zeroed. Throws Failure(bad_samples) when the graph names other shapes.
+    std::vector<ncnn::Mat> make_inputs(const std::vector<InputShape>& shapes) const;
 
     // One inference as an application does it: a new extractor, the inputs, the outputs in the order of the job, in
     // float32. Inputs that are moved here are freed as soon as they are used. The answers may not outlive the network. Throws

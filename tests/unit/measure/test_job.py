@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.errors import UsageError
-from bench.measure.job import Files, Job
+from bench.measure.job import Files, Job, Mode
 from bench.plan import Protocol
 
 FILES = Files("/g", "/w", "/s", "/a")
@@ -17,13 +19,24 @@ def keys(job: Job) -> dict[str, str]:
 
 
 def test_each_mode_has_its_own_keys() -> None:
-    common = {"inputs": "in0,in1", "outputs": "out0", "threads": "4", "affinity": "0xf0", "contract": "2"}
-    for mode, own in (("accuracy", {"answers"}), ("latency", {"min_iterations", "max_iterations"}), ("memory", set())):
-        found = keys(Job(mode, FILES, ("in0", "in1"), ("out0",), "frq", "dense", 4, "bf16", 0xF0))  # type: ignore[arg-type]
+    common = {"inputs": "in0,in1", "outputs": "out0", "threads": "4", "affinity": "0xf0", "contract": "3"}
+    timing = {"warmup_iterations", "warmup_ms", "min_iterations", "min_ms", "max_iterations", "beside", "load"}
+    owns: dict[Mode, set[str]] = {
+        "accuracy": {"answers"}, "latency": timing, "memory": set(), "sustained": {"seconds"}, "largest": {"extents"},
+    }  # fmt: skip
+    for mode, own in owns.items():
+        found = keys(Job(mode, FILES, ("in0", "in1"), ("out0",), "frq", "dense", 4, "bf16", 0xF0))
         assert common.items() <= found.items()
-        assert own <= found.keys()
-        assert ("answers" in found) == (mode == "accuracy")
-        assert ("warmup_ms" in found) == (mode == "latency")
+        assert {key for key in found if any(key in others for others in owns.values())} == own
+
+
+def test_what_is_beside_how_long_and_how_large() -> None:
+    job = Job("latency", FILES, ("in0",), ("out0",), "frq", "dense")
+    assert (keys(job)["beside"], keys(job)["load"]) == ("0", "0")
+    found = keys(replace(job, beside=2, load=4))
+    assert (found["beside"], found["load"]) == ("2", "4")
+    assert keys(replace(job, mode="sustained", seconds=600))["seconds"] == "600"
+    assert keys(replace(job, mode="largest", extents=(640, 960)))["extents"] == "640x960"
 
 
 @pytest.mark.parametrize("name", ["", " /g", "/g\n", "/a #b", "#a", "/a\nthreads = 64", "/a\t#"])

@@ -12,7 +12,7 @@ from bench.measure import lines
 from bench.records import Sample
 
 GOOD: list[dict[str, Any]] = [
-    {"event": "environment", "contract": 2, "cpus_allowed": "0-1", "kernels": ["avx2"]},
+    {"event": "environment", "contract": 3, "cpus_allowed": "0-1", "kernels": ["avx2"]},
     {"event": "load", "ns": 5},
     {"event": "first_inference", "ns": 7},
     {"event": "warmup", "iterations": 10, "ns": 100},
@@ -39,7 +39,7 @@ def test_a_good_launch() -> None:
         Sample("anonymous", 0, 1024.0),
     )
     assert (reading.warmup_iterations, reading.runner_s, reading.strays) == (10, 2.0, 0)
-    assert reading.environment == {"contract": 2, "cpus_allowed": "0-1", "kernels": ["avx2"]}
+    assert reading.environment == {"contract": 3, "cpus_allowed": "0-1", "kernels": ["avx2"]}
 
 
 def test_answers_are_counted_for_each_output() -> None:
@@ -64,7 +64,7 @@ def test_answers_are_counted_for_each_output() -> None:
             "bad_job: key x",
         ),
         ([{"event": "dance"}], 0, "unknown runner event 'dance'"),
-        ([{"event": "environment", "contract": 1}], 0, "contract 1, not 2"),
+        ([{"event": "environment", "contract": 1}], 0, "contract 1, not 3"),
         ([GOOD[1], GOOD[1]], 0, "second event 'load'"),
         ([*GOOD, GOOD[5]], 0, "second event 'iteration'"),
         ([GOOD[5]], 0, "iteration 0 is missing"),
@@ -127,7 +127,7 @@ def test_a_broken_event_is_refused_and_quoted_shortly(line: str) -> None:
 def test_words_of_a_device_are_short_and_printable() -> None:
     hostile = "\\u001b[2J\\ud800" + "x" * 100_000
     deep = "[" * 50 + "]" * 50
-    environment = f'{{"event":"environment","contract":2,"compiler":"{hostile}","deep":{deep}}}'
+    environment = f'{{"event":"environment","contract":3,"compiler":"{hostile}","deep":{deep}}}'
     error = f'{{"event":"error","kind":"{hostile}","message":"{hostile}"}}'
     told = lines.read([environment, text(GOOD)[-1]], 0).environment["compiler"]
     with pytest.raises(RunnerFailed) as refused:

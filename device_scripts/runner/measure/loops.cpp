@@ -1,0 +1,145 @@
+#include "measure/loops.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "contract/clocks.h"
+#include "contract/events.h"
+#include "contract/process.h"
+
+namespace bench {
+namespace {
+
+using Mats = std::vector<ncnn::Mat>;
+
+constexpr int64_t kSecond = 1'000'000'000;
+// ncnn counts the values of a plane in int, 16 planes at a time, and bytes in size_t: 2^32 of them in a 32-bit build are no
+// more than 256 channels of 2^22 pixels.
+constexpr int64_t kMostPixels = sizeof(void*) > 4 ? 1 << 26 : 1 << 22;
+
+struct Times {
+    std::vector<int64_t> ns;
+    EndedOn ended_on;
+};
+
+// Until both the count and the time are reached, or `most` inferences. Nothing but the inference is between the two looks
+// at the time.
+void repeat(const Network& network, const Mats& inputs, int64_t count, int64_t ms, int64_t most, Times& times) {
+    const int64_t until = now_ns() + ms * 1'000'000;
+    while (static_cast<int64_t>(times.ns.size()) < most && (static_cast<int64_t>(times.ns.size()) < count || now_ns() < until)) {
+        const int64_t start = now_ns();
+        network.infer(inputs);
+        times.ns.push_back(now_ns() - start);
+        times.ended_on.count();
+    }
+}
+
+void send_clocks(Clocks& clocks, const EndedOn& ended_on) {
+    for (const Clock& clock : clocks.stop(ended_on)) {
+        Event("clock")
+            .text("cpus", clock.cpus)
+            .number("khz", clock.khz)
+            .number("lowest", clock.lowest)
+            .number("highest", clock.highest)
+            .number("share", clock.share)
+            .text("source", clock.source)
+            .send();
+    }
+}
+
+int64_t median(std::vector<int64_t>& values) {
+    const auto upper = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), upper, values.end());
+    if (values.size() % 2 == 1) return *upper;
+    return (*std::max_element(values.begin(), upper) + *upper) / 2;
+}
+
+}  // namespace
+
+void measure_latency(const Job& job, const Network& network, const Mats& inputs, Neighbours& neighbours) {
+    neighbours.start();
+    Times warmup, timed;
+    const int64_t start = now_ns();
+    repeat(network, inputs, job.warmup_iterations, job.warmup_ms, INT64_MAX, warmup);
+    const int64_t warmup_ns = now_ns() - start;
+    Clocks clocks;
+    clocks.start();
+    const int64_t before = neighbours.finished();
+    repeat(network, inputs, job.min_iterations, job.min_ms, job.max_iterations, timed);
+    const int64_t beside = neighbours.finished() - before;
+
+    Event("warmup").number("iterations", static_cast<int64_t>(warmup.ns.size())).number("ns", warmup_ns).send();
+    for (size_t i = 0; i < timed.ns.size(); i++) {
+        Event("iteration").number("i", static_cast<int64_t>(i)).number("ns", timed.ns[i]).send();
+    }
+    if (job.beside + job.load > 0) {
+        Event("beside").number("copies", job.beside).number("load", job.load).number("inferences", beside).send();
+    }
+    send_clocks(clocks, timed.ended_on);
+}
+
+void measure_sustained(const Job& job, const Network& network, const Mats& inputs) {
+    Clocks clocks;
+    clocks.start();
+    EndedOn ended_on;
+    std::vector<int64_t> times;
+    const int64_t begin = now_ns();
+    for (int64_t i = 0, offset = 0; offset < job.seconds * kSecond; i++) {
+        const int64_t first = offset, until = begin + (first / kSecond + 1) * kSecond;
+        times.clear();
+        for (int64_t end = 0; end < until;) {
+            const int64_t start = now_ns();
+            network.infer(inputs);
+            end = now_ns();
+            times.push_back(end - start);
+            ended_on.count();
+        }
+        const int64_t khz = clocks.khz(current_cpu());
+        Event("window")
+            .number("i", i)
+            .number("ns", first)
+            .number("iterations", static_cast<int64_t>(times.size()))
+            .number("median", median(times))
+            .number("khz", khz)
+            .send();
+        flush_events();
+        offset = now_ns() - begin;
+    }
+    send_clocks(clocks, ended_on);
+}
+
+std::vector<InputShape> enlarged(const Job& job, const Samples& samples) {
+    std::vector<InputShape> shapes = samples.inputs();
+    if (shapes.size() != 1 || shapes[0].integer || shapes[0].extents.size() != 3) {
+        std::string found;
+        for (const InputShape& shape : shapes) found += (found.empty() ? "" : ", ") + shape.words();
+        throw Failure(Exit::bad_samples, "only one input of rank 3 and float32 can be made larger, and these samples have " + found);
+    }
+    const int64_t pixels = static_cast<int64_t>(job.height) * job.width;
+    if (pixels > kMostPixels) {
+        throw Failure(Exit::unsupported, "a picture of " + std::to_string(job.height) + "×" + std::to_string(job.width) +
+                                             ": this build tries none of more than " + std::to_string(kMostPixels) + " pixels");
+    }
+    shapes[0].extents[1] = job.height;
+    shapes[0].extents[2] = job.width;
+    return shapes;
+}
+
+void tile_first_sample(const Samples& samples, ncnn::Mat& input) {
+    const InputShape& shape = samples.inputs()[0];
+    const size_t height = static_cast<size_t>(shape.extents[1]), width = static_cast<size_t>(shape.extents[2]);
+    std::vector<float> sample(shape.values());
+    samples.read(0, shape, sample.data(), height * width * sizeof(float));
+    for (int c = 0; c < input.c; c++) {
+        for (int y = 0; y < input.h; y++) {
+            const float* from = &sample[(static_cast<size_t>(c) * height + static_cast<size_t>(y) % height) * width];
+            float* to = input.channel(c).row(y);
+            for (size_t x = 0; x < static_cast<size_t>(input.w); x += width) {
+                std::memcpy(to + x, from, std::min(width, static_cast<size_t>(input.w) - x) * sizeof(float));
+            }
+        }
+    }
+}
+
+}  // namespace bench

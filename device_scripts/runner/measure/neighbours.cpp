@@ -1,0 +1,220 @@
+#include "measure/neighbours.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "contract/events.h"
+#include "contract/failure.h"
+#include "contract/process.h"
+
+namespace bench {
+namespace {
+
+constexpr size_t kStreamed = 32u << 20;  // bytes that all threads of the load together stream through: beyond any cache of a phone
+constexpr int kArithmetic = 200'000;     // rounds of arithmetic between two streams: about a millisecond
+
+[[noreturn]] void end_with(const Failure& failure) {
+    end_in_emergency(static_cast<int>(failure.exit), kind_of(failure.exit), failure.what());
+}
+
+// One thread of the load.
+struct Disturber {
+    float* values;
+    size_t count;
+    pid_t parent;
+    std::atomic<int>* started;
+    pthread_t thread;
+};
+
+void* disturb(void* given) {
+    const Disturber& own = *static_cast<const Disturber*>(given);
+    for (bool first = true;; first = false) {
+        for (size_t i = 0; i < own.count; i++) own.values[i] = own.values[i] * 0.5f + 1.0f;
+        float sums[8] = {own.values[0], 1, 2, 3, 4, 5, 6, 7};
+        for (int round = 0; round < kArithmetic; round++) {
+            for (float& sum : sums) sum = sum * 0.999f + 0.001f;
+        }
+        for (const float sum : sums) own.values[0] += sum * 1e-6f;
+        if (first) own.started->fetch_add(1);
+        if (getppid() != own.parent) _exit(0);
+    }
+}
+
+}  // namespace
+
+// What a process beside tells this one, in memory that both see.
+struct alignas(256) Neighbours::Shared {
+    std::atomic<int64_t> finished;
+    char why[240];
+};
+static_assert(std::atomic<int64_t>::is_always_lock_free, "a count that two processes share may not hide a lock");
+
+struct Neighbours::Process {
+    std::string name;  // for messages
+    Shared* shared;
+    pid_t parent, pid = 0;
+    int go = -1, ready[2] = {-1, -1};
+
+    ~Process() {
+        if (pid > 0) {
+            kill(pid, SIGKILL);
+            while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+        }
+        for (const int end : ready) {
+            if (end >= 0) close(end);
+        }
+    }
+
+    // In the new process: waits until it may begin.
+    void wait_for_start() const {
+        char byte;
+        ssize_t got;
+        while ((got = read(go, &byte, 1)) < 0 && errno == EINTR) continue;
+        if (got != 1) _exit(0);
+    }
+
+    // In the new process.
+    void tell_ready() const {
+        while (write(ready[1], "r", 1) < 0 && errno == EINTR) continue;
+    }
+    bool has_parent() const { return getppid() == parent; }
+
+    // What its end means here. It has ended, or is about to.
+    Failure failure() {
+        int status = 0;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+        pid = 0;
+        shared->why[sizeof shared->why - 1] = '\0';
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+            return {Exit::out_of_memory, name + " was killed: most likely there is not enough memory for it"};
+        }
+        const bool memory = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(Exit::out_of_memory);
+        const std::string how = WIFSIGNALED(status) ? "it ended by signal " + std::to_string(WTERMSIG(status)) : shared->why;
+        return {memory ? Exit::out_of_memory : Exit::inference_failed, name + " failed: " + how};
+    }
+};
+
+void Neighbours::fork_one(const std::function<void(Process&)>& live, std::string name) {
+    auto process = std::make_unique<Process>();
+    process->name = std::move(name);
+    process->shared = &shared_[processes_.size()];
+    process->parent = getpid();
+    process->go = go_[0];
+    const auto refuse = [&] {
+        throw Failure(Exit::out_of_memory, "the system grants no process for " + process->name + ": " + std::strerror(errno));
+    };
+    if (pipe(process->ready) != 0) refuse();
+    const pid_t pid = fork();
+    if (pid < 0) refuse();
+    if (pid > 0) {
+        close(process->ready[1]);
+        process->ready[1] = -1;
+        process->pid = pid;
+        processes_.push_back(std::move(process));
+        return;
+    }
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    if (!process->has_parent()) _exit(0);
+    keep_emergencies_in(process->shared->why, sizeof process->shared->why);
+    // Whoever reads the events would wait for the end of all who can write them.
+    const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(nowhere, STDIN_FILENO);
+    dup2(nowhere, STDOUT_FILENO);
+    close(go_[1]);
+    try {
+        go_first_when_memory_ends();
+        process->wait_for_start();
+        live(*process);
+    } catch (const Failure& failure) {
+        end_with(failure);
+    } catch (const std::length_error&) {
+        end_with({Exit::out_of_memory, "more values than this device can address"});
+    }
+    _exit(0);
+}
+
+Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepare)
+    : copies_(static_cast<size_t>(copies)), shared_(nullptr) {
+    const size_t all = copies_ + (load > 0);
+    if (all == 0) return;
+    void* memory = mmap(nullptr, all * sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || pipe(go_) != 0)
+        throw Failure(Exit::out_of_memory, std::string("nothing can be beside: ") + std::strerror(errno));
+    shared_ = static_cast<Shared*>(memory);  // zeroed
+    for (int i = 0; i < copies; i++) {
+        const auto live = [&prepare](Process& process) {
+            const Work work = prepare();
+            work();
+            process.tell_ready();
+            while (process.has_parent()) {
+                work();
+                process.shared->finished.fetch_add(1, std::memory_order_relaxed);
+            }
+        };
+        fork_one(live, "copy " + std::to_string(i + 1) + " of the network beside this one");
+    }
+    if (load == 0) return;
+    const auto live = [load](Process& process) {
+        std::vector<float> values(kStreamed / sizeof(float));
+        std::vector<Disturber> disturbers(static_cast<size_t>(load));
+        std::atomic<int> started{0};
+        for (size_t i = 0; i < disturbers.size(); i++) {
+            const size_t count = values.size() / disturbers.size();
+            disturbers[i] = {&values[i * count], count, process.parent, &started, {}};
+            if (pthread_create(&disturbers[i].thread, nullptr, disturb, &disturbers[i]) != 0) {
+                throw Failure(Exit::out_of_memory,
+                              "the system grants only " + std::to_string(i) + " of " + std::to_string(load) + " threads");
+            }
+        }
+        while (started.load() < load) usleep(1000);
+        process.tell_ready();
+        for (const Disturber& disturber : disturbers) pthread_join(disturber.thread, nullptr);
+    };
+    fork_one(live, "the load beside this process");
+}
+
+Neighbours::~Neighbours() {
+    processes_.clear();
+    for (const int end : go_) {
+        if (end >= 0) close(end);
+    }
+}
+
+void Neighbours::start() {
+    for (size_t i = 0; i < processes_.size(); i++) {
+        while (write(go_[1], "g", 1) < 0 && errno == EINTR) continue;
+    }
+    for (const auto& process : processes_) {
+        char byte;
+        ssize_t got;
+        while ((got = read(process->ready[0], &byte, 1)) < 0 && errno == EINTR) continue;
+        if (got != 1) throw process->failure();
+    }
+}
+
+int64_t Neighbours::finished() {
+    int64_t sum = 0;
+    for (size_t i = 0; i < processes_.size(); i++) {
+        siginfo_t ended{};
+        if (waitid(P_PID, static_cast<id_t>(processes_[i]->pid), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0) {
+            throw processes_[i]->failure();
+        }
+        if (i < copies_) sum += processes_[i]->shared->finished.load(std::memory_order_relaxed);
+    }
+    return sum;
+}
+
+}  // namespace bench
