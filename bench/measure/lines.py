@@ -73,7 +73,8 @@ class Reading:
     something else on the device printed in between, such as a warning of its linker.
 
     Among `samples` are `clock`, of the policy in `clocks` that most iterations of a latency launch ended on, and for a
-    sustained one `sustained` and `sustained_clock`, whose iteration is the second of the load.
+    sustained one `sustained` and `sustained_clock`, whose iteration is the second of the load. `remark` is what has to
+    be said of a figure that is right as far as it goes.
     """
 
     samples: tuple[Sample, ...]
@@ -84,6 +85,7 @@ class Reading:
     strays: int = 0
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
+    remark: str = ""
 
 
 def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
@@ -97,7 +99,9 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         events.add(line)
     end = events.end
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
-        raise RunnerFailed(events.problem or _meaning(status, stderr))
+        failure = RunnerFailed(events.problem or _meaning(status, stderr))
+        failure.left = status
+        raise failure
     return Reading(
         samples=(*events.samples, *events.clock()),
         environment=events.environment,

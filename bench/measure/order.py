@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
+from bench.devices.host import DESKTOP
 from bench.plan import Plan, Protocol
 from bench.records import Pass, Precision, Subject, Trial
 
@@ -80,7 +81,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
     asked = {
         "contended": protocol.launches if protocol.beside or protocol.load else 0,
         "energy": ENERGY_LAUNCHES if protocol.energy_seconds else 0,
-        "largest": 1 if protocol.largest_side else 0,
+        "largest": 1 if protocol.largest_side and place.device != DESKTOP else 0,
         "sustained": 1 if protocol.sustained_seconds else 0,
     }
     return asked[pass_]

@@ -16,7 +16,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroken
-from bench.measure import answers, gates, job, lines
+from bench.measure import answers, gates, job, largest, lines
 from bench.measure.station import Station
 from bench.plan import Protocol
 from bench.records import (
@@ -89,7 +89,7 @@ def measure(
         Measurement(
             **common,
             status="tagged" if doubts else "ok",
-            reason="; ".join(doubts),
+            reason="; ".join(doubts) or reading.remark,
             samples=tuple(s for s in reading.samples if METRICS[s.metric].pass_ == trial.pass_),
             conditions=station.state() | {"warmup_iterations": reading.warmup_iterations, **reading.environment},
             wall_s=time.monotonic() - begun,
@@ -107,6 +107,13 @@ def _once(
     if trial.pass_ == "latency":
         station.look()
     mask = gates.affinity(station.device, cores)
+    if trial.pass_ == "largest":
+
+        def launched(side: int) -> lines.Reading:
+            extents = (side, side)
+            return _launched(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
+
+        return largest.reading(launched, artifact, protocol.largest_side, station.transport), None
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ != "accuracy":
         return reading, None
@@ -130,7 +137,7 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
 
 def _launched(
     trial: Trial, station: Station, artifact: Artifact, where: Mapping[str, str], samples: ArtifactFile,
-    protocol: Protocol, mask: int,
+    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0),
 ) -> tuple[lines.Reading, str]:  # fmt: skip
     """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers."""
     graph, weights = (
@@ -148,6 +155,7 @@ def _launched(
         threads=trial.subject.threads,
         precision=trial.subject.precision,
         affinity=mask,
+        extents=extents,
     )
     command = station.command(trial.subject.runtime)
     deadline_s = protocol.deadline_seconds
