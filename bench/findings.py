@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from bench.records import METRICS, Subject
+from bench.scored import Scores
 
 Level = Literal["note", "care", "unusable"]
 CaveatKind = Literal[
@@ -23,6 +24,7 @@ CaveatKind = Literal[
     "short-warm-up",
     "noisy",
     "answers-vary",
+    "at-least",
     "wrong-answers",
 ]
 
@@ -84,6 +86,11 @@ ADVICE: dict[CaveatKind, Advice] = {
         "care",
         "launches gave different answers",
         "The computation is not deterministic: use one thread, and look for uninitialised memory.",
+    ),
+    "at-least": Advice(
+        "care",
+        "at least: memory did not end",
+        "Allow larger pictures (--largest) or more time (deadline_seconds), to find where it does.",
     ),
     "wrong-answers": Advice(
         "unusable",
@@ -266,6 +273,8 @@ class Findings:
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()
     """What launches of the protocol can tell apart in each place."""
+    scores: Scores | None = None
+    """Of a run of the suite that has a score (docs/score.md)."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

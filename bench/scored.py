@@ -22,8 +22,8 @@ class Reference(NamedTuple):
 class Points:
     """One test of one variant: `measured` against the reference, both in the metric's unit.
 
-    `lost` are points of accuracy lost against the network's own reference score, and `penalty` is what they leave of the
-    points; 0 and 1 where the network has no score. `points` is None where there are none, and `why` says why.
+    `lost` are points of accuracy lost against the network's own reference score, and `penalty` is what they leave of
+    the points; 0 and 1 where the network has no score. `points` is None where there are none, and `why` says why.
     """
 
     section: str

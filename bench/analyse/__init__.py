@@ -23,11 +23,12 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     from bench.analyse.compare import compare
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
+    from bench.analyse.score import scores
 
     found = summaries(frame, run, answers)
     noises = of_run(run, found)
     compared = compare(found, run, by_subject(frame, answers), noises)
-    return Findings(found, compared, reach=tuple(reach(noises, Protocol().launches)))
+    return Findings(found, compared, reach=tuple(reach(noises, Protocol().launches)), scores=scores(run, found))
 
 
 def summaries(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> tuple[Summary, ...]:

@@ -145,9 +145,7 @@ def _changed(cases: Sequence[Case]) -> Iterator[tuple[str, str]]:
             yield case.label, f"the plan has another {' and '.join(differ)} for {case.label} than the suite"
 
 
-def _points(
-    test: Test, subject: Subject, figures: Mapping[tuple[Subject, str], Summary], changed: str
-) -> Points:
+def _points(test: Test, subject: Subject, figures: Mapping[tuple[Subject, str], Summary], changed: str) -> Points:
     """The points of a variant in a test, or why it has none."""
     made = Points(test.section, test.network, test.metric, subject.variant, test.reference)
 
@@ -178,9 +176,7 @@ def _fields(made: Points) -> tuple[str, str, str, str, float]:
     return made.section, made.network, made.metric, made.variant, made.reference
 
 
-def _figure(
-    subject: Subject, metric: str, figures: Mapping[tuple[Subject, str], Summary]
-) -> tuple[float | None, str]:
+def _figure(subject: Subject, metric: str, figures: Mapping[tuple[Subject, str], Summary]) -> tuple[float | None, str]:
     """A usable figure, or why there is none."""
     what = f"{metric} of {subject.variant} {subject.model}"
     summary = figures.get((subject, metric))
@@ -240,9 +236,7 @@ def _total(
     for name in SECTIONS:
         mine = [
             got.get((test.network, test.metric))
-            or Points(
-                name, test.network, test.metric, "", test.reference, why=f"{test.network} was not measured there"
-            )
+            or Points(name, test.network, test.metric, "", test.reference, why=f"{test.network} was not measured there")
             for test in tests
             if test.section == name
         ]

@@ -14,7 +14,19 @@ from bench.report.section import Context, Member, Section
 
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
-_OWN = ("notices", "answer", "results", "comparisons", "plots", "places", "troubles", "warnings", "measured")
+_OWN = (
+    "notices",
+    "answer",
+    "score",
+    "results",
+    "comparisons",
+    "largest",
+    "plots",
+    "places",
+    "troubles",
+    "warnings",
+    "measured",
+)
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}
 )

@@ -41,6 +41,7 @@ def as_json(findings: Findings, sections: Sequence[Section]) -> dict[str, Any]:
         "notices": [notice for section in sections for notice in section.notices],
         "summaries": [_summary(s) for s in findings.summaries],
         "comparisons": [_comparison(c) for c in findings.comparisons],
+        "scores": findings.scores and asdict(findings.scores),
         "tables": [
             {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
             for section in sections
