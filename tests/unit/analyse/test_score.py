@@ -7,6 +7,7 @@ import io
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,8 +58,8 @@ RUN: dict[tuple[str, str], Made] = {
 
 
 def facts(model: str, value: float) -> Answers:
-    """Answers to 1,000 samples that are worth so much."""
-    n = 1000
+    """Answers to 200 samples that are worth so much."""
+    n = 200
     match SCORED[model]:
         case "top1":
             return {
@@ -122,6 +123,12 @@ def found(
     return analyse(pd.DataFrame(table, columns=COLUMNS.names), run, answers)
 
 
+@cache
+def whole() -> Findings:
+    """Of a complete run."""
+    return found()
+
+
 def scores(findings: Findings) -> Scores:
     assert findings.scores is not None
     return findings.scores
@@ -165,7 +172,7 @@ BEST = {**ORDINARY, "unet": "fr-auto-16k", "vdsr": "fr-resident"}
 
 
 def test_the_score_is_recomputed_from_the_table_and_the_reference_alone() -> None:
-    findings = found()
+    findings = whole()
     table = values.summary_csv(findings)
     assert total(findings, "ordinary").total == pytest.approx(recomputed(table, ORDINARY))
     assert total(findings, "compressed").total == pytest.approx(recomputed(table, BEST))
@@ -193,7 +200,7 @@ def test_the_reference_itself_has_a_thousand_points_everywhere() -> None:
 
 
 def test_the_compressed_score_takes_the_fastest_variant_that_keeps_98_percent_of_the_score() -> None:
-    chosen = {one.network: one.variant for one in total(found(), "compressed").tests()}
+    chosen = {one.network: one.variant for one in total(whole(), "compressed").tests()}
     assert chosen == BEST
     slower = {**RUN, ("unet", "fr-auto-16k"): Made(1400.0, 14e6, 0.97)}
     assert {one.network: one.variant for one in total(found(slower), "compressed").tests()}["unet"] == "baseline"
@@ -224,7 +231,7 @@ def test_a_variant_of_an_untrained_network_keeps_no_score_and_is_never_the_best(
 
 
 def test_every_variant_has_points_of_its_own() -> None:
-    found_ = scores(found()).variants
+    found_ = scores(whole()).variants
     assert {(one.network, one.variant) for one in found_} == set(RUN)
     (resident,) = (o for o in found_ if (o.network, o.variant, o.metric) == ("unet", "fr-resident", "latency"))
     assert resident.lost == pytest.approx(min(20, 100 * (1 - 0.78 / resident_reference("unet"))))
@@ -294,7 +301,7 @@ def test_a_bound_of_the_largest_picture_makes_the_points_a_bound() -> None:
 
 
 def test_the_score_of_a_virtual_phone_is_virtual() -> None:
-    assert not total(found(), "ordinary").virtual
+    assert not total(whole(), "ordinary").virtual
     assert total(found(device=PHONE.model_copy(update={"virtual": True})), "ordinary").virtual
 
 
@@ -344,6 +351,6 @@ def test_every_test_of_the_reference_is_in_the_suite() -> None:
 
 
 def test_scores_can_be_written_as_json() -> None:
-    written = values.as_json(found(), ())["scores"]
+    written = values.as_json(whole(), ())["scores"]
     assert {one["kind"] for one in written["totals"]} == {"ordinary", "compressed"}
-    assert values.as_json(replace(found(), scores=None), ())["scores"] is None
+    assert values.as_json(replace(whole(), scores=None), ())["scores"] is None
