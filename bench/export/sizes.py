@@ -56,7 +56,14 @@ def step(graph: Graph, inputs: Sequence[Tensor]) -> int | None:
         return None
     _, height, width = inputs[0].shape
     known, found = cost.shapes(graph, inputs), 1
+    moments: set[str] = set()
+    """Blobs that are no pictures: what RankCore sums over all pixels of one."""
     for layer in graph.layers:
+        if layer.type == "RankCore":
+            moments.update(layer.outputs[1:])
+        elif not moments.isdisjoint(layer.inputs[:1]):
+            moments.update(layer.outputs)
+            continue
         _, rows, columns = known[layer.outputs[0]]
         if rows % height == 0 and rows * width == columns * height:
             continue  # made larger, which needs no room below

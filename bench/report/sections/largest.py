@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.records import Measurement
+from collections.abc import Mapping
+
+from bench.records import Measurement, Subject
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table
 from bench.units import quantity, ratio, size
@@ -15,41 +17,44 @@ NOTE = (
 
 
 def section(context: Context) -> Section | None:
-    found = [m for m in context.measurements if m.trial.pass_ == "largest"]
+    found = {m.trial.subject: m for m in context.measurements if m.trial.pass_ == "largest"}
     if not found:
         return None
     header = ("Network", "Variant", "Where", "Largest picture", "Pixels to the ordinary", "Memory", "What ended it")
-    rows = tuple(_row(m, found, context) for m in found)
+    rows = tuple(_row(subject, found, context) for subject in found)
     return Section("largest", "Memory test", tables=(Table("Largest picture", header, rows, (NOTE,), words=3),))
 
 
-def _row(m: Measurement, others: list[Measurement], context: Context) -> tuple[Cell, ...]:
-    subject, labels = m.trial.subject, context.labels
+def _row(subject: Subject, found: Mapping[Subject, Measurement], context: Context) -> tuple[Cell, ...]:
+    labels, measured = context.labels, found[subject]
     first = (Cell(labels.model(subject.model)), Cell(subject.variant), Cell(labels.where(subject)))
-    pixels = _pixels(m)
+    pixels, memory = _pixels(subject, context), Cell(_memory(measured))
     if pixels is None:
-        return (*first, Cell("–", tone="bad"), Cell("–"), Cell(_memory(m)), Cell(m.reason, tone="bad"))
-    ended = m.conditions.get("largest_end", "")
-    shown = f"{'at least ' if m.reason else ''}{quantity(pixels, 'px')}"
-    return (*first, Cell(shown), _against(m, others, context), Cell(_memory(m)), Cell(str(ended)))
+        return (*first, Cell("–", tone="bad"), Cell("–"), memory, Cell(measured.reason, tone="bad"))
+    shown = f"{'at least ' * _bound(measured)}{quantity(pixels, 'px')}"
+    ended = str(measured.conditions.get("largest_end", ""))
+    return (*first, Cell(shown), _gain(subject, pixels, found, context), memory, Cell(ended))
 
 
-def _against(m: Measurement, others: list[Measurement], context: Context) -> Cell:
-    """How many times the pixels of the ordinary network in the same place; a bound where either is one."""
-    subject = m.trial.subject
-    for other in others:
-        theirs = other.trial.subject
-        alike = subject.model_copy(update={"variant": theirs.variant}) == theirs
-        ours, ordinary = _pixels(m), _pixels(other)
-        if alike and theirs != subject and context.labels.is_ordinary(theirs) and ours and ordinary:
-            if other.reason:
-                return Cell("–", detail="nobody knows the ordinary network's")
-            return Cell(f"{'at least ' if m.reason else ''}{ratio(ours / ordinary)}")
+def _gain(subject: Subject, pixels: float, found: Mapping[Subject, Measurement], context: Context) -> Cell:
+    """How many times the pixels of the ordinary network in the same place; a bound where one of both is."""
+    for other in found:
+        alike = subject.model_copy(update={"variant": other.variant}) == other != subject
+        ordinary = _pixels(other, context) if alike and context.labels.is_ordinary(other) else None
+        if ordinary is not None:
+            if _bound(found[other]):
+                return Cell("–", detail="the ordinary network's is not known")
+            return Cell(f"{'at least ' * _bound(found[subject])}{ratio(pixels / ordinary)}")
     return Cell("–")
 
 
-def _pixels(m: Measurement) -> float | None:
-    return next((sample.value for sample in m.samples if sample.metric == METRIC), None)
+def _pixels(subject: Subject, context: Context) -> float | None:
+    summary = context.findings.summary(subject, METRIC)
+    return summary.statistics.median if summary and summary.statistics else None
+
+
+def _bound(measured: Measurement) -> bool:
+    return measured.status == "ok" and bool(measured.reason)
 
 
 def _memory(m: Measurement) -> str:

@@ -100,11 +100,12 @@ def test_a_resident_graph_takes_as_many_sizes_as_the_ordinary_one() -> None:
     lines = """Input - 0 1 in0
         RankPass - 1 1 in0 1 0=3 2=3 21=1
         RankCore - 1 2 1 2 2'' 0=4 1=3 4=1 6=108 20=1
-        RankPass - 2 1 2 2'' 3 0=8 1=4 2=4 5=1 7=1 8=1 20=1
+        RankSplit - 1 2 2'' a b
+        RankPass - 2 1 2 a 3 0=8 1=4 2=4 5=1 7=1 8=1 20=1
         RankCore - 1 1 3 4 0=4 1=3 4=1 6=144
         RankUp - 1 1 4 5 0=4 1=2 11=2 6=64
         RankPass - 1 1 5 out0 0=8 1=4""".splitlines()
-    made = graph.parse("\n".join(["7767517", f"{len(lines)} 8", *lines]))
+    made = graph.parse("\n".join(["7767517", f"{len(lines)} 10", *lines]))
     inputs = (Tensor(name="in0", shape=(3, 32, 48), dtype="float32"),)
     assert sizes.step(made, inputs) == 2
 
