@@ -1,4 +1,4 @@
-"""`python -m benchmarks.reference RUN`: the score's reference file, from a run of the suite `ai` on the reference phone.
+"""`python -m benchmarks.reference RUN`: the score's reference file, from a run of the suite `ai`.
 
 Prints what bench/analyse/reference.toml shall hold: the figures of the ordinary networks in RUN's summary.csv. Which
 tests there are is kept from the file as it is.
@@ -14,8 +14,9 @@ from pathlib import Path
 from bench.analyse import score
 
 HEAD = """\
-# The reference of the score (docs/score.md): what has 1000 points in every test. Latency in ns, memory in bytes, pictures
-# in pixels, accuracy as a fraction or in dB. `python -m benchmarks.reference` writes it from a run of the suite `ai`.
+# The reference of the score (docs/score.md): what has 1000 points in every test. Latency in ns, memory in bytes,
+# pictures in pixels, accuracy as a fraction or in dB. `python -m benchmarks.reference` writes it from a run of the
+# suite `ai`.
 """
 
 
