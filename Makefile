@@ -42,8 +42,9 @@ lint: $(READY) ## Style, types and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) ## Performance of bench itself: transfers, overhead of the quick and demo suites
+bench: $(READY) ## Performance of bench itself: transfers, overhead of the quick and demo suites, the loop that measures
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.loop
 
 bench-fr: $(READY) ## LeNet-5 by Frequency Regularization beside the publication's figures (20 minutes)
 	@$(BIN)/python -m benchmarks.rows

@@ -50,7 +50,7 @@ def test_the_job_that_the_others_spoil_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"contract": 1}, "contract"),
+        ({"contract": 2}, "contract"),
         ({"contract": None}, "contract"),
         ({"mode": "speed"}, "mode"),
         ({"threads": 0}, "threads"),
@@ -78,6 +78,24 @@ def test_the_job_that_the_others_spoil_is_good(tmp_path: Path) -> None:
         ({"mode": "latency", "min_iterations": 5, "max_iterations": 4}, "max_iterations"),
         ({"mode": "latency", "min_iterations": 0}, "min_iterations"),
         ({"mode": "latency", "max_iterations": 10**9}, "max_iterations"),
+        ({"mode": "latency", "beside": 17}, "beside"),
+        ({"mode": "latency", "beside": None}, "beside"),
+        ({"mode": "latency", "load": 65}, "load"),
+        ({"mode": "latency", "load": None}, "load"),
+        ({"mode": "latency", "seconds": 1}, "seconds"),
+        ({"mode": "memory", "beside": 0}, "beside"),
+        ({"mode": "sustained"}, "seconds"),
+        ({"mode": "sustained", "seconds": 0}, "seconds"),
+        ({"mode": "sustained", "seconds": 86_401}, "seconds"),
+        ({"mode": "sustained", "seconds": 1, "load": 1}, "load"),
+        ({"mode": "largest"}, "extents"),
+        ({"mode": "largest", "extents": "640"}, "extents"),
+        ({"mode": "largest", "extents": "0x640"}, "extents"),
+        ({"mode": "largest", "extents": "640x65537"}, "extents"),
+        ({"mode": "largest", "extents": "640x"}, "extents"),
+        ({"mode": "largest", "extents": "640x480x3"}, "extents"),
+        ({"mode": "largest", "extents": "6 x 4"}, "extents"),
+        ({"mode": "largest", "extents": "8x8", "seconds": 1}, "seconds"),
     ],
 )
 def test_bad_keys(tmp_path: Path, change: dict[str, Any], word: str) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from bench.data import packed
+from bench.errors import RunnerFailed
 from bench.measure import lines
 from bench.measure.job import Files, Job, Mode
 from bench.plan import Protocol
@@ -37,7 +38,9 @@ class Nested(Several):
         return found["sum"], [found["product"], found["x"]]
 
 
-def launch(folder: Path, network: nn.Module, inputs: list[np.ndarray], mode: Mode) -> tuple[lines.Reading, np.ndarray]:
+def launch(
+    folder: Path, network: nn.Module, inputs: list[np.ndarray], mode: Mode, **asked: Any
+) -> tuple[lines.Reading, np.ndarray]:
     example = tuple(torch.from_numpy(one[:1]) for one in inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -47,7 +50,7 @@ def launch(folder: Path, network: nn.Module, inputs: list[np.ndarray], mode: Mod
     files = Files(str(folder / "network.pt"), "-", str(folder / "samples"), str(folder / "answers"))
     names = ("in0", "in1"), ("out0", "out1", "out2")
     protocol = Protocol(warmup_iterations=1, warmup_seconds=0, min_iterations=3, min_seconds=0)
-    (folder / "job").write_text(Job(mode, files, *names, "runtime", "stock").text(protocol))
+    (folder / "job").write_text(Job(mode, files, *names, "runtime", "stock", **asked).text(protocol))
     done = subprocess.run([*WORKER, folder / "job"], capture_output=True, text=True, check=False)
     reading = lines.read(done.stdout.splitlines(), done.returncode, done.stderr)
     answers = np.fromfile(folder / "answers", "<f4") if mode == "accuracy" else np.empty(0)
@@ -71,6 +74,28 @@ def test_latency_reports_every_iteration(tmp_path: Path) -> None:
     reading, _ = launch(tmp_path, Several(), [np.ones((1, 3), np.float32), np.ones((1, 4), int)], "latency")
     assert [sample.iteration for sample in reading.samples if sample.metric == "latency"] == [0, 1, 2]
     assert reading.environment["runner"].startswith("torch ")
+
+
+def test_load_goes_on_for_as_long_as_asked(tmp_path: Path) -> None:
+    words = [np.ones((1, 3), np.float32), np.ones((1, 4), int)]
+    reading, _ = launch(tmp_path, Several(), words, "sustained", seconds=2)
+    seconds = [sample.iteration for sample in reading.samples if sample.metric == "sustained"]
+    assert seconds == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "reason"),
+    [
+        ("largest", {"extents": (8, 8)}, "unsupported: torch has no mode largest"),
+        ("latency", {"beside": 1}, "unsupported: torch is not measured with others"),
+        ("latency", {"load": 2}, "unsupported: torch is not measured with others"),
+    ],
+)
+def test_what_torch_does_not_do_is_refused_in_words(
+    tmp_path: Path, mode: Mode, asked: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(RunnerFailed, match=reason):
+        launch(tmp_path, Several(), [np.ones((1, 3), np.float32), np.ones((1, 4), int)], mode, **asked)
 
 
 class Said(nn.Module):

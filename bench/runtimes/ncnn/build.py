@@ -25,7 +25,7 @@ from bench.runtimes.ncnn.toolchain import ABIS, Target, Toolchain, host_abi
 
 __all__ = ["ABIS", "NativeBinary", "build", "host_abi", "source_folder"]
 
-_RUNNER, _FRQ = "bench-runner", "bench-frq"
+_RUNNER, _FRQ, _LOOP = "bench-runner", "bench-frq", "bench-loop"
 _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] ")
 _LAST_LINES = 25
 
@@ -44,6 +44,11 @@ class NativeBinary:
     def frq(self) -> Path:
         """The program beside it that reads and times .frq packages alone; nothing for a phone."""
         return self.path.with_name(_FRQ)
+
+    @property
+    def loop(self) -> Path:
+        """ncnn's own benchmark loop, built from the same library; nothing for a phone."""
+        return self.path.with_name(_LOOP)
 
 
 def source_folder() -> Path:
@@ -200,7 +205,7 @@ def _build_runner(
     }
     work.configure(scripts / "runner", folder, definitions, progress)
     work.compile(folder, "all", progress)
-    for name in (_RUNNER, _FRQ):
+    for name in (_RUNNER, _FRQ, _LOOP):
         shutil.copy2(folder / name, draft / name)
     shutil.rmtree(folder)
     _check(work.target, draft / _RUNNER, version)

@@ -18,7 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parents[2] / "tests" / "corpus"
 PACKAGE = ["contract/utf8", "ncnn/factor", "weights/dct", "weights/frq", "weights/order"]
-SOURCES = {"package": PACKAGE, "text": [*PACKAGE, "contract/files", "contract/job", "contract/samples"]}
+TEXT = ["contract/clocks", "contract/files", "contract/job", "contract/process", "contract/samples"]
+SOURCES = {"package": PACKAGE, "text": [*PACKAGE, *TEXT]}
 LENGTHS = {"package": 256, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names

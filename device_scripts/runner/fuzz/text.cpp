@@ -1,5 +1,5 @@
 // libFuzzer target: the files beside the package. The first byte of the input chooses what the rest is: a job, a packed
-// sample file, or a graph to be factored.
+// sample file, a graph to be factored, or what the kernel says of its clocks.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "contract/clocks.h"
 #include "contract/failure.h"
 #include "contract/job.h"
 #include "contract/samples.h"
@@ -52,15 +53,27 @@ void factor_graph(std::string text) {
     bench::factor(text, {tensor({4, 2, 3, 3}, false), tensor({3, 2}, false), tensor({4, 2, 2}, false), tensor({2, 6, 2, 2}, true)});
 }
 
+void read_clocks(const std::string& text) {
+    for (const int cpu : bench::parse_cpus(text)) {
+        if (cpu < 0 || cpu > 1023) __builtin_trap();
+    }
+    for (const bench::State& state : bench::parse_states(text)) {
+        if (state.khz <= 0 || state.ticks < 0) __builtin_trap();
+    }
+    const int64_t khz = bench::parse_khz(text);
+    if (khz != -1 && khz <= 0) __builtin_trap();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size == 0) return 0;
     try {
-        switch (data[0] % 3) {
+        switch (data[0] % 4) {
             case 0: bench::read_job(MemoryFile(data + 1, size - 1).path()); break;
             case 1: read_samples(MemoryFile(data + 1, size - 1).path()); break;
-            default: factor_graph(std::string(data + 1, data + size)); break;
+            case 2: factor_graph(std::string(data + 1, data + size)); break;
+            default: read_clocks(std::string(data + 1, data + size)); break;
         }
     } catch (const bench::Failure&) {
     }

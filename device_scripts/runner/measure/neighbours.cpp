@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -22,7 +23,8 @@ namespace bench {
 namespace {
 
 constexpr size_t kStreamed = 32u << 20;  // bytes that all threads of the load together stream through: beyond any cache of a phone
-constexpr int kArithmetic = 200'000;     // rounds of arithmetic between two streams: about a millisecond
+constexpr size_t kPiece = 1u << 18;      // values of it in one go, a megabyte: some tenths of a millisecond, as is
+constexpr int kArithmetic = 100'000;     // so much arithmetic between two pieces
 
 [[noreturn]] void end_with(const Failure& failure) {
     end_in_emergency(static_cast<int>(failure.exit), kind_of(failure.exit), failure.what());
@@ -39,14 +41,16 @@ struct Disturber {
 
 void* disturb(void* given) {
     const Disturber& own = *static_cast<const Disturber*>(given);
-    for (bool first = true;; first = false) {
-        for (size_t i = 0; i < own.count; i++) own.values[i] = own.values[i] * 0.5f + 1.0f;
+    for (size_t next = 0, round = 0;; round++) {
+        const size_t end = std::min(next + kPiece, own.count);
+        for (size_t i = next; i < end; i++) own.values[i] = own.values[i] * 0.5f + 1.0f;
+        next = end < own.count ? end : 0;
         float sums[8] = {own.values[0], 1, 2, 3, 4, 5, 6, 7};
-        for (int round = 0; round < kArithmetic; round++) {
+        for (int i = 0; i < kArithmetic; i++) {
             for (float& sum : sums) sum = sum * 0.999f + 0.001f;
         }
         for (const float sum : sums) own.values[0] += sum * 1e-6f;
-        if (first) own.started->fetch_add(1);
+        if (round == 0) own.started->fetch_add(1);
         if (getppid() != own.parent) _exit(0);
     }
 }

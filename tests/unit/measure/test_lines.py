@@ -21,6 +21,17 @@ GOOD: list[dict[str, Any]] = [
     {"event": "memory", "vm_hwm": 4096, "rss": 4096, "pss": -1, "anonymous": 1024},
     {"event": "end", "status": "ok", "exit": 0, "ns": 2_000_000_000},
 ]
+CLOCKS: list[dict[str, Any]] = [
+    {"event": "clock", "cpus": "4-7", "khz": 2100, "lowest": 2000, "highest": 2200, "share": 900,
+     "source": "time_in_state"},
+    {"event": "clock", "cpus": "0-3,9", "khz": 1700, "lowest": 1700, "highest": 1700, "share": 100,
+     "source": "scaling_cur_freq"},
+]  # fmt: skip
+WINDOWS: list[dict[str, Any]] = [
+    {"event": "window", "i": 0, "ns": 0, "iterations": 90, "median": 11, "khz": 1900},
+    {"event": "window", "i": 1, "ns": 2_400_000_000, "iterations": 1, "median": 12, "khz": -1},
+]
+BESIDE = {"event": "beside", "copies": 2, "load": 1, "inferences": 40}
 ANSWERS = {"event": "answers", "path": "/x", "samples": 3, "bytes": 132, "counts": [10, 1]}
 
 
@@ -45,6 +56,61 @@ def test_a_good_launch() -> None:
 def test_answers_are_counted_for_each_output() -> None:
     reading = lines.read(text([ANSWERS, GOOD[-1]]), 0)
     assert reading.answers == lines.Answers("/x", 3, (10, 1))
+
+
+def test_a_launch_has_the_clock_of_the_cores_that_it_mostly_ran_on() -> None:
+    reading = lines.read(text([*GOOD[:-1], CLOCKS[1], CLOCKS[0], GOOD[-1]]), 0)
+    assert Sample("clock", 0, 2_100_000.0) in reading.samples
+    assert reading.clocks[1] == lines.Clock("4-7", 2.1e6, 2e6, 2.2e6, 0.9, "time_in_state")
+    assert [clock.cpus for clock in reading.clocks] == ["0-3,9", "4-7"]
+
+
+def test_where_nobody_knows_on_which_cores_it_ran_there_is_no_clock() -> None:
+    reading = lines.read(text([*GOOD[:-1], {**CLOCKS[0], "share": 0}, GOOD[-1]]), 0)
+    assert not [sample for sample in reading.samples if sample.metric == "clock"]
+    assert len(reading.clocks) == 1
+
+
+def test_load_that_goes_on_has_a_sample_for_each_second_that_a_window_began_in() -> None:
+    reading = lines.read(text([*WINDOWS, CLOCKS[0], GOOD[-1]]), 0)
+    assert reading.samples == (
+        Sample("sustained", 0, 11.0),
+        Sample("sustained_clock", 0, 1_900_000.0),
+        Sample("sustained", 2, 12.0),
+    )
+    assert len(reading.clocks) == 1
+
+
+def test_what_was_at_work_beside() -> None:
+    assert lines.read(text([BESIDE, GOOD[-1]]), 0).beside == lines.Beside(2, 1, 40)
+    assert lines.read(text(GOOD), 0).beside is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpus": 4}, {"cpus": ""}, {"cpus": "four"}, {"cpus": "4-"}, {"cpus": "\u0664"}, {"cpus": "4," * 500 + "4"},
+        {"source": "a guess"}, {"source": []}, {"share": 1001}, {"lowest": 2101}, {"highest": 2099},
+    ],
+)  # fmt: skip
+def test_a_clock_that_contradicts_itself_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(RunnerFailed, match="clock"):
+        lines.read(text([{**CLOCKS[0], **change}, GOOD[-1]]), 0)
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        (WINDOWS[1:], "window 0 is missing"),
+        ([WINDOWS[0], WINDOWS[0]], "window 1 is missing"),
+        ([WINDOWS[0], {**WINDOWS[1], "ns": 900_000_000}], "window 1 is missing"),
+        ([BESIDE, BESIDE], "second event 'beside'"),
+        (CLOCKS * 33, "more than 64 'clock' events"),
+    ],
+)
+def test_events_that_cannot_follow_each_other_are_refused(events: list[dict[str, Any]], reason: str) -> None:
+    with pytest.raises(RunnerFailed, match=reason):
+        lines.read(text([*events, GOOD[-1]]), 0)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +144,7 @@ def test_a_bad_launch_says_why(events: list[dict[str, Any]], status: int, reason
 
 NUMBERS = [
     (event, key)
-    for event in (*GOOD[1:], ANSWERS)
+    for event in (*GOOD[1:], ANSWERS, CLOCKS[0], WINDOWS[0], BESIDE)
     for key, value in event.items()
     if isinstance(value, int) and (event["event"], key) not in {("warmup", "ns"), ("memory", "rss"), ("end", "exit")}
 ]
@@ -138,7 +204,11 @@ def test_words_of_a_device_are_short_and_printable() -> None:
         words.encode()
 
 
-LINES = st.one_of(st.text(max_size=40), st.sampled_from(text(GOOD)), st.builds(lambda t: "{" + t, st.text(max_size=40)))
+LINES = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(text([*GOOD, *CLOCKS, *WINDOWS])),
+    st.builds(lambda t: "{" + t, st.text(max_size=40)),
+)
 
 
 @given(st.lists(LINES, max_size=8), st.integers(0, 255))
