@@ -139,6 +139,8 @@ class ExportRefused(Stable):
 
 class RunnerFailed(Stable):
     exit_status = 30
+    left: int | None = None
+    """The status that the runner's process left with, where it ran at all."""
 
 
 class CorruptData(Stable):

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from bench.endurance import Contention, Sustained, Turn
 from bench.records import METRICS, Subject
+from bench.scored import Scores
 
 Level = Literal["note", "care", "unusable"]
 CaveatKind = Literal[
@@ -26,6 +27,7 @@ CaveatKind = Literal[
     "short-warm-up",
     "noisy",
     "answers-vary",
+    "at-least",
     "wrong-answers",
 ]
 
@@ -97,6 +99,11 @@ ADVICE: dict[CaveatKind, Advice] = {
         "care",
         "launches gave different answers",
         "The computation is not deterministic: use one thread, and look for uninitialised memory.",
+    ),
+    "at-least": Advice(
+        "care",
+        "at least: memory did not end",
+        "Allow larger pictures (--largest) or more time (deadline_seconds), to find where it does.",
     ),
     "wrong-answers": Advice(
         "unusable",
@@ -291,6 +298,8 @@ class Findings:
     contention: tuple[Contention, ...] = ()
     overtaken: tuple[Turn, ...] = ()
     """Variants that change places when others work beside them."""
+    scores: Scores | None = None
+    """Of a run of the suite that has a score (docs/score.md)."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

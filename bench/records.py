@@ -140,6 +140,9 @@ class Artifact(Record):
     macs: int | None = None
     coefficients: int | None = None
     trained: bool = True
+    side_step: int | None = None
+    """The same files take any picture whose sides differ from those of `inputs` by multiples of it; None where they are
+    for that size alone."""
     width: str | None = None
     """What was asked for and what came of it, where it is computed at less than its whole width."""
     notes: tuple[str, ...] = ()

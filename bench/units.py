@@ -80,7 +80,8 @@ def quantity(value: float, unit: str) -> str:
         case "°C":
             return f"{value:.1f} °C"
         case "px":
-            return f"{number(value)} pixels"
+            side = math.isqrt(round(value))
+            return f"{side:,} × {side:,}" if side * side == value else f"{number(value)} pixels"
         case "dB":
             return f"{value:.2f} dB"
         case _:

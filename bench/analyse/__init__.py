@@ -24,6 +24,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     from bench.analyse.contention import contention
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
+    from bench.analyse.score import scores
     from bench.analyse.sustained import in_order, sustained, turns
 
     found = summaries(frame, run, answers)
@@ -34,7 +35,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     return Findings(
         found, compared, reach=tuple(reach(noises, Protocol().launches)),
         sustained=loaded, turned=turns(loaded, noises),
-        contention=contended, overtaken=overtaken,
+        contention=contended, overtaken=overtaken, scores=scores(run, found),
     )  # fmt: skip
 
 

@@ -87,7 +87,8 @@ class Reading:
     something else on the device printed in between, such as a warning of its linker.
 
     Among `samples` are `clock`, of the policy in `clocks` that most iterations of a latency launch ended on, and for a
-    sustained one `sustained` and `sustained_clock`, whose iteration is the second of the load.
+    sustained one `sustained` and `sustained_clock`, whose iteration is the second of the load. `remark` is what has to
+    be said of a figure that is right as far as it goes.
     """
 
     samples: tuple[Sample, ...]
@@ -99,6 +100,7 @@ class Reading:
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
     windows: tuple[Window, ...] = ()
+    remark: str = ""
 
     @property
     def rate(self) -> float | None:
@@ -119,7 +121,9 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         events.add(line)
     end = events.end
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
-        raise RunnerFailed(events.problem or _meaning(status, stderr))
+        failure = RunnerFailed(events.problem or _meaning(status, stderr))
+        failure.left = status
+        raise failure
     return Reading(
         samples=(*events.samples, *events.clock()),
         environment=events.environment,

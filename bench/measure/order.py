@@ -113,7 +113,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
     asked = {
         "contended": protocol.launches if protocol.beside or protocol.load else 0,
         "energy": ENERGY_LAUNCHES if protocol.energy_seconds else 0,
-        "largest": 1 if protocol.largest_side else 0,
+        "largest": 1 if protocol.largest_side and place.device != DESKTOP else 0,
         "sustained": 1 if protocol.sustained_seconds else 0,
     }
     return asked[pass_]

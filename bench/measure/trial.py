@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import RunnerFailed
-from bench.measure import answers, energy, gates, job, lines, meter
+from bench.measure import answers, energy, gates, job, largest, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -72,7 +72,7 @@ def measure(
         Measurement(
             **common,
             status="tagged" if doubts else "ok",
-            reason="; ".join(doubts),
+            reason="; ".join(doubts) or reading.remark,
             samples=tuple(_samples(trial.pass_, reading)),
             conditions=station.state() | _conditions(reading),
             wall_s=time.monotonic() - begun,
@@ -100,6 +100,13 @@ def _once(
     """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
     station.before(trial)
     mask = gates.affinity(station.device, cores)
+    if trial.pass_ == "largest":
+
+        def launched(side: int) -> lines.Reading:
+            extents = (side, side)
+            return _launched(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
+
+        return largest.reading(launched, artifact, protocol.largest_side, station.transport), None
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
         raise RunnerFailed(
@@ -128,7 +135,7 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
 
 def _launched(
     trial: Trial, station: Station, artifact: Artifact, where: Mapping[str, str], samples: ArtifactFile,
-    protocol: Protocol, mask: int,
+    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0),
 ) -> tuple[lines.Reading, str]:  # fmt: skip
     """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers."""
     graph, weights = (
@@ -146,6 +153,7 @@ def _launched(
         threads=trial.subject.threads,
         precision=trial.subject.precision,
         affinity=mask,
+        extents=extents,
     )
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(

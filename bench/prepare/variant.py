@@ -289,9 +289,20 @@ def _record(
         macs=counted.macs if counted else None,
         coefficients=kept,
         trained=job.trained,
+        side_step=_side_step(made, network.inputs, folder),
         width=job.narrowed.told if job.narrowed else None,
         notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
     )
+
+
+def _side_step(made: Exported, inputs: Sequence[Tensor], folder: Path) -> int | None:
+    """By how much sides may differ from those of `inputs`; None unless the files are a graph that leaves them open."""
+    from bench.export import graph, sizes
+
+    for file in _at(made.files, folder):
+        if content.kind(file.path) == "ncnn":
+            return sizes.step(graph.parse(file.path.read_text(encoding="utf-8")), inputs)
+    return None
 
 
 def _at(files: Sequence[ArtifactFile], folder: Path) -> tuple[ArtifactFile, ...]:

@@ -46,6 +46,7 @@ def as_json(findings: Findings, sections: Sequence[Section]) -> dict[str, Any]:
         "flips": [_turn(turn) for turn in findings.turned],
         "contention": [asdict(one) | {"subject": one.subject.model_dump()} for one in findings.contention],
         "overtaken": [_turn(turn) for turn in findings.overtaken],
+        "scores": findings.scores and asdict(findings.scores),
         "tables": [
             {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
             for section in sections
