@@ -25,9 +25,12 @@ class Distribution(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What one subject answered to an example. `score` is that of this sample by the network's main score (of a class
-    1 or 0), None without labels; `picture` is a PNG of its answer: a class for each pixel, or a picture; empty for a
-    class. `agrees` is 1 or the part of the pixels for which the eager network answers so."""
+    """What one subject answered to an example.
+
+    `score` is that of this sample by the network's main score (of a class 1 or 0), None without labels. `agrees` is 1
+    or the part of the pixels for which the eager network answers so. `picture` is a PNG of the answer (a class for each
+    pixel, or a picture), `reference` one of the eager network's; empty where a sample has one class.
+    """
 
     subject: Subject
     score: float | None
@@ -35,6 +38,7 @@ class Answered(NamedTuple):
     answer: str = ""
     confidence: float | None = None
     picture: bytes = b""
+    reference: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -49,3 +53,5 @@ class Example:
     truth: bytes = b""
     label: str = ""
     answers: tuple[Answered, ...] = ()
+    worst: bool = False
+    """Whether it was chosen for bad answers, and not by lot."""
