@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from bench.endurance import Contention, Sustained, Turn
+from bench.evidence import Distribution, Example
 from bench.records import METRICS, Subject
 from bench.scored import Scores
 
@@ -300,6 +301,10 @@ class Findings:
     """Variants that change places when others work beside them."""
     scores: Scores | None = None
     """Of a run of the suite that has a score (docs/score.md)."""
+    distributions: tuple[Distribution, ...] = ()
+    """The latencies of each launch."""
+    examples: tuple[Example, ...] = ()
+    """Some samples of each network, with what was answered."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -22,6 +22,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
     from bench.analyse.contention import contention
+    from bench.analyse.distributions import distributions
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
     from bench.analyse.score import scores
@@ -35,7 +36,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     return Findings(
         found, compared, reach=tuple(reach(noises, Protocol().launches)),
         sustained=loaded, turned=turns(loaded, noises),
-        contention=contended, overtaken=overtaken, scores=scores(run, found),
+        contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
     )  # fmt: skip
 
 

@@ -21,12 +21,14 @@ from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience
 from bench.campaign.turns import Turns
 from bench.measure import gates, order, trial
+from bench.measure.gallery import Gallery
 from bench.measure.order import Block
 from bench.measure.station import Station
 from bench.measure.trial import Outcome
 from bench.prepare import Prepared
 from bench.records import ArtifactFile, GoalRecord, Measurement, Progress, Trial
 from bench.results.folder import RunFolder
+from bench.results.pictures import Pictures
 
 
 class Watcher(Protocol):
@@ -99,18 +101,32 @@ def measure(ready: Ready, folder: RunFolder, watcher: Watcher, progressed: Progr
     they are left."""
     watcher.stage("measure")
     with folder.log() as log:
+        galleries = _galleries(ready, folder)
+
+        def store(lane: Lane, outcome: Outcome) -> None:
+            measured = outcome.measurement
+            with _whole():
+                folder.append(measured, lane.machine.device, outcome.answers)
+                if outcome.output is not None:
+                    galleries[measured.trial.subject.model].keep(measured.trial.subject, outcome.output)
+            log.info("trial", trial=measured.trial.id, status=measured.status, reason=measured.reason)
+            watcher.trial(measured)
+
         made = _Lanes(ready, watcher, progressed, patience, log)
         phones, here = ([one for one in made.lanes if one.machine.is_phone is kind] for kind in (True, False))
         try:
             # Nothing else is to be at work on this host while it is measured itself.
             for lanes in (here, phones):
-                _beside(lanes, made.stopping, folder, watcher, log)
+                _beside(lanes, made.stopping, watcher, store)
         finally:
             progressed.goals += [record for course in made.courses for record in course.goals()]
             progressed.notes += [note for one in made.lanes for note in one.notes]
             progressed.complete = all(course.complete for course in made.courses)
             for one in phones:
                 one.remember(folder.path.name)
+
+
+Store = Callable[[Lane, Outcome], None]
 
 
 class _Lanes:
@@ -157,9 +173,7 @@ class _Lanes:
         return attempt
 
 
-def _beside(
-    lanes: Sequence[Lane], stopping: threading.Event, folder: RunFolder, watcher: Watcher, log: Any
-) -> None:  # fmt: skip
+def _beside(lanes: Sequence[Lane], stopping: threading.Event, watcher: Watcher, store: Store) -> None:
     """Run these lanes at the same time until each has ended, and store what they give. Raises the first error of one,
     and KeyboardInterrupt."""
     given: SimpleQueue[tuple[Lane, Outcome | BaseException | None]] = SimpleQueue()
@@ -171,7 +185,7 @@ def _beside(
         try:
             lane, outcome = given.get()
             if isinstance(outcome, Outcome):
-                _store(lane, outcome, folder, watcher, log)
+                store(lane, outcome)
                 continue
             going -= 1
             if outcome is not None:
@@ -191,12 +205,16 @@ def _beside(
         raise KeyboardInterrupt
 
 
-def _store(lane: Lane, outcome: Outcome, folder: RunFolder, watcher: Watcher, log: Any) -> None:
-    with _whole():
-        measured = outcome.measurement
-        folder.append(measured, lane.machine.device, outcome.answers)
-        log.info("trial", trial=measured.trial.id, status=measured.status, reason=measured.reason)
-        watcher.trial(measured)
+def _galleries(ready: Ready, folder: RunFolder) -> dict[str, Gallery]:
+    """By network, with the pictures that are known before anything is measured."""
+    device = next((s.device.serial for s in ready.stations if s.is_phone), ready.stations[0].device.serial)
+    pictures = Pictures(folder.path)
+    return {
+        label: Gallery(
+            pictures, label, one.artifacts[0].task, one.samples, one.samples_record.preprocess, one.expected, device
+        )
+        for label, one in ready.prepared.items()
+    }
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from bench.findings import Findings
 from bench.measure import station, trial
 from bench.records import NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
+from bench.results.pictures import Pictures
 
 DEFAULT_PATIENCE = Patience()
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
@@ -218,10 +219,15 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
 
 def report(folder: RunFolder) -> Findings:
     """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
+    from bench.analyse.examples import examples
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
     frame, answers = folder.consolidate(), folder.answers()
-    findings = replace(analyse(frame, record, answers), missing=folder.missing(frame, answers))
+    findings = replace(
+        analyse(frame, record, answers),
+        missing=folder.missing(frame, answers),
+        examples=examples(Pictures(folder.path).read(), frame, record, answers),
+    )
     html.write(folder.path, record, folder.measurements(), findings)
     return findings

@@ -45,10 +45,12 @@ EXACT: Precision = "fp32"
 
 
 class Outcome(NamedTuple):
-    """A finished trial; `answers` where it was one of the accuracy pass."""
+    """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
+    samples (N, *shape)."""
 
     measurement: Measurement
     answers: Answers | None = None
+    output: NDArray[np.float32] | None = None
 
 
 def measure(
@@ -62,7 +64,7 @@ def measure(
     if trial.pass_ == "size":
         deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
         return Outcome(Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun))
-    reading, answered = _once(trial, station, artifact, samples, expected, protocol, cores)
+    reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
     station.use(artifact, samples)
     doubts = station.behind(trial)
     if trial.pass_ in gates.TIMED:
@@ -79,6 +81,7 @@ def measure(
             runner_s=reading.runner_s,
         ),
         answered,
+        output,
     )
 
 
@@ -96,7 +99,7 @@ def failed(trial: Trial, station: Station, *, reason: str, fault: str, started: 
 def _once(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
     cores: str,
-) -> tuple[lines.Reading, Answers | None]:  # fmt: skip
+) -> tuple[lines.Reading, Answers | None, NDArray[np.float32] | None]:  # fmt: skip
     """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
     station.before(trial)
     mask = gates.affinity(station.device, cores)
@@ -106,7 +109,7 @@ def _once(
             extents = (side, side)
             return _launched(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
 
-        return largest.reading(launched, artifact, protocol.largest_side, station.transport), None
+        return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
         raise RunnerFailed(
@@ -114,11 +117,11 @@ def _once(
             "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
         )
     if trial.pass_ != "accuracy":
-        return reading, None
+        return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
     if trial.subject.precision == EXACT:
         _hold(outputs, expected, artifact)
-    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task)
+    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:

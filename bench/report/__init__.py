@@ -15,22 +15,10 @@ from bench.report.section import Context, Member, Section
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
-    "notices",
-    "answer",
-    "score",
-    "results",
-    "comparisons",
-    "goals",
-    "sustained",
-    "contention",
-    "energy",
-    "largest",
-    "plots",
-    "places",
-    "troubles",
-    "warnings",
-    "measured",
-)
+    "notices", "answer", "score", "samples", "results", "comparisons", "ratios", "pareto", "goals", "plots",
+    "distributions", "sustained", "contention", "energy", "largest", "startup", "trace", "places", "troubles",
+    "warnings", "measured",
+)  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}
 )
