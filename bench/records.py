@@ -288,7 +288,7 @@ class RunRecord(Record):
     training and export, and `runner_s` was spent inside measured processes. `damaged` has, by device, the artifacts
     (`model/variant`) of which a file there was found changed at the end: what they took is not theirs. `commit` is that
     of the git repository that bench was started in, with `+` for uncommitted changes; empty outside of one. `noise` is
-    what the history knew of these devices.
+    what the history knew of these devices. `command` is the command line that started the run, word by word.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -313,3 +313,4 @@ class RunRecord(Record):
     damaged: dict[str, tuple[str, ...]] = {}
     commit: str = ""
     noise: tuple[NoiseRecord, ...] = ()
+    command: tuple[str, ...] = ()

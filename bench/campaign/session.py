@@ -68,9 +68,11 @@ def run(
     cache: Cache,
     watcher: Watcher,
     noise: Sequence[NoiseRecord] = (),
+    command: Sequence[str] = (),
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
-    `noise` is what is known of the devices; a run's own launches tell the rest.
+    `noise` is what is known of the devices; a run's own launches tell the rest. `command` is what a report says to
+    type for the same run.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -82,7 +84,8 @@ def run(
         notes = list(cache.notes)
         pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
-        record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
+        known = {"noise": tuple(noise), "command": tuple(command)}
+        record = _record(ready, started, pushed, preparation_s, notes).model_copy(update=known)
         folder.write_record(record)
         try:
             _measure(ready, folder, watcher)

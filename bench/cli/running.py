@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -73,7 +74,7 @@ def run(
         from bench.campaign.compared import noises
 
         known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
-        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known)
+        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known, ("bench", *sys.argv[1:]))
         measured = folder.record()
         watcher.stage("add to the history")
         past.keep(folder, kept, findings)
