@@ -14,7 +14,18 @@ from bench.report.section import Context, Member, Section
 
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
-_OWN = ("notices", "answer", "results", "comparisons", "plots", "places", "troubles", "warnings", "measured")
+_OWN = (
+    "notices",
+    "answer",
+    "results",
+    "comparisons",
+    "plots",
+    "places",
+    "troubles",
+    "warnings",
+    "measured",
+    "reproduce",
+)
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}
 )

@@ -57,7 +57,7 @@ def test_everything_is_measured_and_labelled(finished: Finished, virtual_phone: 
     places = set(zip(frame.device, frame.runtime, strict=True))
     assert places == {(virtual_phone.serial, "ncnn"), ("desktop", "ncnn"), ("desktop", "torch")}
     assert {f.name for f in finished.folder.iterdir()} >= {
-        "summary.csv", "latency.png", "memory.png", "size.png", "run.json", "log.jsonl", "answers", "report.html"
+        "summary.csv", "summary.parquet", "report.md", "plots", "run.json", "log.jsonl", "answers", "report.html"
     }  # fmt: skip
     assert "virtual" in (finished.folder / "report.html").read_text()
 
