@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from bench.evidence import Distribution, Example
 from bench.records import METRICS, Subject
 
 Level = Literal["note", "care", "unusable"]
@@ -266,6 +267,10 @@ class Findings:
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()
     """What launches of the protocol can tell apart in each place."""
+    distributions: tuple[Distribution, ...] = ()
+    """The latencies of each launch."""
+    examples: tuple[Example, ...] = ()
+    """Some samples of each network, with what was answered."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -21,13 +21,16 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
+    from bench.analyse.distributions import distributions
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
 
     found = summaries(frame, run, answers)
     noises = of_run(run, found)
     compared = compare(found, run, by_subject(frame, answers), noises)
-    return Findings(found, compared, reach=tuple(reach(noises, Protocol().launches)))
+    return Findings(
+        found, compared, reach=tuple(reach(noises, Protocol().launches)), distributions=distributions(frame)
+    )
 
 
 def summaries(

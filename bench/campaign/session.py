@@ -24,10 +24,12 @@ from bench.devices.transport import Transport
 from bench.errors import BenchError, DeviceBusy, NothingMeasured
 from bench.findings import Findings
 from bench.measure import order, station, trial
+from bench.measure.gallery import Gallery
 from bench.measure.station import Station
 from bench.prepare import Prepared
 from bench.records import ArtifactFile, Measurement, NoiseRecord, Progress, RunRecord, Trial
 from bench.results.folder import RunFolder, now
+from bench.results.pictures import Pictures
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
@@ -162,6 +164,7 @@ def _measure(ready: Ready, folder: RunFolder, watcher: Watcher) -> None:
     cores = {case.label: case.cores for case in plan.cases}
     stations = {s.device.serial: s for s in ready.stations}
     trials = ready.trials
+    galleries = _galleries(ready, folder)
     watcher.stage("measure")
     with folder.log() as log:
         for done, one in enumerate(trials, 1):
@@ -170,12 +173,26 @@ def _measure(ready: Ready, folder: RunFolder, watcher: Watcher) -> None:
             artifact = prepared.artifact(subject.variant, subject.runtime)
             expected = prepared.expected[subject.variant]
             protocol = plan.protocol_for(subject.model)
-            measured, answers = trial.measure(
+            measured, answers, output = trial.measure(
                 one, machine, artifact, prepared.samples, expected, protocol, cores[subject.model]
             )
             folder.append(measured, machine.device, answers)
+            if output is not None:
+                galleries[subject.model].keep(subject, output)
             log.info("trial", trial=one.id, status=measured.status, reason=measured.reason)
             watcher.trial(done, len(trials), measured)
+
+
+def _galleries(ready: Ready, folder: RunFolder) -> dict[str, Gallery]:
+    """By network, with the pictures that are known before anything is measured."""
+    device = next((s.device.serial for s in ready.stations if s.is_phone), ready.stations[0].device.serial)
+    pictures = Pictures(folder.path)
+    return {
+        label: Gallery(
+            pictures, label, one.artifacts[0].task, one.samples, one.samples_record.preprocess, one.expected, device
+        )
+        for label, one in ready.prepared.items()
+    }
 
 
 def _ended(ready: Ready, folder: RunFolder, record: RunRecord, begun: float, watcher: Watcher) -> Findings:
@@ -223,11 +240,16 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
 
 def report(folder: RunFolder) -> Findings:
     """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
+    from bench.analyse.examples import examples
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
     frame, answers = folder.consolidate(), folder.answers()
-    findings = replace(analyse(frame, record, answers), missing=folder.missing(frame, answers))
+    findings = replace(
+        analyse(frame, record, answers),
+        missing=folder.missing(frame, answers),
+        examples=examples(Pictures(folder.path).read(), frame, record, answers),
+    )
     html.write(folder.path, record, folder.measurements(), findings)
     return findings
 

@@ -18,6 +18,7 @@ MOST_RANK = 4
 _MAGIC, _VERSION = b"BSMP", 2
 _DTYPES = (np.dtype("<f4"), np.dtype("<i4"))
 _VALUE = 4
+_LONGEST_HEADER = 16 + MOST_INPUTS * (8 + 4 * MOST_RANK)
 _FIX = "Delete the file; it is made again when it is missing."
 
 
@@ -67,14 +68,39 @@ def read(path: Path) -> tuple[NDArray[Any], ...]:
         raise CorruptData(f"{path} is not a packed sample file of version {_VERSION}: {why}", _FIX) from why
 
 
+def some(path: Path, indices: Sequence[int]) -> tuple[NDArray[Any], ...]:
+    """As `read`, but these samples alone: the rest of a large file is not loaded."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LONGEST_HEADER)
+        count, fields, at = _header(head, path.stat().st_size)
+    except (struct.error, ValueError) as why:
+        raise CorruptData(f"{path} is not a packed sample file of version {_VERSION}: {why}", _FIX) from why
+    samples = np.memmap(path, np.dtype(fields), mode="r", offset=at, shape=(count,))[list(indices)]
+    return _split(samples, fields)
+
+
+_Fields = list[tuple[str, np.dtype[Any], tuple[int, ...]]]
+
+
 def _parse(data: bytes) -> tuple[NDArray[Any], ...]:
+    _, fields, at = _header(data, len(data))
+    return _split(np.frombuffer(data, np.dtype(fields), offset=at), fields)
+
+
+def _split(samples: NDArray[Any], fields: _Fields) -> tuple[NDArray[Any], ...]:
+    return tuple(np.ascontiguousarray(samples[name].astype(dtype.newbyteorder("="))) for name, dtype, _ in fields)
+
+
+def _header(data: bytes, length: int) -> tuple[int, _Fields, int]:
+    """How many samples, the inputs of each, and where the first begins, of a file of that length. Raises ValueError."""
     magic, version, count, inputs = struct.unpack_from("<4sIII", data)
     if (magic, version) != (_MAGIC, _VERSION):
         raise ValueError("wrong magic number or version")
     if count < 1 or not 1 <= inputs <= MOST_INPUTS:
         raise ValueError(f"{count} samples of {inputs} inputs")
     at = 16
-    fields: list[tuple[str, np.dtype[Any], tuple[int, ...]]] = []
+    fields: _Fields = []
     size = 0
     for number in range(inputs):
         dtype, rank = struct.unpack_from("<II", data, at)
@@ -85,10 +111,9 @@ def _parse(data: bytes) -> tuple[NDArray[Any], ...]:
         fields.append((f"in{number}", _DTYPES[dtype], shape))
         size += values * _VALUE
         at += 8 + 4 * rank
-    if len(data) != at + count * size:
-        raise ValueError(f"{len(data)} bytes where its header asks for {at + count * size}")
-    samples = np.frombuffer(data, np.dtype(fields), offset=at)
-    return tuple(np.ascontiguousarray(samples[name].astype(dtype.newbyteorder("="))) for name, dtype, _ in fields)
+    if length != at + count * size:
+        raise ValueError(f"{length} bytes where its header asks for {at + count * size}")
+    return count, fields, at
 
 
 def _product(shape: Sequence[int]) -> int:

@@ -62,6 +62,13 @@ def facts(outputs: Values, reference: Values, labels: NDArray[Any] | None, task:
     return found
 
 
+def classes(outputs: Values, reference: Values) -> NDArray[np.int64]:
+    """The class answered for each pixel (N, H, W), or for each sample (N,); `reference` (M, K, …) says whether outputs
+    are probabilities."""
+    found: NDArray[np.int64] = _compared(outputs, _are_chances(reference)).argmax(axis=1)
+    return found
+
+
 def _deltas(outputs: Values, reference: Values) -> Facts:
     if outputs.shape != reference.shape or outputs.size == 0:
         raise CorruptData(

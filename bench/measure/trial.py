@@ -43,10 +43,12 @@ LOST_AFTER = 3
 
 
 class Outcome(NamedTuple):
-    """A finished trial; `answers` where it was one of the accuracy pass."""
+    """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
+    samples (N, *shape)."""
 
     measurement: Measurement
     answers: Answers | None = None
+    output: NDArray[np.float32] | None = None
 
 
 def measure(
@@ -70,7 +72,7 @@ def measure(
             stop=stop_after_attempt(3), wait=wait_fixed(2), reraise=True,
         ):  # fmt: skip
             with attempt:
-                reading, answered = _once(trial, station, artifact, samples, expected, protocol, cores)
+                reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
         station.lost = 0
     except BenchError as error:
         station.lost += isinstance(error, (DeviceOffline, TransportBroken))
@@ -96,24 +98,25 @@ def measure(
             runner_s=reading.runner_s,
         ),
         answered,
+        output,
     )
 
 
 def _once(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
     cores: str,
-) -> tuple[lines.Reading, Answers | None]:  # fmt: skip
+) -> tuple[lines.Reading, Answers | None, NDArray[np.float32] | None]:  # fmt: skip
     """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
     if trial.pass_ == "latency":
         station.look()
     mask = gates.affinity(station.device, cores)
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ != "accuracy":
-        return reading, None
+        return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
     if trial.subject.precision == EXACT:
         _hold(outputs, expected, artifact)
-    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task)
+    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:

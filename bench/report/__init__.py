@@ -15,17 +15,10 @@ from bench.report.section import Context, Member, Section
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
-    "notices",
-    "answer",
-    "results",
-    "comparisons",
-    "plots",
-    "places",
-    "troubles",
-    "warnings",
-    "measured",
+    "notices", "answer", "samples", "results", "comparisons", "ratios", "pareto", "plots", "distributions", "startup",
+    "trace", "places", "troubles", "warnings", "measured",
     "reproduce",
-)
+)  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}
 )

@@ -70,9 +70,9 @@ def sections(standings: Sequence[Standing], *, pictures: bool = True) -> tuple[S
 
 
 _NOTE = (
-    "With a median: its 95 % bootstrap interval over launches. Ratios are baseline ÷ variant of the same run and phone: "
-    "above 1× the variant is faster or smaller. A grey ratio is not called. Differences of scores are not tested here: "
-    "each run's own report does."
+    "With a median: its 95 % bootstrap interval over launches. Ratios are the ordinary network ÷ the variant of the same "
+    "run and phone: above 1× the variant is faster or smaller; a grey one is not called. Differences of scores are not "
+    "tested here: each run's own report does."
 )
 
 
@@ -111,8 +111,8 @@ def _notices(standings: Sequence[Standing]) -> Iterator[str]:
     virtual = list(dict.fromkeys(one.subject.device for one in standings if one.virtual))
     if virtual:
         yield (
-            f"Virtual: {listed(virtual)}. What was measured there compares variants with each other on the processor of "
-            "the computer that it ran on; it is no phone's."
+            f"Virtual: {listed(virtual)}. What was measured there compares variants with each other on the processor "
+            "of a computer; none of it is a phone's."
         )
     apart: dict[tuple[str, str], dict[str, None]] = {}
     for one in standings:

@@ -29,7 +29,7 @@ class _Rival(NamedTuple):
 
 def sentences(context: Context) -> Iterator[str]:
     """One for each place where several networks did the same job; none where a network has no rival."""
-    for models in _same_job(context):
+    for models in same_job(context):
         subjects = [s for s in context.findings.subjects if s.model in models]
         phones = [s for s in subjects if context.labels.is_phone(s.device)]
         shown = phones or [s for s in subjects if not context.labels.is_reference(s)]
@@ -40,7 +40,7 @@ def sentences(context: Context) -> Iterator[str]:
                 yield from _duels(here, context)
 
 
-def _same_job(context: Context) -> Iterator[set[str]]:
+def same_job(context: Context) -> Iterator[set[str]]:
     """Networks of one task that were shown the same labelled samples, two or more."""
     jobs: dict[tuple[str, str, int], set[str]] = {}
     for model in context.models:
@@ -51,7 +51,7 @@ def _same_job(context: Context) -> Iterator[set[str]]:
 
 
 def has_rivals(model: str, context: Context) -> bool:
-    return any(model in models for models in _same_job(context))
+    return any(model in models for models in same_job(context))
 
 
 def _sentence(subjects: Sequence[Subject], where: str, context: Context) -> str:

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from bench.findings import Trend
 from bench.records import METRICS
-from bench.report.figures import PHONES, STYLE
+from bench.report.plots.style import PHONES, STYLE
 from bench.report.trend import where
 from bench.text import visible
 from bench.units import quantity

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from bench.report.section import Context, Section
 
-NOTE = "Bars: medians over launches. Line: 95 % interval; ticks: the launches. Hatched: virtual."
+NOTE = (
+    "Bars or dots: medians over n launches. Line: 95 % interval; ticks: the launches. Hatched or pale: virtual. The "
+    "kinds of memory are different quantities, and are not added up."
+)
 
 
 def section(context: Context) -> Section | None:
     if not context.pictures:
         return None
-    from bench.report import figures  # matplotlib takes a second to import
+    from bench.report.plots import bars, memory  # matplotlib takes a second to import
 
-    return Section("plots", "Plots", note=NOTE, pictures=figures.draw(context), background=True)
+    latency, size = bars.draw(context)
+    return Section("plots", "Plots", note=NOTE, pictures=(latency, *memory.draw(context), size), background=True)

@@ -25,7 +25,7 @@ def test_a_whole_run(stored: Stored, tmp_path: Path) -> None:
         "report.html", "report.md", "summary.csv", "summary.parquet", "plots",
     }  # fmt: skip
     plots = {f.stem for f in (tmp_path / "plots").iterdir()}
-    assert plots >= {"latency", "memory", "size"}
+    assert plots >= {"latency", "memory", "size", "ratios", "places", "start-up"}
     for name in plots:
         assert (tmp_path / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         ElementTree.parse(tmp_path / "plots" / f"{name}.svg")
