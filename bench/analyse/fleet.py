@@ -40,7 +40,10 @@ def fleet(runs: Sequence[Run], noises: Mapping[Place, Noise] | None = None) -> t
     for one, mine in found:
         first.setdefault(one.subject.model, (one, mine))
     held = [_held(one, mine, *first[one.subject.model]) for one, mine in found]
-    return tuple(sorted(held, key=lambda one: models.index(one.subject.model)))
+    places = list(dict.fromkeys((one.run, one.subject.device) for one in held))
+    return tuple(
+        sorted(held, key=lambda one: (models.index(one.subject.model), places.index((one.run, one.subject.device))))
+    )
 
 
 def _standings(run: Run, noises: Mapping[Place, Noise]) -> Iterator[tuple[Standing, Mapping[str, Series]]]:

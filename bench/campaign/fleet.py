@@ -23,7 +23,7 @@ def single(reference: str, history: History, results: Path) -> RunFolder | None:
     """The folder of the one run that a reference stands for; None where it stands for several, for a part of one, or
     for one whose folder is gone. Raises UnknownName, CorruptData."""
     for path in (Path(reference), results / reference):
-        if (path / "run.json").is_file():
+        if (path / "run.json").is_file() or (reference and path.is_dir()):
             return RunFolder(path)
     side = past.side(reference, history, results, SHOWN)
     folders = pc.unique(side.table["folder"]).to_pylist()

@@ -65,14 +65,18 @@ def sections(standings: Sequence[Standing], *, pictures: bool = True) -> tuple[S
         Section("notices", notices=tuple(_notices(standings))),
         Section("answer", "In short", sentences=tuple(_sentences(mine)), tables=(_overview(standings),)),
         Section("networks", "Side by side", note=_NOTE, tables=tables),
-        *((Section("plots", "Plots", pictures=plots, background=True),) if plots else ()),
+        *((Section("plots", "Plots", note=_PLOT_NOTE, pictures=plots, background=True),) if plots else ()),
     )
 
 
 _NOTE = (
-    "With a median: its 95 % bootstrap interval over launches. Ratios are the ordinary network ÷ the variant of the same "
-    "run and phone: above 1× the variant is faster or smaller; a grey one is not called. Differences of scores are not "
-    "tested here: each run's own report does."
+    "With a median: its 95 % bootstrap interval over launches. Ratios are the ordinary network ÷ the variant of the "
+    "same run and phone: above 1× the variant is faster or smaller; a grey one is not called. Differences of scores "
+    "are not tested here: each run's own report does."
+)
+_PLOT_NOTE = (
+    "Squares: the ordinary network; circles: variants, with their ratio to it; hollow: virtual; crosses: not usable; "
+    "*: not comparable with the first run. A line is the 95 % interval."
 )
 
 
@@ -114,13 +118,18 @@ def _notices(standings: Sequence[Standing]) -> Iterator[str]:
             f"Virtual: {listed(virtual)}. What was measured there compares variants with each other on the processor "
             "of a computer; none of it is a phone's."
         )
-    apart: dict[tuple[str, str], dict[str, None]] = {}
+    apart: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for one in standings:
         for metric, figure in one.figures.items():
             if figure.apart:
-                apart.setdefault((one.subject.model, figure.apart), {}).setdefault(_SHORT.get(metric, metric))
-    for (model, why), metrics in apart.items():
-        yield f"{APART}, {model}: {listed(list(metrics))} of some rows, because of {why}. They are marked."
+                metrics, models = apart.setdefault(figure.apart, ({}, {}))
+                metrics.setdefault(_SHORT[metric])
+                models.setdefault(one.subject.model)
+    for why, (metrics, models) in apart.items():
+        yield (
+            f"{APART}: {listed(list(metrics))} of {listed(list(models))} where a * stands ({why}). What a ratio says "
+            "holds there too: both of its sides are of one run."
+        )
 
 
 def _sentences(mine: dict[str, list[Standing]]) -> Iterator[str]:
@@ -147,6 +156,8 @@ def _sentence(model: str, variant: str, figures: Sequence[Figure], runs: int) ->
         for some, word in ((faster, "faster"), (slower, "slower"))
         if some
     ]
+    if not parts:
+        return f"{variant} {model}: no difference of latency can be called in any of {runs} places."
     if open_ := len(figures) - len(called):
         parts.append(f"without a difference that can be called in {open_}")
     return f"{variant} {model} is {listed(parts)}."
