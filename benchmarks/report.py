@@ -112,7 +112,8 @@ def timed(results: Path, names: list[str], page: Path) -> None:
     seconds, busy = time.monotonic() - begun, _processor_s() - before
     size = (page if len(names) > 1 else results / names[0] / "report.html").stat().st_size
     print(
-        f"bench report of {len(names)} synthetic runs: {seconds:.1f} s ({busy:.1f} s of processor), a page of {size / 1e6:.2f} MB"
+        f"bench report of {len(names)} synthetic runs: {seconds:.1f} s ({busy:.1f} s of processor), "
+        f"a page of {size / 1e6:.2f} MB"
     )
 
 
