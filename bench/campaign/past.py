@@ -96,6 +96,12 @@ def side(reference: str, history: History, results: Path, metrics: Collection[st
         raise UnknownName(
             f"unknown run {reference!r}: there is none in {results}", "Make one: bench run --suite quick."
         )
+    if unknown is None and (reference == "last" or reference.startswith("last~")):
+        count = len(runs(history))
+        raise UnknownName(
+            f"there is no run {reference!r}: the history {history.path} has {count:,} run{'s' * (count != 1)}",
+            f"Name a folder, or add it: bench results add {results / known[-1]}.",
+        )
     raise unknown or UnknownName.of("run", reference, ["last", *known])
 
 

@@ -13,6 +13,7 @@ from bench.cli.options import HistoryPlace, Json, Results, print_json
 from bench.errors import UsageError
 from bench.records import METRICS
 from bench.results.folder import RunFolder
+from bench.text import visible
 from bench.units import quantity, size
 
 results_app = typer.Typer(help="Past runs.", no_args_is_help=True)
@@ -43,6 +44,8 @@ def list_runs(
     ]  # fmt: skip
     if rows:
         terminal.table(("run", "started", "devices", "tags", "commit", "in history", "folder"), rows, words=6)
+    elif tag is not None:
+        terminal.err.print(f"No run has the tag {visible(tag)}.", soft_wrap=True, markup=False)
     else:
         terminal.err.print("No runs yet. Make one: bench run --suite quick", soft_wrap=True)
 
@@ -78,6 +81,7 @@ def add(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
     results: Results = Path("results"),
     history: HistoryPlace = None,
+    as_json: Json = False,
 ) -> None:
     """Add runs to the history that are not in it: interrupted ones, older ones, ones from another computer.
 
@@ -87,6 +91,9 @@ def add(
     for path in runs:
         past.keep(RunFolder(path), kept)
         terminal.say(f"{path} is in {kept.path}.", to=terminal.err)
+    if as_json:
+        known = {str(path.absolute()) for path in runs}
+        print_json([one._asdict() for one in archive.entries(kept, results) if one.folder in known])
 
 
 @results_app.command("tag")
@@ -96,15 +103,22 @@ def tag(
     remove: Annotated[bool, typer.Option("--remove", help="Take the tags away.")] = False,
     results: Results = Path("results"),
     history: HistoryPlace = None,
+    as_json: Json = False,
 ) -> None:
     """Give a run tags, by which other commands find it.
 
     Example: `bench results tag last last-good`
     """
     kept = past.place(history, results)
-    for key in archive.keys(run, kept, results):
+    keys = archive.keys(run, kept, results)
+    for key in keys:
         for one in tags:
             kept.tag(key, one, remove=remove)
+    changed = [one for one in archive.entries(kept, results) if one.key in keys]
+    for entry in changed:
+        terminal.say(f"{entry.name}: {', '.join(entry.tags) or 'no tags'}", to=terminal.err)
+    if as_json:
+        print_json([entry._asdict() for entry in changed])
 
 
 @results_app.command("delete")
@@ -119,6 +133,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     results: Results = Path("results"),
     history: HistoryPlace = None,
+    as_json: Json = False,
 ) -> None:
     """Delete runs: their folders, and what the history knows of them.
 
@@ -137,11 +152,15 @@ def delete(
         terminal.say(f"{one.name}  {one.started}  {', '.join(one.devices)}  ({what})", to=terminal.err)
     if not doomed:
         terminal.err.print("Nothing to delete.")
+        if as_json:
+            print_json([])
         return
     if not yes and not (terminal.err.is_terminal and typer.confirm("Delete these?", err=True)):
         raise UsageError("nothing was deleted", "Say --yes to delete without being asked.")
     for one in doomed:
         archive.delete(one, kept, folder_only=folders_only)
+    if as_json:
+        print_json([one._asdict() for one in doomed])
 
 
 def _days(text: str) -> int:

@@ -1,12 +1,15 @@
 """Notebooks run from top to bottom on a stored run, and know nothing of bench but its files."""
 
 import json
+import os
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SAID = {"read_a_run": "samples", "compare_phones": "devices", "fr_table": "97.52"}
+"""A word that each prints."""
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -17,7 +20,9 @@ def test_a_notebook_runs(
 ) -> None:
     mpl.use("Agg")
     monkeypatch.chdir(path.parent)
-    monkeypatch.setenv("RUN", str(ROOT / "tests" / "golden" / run))
+    golden = ROOT / "tests" / "golden"
+    monkeypatch.setenv("RUN", str(golden / run))
+    monkeypatch.setenv("RUNS", os.pathsep.join(str(golden / name) for name in ("synthetic-run-2", run)))
     notebook = json.loads(path.read_text())
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert not any("import bench" in cell or "from bench" in cell for cell in code)
@@ -25,9 +30,10 @@ def test_a_notebook_runs(
     names: dict[str, object] = {}
     for cell in code:
         exec(compile(cell, path.name, "exec"), names)
-    assert "samples" in capsys.readouterr().out
+    assert "figure" in names, "a notebook has a plot"
+    assert SAID[path.stem] in capsys.readouterr().out
     mpl.pyplot.close("all")
 
 
-def test_there_is_a_notebook() -> None:
-    assert NOTEBOOKS
+def test_every_notebook_is_tried() -> None:
+    assert {path.stem for path in NOTEBOOKS} == set(SAID)

@@ -7,7 +7,8 @@ from bench.report.section import Context, Section
 NOTE = (
     "Some samples, drawn by lot but for those marked as worst, with the answers of the first phone (of the desktop, "
     "where no phone answered). A bar is as long as the answer is sure: filled and ✓ where it is right, hatched and ✗ "
-    "where not. A tinted mask is the answer; a white line is where the truth ends otherwise. Figures are of the one sample."
+    "where not. A tinted mask is the answer; a white line is where the truth ends otherwise. "
+    "Figures are of the one sample."
 )
 
 

@@ -40,6 +40,25 @@ class TestResults:
         assert command("results", "tag", "good", "good", "--remove").status == 0
         assert command("results", "list", "--tag", "good").stdout == ""
 
+    def test_the_newest_run_is_one_of_the_history(self, command: Command) -> None:
+        command.synthetic()
+        done = command("results", "show", "last")
+        assert done.status == 4
+        assert "has 0 runs" in done.stderr
+        assert "bench results add" in done.stderr
+
+    def test_what_was_changed_is_said_and_is_json_on_request(self, command: Command) -> None:
+        folder = command.synthetic()
+        (added,) = command("results", "add", folder, "--json").answer
+        assert added["kept"]
+        tagged = command("results", "tag", "night", "good", "--json")
+        assert "night: good" in tagged.stderr
+        assert tagged.answer[0]["tags"] == ["good"]
+        assert "No run has the tag bad." in command("results", "list", "--tag", "bad").stderr
+        (deleted,) = command("results", "delete", "night", "--yes", "--json").answer
+        assert deleted["name"] == "night"
+        assert not folder.exists()
+
     def test_nothing_is_deleted_without_a_yes(self, command: Command) -> None:
         folder = command.synthetic()
         done = command("results", "delete", "night")

@@ -20,6 +20,21 @@ SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=packed.MOST_RANK).map(
 own_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+def test_some_samples_are_read_without_the_others(tmp_path: Path) -> None:
+    first = np.arange(5 * 3 * 2, dtype=np.float32).reshape(5, 3, 2)
+    second = np.arange(5, dtype=np.int32)[:, None]
+    packed.write(tmp_path / "samples.bin", [first, second])
+    a, b = packed.some(tmp_path / "samples.bin", [3, 0])
+    assert np.array_equal(a, first[[3, 0]])
+    assert b.tolist() == [[3], [0]]
+
+
+def test_some_samples_of_a_damaged_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "samples.bin").write_bytes(b"BSMP" + bytes(9))
+    with pytest.raises(CorruptData):
+        packed.some(tmp_path / "samples.bin", [0])
+
+
 def made(count: int, shape: tuple[int, ...], whole: bool, seed: int) -> NDArray[Any]:
     rng = np.random.default_rng(seed)
     if whole:
