@@ -118,8 +118,11 @@ def _badness(output: Values, labels: Values | None, task: Task) -> NDArray[np.fl
     if task == "classification":
         wrong = found["rank"] > 0
         return np.where(wrong, 1 + found["confidence"], 1 - found["confidence"])
-    right = answers.classes(output, output) == labels
-    return 1 - np.asarray(right.reshape(len(right), -1).mean(axis=1))
+    # One minus Dice, mean over the classes that a sample has; the ground is none where there are more than two.
+    names = [fact.removeprefix("both") for fact in found if fact.startswith("both") and fact != "both.0"]
+    sizes = np.stack([found[f"ours{name}"] + found[f"theirs{name}"] for name in names])
+    dice = np.stack([2 * found[f"both{name}"] for name in names]) / np.maximum(sizes, 1)
+    return 1 - np.where(sizes.any(axis=0), dice.sum(axis=0) / np.maximum((sizes > 0).sum(axis=0), 1), 1)
 
 
 def as_input(values: Values, preprocess: Preprocess | None) -> Image.Image | None:

@@ -59,7 +59,13 @@ def test_everything_is_measured_and_labelled(finished: Finished, virtual_phone: 
     assert {f.name for f in finished.folder.iterdir()} >= {
         "summary.csv", "summary.parquet", "report.md", "plots", "run.json", "log.jsonl", "answers", "report.html"
     }  # fmt: skip
-    assert "virtual" in (finished.folder / "report.html").read_text()
+    page = (finished.folder / "report.html").read_text()
+    assert "virtual" in page
+    kept = [json.loads(line) for line in (finished.folder / "pictures.jsonl").read_text().splitlines()]
+    shown = {(one["model"], one["kind"]) for one in kept}
+    assert shown == {("lenet5", "input"), *(("unet", kind) for kind in ("input", "truth", "reference", "answer"))}
+    assert {one["subject"]["device"] for one in kept if one["subject"]} == {virtual_phone.serial}
+    assert "data:image/png;base64," in page
 
 
 def test_a_network_answers_alike_wherever_it_runs(finished: Finished) -> None:

@@ -63,11 +63,11 @@ def _time(summary: Summary, variant: str, where: str, colour: str) -> Mark:
     text = quantity(figures.median, summary.unit)
     if not summary.usable:
         kinds = (c.kind.replace("-", " ") for c in summary.caveats if c.level == "unusable")
-        text += f"  not usable: {', '.join(kinds)}"
+        text += f", not usable: {', '.join(kinds)}"
     elif figures.interval:
-        text += f"  [{interval(figures.interval, summary.unit)}]"
+        text += f" [{interval(figures.interval, summary.unit)}]"
     medians = tuple(launch.median for launch in figures.launches)
-    text = style.short(f"{text}  n = {len(medians)}")
+    text = style.short(f"{text}, n = {len(medians)}")
     return Mark(variant, where, colour, summary.virtual, figures.median, text, figures.interval, medians)
 
 

@@ -92,7 +92,7 @@ def _text(found: dict[str, Summary]) -> str:
     words = " · ".join(size(figures.median) for figures in known.values())
     if first.statistics is None:
         return words
-    return style.short(f"{words}  n = {len(first.statistics.launches)}")
+    return style.short(f"{words}, n = {len(first.statistics.launches)}")
 
 
 def _key(sheet: style.Sheet) -> None:

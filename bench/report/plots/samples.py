@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from bench.evidence import Answered, Example
 from bench.report.labels import SHORT
@@ -21,7 +21,7 @@ MOST_TILES = 7
 """Beside each other: input, truth and answers; more variants make another picture."""
 TINTS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#0072B2", "#D55E00")
 """Of classes from 1 on; class 0 is the ground."""
-GREYS = 24
+GREYS = 16
 """Levels of the picture below a mask: as many as it takes to be recognised, and few bytes."""
 GAP_IN, CAPTION_IN, ROW_IN, CARD_IN = 0.07, 0.18, 0.2, 4.0
 
@@ -36,12 +36,21 @@ def draw(context: Context) -> tuple[Picture, ...]:
         if mine[0].task == "classification":
             found.append(_cards(f"samples-{len(found)}", mine, context))
             continue
-        shown = mine[0].answers
-        for first in range(0, len(shown), MOST_TILES - 2):
-            part = [a.subject.variant for a in shown[first : first + MOST_TILES - 2]]
-            if any(a.picture or a.reference for one in mine for a in one.answers if a.subject.variant in part):
-                found.append(_tiles(f"samples-{len(found)}", mine, part, context))
+        columns = _alike(mine)
+        for first in range(0, len(columns), MOST_TILES - 2):
+            part = columns[first : first + MOST_TILES - 2]
+            found.append(_tiles(f"samples-{len(found)}", mine, part, context))
     return tuple(found)
+
+
+def _alike(examples: Sequence[Example]) -> list[list[str]]:
+    """The variants that have pictures, those together that gave the very same answers: forms of one function."""
+    columns: dict[tuple[object, ...], list[str]] = {}
+    for variant in (a.subject.variant for a in examples[0].answers):
+        mine = [a for one in examples for a in one.answers if a.subject.variant == variant]
+        if any(a.picture or a.reference for a in mine):
+            columns.setdefault(tuple((a.picture or a.reference, a.score) for a in mine), []).append(variant)
+    return list(columns.values())
 
 
 def _title(examples: Sequence[Example], context: Context) -> str:
@@ -55,7 +64,7 @@ def _title(examples: Sequence[Example], context: Context) -> str:
 
 
 def _number(example: Example) -> str:
-    return f"sample {example.index}{', a worst one' if example.worst else ''}"
+    return f"sample {example.index}{' (worst)' if example.worst else ''}"
 
 
 def _cards(name: str, examples: Sequence[Example], context: Context) -> Picture:
@@ -119,11 +128,11 @@ def _alt_classes(title: str, examples: Sequence[Example]) -> str:
     return f"{title}. {'. '.join(parts)}."
 
 
-def _tiles(name: str, examples: Sequence[Example], variants: Sequence[str], context: Context) -> Picture:
+def _tiles(name: str, examples: Sequence[Example], variants: Sequence[list[str]], context: Context) -> Picture:
     """A row a sample: input, truth, and each variant's answer with its own score."""
     title = _title(examples, context)
     has_truth = any(one.truth for one in examples)
-    heads = ["input", *(["truth"] if has_truth else []), *variants]
+    heads = ["input", *(["truth"] if has_truth else []), *map(_head, variants)]
     wide = (style.WIDTH_IN - 0.12 - GAP_IN * (len(heads) - 1)) / len(heads)
     wide = min(wide, 1.9)
     first = _decoded(examples[0].input, "RGB")
@@ -138,10 +147,12 @@ def _tiles(name: str, examples: Sequence[Example], variants: Sequence[str], cont
             sheet.text(0.06 + column * (wide + GAP_IN), top - 0.06, style.cut(head, wide), size=style.SMALL)
         for n, one in enumerate(examples):
             shown = _decoded(one.input, "RGB")
-            tiles = [(shown, _number(one))]
+            tiles: list[tuple[Pixels, str]] = [
+                (shown & np.uint8(0xF8), _number(one))
+            ]  # what nobody sees of a picture is a third of its bytes
             if has_truth:
                 tiles.append((_laid(one, one.truth, shown), ""))
-            for a in (a for v in variants for a in one.answers if a.subject.variant == v):
+            for a in (a for v in variants for a in one.answers if a.subject.variant == v[0]):
                 tiles.append((_laid(one, a.picture or a.reference, shown, one.truth), _caption(a, metric)))
             for column, (pixels, words) in enumerate(tiles):
                 left, y = 0.06 + column * (wide + GAP_IN), top + n * row
@@ -150,9 +161,13 @@ def _tiles(name: str, examples: Sequence[Example], variants: Sequence[str], cont
         return style.finished(sheet, name, title, _alt_tiles(title, examples, variants, metric))
 
 
+def _head(alike: Sequence[str]) -> str:
+    return f"{alike[0]} and {len(alike) - 1} alike" if len(alike) > 1 else alike[0]
+
+
 def _caption(a: Answered, metric: str | None) -> str:
     """This sample's score, and whether the phone answers as the desktop does."""
-    words = [_score(a, metric)] if a.score is not None else []
+    words = [f"{SHORT[metric]} {_score(a, metric)}"] if a.score is not None and metric else []
     if not a.picture:
         words.append("desktop's" if a.reference else "no picture")
     elif a.agrees is not None and a.agrees < 1:
@@ -165,11 +180,11 @@ def _score(a: Answered, metric: str | None) -> str:
     return quantity(a.score or 0.0, unit) if unit == "dB" else percent(a.score or 0.0)
 
 
-def _alt_tiles(title: str, examples: Sequence[Example], variants: Sequence[str], metric: str | None) -> str:
+def _alt_tiles(title: str, examples: Sequence[Example], variants: Sequence[list[str]], metric: str | None) -> str:
     called = SHORT[metric] if metric else "score"
     parts = []
     for one in examples:
-        mine = [a for a in one.answers if a.subject.variant in variants]
+        mine = [a for a in one.answers if any(a.subject.variant in alike for alike in variants)]
         said = [f"{a.subject.variant} {_score(a, metric)}" for a in mine if a.score is not None]
         parts.append(f"{_number(one)}: {called} {', '.join(said) if said else 'not known'}")
     return f"{title}. {'. '.join(parts)}."
@@ -196,7 +211,7 @@ def _laid(example: Example, png: bytes, shown: Pixels, truth: bytes = b"") -> Pi
     if example.task != "segmentation":
         return _decoded(png, "RGB")
     mask = _fitted(_decoded(png, "L"), shown)
-    light = shown.astype(np.float64).mean(axis=2)
+    light = np.asarray(Image.fromarray(shown).convert("L").filter(ImageFilter.BoxBlur(1))).astype(np.float64)
     grey = (light / 255 * (GREYS - 1)).round() / (GREYS - 1)
     pixels = np.repeat((40 + 170 * grey)[..., None], 3, axis=2)
     edge = _outline(mask)

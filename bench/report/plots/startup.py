@@ -91,7 +91,7 @@ def _row(subject: Subject, context: Context) -> Row | None:
     parts["load"] = max(parts["load"] - parts["decode"], 0.0)
     launches = found["load"].statistics.launches if found["load"] and found["load"].statistics else ()
     words = [push, f"start {quantity(total, 'ns')}", f"n = {len(launches)}"]
-    return Row(subject, parts, "  ".join(filter(None, words)))
+    return Row(subject, parts, ", ".join(filter(None, words)))
 
 
 def _panel(axes: Axes, rows: Sequence[Row]) -> None:

@@ -41,6 +41,19 @@ def test_the_worst_samples_are_among_those_kept_and_marked() -> None:
     assert list(chosen) == sorted(chosen)
 
 
+def test_the_worst_mask_is_the_one_of_the_lowest_dice_not_of_most_wrong_pixels() -> None:
+    masks = np.zeros((12, 10, 10), np.int64)
+    masks[:, :6] = 1
+    masks[5] = 0
+    masks[5, 0, :4] = 1
+    answered = masks.copy()
+    answered[5, 0, :3] = 0  # three pixels of four: little to see, and nearly all of the object
+    answered[8, 5] = 0  # ten of sixty
+    outputs = np.stack([answered == 0, answered == 1], axis=1).astype(np.float32)
+    chosen = choose("segmentation", {"a": Expected((outputs,), masks)})
+    assert [index for index, worst in chosen.items() if worst] == [5]
+
+
 def test_without_labels_samples_are_drawn_by_lot_and_always_the_same() -> None:
     expected = {"a": Expected((sure([0] * 40),), None)}
     assert choose("classification", expected) == choose("classification", expected)

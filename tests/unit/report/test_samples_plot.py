@@ -34,7 +34,7 @@ def test_digits_are_shown_with_answer_confidence_and_truth(judged: Stored) -> No
         answers=(Answered(BASE, 1.0, 1.0, "7", 0.99), wrong), worst=True,
     )  # fmt: skip
     (picture,) = samples.draw(shown(judged, example))
-    assert "sample 17, a worst one, truth 7: baseline answers 7 (99 %), right; half answers" in picture.alt
+    assert "sample 17 (worst), truth 7: baseline answers 7 (99 %), right; half answers" in picture.alt
     assert "(62 %), wrong" in picture.alt
     assert "(virtual)" in picture.title
     assert "<b>" not in picture.svg
@@ -55,11 +55,22 @@ def test_masks_lie_over_the_picture_with_the_score_of_the_sample(judged: Stored)
 
 def test_many_variants_make_more_pictures_than_one(judged: Stored) -> None:
     subjects = [BASE.model_copy(update={"model": "unet", "variant": f"v{n}"}) for n in range(8)]
-    answers = tuple(Answered(s, 0.5, 1.0, picture=png(np.zeros((16, 24)))) for s in subjects)
+    answers = tuple(Answered(s, n / 10, 1.0, picture=png(np.zeros((16, 24)))) for n, s in enumerate(subjects))
     example = Example("unet", "segmentation", 0, png(np.zeros((16, 24))), png(np.zeros((16, 24))), answers=answers)
     found = samples.draw(shown(judged, example))
     assert len(found) == 2
-    assert all(any(f"v{n} 50.00 %" in picture.alt for picture in found) for n in range(8))
+    assert all(any(f"v{n} {10 * n}.00 %" in picture.alt for picture in found) for n in range(8))
+
+
+def test_variants_that_answer_the_very_same_share_a_column(judged: Stored) -> None:
+    subjects = [BASE.model_copy(update={"model": "unet", "variant": name}) for name in ("one", "two", "other")]
+    masks = [np.zeros((16, 24)), np.zeros((16, 24)), np.ones((16, 24))]
+    answers = tuple(Answered(s, 0.5, 1.0, picture=png(mask)) for s, mask in zip(subjects, masks, strict=True))
+    example = Example("unet", "segmentation", 0, png(np.zeros((16, 24))), answers=answers)
+    (picture,) = samples.draw(shown(judged, example))
+    assert "one and 1 alike" in picture.svg
+    assert "two 50.00 %" in picture.alt
+    assert picture.svg.count("data:image/png;base64") == 3
 
 
 def test_a_run_without_pictures_has_no_such_section(judged: Stored) -> None:
