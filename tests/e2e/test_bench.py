@@ -70,6 +70,13 @@ def test_everything_is_measured_and_labelled(finished: Finished, virtual_phone: 
     assert "data:image/png;base64," in page
 
 
+def test_the_report_has_the_very_command(finished: Finished, virtual_phone: VirtualPhone, plan: Path) -> None:
+    words = json.loads((finished.folder / "run.json").read_text())["command"]
+    assert words[:2] == ["bench", "run"]
+    assert shlex.join(words) in html.unescape((finished.folder / "report.html").read_text())
+    assert {virtual_phone.serial, str(plan)} <= set(words)
+
+
 def test_a_network_answers_alike_wherever_it_runs(finished: Finished) -> None:
     digits = pd.DataFrame(
         {"variant": s["subject"]["variant"], "value": s["statistics"]["median"], "n": s["statistics"]["samples"]}
