@@ -337,7 +337,7 @@ class RunRecord(Record):
     (`model/variant`) of which a file there was found changed at the end: what they took is not theirs. `commit` is that
     of the git repository that bench was started in, with `+` for uncommitted changes; empty outside of one. `noise` is
     what the history knew of these devices. `goals` are those of networks whose launches went on until ratios were
-    known.
+    known. `command` is the command line that started the run, word by word.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -367,3 +367,4 @@ class RunRecord(Record):
     goals: tuple[GoalRecord, ...] = ()
     preflight: dict[str, tuple[Gate, ...]] = {}
     """By phone, what was looked at before anything was deployed."""
+    command: tuple[str, ...] = ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from bench.findings import Findings, Summary
 from bench.plan import Protocol
-from bench.records import Answers, RunRecord
+from bench.records import METRICS, Answers, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +40,14 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     )  # fmt: skip
 
 
-def summaries(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> tuple[Summary, ...]:
-    """The figures alone, each with its verdict, nothing compared. Raises as `analyse` does."""
+def summaries(
+    frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers], metrics: Collection[str] = METRICS
+) -> tuple[Summary, ...]:
+    """The figures alone, each with its verdict, nothing compared; of these metrics alone, which saves the time of the
+    others' intervals. Raises as `analyse` does."""
     from bench.analyse.judge import by_subject, judge, unproven
     from bench.analyse.summary import in_order, summarise
 
     answered = by_subject(frame, answers)
-    return in_order(unproven((*summarise(frame, run), *judge(answered, run)), run), run)
+    wanted = frame if metrics is METRICS else frame[frame["metric"].isin(["", "accuracy", *metrics])]
+    return in_order(unproven((*summarise(wanted, run), *judge(answered, run, metrics)), run), run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,16 +26,16 @@ def by_subject(frame: pd.DataFrame, answers: Mapping[str, Answers]) -> dict[Subj
     return found
 
 
-def judge(answered: Mapping[Subject, Answers], run: RunRecord) -> Iterator[Summary]:
-    """A summary for each score of each subject, under the caveats of its place."""
+def judge(answered: Mapping[Subject, Answers], run: RunRecord, metrics: Collection[str] = METRICS) -> Iterator[Summary]:
+    """A summary for each score of each subject that is among `metrics`, under the caveats of its place."""
     untrained = {(a.model, a.variant) for a in run.artifacts if not a.trained}
     devices = {device.serial: device for device in run.devices}
     for subject, facts in answered.items():
         device = devices.get(subject.device)
         virtual, translated = bool(device and device.virtual), bool(device and device.translated)
         caveats = (Caveat("virtual", "virtual"),) if virtual else ()
-        found = {name: estimate for name, estimate in scores(facts).items() if name in METRICS}
-        for metric in FIDELITY:
+        found = {name: estimate for name, estimate in scores(facts, metrics).items() if name in METRICS}
+        for metric in FIDELITY if set(FIDELITY) <= set(metrics) else ():
             worst = [float(np.max(v)) for fact, v in facts.items() if fact.partition(".")[0] == metric]
             if worst:
                 found[metric] = Estimate(max(worst), None, len(facts[metric]))

@@ -6,7 +6,7 @@ new one is a line in `SCORES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -68,9 +68,10 @@ class Score:
         return all(_members(facts, name) for name in self.needs) and self.applies(facts)
 
 
-def scores(facts: Facts) -> dict[str, Estimate]:
-    """All scores that the facts allow."""
-    return {name: estimate(score, facts) for name, score in SCORES.items() if score.fits(facts)}
+def scores(facts: Facts, metrics: Collection[str] | None = None) -> dict[str, Estimate]:
+    """All scores that the facts allow; of these metrics alone, if there are any."""
+    wanted = SCORES if metrics is None else {name: one for name, one in SCORES.items() if name in metrics}
+    return {name: estimate(score, facts) for name, score in wanted.items() if score.fits(facts)}
 
 
 def estimate(score: Score, facts: Facts) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -65,7 +66,12 @@ def statistics(
 
 def median_interval(medians: ArrayLike) -> Interval | None:
     """The interval of the median of per-launch medians (L); None for fewer than three launches."""
-    data = np.asarray(medians, dtype=np.float64)
+    return _median_interval(tuple(np.asarray(medians, dtype=np.float64).tolist()))
+
+
+@lru_cache(maxsize=4096)  # the same launches are asked about by a run's figures, and by what compares it with others
+def _median_interval(medians: tuple[float, ...]) -> Interval | None:
+    data = np.array(medians)
     if data.size < MIN_LAUNCHES:
         return None
     found = _bootstrap((data,), lambda a, axis=-1: np.median(a, axis=axis), paired=False)

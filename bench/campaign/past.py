@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from bench.analyse import kept, summaries
 from bench.analyse.series import Series, series
 from bench.errors import BenchError, UnknownName, UsageError
 from bench.findings import Findings
-from bench.records import Answers, Subject
+from bench.records import METRICS, Answers, Subject
 from bench.results.folder import RunFolder
 from bench.results.history import NAME, History
 
@@ -25,13 +25,13 @@ def place(history: Path | None, results: Path) -> History:
     return History(history or results / NAME)
 
 
-def rows(folder: RunFolder, findings: Findings | None = None) -> pa.Table:
-    """What the history keeps of a run; its findings, if they are at hand, save time.
+def rows(folder: RunFolder, findings: Findings | None = None, metrics: Collection[str] = METRICS) -> pa.Table:
+    """What the history keeps of a run, or of these metrics of it; its findings, if they are at hand, save time.
 
     Raises UsageError, CorruptData for what is not a run.
     """
     record, frame = folder.record(), folder.frame()
-    found = findings.summaries if findings else summaries(frame, record, folder.answers())
+    found = findings.summaries if findings else summaries(frame, record, folder.answers(), metrics)
     return kept.launches(record, frame, found, folder.path)
 
 
@@ -71,15 +71,16 @@ class Side(NamedTuple):
         return list(series(table.to_pylist()))
 
 
-def side(reference: str, history: History, results: Path) -> Side:
-    """What a reference stands for: RUN, RUN:VARIANT, RUN@DEVICE or RUN:VARIANT@DEVICE.
+def side(reference: str, history: History, results: Path, metrics: Collection[str] = METRICS) -> Side:
+    """What a reference stands for: RUN, RUN:VARIANT, RUN@DEVICE or RUN:VARIANT@DEVICE. Of a run that the history does
+    not know, only these metrics are computed.
 
     RUN is the folder of a run, its name in `results`, an id or key of the history, a tag, a commit (7 digits or more),
     or `last`, `last~1`, … for the newest but so many. Raises UnknownName, CorruptData.
     """
     unknown = None
     for name, variant, device in _readings(reference):
-        table = _found(name, history, results)
+        table = _found(name, history, results, metrics)
         if table is None:
             continue
         for column, wanted in (("variant", variant), ("device", device)):
@@ -127,12 +128,12 @@ def _readings(reference: str) -> Iterator[tuple[str, str | None, str | None]]:
                 yield run, variant, device
 
 
-def _found(name: str, history: History, results: Path) -> pa.Table | None:
+def _found(name: str, history: History, results: Path, metrics: Collection[str]) -> pa.Table | None:
     for path in (Path(name), results / name):
         if name and (path / "run.json").is_file():
             folder = RunFolder(path)
             stored = history.launches(key=kept.key(folder.record()))
-            return stored if stored.num_rows else rows(folder)
+            return stored if stored.num_rows else rows(folder, metrics=metrics)
     runs = _runs(history)
     if name == "last" or name.startswith("last~"):
         back = name.removeprefix("last").removeprefix("~") or "0"

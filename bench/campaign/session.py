@@ -44,10 +44,12 @@ def run(
     noise: Sequence[NoiseRecord] = (),
     patience: Patience = DEFAULT_PATIENCE,
     resumed: RunFolder | None = None,
+    command: Sequence[str] = (),
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
     `noise` is what is known of the devices; a run's own launches tell the rest. `resumed` is an interrupted run of the
-    same plan that goes on; UsageError where something else has changed.
+    same plan that goes on; UsageError where something else has changed. `command` is what a report says to type for the
+    same run.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -64,7 +66,9 @@ def run(
             if gate.state == "unfit"
         ]
         notes += [note for one in ready.prepared.values() for note in one.notes]
-        record = _record(ready, started, preparation_s).model_copy(update={"noise": tuple(noise)})
+        record = _record(ready, started, preparation_s).model_copy(
+            update={"noise": tuple(noise), "command": tuple(command)}
+        )
         progressed = Progressed()
         if resumed:
             before = resumed.record()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +65,7 @@ def calibrate(
         wanted = asked.checked(changed(plan.parse(PLAN, "calibration"), Changes(protocol={"launches": launches})))
         with terminal.watcher(quiet=quiet or as_json) as watcher:
             chosen = phones.chosen(AdbServer.from_address(adb_server), serials, watcher)
-            run, findings = session.run(wanted, chosen, results, Cache(), watcher)
+            run, findings = session.run(wanted, chosen, results, Cache(), watcher, command=("bench", *sys.argv[1:]))
             past.keep(run, kept, findings)
         serials = [phone.serial for phone in chosen]
     usual = plan.Protocol().launches

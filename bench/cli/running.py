@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +32,7 @@ from bench.cli.options import (
 from bench.devices.adb import AdbServer
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
+from bench.files import reason
 from bench.findings import Findings, Reach
 from bench.records import RunRecord
 from bench.results.folder import RunFolder, refuse_unwritable
@@ -82,7 +85,9 @@ def run(
         from bench.campaign.compared import noises
 
         known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
-        folder, findings = session.run(wanted, chosen, results, Cache(), watcher, known, resumed=resumed)
+        folder, findings = session.run(
+            wanted, chosen, results, Cache(), watcher, known, resumed=resumed, command=("bench", *sys.argv[1:])
+        )
         measured = folder.record()
         watcher.stage("add to the history")
         past.keep(folder, kept, findings)
@@ -167,17 +172,68 @@ def _power(wanted: asked.Asked, history: History, serials: Sequence[str]) -> lis
 
 
 def report(
-    folder: Annotated[Path | None, typer.Argument(help="A run folder (default: the newest).")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A run: its folder, name, id, tag or commit, `last`, `last~1`, …; RUN:VARIANT and RUN@DEVICE for a "
+            "part of it. Several for one page of all (default: the newest folder alone).",
+            metavar="RUN…",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="The page of several runs (default: report-DATE.html in --results).", metavar="FILE"
+        ),
+    ] = None,
+    history: HistoryPlace = None,
     results: Results = Path("results"),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rebuild the report of a stored run and show its tables. Needs no phone.
+    """Rebuild the report of a stored run and show its tables; or show several runs, or phones, side by side on one
+    page. Needs no phone.
 
-    Example: `bench report results/2026-11-21-quick`
+    Examples:
+
+    * `bench report results/2026-11-21-quick`
+    * `bench report last~1 last`
+    * `bench report pixel-8 galaxy-s24 --out phones.html`
     """
-    stored = RunFolder(folder) if folder else RunFolder.latest(results)
-    _show(stored, session.report(stored), as_json=as_json, quiet=quiet)
+    from bench.campaign import fleet
+
+    kept = past.place(history, results)
+    if not runs or len(runs) == 1:
+        stored = fleet.single(runs[0], kept, results) if runs else RunFolder.latest(results)
+        if stored is not None and out is None:
+            _show(stored, session.report(stored), as_json=as_json, quiet=quiet)
+            return
+        runs = runs or [str(stored.path)] if stored is not None else runs
+    _side_by_side(runs or [], out, kept, results, as_json=as_json, quiet=quiet)
+
+
+def _side_by_side(
+    runs: Sequence[str], out: Path | None, history: History, results: Path, *, as_json: bool, quiet: bool
+) -> None:
+    from bench.campaign import fleet
+    from bench.report import fleet as shown
+
+    path = out or results / f"report-{datetime.now():%Y-%m-%d}.html"
+    if path.suffix != ".html":
+        raise UsageError(f"--out {path} is not the name of a page", "Give it the ending .html.")
+    refuse_unwritable(path.parent)
+    standings = fleet.gathered(runs, history, results)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shown.write(path, standings)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {reason(error)}", "Name another by --out.") from error
+    if as_json:
+        print_json({"page": str(path), "figures": shown.as_json(standings)})
+        return
+    if not quiet:
+        terminal.sections(shown.sections(standings, pictures=False))
+    terminal.say(f"Report: {path}")
 
 
 def _asked(request: Request) -> asked.Asked:

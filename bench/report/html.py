@@ -1,64 +1,83 @@
-"""The page of a run: one file that needs no network, with its plots and a CSV beside it."""
+"""The report of a run as files in its folder: the page, its plots, and the same for programs and other documents."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from bench.files import replace
 from bench.findings import Findings
 from bench.records import SCHEMA_VERSION, Measurement, RunRecord
-from bench.report import Context, Section, content, values
+from bench.report import Context, Section, content, markdown, values
 from bench.report.labels import listed
-from bench.text import visible
+from bench.report.page import Page, render
 
-_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points|dB|[kMGT]?B|[nµm]?s)(?!\w))")
+PLOTS = "plots"
+FEW = 6
+"""Variants that the head of a page lists by name."""
 
 
 def write(folder: Path, run: RunRecord, measurements: Sequence[Measurement], findings: Findings) -> Path:
-    """Write report.html, summary.csv and the PNG plots into the run's folder; returns the page's path.
+    """Write report.html, report.md, summary.csv, summary.parquet and the plots into the run's folder; returns the
+    page's path.
 
     Each file is replaced in one step, so a reader never sees half of one.
     """
     context = Context.of(run, measurements, findings, pictures=True)
     shown = content(context)
+    plots(folder / PLOTS, shown)
+    replace(folder / "summary.csv", values.summary_csv(findings).encode())
+    replace(folder / "summary.parquet", values.summary_parquet(findings))
+    replace(folder / "report.md", markdown.document(run.name, shown, PLOTS).encode())
+    path = folder / "report.html"
+    replace(path, render(_page(context, shown)).encode())
+    return path
+
+
+def plots(folder: Path, shown: Sequence[Section]) -> None:
+    """Each plot of these sections as a PNG and an SVG file."""
     for section in shown:
         for picture in section.pictures:
+            folder.mkdir(exist_ok=True)
             replace(folder / f"{picture.name}.png", picture.png)
-    replace(folder / "summary.csv", values.summary_csv(findings).encode())
-    page = folder / "report.html"
-    replace(page, _render(context, shown).encode())
-    return page
+            replace(folder / f"{picture.name}.svg", alone(picture.svg).encode())
 
 
-def _render(context: Context, shown: Sequence[Section]) -> str:
-    environment = Environment(
-        loader=PackageLoader("bench.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
-    )
-    environment.filters["drawing"] = Markup  # our own SVG, its text escaped by matplotlib
-    return environment.get_template("report.html.j2").render(
-        run=context.run,
+def alone(svg: str) -> str:
+    """An SVG element of a page as a file of its own: black on white, as there is no page to give it colours."""
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{svg.replace("<svg", _COLOURS, 1)}\n'
+
+
+_COLOURS = '<svg style="background: #fff; color: #16191d"'
+
+
+def _page(context: Context, shown: Sequence[Section]) -> Page:
+    run = context.run
+    return Page(
+        title=run.name,
+        description=str(run.plan.get("description", "")),
+        facts=tuple(_facts(context)),
         sections=shown,
-        models=listed(context.models) if context.models else "",
-        variants=list(dict.fromkeys(s.variant for s in context.findings.subjects)),
-        failed=sum(m.status == "failed" for m in context.measurements),
-        tagged=sum(m.status == "tagged" for m in context.measurements),
-        trials=len(context.measurements),
-        schema_version=SCHEMA_VERSION,
+        generator=f"bench {run.bench_version}, schema {SCHEMA_VERSION}",
+        footer=f"Written by bench {run.bench_version} from the samples in this folder (format: schema "
+        f"{SCHEMA_VERSION}). summary.csv and summary.parquet have every figure of this page, "
+        f"measurements.parquet every sample, {PLOTS}/ its plots.",
     )
 
 
-def _finalized(value: object) -> object:
-    """Every word that the template puts into the page passes here. A number stays on one line with its unit."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", visible(value))
+def _facts(context: Context) -> Iterator[tuple[str, str]]:
+    run = context.run
+    if context.models:
+        yield "Networks", listed(context.models)
+        variants = list(dict.fromkeys(s.variant for s in context.findings.subjects))
+        yield "Variants", listed(variants) if len(variants) <= FEW else f"{len(variants)}"
+    for device in run.devices:
+        marks = [word for word, so in (("virtual", device.virtual), ("translated", device.translated)) if so]
+        kind = "Phone" if device.kind == "phone" else "This computer"
+        yield kind, f"{device.serial}: {', '.join((device.name, *marks))}"
+    counts = [f"{len(context.measurements)} trials"]
+    for status in ("failed", "tagged"):
+        if count := sum(m.status == status for m in context.measurements):
+            counts.append(f"{count} {status}")
+    yield "Measured", ", ".join(counts)
+    yield "Started", run.started[:16].replace("T", " ")

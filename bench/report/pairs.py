@@ -64,25 +64,27 @@ def cell(found: Comparison | None) -> Cell:
     detail = interval(found.interval, "ratio") if found.interval else ""
     match found.outcome:
         case "differs":
-            return Cell(text, detail, "strong")
+            return Cell(text, detail, "strong", value=found.ratio)
         case "equal":
-            return Cell(text)
+            return Cell(text, value=found.ratio)
         case "translated":
             return Cell("meaningless", tone="muted")
         case "not-shown":
-            return Cell(text, f"{detail}, not called", "muted")
+            return Cell(text, f"{detail}, not called", "muted", value=found.ratio)
         case _:
-            return Cell(text, "not usable" if found.outcome == "unusable" else "no interval", "muted")
+            why = "not usable" if found.outcome == "unusable" else "no interval"
+            return Cell(text, why, "muted", value=found.ratio)
 
 
 def _score(found: Comparison, by: Difference) -> Cell:
     """The difference in front, its interval and the test's p below."""
     match found.outcome:
         case "differs":
-            return Cell(by.value, by.detail, "strong")
+            return Cell(by.value, by.detail, "strong", value=found.difference)
         case "equal":
-            return Cell("equal")
+            return Cell("equal", value=0.0)
         case "not-shown":
-            return Cell(by.value, f"{by.detail}, not called", "muted")
+            return Cell(by.value, f"{by.detail}, not called", "muted", value=found.difference)
         case _:
-            return Cell(by.value, "not usable" if found.outcome == "unusable" else "too few samples", "muted")
+            why = "not usable" if found.outcome == "unusable" else "too few samples"
+            return Cell(by.value, why, "muted", value=found.difference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bench.findings import Findings
 from bench.records import Measurement, RunRecord
@@ -58,12 +58,36 @@ class Folded(NamedTuple):
     open: bool = False
 
 
+class Large(NamedTuple):
+    """A figure that is shown large: what it is of, the figure, the words that make it a statement, and small lines
+    below: from what to what, its interval, how it was tested. `tone` never says more than the words do."""
+
+    label: str
+    text: str
+    words: str = ""
+    details: tuple[str, ...] = ()
+    tone: Literal["good", "bad", "plain"] = "plain"
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """What to know of one network in one place: a sentence and a few large figures. `virtual` is marked on every one of
+    them. `instead_of` is the sentence of the section that a page leaves out for it."""
+
+    title: str
+    where: str
+    sentence: str
+    figures: tuple[Large, ...] = ()
+    virtual: bool = False
+    instead_of: str = ""
+
+
 @dataclass(frozen=True)
 class Section:
     """One section, shown in the order of its fields. Without a title it has no heading.
 
-    `notices` are what must not be missed; `sentences` are large, `details` small. `background` sections are for the
-    page alone: a terminal leaves them out.
+    `notices` are what must not be missed; `highlights` and `sentences` are large, `details` small; `commands` are to be
+    typed, and have been quoted for a shell. `background` sections are for the page alone: a terminal leaves them out.
     """
 
     id: str
@@ -76,6 +100,8 @@ class Section:
     pictures: tuple[Picture, ...] = ()
     folded: tuple[Folded, ...] = ()
     background: bool = False
+    highlights: tuple[Highlight, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 Member = Callable[[Context], Section | None]

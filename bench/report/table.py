@@ -13,12 +13,14 @@ Tone = Literal["plain", "strong", "muted", "bad"]
 
 @dataclass(frozen=True)
 class Cell:
-    """`text`, a smaller `detail`, and the numbers of the notes that go with it."""
+    """`text`, a smaller `detail`, and the numbers of the notes that go with it. A page sorts by `value`, in whatever
+    unit its column has; a cell of a figure without one comes last."""
 
     text: str
     detail: str = ""
     tone: Tone = "plain"
     marks: tuple[int, ...] = ()
+    value: float | None = None
 
     def __str__(self) -> str:
         marks = f" [{','.join(map(str, self.marks))}]" if self.marks else ""

@@ -1,12 +1,15 @@
-"""The findings of a run as plain values: rows of summary.csv, and JSON."""
+"""The findings of a run as plain values: rows of summary.csv and summary.parquet, and JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bench.endurance import Sustained, Turn
 from bench.findings import Comparison, Findings, Summary
@@ -20,17 +23,42 @@ COLUMNS = (
     "usable", "verdict",
 )  # fmt: skip
 """Of summary.csv."""
+_TYPES = {
+    "threads": pa.int32(), "launches": pa.int64(), "samples": pa.int64(), "virtual": pa.bool_(),
+    "translated": pa.bool_(), "usable": pa.bool_(),
+} | dict.fromkeys(("median", "low", "high", "p90", "p95", "min", "mad", "cv", "launch_cv"), pa.float64())  # fmt: skip
+"""Of the columns of summary.parquet; the others hold words."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a spreadsheet recognises a formula (OWASP, CSV injection)."""
 
 
 def summary_csv(findings: Findings) -> str:
     """A comment line with the schema version, then a row for each summary, values in the metric's unit."""
+    return as_csv(COLUMNS, _rows(findings))
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows below a comment line with the schema version; no cell of them is a formula to a spreadsheet."""
     out = io.StringIO()
     out.write(f"# bench_schema={SCHEMA_VERSION}\n")
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in _rows(findings))
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def summary_parquet(findings: Findings) -> bytes:
+    """The rows of summary.csv as a Parquet file, with types, and with the schema version in its metadata."""
+    return as_parquet(COLUMNS, _TYPES, list(_rows(findings)))
+
+
+def as_parquet(columns: Sequence[str], types: Mapping[str, pa.DataType], rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows as a Parquet file; a column that has no type given holds words, made safe to show."""
+    fields = [(name, types.get(name, pa.string())) for name in columns]
+    schema = pa.schema(fields, metadata={"bench_schema": str(SCHEMA_VERSION)})
+    shown = [{key: visible(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(shown, schema), out, compression="zstd")
     return out.getvalue()
 
 
@@ -50,7 +78,7 @@ def as_json(findings: Findings, sections: Sequence[Section]) -> dict[str, Any]:
         "tables": [
             {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
             for section in sections
-            for table in section.tables
+            for table in (*section.tables, *(folded.table for folded in section.folded))
         ],
     }
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.findings import Verdict
 from bench.records import METRICS
-from bench.text import visible
+from bench.report.markdown import escaped
 from bench.units import percent, quantity
 
 HEADER = ("network", "variant", "where", "figure", "before", "after", "change", "95 % interval", "verdict")
@@ -44,12 +44,12 @@ def summary(verdicts: Sequence[Verdict], before: str, after: str) -> str:
 def markdown(verdicts: Sequence[Verdict], before: str, after: str) -> str:
     """A comment for a pull request."""
     shown = rows(verdicts)
-    lines = [f"**bench**: {_cell(summary(verdicts, before, after))}", "", "| " + " | ".join(HEADER) + " |"]
+    lines = [f"**bench**: {escaped(summary(verdicts, before, after))}", "", "| " + " | ".join(HEADER) + " |"]
     lines.append("|" + "---|" * WORDS + "---:|" * (len(HEADER) - WORDS - 1) + "---|")
     for v, row in zip(verdicts, shown.rows, strict=True):
         cells = (*row[:-1], f"{_MARKS[v.outcome]} {row[-1]}")
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join((*lines, "", *(f"- {_cell(note)}" for note in shown.notes))) + "\n"
+        lines.append("| " + " | ".join(escaped(cell) for cell in cells) + " |")
+    return "\n".join((*lines, "", *(f"- {escaped(note)}" for note in shown.notes))) + "\n"
 
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -127,11 +127,3 @@ def _notes(verdicts: Sequence[Verdict]) -> Iterator[str]:
     if unknown:
         devices = ", ".join(dict.fromkeys(v.right.device for v in unknown))
         yield f"Measure the noise of {devices} with bench calibrate; from run to run, by three runs of the same plan."
-
-
-def _cell(text: str) -> str:
-    """Words that Markdown takes for words."""
-    shown = visible(text).replace("\\", "\\\\")
-    for sign in "|`*_<>[]#":
-        shown = shown.replace(sign, f"\\{sign}")
-    return shown

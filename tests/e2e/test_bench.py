@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -57,7 +59,7 @@ def test_everything_is_measured_and_labelled(finished: Finished, virtual_phone: 
     places = set(zip(frame.device, frame.runtime, strict=True))
     assert places == {(virtual_phone.serial, "ncnn"), ("desktop", "ncnn"), ("desktop", "torch")}
     assert {f.name for f in finished.folder.iterdir()} >= {
-        "summary.csv", "latency.png", "memory.png", "size.png", "run.json", "log.jsonl", "answers", "report.html"
+        "summary.csv", "summary.parquet", "report.md", "plots", "run.json", "log.jsonl", "answers", "report.html"
     }  # fmt: skip
     page = (finished.folder / "report.html").read_text()
     assert "virtual" in page
@@ -66,6 +68,13 @@ def test_everything_is_measured_and_labelled(finished: Finished, virtual_phone: 
     assert shown == {("lenet5", "input"), *(("unet", kind) for kind in ("input", "truth", "reference", "answer"))}
     assert {one["subject"]["device"] for one in kept if one["subject"]} == {virtual_phone.serial}
     assert "data:image/png;base64," in page
+
+
+def test_the_report_has_the_very_command(finished: Finished, virtual_phone: VirtualPhone, plan: Path) -> None:
+    words = json.loads((finished.folder / "run.json").read_text())["command"]
+    assert words[:2] == ["bench", "run"]
+    assert shlex.join(words) in html.unescape((finished.folder / "report.html").read_text())
+    assert {virtual_phone.serial, str(plan)} <= set(words)
 
 
 def test_a_network_answers_alike_wherever_it_runs(finished: Finished) -> None:

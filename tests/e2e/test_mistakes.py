@@ -34,7 +34,7 @@ PLAN = f'name = "tiny"\n{QUICK}\n[[cases]]\nmodel = "lenet5"\n'
         (["run", "--threads", "0"], 2, "threads"),
         (["run", "--cores", "fast"], 2, "cores"),
         (["run", "--input", "3x"], 2, "3x224x224"),
-        (["report", "no-such-folder"], 2, "no such folder"),
+        (["report", "no-such-folder"], 4, "unknown run"),
         (["report", "."], 2, "no run.json"),
         (["report", "--results", "."], 2, "there is no run in"),
         (["run", "--results", "/proc/x"], 2, "/proc/x"),

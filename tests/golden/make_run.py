@@ -1,9 +1,11 @@
-"""Make `synthetic-run-2/`, the stored run of schema 2 that the golden tests read.
+"""Make `synthetic-run-3/`, the stored run of schema 3 that the golden tests read.
 
     python -m tests.golden.make_run
 
 Its figures are SYNTHETIC TEST DATA from a seeded generator: nothing in it was measured. A run is made once for each
-schema version and is kept, so that every later bench is tested on reading it; `synthetic-run/` is of schema 1.
+schema version and is kept, so that every later bench is tested on reading it; `synthetic-run/` is of schema 1,
+`synthetic-run-2/` of schema 2. This one has every pass, a virtual phone and one that says it is real, so that clocks,
+heat and energy are in it.
 """
 
 from __future__ import annotations
@@ -39,17 +41,19 @@ from bench.records import (
 from bench.results.folder import RunFolder
 
 HERE = Path(__file__).parent
-NAME = "synthetic-run-2"
+NAME = "synthetic-run-3"
 REFERENCE = "torch"
 
 
 class Made(NamedTuple):
-    """What is made up of a variant: one inference in ms, bytes deployed, peak bytes, the part of right answers."""
+    """What is made up of a variant: one inference in ms, bytes deployed, peak bytes, the part of right answers, and how
+    wide and high a picture may be before memory ends (0: it takes no other)."""
 
     ms: float
     deployed: int
     peak: float
     right: float
+    side: int = 0
 
 
 class Net(NamedTuple):
@@ -73,17 +77,19 @@ MADE = {
         "fr-auto:20x": Made(0.46, 86_500, 7.9e6, 0.93),
     },
     "unet": {
-        "baseline": Made(812.0, 124_200_512, 512e6, 0.985),
-        "fr-auto": Made(197.0, 8_702, 201e6, 0.94),
+        "baseline": Made(812.0, 124_200_512, 512e6, 0.985, 416),
+        "fr-auto": Made(197.0, 8_702, 201e6, 0.94, 2_016),
     },
-    "unet-small": {"baseline": Made(9.1, 490_300, 21e6, 0.985)},
+    "unet-small": {"baseline": Made(9.1, 490_300, 21e6, 0.985, 1_184)},
 }
+SECONDS = 150
+MORE = {"beside": 1, "load": 2, "sustained_seconds": SECONDS, "energy_seconds": 60, "largest_side": 4_096}
 PLAN = {
     "name": NAME,
     "description": "synthetic test data: nothing here was measured",
-    "protocol": {"launches": 5, "reference_launches": 1, "memory_launches": 3, "min_seconds": 0.2},
+    "protocol": {"launches": 5, "reference_launches": 1, "memory_launches": 3, "min_seconds": 0.2, **MORE},
     "cases": [
-        {"model": model, "variants": list(variants), "protocol": {"warmup_iterations": 1, "min_iterations": 3}}
+        {"model": model, "variants": list(variants), "protocol": {"warmup_iterations": 1, "min_iterations": 3, **MORE}}
         if model == "unet"
         else {"model": model, "variants": list(variants)}
         for model, variants in MADE.items()
@@ -99,7 +105,25 @@ PHONE = Device(
     cpus=tuple(Cpu(index=i, name="Cortex-A55", max_khz=1_800_000, cluster=(0, 1)) for i in range(2)),
     ram_bytes=4_000_000_000, facts={"ro.soc.model": "SYN-1"},
 )  # fmt: skip
-PLACES = (Place(PHONE.serial, "ncnn"), Place("desktop", REFERENCE, reference=True), Place("desktop", "ncnn"))
+REAL = Device(
+    serial="SYN5R1AL", kind="phone", name="Synthetic phone with clusters", os="Android 15", abis=("arm64-v8a",),
+    cpus=tuple(
+        Cpu(index=i, name=name, max_khz=khz, min_khz=300_000, cluster=cluster)
+        for name, khz, cluster in (("Cortex-A510", 1_800_000, (0, 1)), ("Cortex-X3", 2_900_000, (2, 3)))
+        for i in cluster
+    ),
+    ram_bytes=8_000_000_000, facts={"ro.soc.model": "SYN-2"},
+)  # fmt: skip
+DEVICES = {device.serial: device for device in (DESKTOP, PHONE, REAL)}
+SPEED = {DESKTOP.serial: 1.0, PHONE.serial: 1.06, REAL.serial: 1.7}
+FULL_HZ, HOT_HZ = 2.9e9, 1.9e9
+"""Clocks of the phone with clusters, cold and when it throttles."""
+PLACES = (
+    Place(PHONE.serial, "ncnn"),
+    Place(REAL.serial, "ncnn"),
+    Place("desktop", REFERENCE, reference=True),
+    Place("desktop", "ncnn"),
+)
 
 
 def artifacts(model: str, variant: str) -> Iterator[Artifact]:
@@ -129,7 +153,7 @@ def artifacts(model: str, variant: str) -> Iterator[Artifact]:
 def samples(trial: Trial, dice: np.random.Generator) -> Iterator[Sample]:
     subject, made = trial.subject, MADE[trial.subject.model][trial.subject.variant]
     is_reference = subject.runtime == REFERENCE
-    slower = (1.9 if is_reference else 1.0) * (1.0 if subject.device == "desktop" else 1.06)
+    ns = 1e6 * made.ms * (1.9 if is_reference else 1.0) * SPEED[subject.device] * dice.normal(1, 0.01)
     match trial.pass_:
         case "size":
             yield Sample("deployed", 0, float(made.deployed))
@@ -139,13 +163,48 @@ def samples(trial: Trial, dice: np.random.Generator) -> Iterator[Sample]:
             yield Sample("pss", 0, float(round(0.9 * peak)))
             yield Sample("anonymous", 0, float(round(0.8 * peak)))
         case "latency":
-            ns = 1e6 * made.ms * slower * dice.normal(1, 0.01)
             if subject.variant.startswith("fr") and not is_reference:
                 yield Sample("decode", 0, float(round(0.4 * ns)))
             yield Sample("load", 0, float(round(1.4 * ns)))
             yield Sample("first_inference", 0, float(round(1.7 * ns)))
-            for i in range(3 if subject.model == "unet" else 60):
-                yield Sample("latency", i, float(round(ns * (1 + dice.gamma(2, 0.01)))))
+            yield from timed("latency", ns * (1.5 if slow(trial) else 1.0), subject.model, dice)
+            if subject.device == REAL.serial:
+                yield Sample("clock", 0, HOT_HZ if slow(trial) else FULL_HZ)
+        case "contended":
+            yield from timed("contended", 1.6 * ns, subject.model, dice)
+        case "energy":
+            yield Sample("energy", 0, ns * 1e-9 * 3.2 * dice.normal(1, 0.03))
+        case "largest":
+            yield Sample("largest_picture", 0, float(made.side**2))
+        case "sustained":
+            yield from heated(trial, ns, dice)
+
+
+def slow(trial: Trial) -> bool:
+    """The one launch that ran at a lower clock than the rest."""
+    subject = trial.subject
+    return (subject.device, subject.variant, trial.pass_, trial.launch) == (REAL.serial, "fr-auto:20x", "latency", 3)
+
+
+def timed(metric: str, ns: float, model: str, dice: np.random.Generator) -> Iterator[Sample]:
+    for i in range(3 if model == "unet" else 60):
+        yield Sample(metric, i, float(round(ns * (1 + dice.gamma(2, 0.01)))))
+
+
+def heated(trial: Trial, ns: float, dice: np.random.Generator) -> Iterator[Sample]:
+    """Second by second; the phone with clusters becomes warm and lowers its clock. The heavier the network, the sooner,
+    so that compressing unet delays it."""
+    real = trial.subject.device == REAL.serial
+    begins = {"baseline": 45, "fr-auto": 80}.get(trial.subject.variant, 10 * SECONDS)
+    for second in range(0, SECONDS, max(1, round(1e-9 * ns))):
+        warm = float(np.clip((second - begins) / 30, 0, 1)) if real else 0.0
+        hz = FULL_HZ + warm * (HOT_HZ - FULL_HZ)
+        yield Sample("sustained", second, float(round(ns * FULL_HZ / hz * dice.normal(1, 0.004))))
+        if real:
+            yield Sample("sustained_clock", second, float(round(hz, -5)))
+        if real and second % 10 == 0:
+            yield Sample("sustained_skin", second, round(31 + 11 * (1 - np.exp(-second / 60)), 1))
+            yield Sample("sustained_status", second, float(np.ceil(2 * warm)))
 
 
 def answered(trial: Trial) -> Answers:
@@ -162,22 +221,42 @@ def answered(trial: Trial) -> Answers:
     return answers.all_facts([outputs + np.float32(rounding)], [outputs], labels, net.task)
 
 
+def is_asked(trial: Trial) -> bool:
+    """A digit has one size; only a phone with a battery has energy to measure, which is absent elsewhere, not zero."""
+    if trial.pass_ == "energy":
+        return trial.subject.device == REAL.serial
+    return trial.pass_ != "largest" or MADE[trial.subject.model][trial.subject.variant].side > 0
+
+
 def measurement(trial: Trial, dice: np.random.Generator) -> Measurement:
     status, reason = "ok", ""
     subject = trial.subject
-    phone_latency = subject.device == PHONE.serial and trial.pass_ == "latency"
-    if phone_latency and (subject.model, subject.variant) == ("unet", "baseline") and trial.launch in (1, 3):
+    what = (subject.device, trial.pass_, subject.model, subject.variant)
+    if what == (PHONE.serial, "latency", "unet", "baseline") and trial.launch in (1, 3):
         status, reason = "failed", "out_of_memory: 124174344 bytes for the weights of conv_17"
-    elif phone_latency and (subject.model, subject.variant, trial.launch) == ("lenet5", "half", 2):
+    elif what == (REAL.serial, "energy", "lenet5", "half") and trial.launch == 4:
+        status, reason = "failed", "the fuel gauge counted 1 step of 0.5 mAh; 240 s of load would suffice"
+    elif (*what, trial.launch) == (PHONE.serial, "latency", "lenet5", "half", 2):
         status, reason = "tagged", "the phone throttles for heat (thermal status 2)"
+    elif slow(trial):
+        status, reason = "tagged", "it ran at 1.90 GHz, its other launches at 2.90 GHz"
     found = () if status == "failed" else tuple(samples(trial, dice))
-    conditions = {"warmup_iterations": 10, "cpus_allowed": "0-1", "abi": "x86_64"} if trial.pass_ == "latency" else {}
-    if subject.device == PHONE.serial:
-        conditions |= {"battery_percent": 80, "thermal_status": 0 if status != "tagged" else 2}
     return Measurement(
-        trial=trial, status=status, reason=reason, samples=found, conditions=conditions,
-        started="2026-11-26T12:00:00.000+00:00", wall_s=1.0, runner_s=0.9,
+        trial=trial, status=status, reason=reason, samples=found, conditions=conditions(trial, status),
+        started=f"2026-11-26T12:{trial.order // 60 % 60:02}:{trial.order % 60:02}.000+00:00", wall_s=1.0, runner_s=0.9,
     )  # fmt: skip
+
+
+def conditions(trial: Trial, status: str) -> dict[str, Any]:
+    device, found = DEVICES[trial.subject.device], {}
+    if trial.pass_ in ("latency", "contended", "sustained"):
+        cpus = "0-3" if device is REAL else "0-1"
+        found = {"warmup_iterations": 10, "cpus_allowed": cpus, "abi": device.abis[0]}
+    if device is not DESKTOP:
+        found |= {"battery_percent": 80, "thermal_status": 2 if status == "tagged" and device is PHONE else 0}
+    if device is REAL:
+        found |= {"skin_celsius": 31.0 + trial.order % 7 / 10, "charging": False}
+    return found
 
 
 def main() -> None:
@@ -189,14 +268,16 @@ def main() -> None:
     ]
     dice = np.random.default_rng(2_304_07973)
     draft = RunFolder.create(HERE, NAME, datetime(2026, 11, 26))
-    for trial in order.trials(plan, entries):
-        device = DESKTOP if trial.subject.device == "desktop" else PHONE
-        draft.append(measurement(trial, dice), device, answered(trial) if trial.pass_ == "accuracy" else None)
+    asked = (trial for trial in order.trials(plan, entries) if is_asked(trial))
+    for place, one in enumerate(asked):
+        trial = one.model_copy(update={"order": place})
+        facts = answered(trial) if trial.pass_ == "accuracy" else None
+        draft.append(measurement(trial, dice), DEVICES[trial.subject.device], facts)
     digits = Preprocess(resize="none", crop=False, channels="grey")
     draft.write_record(
         RunRecord(
             id=f"20261126T120000-{NAME}", name=NAME, started="2026-11-26T12:00:00+00:00",
-            finished="2026-11-26T12:03:20+00:00", bench_version="0.2.0", plan=plan.model_dump(mode="json"),
+            finished="2026-11-26T12:03:20+00:00", bench_version="0.3.0", plan=plan.model_dump(mode="json"),
             reference=REFERENCE, versions={"torch": "2.13.0", "numpy": "2.4.6"},
             samples={
                 model: SamplesRecord(
@@ -208,8 +289,10 @@ def main() -> None:
             toolchain={
                 "ncnn, emulator-5554": {"compiler": "zig 0.16", "sha256": "d" * 64, "bytes": 3_500_000}
             },
-            devices=(DESKTOP, PHONE), artifacts=tuple(a for m in MADE for v in MADE[m] for a in artifacts(m, v)),
-            transferred_bytes={"emulator-5554": 125_900_000}, wall_s=200.0, runner_s=180.0, preparation_s=12.0,
+            devices=tuple(DEVICES.values()), artifacts=tuple(a for m in MADE for v in MADE[m] for a in artifacts(m, v)),
+            transferred_bytes={"emulator-5554": 125_900_000, REAL.serial: 0}, wall_s=200.0, runner_s=180.0,
+            preparation_s=12.0, commit="5ca1ab1e" * 5,
+            command=("bench", "run", "--plan", "a plan.toml", "--device", PHONE.serial, "--device", REAL.serial),
         )
     )  # fmt: skip
     draft.consolidate()

@@ -8,39 +8,44 @@ from typing import NamedTuple
 from bench.findings import Comparison, Interval
 from bench.records import Subject
 from bench.report import ranking
+from bench.report.highlights import against, highlight
 from bench.report.labels import SHORT, difference, interval, listed
-from bench.report.section import Context, Section
+from bench.report.section import Context, Highlight, Section
 from bench.units import quantity, ratio
 
+TITLE = "In short"
 WORTH_SAYING = 1.1
 """A smaller difference in memory is left to the tables."""
 
 
 class _Said(NamedTuple):
-    """How much faster a variant is than the ordinary network, and its sentence."""
+    """How much faster a variant is than the ordinary network, its sentence, and which it is."""
 
     score: float
     text: str
+    subject: Subject
 
 
 def section(context: Context) -> Section | None:
-    """Large: networks of one task against each other, then each network's best variant in each place, then fidelity.
-    Small: the other variants."""
+    """Large: each network's best variant in each place, networks of one task against each other, fidelity. Small: the
+    other variants."""
     findings = context.findings
     if not any(s.statistics for s in findings.summaries if s.metric != "deployed"):
         failures = [m.reason for m in context.measurements if m.status == "failed"]
         why = f": {len(failures)} trials failed, the first with “{failures[0]}”" if failures else ""
-        return Section("answer", sentences=(f"Nothing was measured{why}.",))
+        return Section("answer", TITLE, sentences=(f"Nothing was measured{why}.",))
     sentences = list(ranking.sentences(context))
     details: list[str] = []
+    highlights: list[Highlight] = []
     for model in context.models:
         for place in _places(model, context):
             said = sorted(_variants(place, context), key=lambda one: one.score, reverse=True)
             sentences += [one.text for one in said[:1]]
+            highlights += [highlight(one.subject, one.text, context) for one in said[:1]]
             details += [one.text for one in said[1:]]
     if same := _same_networks(context):
         sentences.append(same)
-    return Section("answer", sentences=tuple(sentences), details=tuple(details))
+    return Section("answer", TITLE, sentences=tuple(sentences), details=tuple(details), highlights=tuple(highlights))
 
 
 def _places(model: str, context: Context) -> list[list[Subject]]:
@@ -72,14 +77,10 @@ def _variant(subject: Subject, context: Context) -> _Said:
     name, where = f"{subject.variant} {labels.model(subject.model)}", labels.where(subject)
     latency = findings.summary(subject, "latency")
     if latency and latency.statistics is None:
-        return _Said(0.0, f"{name} could not be timed on {where}: {latency.caveats[0].text}.")
-    against = {
-        c.metric: c
-        for c in reversed(findings.comparisons)
-        if c.kind == "variant" and (c.right == subject or (c.metric == "deployed" and _same_place(c.right, subject)))
-    }
+        return _Said(0.0, f"{name} could not be timed on {where}: {latency.caveats[0].text}.", subject)
+    found = against(subject, context)
     score, parts = 0.0, []
-    speed, memory, size = against.get("latency"), against.get("vm_hwm"), against.get("deployed")
+    speed, memory, size = found.get("latency"), found.get("vm_hwm"), found.get("deployed")
     if speed and speed.ratio:
         score, words = _speed(speed, speed.ratio)
         parts.append(words)
@@ -88,36 +89,32 @@ def _variant(subject: Subject, context: Context) -> _Said:
     if size and size.ratio and size.called:
         parts.append(f"needs {_times(size.ratio)} {'fewer' if size.ratio > 1 else 'more'} bytes")
     if parts:
-        price = _price(subject, against.get(labels.score(subject.model) or ""), context)
-        return _Said(score, f"{name} {listed(parts)} on {where}{price}.")
+        price = _price(subject, found.get(labels.score(subject.model) or ""), context)
+        return _Said(score, f"{name} {listed(parts)} on {where}{price}.", subject)
     compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
     compared |= ranking.has_rivals(subject.model, context)
     if compared or latency is None or latency.statistics is None or latency.translated:
-        return _Said(0.0, "")
+        return _Said(0.0, "", subject)
     median = quantity(latency.statistics.median, latency.unit)
-    return _Said(0.0, f"{name} takes {median} on {where}; nothing to compare it with.")
+    return _Said(0.0, f"{name} takes {median} on {where}; nothing to compare it with.", subject)
 
 
-def _price(subject: Subject, against: Comparison | None, context: Context) -> str:
+def _price(subject: Subject, compared: Comparison | None, context: Context) -> str:
     """What the variant costs in accuracy, as far as it was measured."""
     score = context.labels.score(subject.model)
     ours = context.findings.summary(subject, score) if score else None
     if not (score and ours and ours.statistics):
         return ""
-    theirs = context.findings.summary(against.left, score) if against else None
+    theirs = context.findings.summary(compared.left, score) if compared else None
     name, mine = SHORT[score], quantity(ours.statistics.median, ours.unit)
-    if not (against and theirs and theirs.statistics):
+    if not (compared and theirs and theirs.statistics):
         return f", at {mine} {name}"
     before = quantity(theirs.statistics.median, theirs.unit)
     if mine == before:
         return f", at the same {name} ({mine})"
-    by = difference(against)
-    doubt = ", not shown to differ" if against.outcome == "not-shown" else ""
+    by = difference(compared)
+    doubt = ", not shown to differ" if compared.outcome == "not-shown" else ""
     return f", at {mine} {name} instead of {before}{f' ({by.text}{doubt})' if by else ''}"
-
-
-def _same_place(a: Subject, b: Subject) -> bool:
-    return (a.model, a.variant, a.device, a.runtime) == (b.model, b.variant, b.device, b.runtime)
 
 
 def _speed(speed: Comparison, times: float) -> tuple[float, str]:

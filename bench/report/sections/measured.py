@@ -1,18 +1,22 @@
-"""How the figures came about: devices, protocol as really used, conditions, artifacts, versions."""
+"""How the figures came about: how valid each is, conditions, protocol as really used, devices, artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from bench import plan
-from bench.records import Artifact, Device, RunRecord, SamplesRecord, Tensor, Verified
+from bench.records import METRICS, Artifact, Device, RunRecord, Tensor, Verified
 from bench.report import noise
-from bench.report.section import Context, Section
+from bench.report.facts import flat
+from bench.report.labels import interval
+from bench.report.section import Context, Folded, Section
 from bench.report.table import Cell, Table
-from bench.units import duration, number, percent, size
+from bench.units import duration, number, percent, quantity, size
 
+MOST = 2_000
+"""Figures that the page lists one by one; a browser is slow with more."""
 FEW = 4
 """Different values of a condition that are listed one by one."""
 UNKNOWN = "not reported"
@@ -22,16 +26,57 @@ _NOT_LISTED = frozenset({"pid", "energy", "gauge"})
 
 
 def section(context: Context) -> Section:
-    tables = (
-        _devices(context.run),
-        *_preflight(context.run),
-        _protocol(context),
-        _conditions(context),
-        *_noise(context),
-        _artifacts(context.run),
-        _made_with(context.run),
+    folded = (
+        Folded("validity", _validity(context), "What each number rests on, and whether it may be used."),
+        Folded("conditions", _conditions(context), "The state of each place while it measured."),
+        *(
+            Folded("preflight", table, "What was looked at before anything was deployed.")
+            for table in _preflight(context.run)
+        ),
+        Folded("protocol", _protocol(context), "Launches, warm-up and iterations as they really were."),
+        *(
+            Folded("noise", table, "What the same thing differs by from itself in each place.")
+            for table in _noise(context)
+        ),
+        Folded("devices", _devices(context.run), "The machines, in their own words."),
+        Folded("artifacts", _artifacts(context.run), "What was deployed, and the proof that it is the network."),
     )
-    return Section("measured", "How it was measured", tables=tables, background=True)
+    return Section("measured", "How it was measured", folded=folded, background=True)
+
+
+def _validity(context: Context) -> Table:
+    """Every figure with its interval, what it rests on and its verdict."""
+    shown = context.findings.summaries[:MOST]
+    rows = []
+    for s in shown:
+        figures = s.statistics
+        where = "any device" if s.metric == "deployed" else context.labels.where(s.subject)
+        head = (Cell(f"{s.subject.model} {s.subject.variant}", tone="strong"), Cell(where), Cell(s.metric))
+        verdict = Cell(s.verdict, tone="plain" if s.usable else "bad")
+        if figures is None:
+            rows.append((*head, verdict, *(Cell("–", tone="muted"),) * 4))
+            continue
+        within = interval(figures.interval, s.unit) if figures.interval else "–"
+        hidden = s.translated and METRICS[s.metric].pass_ not in ("accuracy", "size")
+        median = (
+            Cell("meaningless", tone="muted")
+            if hidden
+            else Cell(quantity(figures.median, s.unit), value=figures.median)
+        )
+        rows.append(
+            (
+                *head, verdict, median, Cell("–" if hidden else within),
+                Cell(f"{len(figures.launches)}", value=len(figures.launches)),
+                Cell(f"{figures.samples:,}", value=figures.samples),
+            )
+        )  # fmt: skip
+    notes = [
+        "The interval is that of the median over launches; of a score, that over samples. Reasons: under Warnings."
+    ]
+    if len(shown) < len(context.findings.summaries):
+        notes.append(f"The first {MOST:,} of {len(context.findings.summaries):,}; summary.csv has them all.")
+    header = ("What", "Where", "Figure", "Verdict", "Median", "95 % interval", "Launches", "Values")
+    return Table("Every figure and its validity", header, tuple(rows), tuple(notes), words=4)
 
 
 def _devices(run: RunRecord) -> Table:
@@ -125,7 +170,7 @@ def _conditions(context: Context) -> Table:
     seen: dict[tuple[str, str], list[Any]] = {}
     for m in context.measurements:
         place = context.labels.place(m.trial.subject)
-        for key, value in _flat({key: value for key, value in m.conditions.items() if key not in _NOT_LISTED}):
+        for key, value in flat({key: value for key, value in m.conditions.items() if key not in _NOT_LISTED}):
             values = seen.setdefault((place, key), [])
             if value not in values:
                 values.append(value)
@@ -143,14 +188,6 @@ def _without_clocks(context: Context) -> Iterator[str]:
             place = context.labels.place(m.trial.subject)
             timed[place] = timed.get(place, False) or "clocks" in m.conditions
     yield from (place for place, known in timed.items() if not known)
-
-
-def _flat(conditions: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in conditions.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _values(values: Sequence[Any]) -> str:
@@ -212,32 +249,3 @@ def _tensors(found: Sequence[Tensor]) -> str:
 
 def _checked(v: Verified, *, several: bool) -> str:
     return f"{f'{v.output} ' if several else ''}{v.max_abs_delta:.1e} of {v.max_abs_reference:.3g}"
-
-
-def _made_with(run: RunRecord) -> Table:
-    """Versions, programs, samples, what was pushed and how long it took."""
-    rows = [("bench", run.bench_version), ("run", run.id), ("started", run.started)]
-    rows.append(("finished", run.finished or "interrupted"))
-    rows += [(f"samples of {model}", _samples(found)) for model, found in run.samples.items()]
-    rows += list(run.versions.items())
-    for name, facts in run.toolchain.items():
-        rows.append((f"program of {name}", "; ".join(f"{k} {v}" for k, v in _flat(facts))))
-    rows += [(f"pushed to {serial} in this run", size(count)) for serial, count in run.transferred_bytes.items()]
-    rows += [
-        ("wall time", duration(1e9 * run.wall_s)),
-        ("of it preparation", duration(1e9 * run.preparation_s)),
-        ("of it inside measured processes", duration(1e9 * run.runner_s)),
-    ]
-    return Table("Made with", ("What", "Value"), tuple((Cell(k, tone="strong"), Cell(v)) for k, v in rows), words=2)
-
-
-def _samples(found: SamplesRecord) -> str:
-    """A run of schema 1 has only their source."""
-    words = [f"{found.count:,} of {found.source}" if found.count else found.source]
-    if found.count:
-        words.append("labelled" if found.labelled else "without labels")
-    if found.classes:
-        words.append(f"{len(found.classes):,} classes")
-    if found.preprocess:
-        words.append(found.preprocess.text)
-    return "; ".join(words)

@@ -80,7 +80,7 @@ def _figure(metric: str, summary: Summary | None, subject: Subject, context: Con
         return Cell("meaningless", tone="muted", marks=marks)
     value = summary.statistics.median
     detail = _detail(metric, summary, subject, context)
-    return Cell(quantity(value, summary.unit), detail, "plain" if summary.usable else "muted", marks)
+    return Cell(quantity(value, summary.unit), detail, "plain" if summary.usable else "muted", marks, value)
 
 
 def _detail(metric: str, summary: Summary, subject: Subject, context: Context) -> str:
@@ -105,7 +105,8 @@ def _detail(metric: str, summary: Summary, subject: Subject, context: Context) -
 def _p90(latency: Summary | None) -> Cell:
     if latency is None or latency.statistics is None or latency.translated:
         return Cell("–", tone="muted")
-    return Cell(quantity(latency.statistics.p90, latency.unit), tone="plain" if latency.usable else "muted")
+    value = latency.statistics.p90
+    return Cell(quantity(value, latency.unit), tone="plain" if latency.usable else "muted", value=value)
 
 
 def _verdict(summaries: Sequence[Summary]) -> Cell:

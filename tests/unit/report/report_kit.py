@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,13 @@ class Stored:
         return found
 
 
+FETCHED = frozenset({"href", "src", "xlink:href", "srcset", "poster", "data", "action", "background"})
+"""Attributes that make a browser fetch or go to something."""
+
+
 class Checker(HTMLParser):
-    """Every element closed, no id twice, nothing fetched from elsewhere, every link to an id that exists."""
+    """Every element closed, no id twice, nothing fetched from elsewhere, every link to an id that exists, headings in
+    order, every table named with its headings marked as such, every picture with words; no script but ours."""
 
     EMPTY = frozenset({"meta", "br", "img", "link", "input", "hr"})
 
@@ -81,24 +88,37 @@ class Checker(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.words: list[str] = []
+        self.headings: list[int] = []
+        self.count: Counter[str] = Counter()
+        self.attributes: list[tuple[str, dict[str, str]]] = []
         self.feed(page)
         self.close()
         assert self.open == []
         assert len(self.ids) == len(set(self.ids))
         assert {link.removeprefix("#") for link in self.links} <= set(self.ids)
+        assert self.headings[0] == 1
+        assert all(after <= before + 1 for before, after in pairwise(self.headings)), self.headings
+        assert self.count["table"] == self.count["caption"]
+        assert self.count["script"] == 1
+        assert (self.count["main"], self.count["h1"]) == (1, 1)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag != "script"
+        given = {key: value or "" for key, value in attrs}
+        self.count[tag] += 1
+        self.attributes.append((tag, given))
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
         if tag not in self.EMPTY:
             self.open.append(tag)
-        for key, value in attrs:
-            if key == "id":
-                self.ids.append(value or "")
-            if key in ("href", "src", "xlink:href"):
-                assert value is not None
-                if not value.startswith("data:image/png;base64,"):
-                    assert value.startswith("#"), f"{tag} would fetch {value}"
-                    self.links.append(value)
+        assert tag != "th" or given["scope"] in ("col", "row")
+        assert tag != "img" or given["alt"]
+        assert given.get("role") != "img" or given["aria-label"]
+        assert not any(key.startswith("on") for key in given), f"{tag} runs a script of its own"
+        if "id" in given:
+            self.ids.append(given["id"])
+        for key in FETCHED & given.keys():
+            assert given[key].startswith(("#", "data:image/")), f"{tag} would fetch {given[key]}"
+            self.links += [given[key]] if given[key].startswith("#") else []
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -109,7 +129,7 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words.append(data)
 
     @property

@@ -52,7 +52,7 @@ def test_samples_come_back_bit_for_bit(folder: RunFolder) -> None:
     (failed,) = frame.loc[frame.order == 1].to_dict("records")
     assert (failed["status"], failed["reason"], failed["metric"]) == ("failed", "it broke", "")
     assert [m.status for m in folder.measurements()] == ["ok", "failed"]
-    assert pq.read_schema(folder.path / "measurements.parquet").metadata[b"bench_schema"] == b"2"
+    assert pq.read_schema(folder.path / "measurements.parquet").metadata[b"bench_schema"] == b"3"
 
 
 def test_two_runs_of_a_day_do_not_meet(tmp_path: Path) -> None:
@@ -232,3 +232,24 @@ def test_a_record_without_a_schema_says_so(folder: RunFolder) -> None:
     (folder.path / "run.json").write_text("{}")
     with pytest.raises(CorruptData, match="does not name its schema"):
         folder.record()
+
+
+def test_a_finished_run_is_read_from_one_table(folder: RunFolder) -> None:
+    """The table that was made of the parts, until a part is newer than it."""
+    folder.append(measurement(0, 1.0), PHONE)
+    folder.append(measurement(1, 2.0), PHONE)
+    table, parts = folder.path / "measurements.parquet", sorted((folder.path / "parts").iterdir())
+    before = folder.consolidate()
+    later = 1 + max(part.stat().st_mtime_ns for part in parts)
+    os.utime(table, ns=(later, later))
+    whole = parts[0].read_bytes()
+    parts[0].write_bytes(b"damaged")
+    os.utime(parts[0], ns=(later - 1, later - 1))
+    assert list(folder.frame()["value"]) == list(before["value"])
+    os.utime(parts[0], ns=(later + 1, later + 1))
+    with pytest.raises(CorruptData):
+        folder.frame()
+    parts[0].write_bytes(whole)
+    folder.append(measurement(2, 3.0), PHONE)
+    os.utime(table, ns=(later + 10**12, later + 10**12))
+    assert set(folder.frame()["value"]) == {1.0, 2.0, 3.0}
