@@ -69,8 +69,12 @@ class Injector:
 
     def signal_runner(self, number: signal.Signals) -> bool:
         """SIGKILL, SIGSTOP, … to what was started from the store; whether there was something."""
-        listed = self.adb.shell("ps -ef").splitlines()
-        pids = [line.split()[1] for line in listed if f"{FOLDER}/store/" in line and "ps -ef" not in line]
+        pids = []
+        for line in self.adb.shell("ps -ef").splitlines():
+            _, pid, *_, called = line.split(None, 7)
+            # A script stands behind its shell; the shell around a launch has it in its argument.
+            if any(word.startswith(f"{FOLDER}/store/") for word in called.split()[:2]):
+                pids.append(pid)
         for pid in pids:
             self.adb.run("shell", f"kill -{number.value} {pid}")
         return bool(pids)
