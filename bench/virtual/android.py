@@ -156,11 +156,8 @@ class Root:
         The last part of the path counts as it stands unless links are to be followed."""
         real = self.locate(path)
         folder, name = os.path.split(real)
-        resolved = (
-            os.path.realpath(real)
-            if follow or name in (b"", b".", b"..")
-            else (os.path.join(os.path.realpath(folder), name))
-        )
+        whole = follow or name in (b"", b".", b"..")
+        resolved = os.path.realpath(real) if whole else os.path.realpath(folder) + b"/" + name
         for place in self.places().values():
             inside = os.path.realpath(str(place).encode())
             if resolved == inside or resolved.startswith(inside + b"/"):
