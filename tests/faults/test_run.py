@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,38 @@ def test_a_full_disk_of_this_computer_stops_the_run_and_loses_nothing_stored(
     assert stored
     assert set(folder.consolidate()["trial"]) >= {one.trial.id for one in stored}
     bench("report", folder.path, env=env)
+
+
+JUMPING = """
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The time of day goes back by a day every three seconds, and comes again. */
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int status = syscall(SYS_clock_gettime, clock, now);
+    struct timespec steady;
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &steady);
+    if (clock == CLOCK_REALTIME && steady.tv_sec / 3 % 2) now->tv_sec -= 86400;
+    return status;
+}
+"""
+
+
+@pytest.mark.slow_fault
+def test_a_clock_that_jumps_back_changes_no_figure(
+    virtual_phone: VirtualPhone, env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "clock.c").write_text(JUMPING)
+    library = tmp_path / "clock.so"
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-o", library, tmp_path / "clock.c"]
+    subprocess.run(compiler, check=True, timeout=120)
+    jumping = {**env, "LD_PRELOAD": str(library)}
+    results = tmp_path / "results"
+    bench("run", "-s", virtual_phone.serial, "--plan", plan(), "--results", results, env=jumping)
+    (folder,) = (RunFolder(path.parent) for path in results.glob("*/run.json"))
+    record, stored = folder.record(), folder.measurements()
+    assert {one.status for one in stored} == {"ok"}
+    assert len({one.started[:10] for one in stored}) == 2  # it did jump
+    assert all(0 <= one.wall_s < 300 for one in stored)
+    assert 0 < record.preparation_s < record.wall_s < 600
