@@ -44,7 +44,7 @@ def _render(context: Context, shown: Sequence[Section]) -> str:
         lstrip_blocks=True,
         finalize=_finalized,
     )
-    environment.filters["drawing"] = Markup  # our own SVG, its text escaped by matplotlib
+    environment.filters["drawing"] = _drawing
     return environment.get_template("report.html.j2").render(
         run=context.run,
         sections=shown,
@@ -55,6 +55,11 @@ def _render(context: Context, shown: Sequence[Section]) -> str:
         trials=len(context.measurements),
         schema_version=SCHEMA_VERSION,
     )
+
+
+def _drawing(svg: str) -> Markup:
+    """Our own SVG, its text escaped by matplotlib, but for characters that act instead of being seen."""
+    return Markup("\n".join(map(visible, svg.splitlines())))  # noqa: S704
 
 
 def _finalized(value: object) -> object:

@@ -118,6 +118,7 @@ def test_one_phone_has_one_bench(
     def second() -> None:
         arguments = ("run", "-s", injector.phone.serial, "--plan", plan(), "--results", tmp_path / "second")
         said.append(bench(*arguments, env=own_env, status=18).stderr)
+        bench("clean", "-s", injector.phone.serial, env=own_env, status=18)
         rows.extend(json.loads(bench("devices", "--json", env=own_env).stdout))
 
     done, _ = run_and(second, injector, plan(8, 1), own_env, tmp_path / "results")
