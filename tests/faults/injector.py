@@ -50,7 +50,8 @@ class Injector:
 
     def remove_folder(self) -> None:
         """Somebody cleans up the phone in the middle of a run."""
-        self.adb.shell(f"rm -rf {FOLDER}")
+        # Again while a launch writes there.
+        self.adb.shell(f"until rm -rf {FOLDER}; do :; done")
 
     def fill_disk(self) -> None:
         """All room of a phone with limited `storage`."""

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.cache import Cache
+from bench.campaign.phones import LOCKS
+from bench.devices import hold
 from bench.results.folder import RunFolder
 from bench.virtual.phone import VirtualPhone
 from tests.e2e.command import bench, command
@@ -109,25 +112,20 @@ def test_a_phone_that_restarts_in_a_run_costs_no_trial(
     assert "restarted during the run" in (folder.path / "report.html").read_text()
 
 
+@pytest.mark.slow_fault
 def test_one_phone_has_one_bench(
-    injector: Injector, own_env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
+    virtual_phone: VirtualPhone, env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
 ) -> None:
-    said: list[str] = []
-    rows: list[dict[str, str]] = []
-
-    def second() -> None:
-        arguments = ("run", "-s", injector.phone.serial, "--plan", plan(), "--results", tmp_path / "second")
-        said.append(bench(*arguments, env=own_env, status=18).stderr)
-        bench("clean", "-s", injector.phone.serial, env=own_env, status=18)
-        rows.extend(json.loads(bench("devices", "--json", env=own_env).stdout))
-
-    done, _ = run_and(second, injector, plan(8, 1), own_env, tmp_path / "results")
-    assert done.returncode == 0, done.stderr
-    assert f"another bench is measuring on {injector.phone.serial}" in said[0]
-    assert "run -s" in said[0]
-    (row,) = (row for row in rows if row["serial"] == injector.phone.serial)
-    assert "run -s" in row["held"]
-    assert not list((tmp_path / "second").glob("*"))
+    serial = virtual_phone.serial
+    with hold.held(Cache().root / LOCKS, [serial]):
+        for verb in (("run", "--plan", plan(), "--results", tmp_path / "results"), ("clean",)):
+            said = bench(*verb, "-s", serial, env=env, status=18).stderr
+            assert f"another bench is measuring on {serial}" in said
+            assert f"process {os.getpid()}" in said
+        rows = json.loads(bench("devices", "--json", env=env).stdout)
+    (row,) = (row for row in rows if row["serial"] == serial)
+    assert f"process {os.getpid()}" in row["held"]
+    assert not list((tmp_path / "results").glob("*"))
 
 
 FULL = """
