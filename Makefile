@@ -10,7 +10,7 @@ BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simp
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
+.PHONY: help demo test test-faults bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
 
 
 help: ## List the targets
@@ -35,6 +35,10 @@ demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this comp
 test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
+	@$(BIN)/bench native build --abi host
+	@$(BIN)/python -m pytest -m "slow_fault or not slow_fault" tests/faults
 
 lint: $(READY) ## Style, types and the rules of the house
 	@$(BIN)/ruff check .

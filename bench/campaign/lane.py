@@ -15,7 +15,7 @@ from bench.campaign.course import Course
 from bench.campaign.faults import Action, Past
 from bench.campaign.health import Health
 from bench.devices import presence
-from bench.errors import BenchError, DeviceOffline, HostFull, TransportBroken
+from bench.errors import BenchError, DeviceOffline, DeviceRefused, HostFull, TransportBroken
 from bench.measure import station, trial
 from bench.measure.station import Station
 from bench.measure.trial import Outcome
@@ -154,9 +154,9 @@ class Lane:
                 return Action.RETRY, error
         except (DeviceOffline, TransportBroken) as gone:
             return Action.RETRY, gone
-        except BenchError as worse:
+        except DeviceRefused as worse:
             return Action.FAIL, type(error)(f"{faults.reason(error)}; {worse.what}")
-        except OSError as worse:
+        except Exception as worse:
             return faults.after(worse, past), worse
         return faults.after(error, past), error
 
@@ -169,7 +169,7 @@ class Lane:
                 station.mend(self.machine, self._files(), self._tell)
         except BenchError as worse:
             return Action.QUARANTINE if faults.is_devices(worse) else Action.FAIL, worse
-        except OSError as worse:
+        except Exception as worse:
             return faults.after(worse, Past()), worse
         return Action.RETRY, error
 

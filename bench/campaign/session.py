@@ -77,7 +77,6 @@ def run(
             notes = [*before.notes, *notes, f"Resumed on {started:%Y-%m-%d at %H:%M}."]
         pushed = _deployed(ready, watcher, notes.append)
         folder = resumed or RunFolder.create(results, asked.plan.name, started)
-        folder.reopen()
         record = record.model_copy(update={"notes": tuple(dict.fromkeys(notes)), "transferred_bytes": pushed})
         folder.write_record(record)
         try:

@@ -12,6 +12,7 @@ from bench.campaign import phones
 from bench.campaign.health import Health
 from bench.cli import doctor, terminal
 from bench.cli.options import Device, Json, Server, plain, print_json
+from bench.devices import hold
 from bench.devices.adb import FOLDER, AdbServer
 from bench.errors import UsageError
 
@@ -101,7 +102,8 @@ def clean(
     server = AdbServer.from_address(adb_server)
     if device or not cache:
         for transport in [server.choose(serial) for serial in device] if device else [server.choose(None)]:
-            transport.run(["rm", "-rf", FOLDER], deadline_s=120)
+            with hold.held(Cache().root / phones.LOCKS, [transport.serial]):
+                transport.run(["rm", "-rf", FOLDER], deadline_s=120)
             terminal.err.print(f"Removed {FOLDER} from {transport.serial}.")
     if cache:
         Cache().clear()

@@ -102,13 +102,14 @@ class AdbServer:
         """Ask the server to connect again to a device that is offline, or that is reached by TCP (`host:port`, an
         emulator), which a new server does not know. Raises what `devices` does."""
         self.ensure()
+        # First: a connection that has only begun counts as offline too, and would be closed again.
+        self._ask("host:reconnect-offline")
         if emulator := re.fullmatch(r"emulator-(\d{4,5})", address):
             question = f"host:emulator:{int(emulator[1]) + 1}"
             with self._understood(), socket.create_connection(self.address, timeout=self.patience_s) as conn:
                 conn.sendall(b"%04x" % len(question) + question.encode())  # the one request that is never answered
         elif re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address):
             self._ask(f"host:connect:{address}")
-        self._ask("host:reconnect-offline")
 
     def version(self) -> str:
         """The server's protocol version, e.g. `1.0.41`. Raises TransportBroken, DeadlineExceeded."""

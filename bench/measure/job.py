@@ -63,8 +63,8 @@ class Job:
             "weights": self.files.weights,
             "weights_format": self.weights_format,
             "execution": self.execution,
-            "inputs": ",".join(self.inputs),
-            "outputs": ",".join(self.outputs),
+            "inputs": _listed(self.inputs),
+            "outputs": _listed(self.outputs),
             "samples": self.files.samples,
             "threads": self.threads,
             "affinity": f"0x{self.affinity:x}",
@@ -87,6 +87,14 @@ class Job:
         if self.mode == "largest":
             keys["extents"] = "{}x{}".format(*self.extents)
         return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    if odd := next((name for name in names if not name or "," in name or name != name.strip()), None):
+        raise UsageError(
+            f"the name {odd!r} cannot be in a job file's list", "Rename that input or output of the graph."
+        )
+    return ",".join(names)
 
 
 def _checked(value: str) -> str:

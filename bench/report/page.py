@@ -62,9 +62,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalized,
     )
-    environment.filters["ours"] = Markup  # our own SVG, its text escaped by matplotlib; our style and script
+    environment.filters["ours"] = _ours
     environment.filters["kind"] = _kind
     return environment
+
+
+def _ours(text: str) -> Markup:
+    """Our own SVG, its text escaped by matplotlib but for characters that act instead of being seen; our style and
+    script."""
+    return Markup(visible(text, lines=True))  # noqa: S704
 
 
 def _finalized(value: object) -> object:

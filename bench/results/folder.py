@@ -80,15 +80,6 @@ class RunFolder:
         """Replace run.json in one step."""
         replace(self.path / "run.json", (record.model_dump_json(indent=1) + "\n").encode())
 
-    def reopen(self) -> None:
-        """Make it fit to be appended to: a line that a killed process had not finished goes."""
-        path = self.path / "trials.jsonl"
-        if path.is_file():
-            whole = read_bounded(path, _MOST_BYTES)
-            end = whole.rfind(b"\n") + 1
-            if end < len(whole):
-                replace(path, whole[:end])
-
     def with_samples(self, measurement: Measurement) -> Measurement:
         """A stored trial with its figures again. Raises CorruptData."""
         path = self.path / "parts" / f"{measurement.trial.file_stem}.parquet"

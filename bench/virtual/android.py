@@ -11,6 +11,7 @@ A sandbox (`bench.virtual.sandbox`) shows this at its place; without one the pho
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -149,6 +150,19 @@ class Root:
             if path == inner or path.startswith(inner + b"/"):
                 return str(real).encode() + path[len(inner) :]
         return path
+
+    def confined(self, path: bytes, follow: bool) -> bytes:
+        """`locate`, for sync: raises PermissionError for what is outside of the phone, also by `..` or a symbolic link.
+        The last part of the path counts as it stands unless links are to be followed."""
+        real = self.locate(path)
+        folder, name = os.path.split(real)
+        whole = follow or name in (b"", b".", b"..")
+        resolved = os.path.realpath(real) if whole else os.path.realpath(folder) + b"/" + name
+        for place in self.places().values():
+            inside = os.path.realpath(str(place).encode())
+            if resolved == inside or resolved.startswith(inside + b"/"):
+                return real
+        raise PermissionError(errno.EACCES, "outside of the phone")
 
     def translate(self, command: bytes) -> bytes:
         """A shell command with the phone's paths replaced by the host's, for a phone without a sandbox."""

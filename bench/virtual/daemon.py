@@ -56,12 +56,12 @@ class Guest:
     def find(self, name: bytes) -> Service | None:
         """The service of that name, None when this phone has none."""
         if name == b"sync:":
-            locate = bytes if self._sandboxed else self._root.locate
+            locate = _as_it_is if self._sandboxed else self._root.confined
             return lambda stream: self._sync(stream, locate)
         request = shell.Request.parse(name)
         return None if request is None else partial(self._shell, request)
 
-    async def _sync(self, stream: Stream, locate: Callable[[bytes], bytes]) -> None:
+    async def _sync(self, stream: Stream, locate: sync.Locate) -> None:
         self._meminfo.update(self.processes)
         await sync.Sync(stream, locate).serve()
 
@@ -70,6 +70,11 @@ class Guest:
         if not self._sandboxed:
             request = shell.Request(self._root.translate(request.command), request.v2, request.terminal)
         await shell.serve(stream, request, self.processes)
+
+
+def _as_it_is(path: bytes, follow: bool) -> bytes:
+    """Inside a sandbox there is nothing but the phone."""
+    return path
 
 
 async def _accept(listener: socket.socket, guest: Guest, trusted: Callable[[socket.socket], bool]) -> None:

@@ -56,8 +56,10 @@ def _stat2(found: os.stat_result) -> bytes:
     )
 
 
-def _listing(folder: bytes, v2: bool) -> Iterator[bytes]:
+def _listing(locate: Locate, path: bytes, v2: bool) -> Iterator[bytes]:
+    folder = b""
     try:
+        folder = locate(path, True)
         names = [b".", b"..", *os.listdir(folder)]
     except OSError:
         names = []
@@ -75,10 +77,15 @@ def _listing(folder: bytes, v2: bool) -> Iterator[bytes]:
     yield b"DONE" + bytes(72 if v2 else 16)
 
 
-class Sync:
-    """One client's session. `locate` turns a path on the phone into one of this process."""
+Locate = Callable[[bytes, bool], bytes]
+"""Turns a path on the phone into one of this process; the second argument says whether a link at its end is followed.
+Raises OSError for a path that is not the phone's."""
 
-    def __init__(self, stream: Stream, locate: Callable[[bytes], bytes]) -> None:
+
+class Sync:
+    """One client's session."""
+
+    def __init__(self, stream: Stream, locate: Locate) -> None:
         self._stream = stream
         self._locate = locate
 
@@ -101,7 +108,7 @@ class Sync:
                 case b"STAT" | b"STA2" | b"LST2":
                     await self._stat(kind, path)
                 case b"LIST" | b"LIS2":
-                    await self._stream.write(b"".join(_listing(self._locate(path), kind == b"LIS2")))
+                    await self._stream.write(b"".join(_listing(self._locate, path, kind == b"LIS2")))
                 case b"SEND" if text.isdigit() and len(text) < 12:
                     await self._receive_file(path, int(text), flags=0)
                 case b"SND2":
@@ -126,7 +133,8 @@ class Sync:
     async def _stat(self, kind: bytes, path: bytes) -> None:
         number, facts = 0, b""
         try:
-            found = (os.stat if kind == b"STA2" else os.lstat)(self._locate(path))
+            follow = kind == b"STA2"
+            found = (os.stat if follow else os.lstat)(self._locate(path, follow))
             facts = _stat1(found) if kind == b"STAT" else _stat2(found)
         except OSError as error:
             number, facts = _number(error), bytes(12 if kind == b"STAT" else _STAT2.size)
@@ -136,7 +144,7 @@ class Sync:
         """A pull. DONE rides on the last data: a message of its own waits 40 ms for a delayed acknowledgement."""
         try:
             # Without O_NONBLOCK a FIFO that nobody writes would hold up the whole phone.
-            descriptor = os.open(self._locate(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            descriptor = os.open(self._locate(path, True), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError as error:
             await self._fail(f"open failed: {_reason(error)}")
             return
@@ -162,9 +170,12 @@ class Sync:
 
     async def _receive_file(self, path: bytes, mode: int, flags: int) -> None:
         """A push. After an error the rest is read and thrown away: only then does the client listen."""
-        target = _Target(self._locate(path), mode)
         dry = flags == DRY_RUN
-        problem = f"unsupported flags {flags:#x}" if flags & ~DRY_RUN else "" if dry else target.create()
+        try:
+            target = _Target(self._locate(path, False), mode)
+            problem = f"unsupported flags {flags:#x}" if flags & ~DRY_RUN else "" if dry else target.create()
+        except OSError as error:
+            target, problem = _Target(b"", mode), f"couldn't create file: {_reason(error)}"
         complete = False
         try:
             while True:
@@ -214,6 +225,7 @@ class _Target:
                     os.unlink(self._path)
             if not self._link:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+                flags |= os.O_NOFOLLOW
                 self._descriptor = os.open(self._path, flags, self._mode)
                 self._made = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         except OSError as error:

@@ -306,6 +306,19 @@ def test_without_namespaces_it_says_so_and_uses_a_directory(adb: Adb, open_folde
         assert device.run("pull", "/data/local/tmp/a/file", str(tmp_path / "back")).returncode == 0
         assert (tmp_path / "back").read_bytes() == (tmp_path / "file").read_bytes()
         assert not Path("/data/local/tmp/a").exists()
+        # Files stay inside the phone, whatever a path says and wherever a link leads.
+        device.shell(f"ln -s {tmp_path} /data/local/tmp/out; ln -s {tmp_path}/file /data/local/tmp/out-file")
+        for path in (f"{tmp_path}/file", f"/data/../../../../../..{tmp_path}/file", "/data/local/tmp/out/file",
+                     "/data/local/tmp/out-file", "/etc/passwd"):  # fmt: skip
+            assert device.run("pull", path, str(tmp_path / "stolen")).returncode != 0, path
+            assert not (tmp_path / "stolen").exists()
+        for path in (f"{tmp_path}/x", "/data/local/tmp/out/x", f"/data/../../../../../..{tmp_path}/x"):
+            assert device.run("push", str(tmp_path / "file"), path).returncode != 0, path
+            assert not (tmp_path / "x").exists()
+        # A link in the place of a file is replaced, and where it led stays as it was.
+        (tmp_path / "other").write_bytes(b"other")
+        assert device.run("push", str(tmp_path / "other"), "/data/local/tmp/out-file").returncode == 0
+        assert (tmp_path / "file").stat().st_size == MB
         assert device.run("shell", "echo out; echo err >&2; exit 3").returncode == 3
         assert device.shell(HOG.format(size=200 * MB)) == "137\n"
         # A shell here has this user's rights: nobody else may have one.

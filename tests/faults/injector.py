@@ -50,7 +50,8 @@ class Injector:
 
     def remove_folder(self) -> None:
         """Somebody cleans up the phone in the middle of a run."""
-        self.adb.shell(f"rm -rf {FOLDER}")
+        # Again while a launch writes there.
+        self.adb.shell(f"until rm -rf {FOLDER}; do :; done")
 
     def fill_disk(self) -> None:
         """All room of a phone with limited `storage`."""
@@ -69,8 +70,12 @@ class Injector:
 
     def signal_runner(self, number: signal.Signals) -> bool:
         """SIGKILL, SIGSTOP, … to what was started from the store; whether there was something."""
-        listed = self.adb.shell("ps -ef").splitlines()
-        pids = [line.split()[1] for line in listed if f"{FOLDER}/store/" in line and "ps -ef" not in line]
+        pids = []
+        for line in self.adb.shell("ps -ef").splitlines():
+            _, pid, *_, called = line.split(None, 7)
+            # A script stands behind its shell; the shell around a launch has it in its argument.
+            if any(word.startswith(f"{FOLDER}/store/") for word in called.split()[:2]):
+                pids.append(pid)
         for pid in pids:
             self.adb.run("shell", f"kill -{number.value} {pid}")
         return bool(pids)

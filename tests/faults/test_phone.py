@@ -16,6 +16,7 @@ from bench.campaign.lane import Lane, Patience
 from bench.devices import deployment, presence
 from bench.devices.adb import FOLDER, AdbTransport
 from bench.errors import DeviceOffline, DiskFull, TransportBroken
+from bench.measure import station
 from bench.records import Measurement, Trial
 from tests.faults.injector import Injector, until
 from tests.faults.kit import GOOD, QUICK, Bed, run
@@ -283,3 +284,11 @@ def test_nothing_is_left_on_the_phone_by_a_launch_that_broke(
     bed = Bed.on(broken, tmp_path / "bed", "sleep 30 & wait\n")
     run_with(bed.lane(bed.trials(1), QUICK, deadline_s=2), runner_works(injector))
     assert "sleep 30" not in injector.adb.shell("ps -ef | grep -v grep")
+
+
+def test_a_byte_that_changed_in_any_file_is_found(injector: Injector, broken: AdbTransport, tmp_path: Path) -> None:
+    bed = Bed.on(broken, tmp_path / "bed", GOOD)
+    assert not station.damaged(bed.machine, bed.files())
+    name = injector.corrupt_file()
+    (found,) = station.damaged(bed.machine, bed.files())
+    assert found.startswith(name)
