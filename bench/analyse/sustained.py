@@ -3,7 +3,9 @@
 The windows of a launch follow each other, and what one of them is depends on the ones before (heat, a governor's
 clock): resampling them one by one would take them for so many observations and give intervals that are far too narrow.
 They are resampled in blocks of neighbours instead (moving block bootstrap: H. R. Künsch, Annals of Statistics 17 (1989)
-1217–1241), of √n windows rounded up.
+1217–1241). Blocks have n^⅔ windows, longer than what is best for a variance, because governors and heat have a long
+memory; that leaves few blocks, so Student's t of their number takes the place of the normal quantile. How often such an
+interval holds the truth is in docs/measurement.md.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from bench.analyse.noise import Place, floor
 from bench.analyse.statistics import LEVEL, SEED
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 COLD_PART, STEADY_PART = 1 / 10, 1 / 3
-MIN_WINDOWS = 6
+MIN_WINDOWS = 12
 """Fewer windows than this, cold or steady, give no interval."""
 RESAMPLES = 1_999
 
@@ -115,26 +118,29 @@ def throttled(medians: Sequence[float]) -> int | None:
 
 
 def ratio_bounds(over: Values, under: Values) -> Bounds | None:
-    """The 95 % bounds of median(over) ÷ median(under) by the moving block bootstrap, each side by itself; None for too
-    few windows."""
+    """The 95 % bounds of median(over) ÷ median(under), all positive, by the moving block bootstrap, each side by
+    itself; None for too few windows."""
     if min(over.size, under.size) < MIN_WINDOWS:
         return None
     random = np.random.default_rng(SEED)
-    ratios = _resampled(over, random) / _resampled(under, random)
+    (a, free_a), (b, free_b) = (_variance(side, random) for side in (over, under))
     value = float(np.median(over) / np.median(under))
-    low, high = np.quantile(ratios, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return min(float(low), value), max(float(high), value)
+    if a + b == 0:
+        return value, value
+    freedom = (a + b) ** 2 / (a**2 / free_a + b**2 / free_b)  # Welch's
+    reach = math.exp(float(special.stdtrit(freedom, 0.5 + LEVEL / 2)) * math.sqrt(a + b))
+    return value / reach, value * reach
 
 
-def _resampled(values: Values, random: np.random.Generator) -> Values:
-    """Medians (RESAMPLES) of as many windows as there are, drawn in blocks of neighbours."""
+def _variance(values: Values, random: np.random.Generator) -> tuple[float, float]:
+    """That of ln(median) when windows are drawn in blocks of neighbours, and its degrees of freedom: as many as there
+    are blocks, less one. Blocks lie inside the series, which makes them too alike by (n − length) ÷ n."""
     n = values.size
-    length = math.ceil(math.sqrt(n))
-    count = math.ceil(n / length)
-    starts = random.integers(0, n - length + 1, (RESAMPLES, count))
+    length = math.ceil(n ** (2 / 3))
+    starts = random.integers(0, n - length + 1, (RESAMPLES, math.ceil(n / length)))
     drawn = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :n]
-    medians: Values = np.median(values[drawn], axis=1)
-    return medians
+    logs = np.log(np.median(values[drawn], axis=1))
+    return float(np.var(logs, ddof=1)) * n / (n - length), n / length - 1
 
 
 def turns(found: Sequence[Sustained], noises: Mapping[Place, Noise]) -> tuple[Turn, ...]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from bench.analyse.noise import Place
 from bench.analyse.sustained import parts, per_unit, ratio_bounds, sustained, throttled, turns
@@ -136,11 +137,13 @@ def test_throttling_lasts_to_the_end(medians: list[float]) -> None:
 @given(st.lists(st.floats(1e3, 1e9), min_size=1, max_size=60), st.lists(st.floats(1e3, 1e9), min_size=1, max_size=60))
 def test_bounds_hold_the_ratio_or_there_are_none(over: list[float], under: list[float]) -> None:
     bounds = ratio_bounds(np.array(over), np.array(under))
-    if min(len(over), len(under)) < 6:
+    if min(len(over), len(under)) < 12:
         assert bounds is None
     else:
         assert bounds is not None
-        assert bounds[0] <= np.median(over) / np.median(under) <= bounds[1]
+        ratio = np.median(over) / np.median(under)
+        assert bounds[0] <= ratio * (1 + 1e-12)
+        assert bounds[1] >= ratio * (1 - 1e-12)
 
 
 def test_neighbours_that_resemble_each_other_widen_an_interval() -> None:
@@ -152,6 +155,21 @@ def test_neighbours_that_resemble_each_other_widen_an_interval() -> None:
     assert slow is not None
     assert fast is not None
     assert slow[1] - slow[0] > 1.5 * (fast[1] - fast[0])
+
+
+@pytest.mark.parametrize(("memory", "least"), [(0.0, 0.92), (0.5, 0.90), (0.8, 0.84)])
+def test_the_interval_holds_the_truth_about_as_often_as_it_says(memory: float, least: float) -> None:
+    """Of windows that each keep so much of the one before (an autoregressive series)."""
+    dice = np.random.default_rng(5)
+
+    def series(count: int) -> NDArray[np.float64]:
+        found = np.zeros(count + 50)
+        for i in range(1, found.size):
+            found[i] = memory * found[i - 1] + dice.normal(0, 0.02 * (1 - memory**2) ** 0.5)
+        return 1e6 * (1 + found[50:])
+
+    bounds = [ratio_bounds(series(100), series(30)) for _ in range(120)]
+    assert sum(one is not None and one[0] <= 1 <= one[1] for one in bounds) >= least * len(bounds)
 
 
 def ranked(
