@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import CorruptData, UsageError
-from bench.records import Device, Measurement, Pass, RunRecord, Sample, Subject, Trial
+from bench.records import SCHEMA_VERSION, Device, Measurement, Pass, RunRecord, Sample, Subject, Trial
 from bench.results.folder import COLUMNS, RunFolder, refuse_unwritable
 
 PHONE = Device(serial="p1", kind="phone", name="", os="", abis=("x86_64",), virtual=True)
@@ -52,7 +52,9 @@ def test_samples_come_back_bit_for_bit(folder: RunFolder) -> None:
     (failed,) = frame.loc[frame.order == 1].to_dict("records")
     assert (failed["status"], failed["reason"], failed["metric"]) == ("failed", "it broke", "")
     assert [m.status for m in folder.measurements()] == ["ok", "failed"]
-    assert pq.read_schema(folder.path / "measurements.parquet").metadata[b"bench_schema"] == b"2"
+    assert (
+        pq.read_schema(folder.path / "measurements.parquet").metadata[b"bench_schema"] == str(SCHEMA_VERSION).encode()
+    )
 
 
 def test_two_runs_of_a_day_do_not_meet(tmp_path: Path) -> None:
