@@ -56,7 +56,7 @@ def read(sections: dict[str, str]) -> Gauge:
             (counters if name == "charge counter" else currents)["dumpsys battery"] = value
     for supply, fact, text in re.findall(r"^([^|\n]{1,80})\|(\w+)\|(\S*)$", sections.get("supply", ""), re.MULTILINE):
         value = _whole(text)
-        if value is None or not _BATTERY.search(supply):
+        if value is None or not _BATTERY.search(supply) or "charger" in supply.lower():
             continue
         source = f"{supply}/{fact}"
         if fact in _COUNTERS:
@@ -74,7 +74,7 @@ def read(sections: dict[str, str]) -> Gauge:
         charging=said["status"] == "2" if "status" in said else None,
         percent=conditions.battery_percent,
         awake=facts.awake(sections.get("power", "")),
-        volts=known[-1] if known else None,
+        volts=known[0] if known else None,  # Android's own before a driver's
         counters={source: value for source, value in counters.items() if value > 0},
         currents={source: value for source, value in currents.items() if value != 0},
     )

@@ -53,11 +53,18 @@ def _rows(context: Context, model: str) -> Iterator[tuple[Cell, ...]]:
             Cell(f"{model} {subject.variant}", tone="strong"),
             Cell(context.labels.where(subject)),
             _figure(summary),
-            pairs.cell(_against(context, subject)),
+            pairs.cell(_against(context, subject)) if summary.statistics else Cell("–", tone="muted"),
             _watts(seen, "rest_watts"),
             _watts(seen, "load_watts"),
-            Cell(summary.verdict, seen[-1].get("words", "") if seen else "", "plain" if summary.usable else "bad"),
+            Cell(_validity(summary), seen[-1].get("words", "") if seen else "", "plain" if summary.usable else "bad"),
         )
+
+
+def _validity(summary: Summary) -> str:
+    """The verdict; of what is absent the reason alone."""
+    if summary.statistics:
+        return summary.verdict
+    return "; ".join(caveat.text for caveat in summary.caveats).replace("failed: no energy: ", "")
 
 
 def _figure(summary: Summary) -> Cell:

@@ -295,3 +295,84 @@ def test_a_run_without_samples_finds_nothing() -> None:
 def test_every_caveat_is_explained_where_it_links_to() -> None:
     page = (Path(__file__).parents[3] / "docs" / "measurement.md").read_text()
     assert set(re.findall(r"^### (\S+)$", page, re.MULTILINE)) == set(get_args(CaveatKind)) == set(ADVICE)
+
+
+def warm(count: int, tagged: int, samples: dict[str, list[float]], **row: Any) -> list[list[dict[str, Any]]]:
+    """So many launches, the last of them tagged and ten times as slow."""
+    return [
+        launch(i, samples, **row)
+        if i < count - tagged
+        else launch(
+            i, {m: [10 * v for v in values] for m, values in samples.items()}, status="tagged", reason="hot", **row
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "tagged", "left"), [(5, 1, 4), (5, 2, 3), (8, 5, 3)])
+def test_tagged_launches_are_left_out_where_three_others_remain(count: int, tagged: int, left: int) -> None:
+    found = only(find(*warm(count, tagged, GOOD)), "latency")
+    assert found.usable
+    assert f"{tagged} of {count} launches left out: hot" in found.verdict
+    assert found.statistics is not None
+    assert (found.statistics.median, found.statistics.p95, found.statistics.samples) == (2e7, 2e7, 50 * left)
+    assert [one.launch for one in found.statistics.launches] == list(range(left))
+    assert [(one.launch, one.tagged, one.median) for one in found.statistics.left_out] == [
+        (i, True, 2e8) for i in range(left, count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "tagged"), [(5, 3), (3, 1), (4, 4)])
+def test_fewer_than_three_launches_without_a_tag_are_not_usable(count: int, tagged: int) -> None:
+    found = only(find(*warm(count, tagged, GOOD)), "latency")
+    assert not found.usable
+    assert "tagged" in kinds(found)
+    assert found.statistics is not None
+    assert sum(one.tagged for one in found.statistics.launches) == tagged
+    assert (len(found.statistics.launches), found.statistics.left_out) == (count, ())
+
+
+def test_a_difference_is_called_from_the_launches_that_remain() -> None:
+    base = variants(0.25)
+    hot = [
+        [row | {"status": "tagged", "reason": "hot", "value": 9e9} if row["launch"] == 4 else row for row in one]
+        for one in base
+    ]
+    (found,) = find(*hot).comparisons
+    assert (found.ratio, found.called) == (pytest.approx(4, rel=0.01), True)
+
+
+def at_clock(*hertz: float, **row: Any) -> list[list[dict[str, Any]]]:
+    return [launch(i, {**GOOD, "clock": [hz]}, **row) for i, hz in enumerate(hertz)]
+
+
+@pytest.mark.parametrize(
+    ("hertz", "words"),
+    [
+        ((2.4e9, 2.4e9, 2.4e9, 2.4e9, 2.3e9), ""),
+        ((2.4e9, 2.4e9, 2.4e9, 2.4e9, 1.8e9), "1 of 5 launches ran at 1.80 GHz where the median is 2.40 GHz"),
+        ((2.4e9, 2.4e9, 2.4e9, 3.0e9, 1.8e9), "2 of 5 launches ran at 1.80 GHz, 3.00 GHz where the median is 2.40 GHz"),
+    ],
+)
+def test_launches_at_another_clock_than_the_others_are_said(hertz: tuple[float, ...], words: str) -> None:
+    found = only(find(*at_clock(*hertz)), "latency")
+    assert found.usable
+    assert ("clock-differs" in kinds(found)) == bool(words)
+    assert words in found.verdict
+    assert "clock-differs" not in kinds(only(find(*at_clock(*hertz)), "load"))
+
+
+def test_a_launch_that_was_left_out_may_have_had_any_clock() -> None:
+    launches = at_clock(2.4e9, 2.4e9, 2.4e9, 2.4e9, 0.9e9)
+    launches[4] = [row | {"status": "tagged", "reason": "hot"} for row in launches[4]]
+    assert kinds(only(find(*launches), "latency")) == {"launches-left-out", "few-launches"}
+
+
+def test_energy_is_compared_as_times_are() -> None:
+    def energy(variant: str, joules: float) -> list[list[dict[str, Any]]]:
+        return [launch(i, {"energy": [joules * (1 + i / 1000)]}, variant=variant) for i in range(5)]
+
+    found = find(*energy("baseline", 0.040), *energy("b", 0.010))
+    assert {s.verdict for s in found.summaries} == {"usable"}
+    (ratio,) = found.comparisons
+    assert (ratio.metric, ratio.ratio, ratio.called) == ("energy", pytest.approx(4), True)

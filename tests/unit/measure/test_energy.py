@@ -43,11 +43,11 @@ def words(counter: int = 3_412_000, voltage: int = 4000, supply: str = "", power
 def test_a_gauge_is_read_as_a_phone_prints_it() -> None:
     supply = (
         "battery|charge_counter|3411876\nbattery|current_now|-412345\nbattery|voltage_now|4012345\n"
-        "usb|current_now|500000\nbms|charge_now|\nwireless|voltage_now|5000000\n"
+        "usb|current_now|500000\nbattery_charger|current_now|12\nbms|charge_now|\nwireless|voltage_now|5000000\n"
     )
     found = words(supply=supply)
     assert found == Gauge(
-        present=True, plugged=False, charging=False, percent=80, awake=True, volts=pytest.approx(4.012345),
+        present=True, plugged=False, charging=False, percent=80, awake=True, volts=4.0,
         counters={"dumpsys battery": 3_412_000, "battery/charge_counter": 3_411_876},
         currents={"battery/current_now": -412_345},
     )  # fmt: skip
@@ -56,6 +56,10 @@ def test_a_gauge_is_read_as_a_phone_prints_it() -> None:
 @pytest.mark.parametrize(("voltage", "volts"), [(4228, 4.228), (4_228_000, 4.228), (7600, 7.6), (4, None), (0, None)])
 def test_voltage_is_in_the_unit_that_makes_a_battery_of_it(voltage: int, volts: float | None) -> None:
     assert words(voltage=voltage).volts == (None if volts is None else pytest.approx(volts))
+
+
+def test_a_voltage_that_android_does_not_give_is_the_drivers() -> None:
+    assert words(voltage=0, supply="bms|voltage_now|4012345\n").volts == pytest.approx(4.012345)
 
 
 def test_a_gauge_that_shows_nothing_has_nothing() -> None:
