@@ -160,7 +160,7 @@ def test_an_interrupted_pursuit_says_so() -> None:
     assert (record.ended, record.reached, record.launches) == ("interrupted", None, 1)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(1e3, 1e9), min_size=3, max_size=12), st.sampled_from([0.25, 2.0, 1024.0]))
 def test_a_width_is_relative_to_its_ratio(medians: list[float], factor: float) -> None:
     """Slower launches of both sides change nothing; by a power of two, which rounds nothing either."""
