@@ -1,7 +1,7 @@
 """How warm a phone is while a launch is going on: asked on a second connection, as lightly as can be.
 
-The launch must not feel it: two short `dumpsys` every few seconds (device_scripts/heat.sh). What the phone does not report is
-not stored, and an answer that does not come is left out; neither ends the launch.
+The launch must not feel it: two short `dumpsys` every few seconds (device_scripts/heat.sh). What the phone does not
+report is not stored, and an answer that does not come is left out; neither ends the launch.
 """
 
 from __future__ import annotations
