@@ -1,7 +1,7 @@
 """How warm a phone is while a launch is going on: asked on a second connection, as lightly as can be.
 
-The launch must not feel it: one `dumpsys` of a few milliseconds every few seconds. What the phone does not report is
-not stored, and an answer that does not come is left out; neither ends the launch.
+The launch must not feel it: two short `dumpsys` every few seconds (device_scripts/heat.sh). What the phone does not
+report is not stored, and an answer that does not come is left out; neither ends the launch.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from bench.errors import BenchError
 from bench.records import Sample
 
 EVERY_S = 5.0
-PATIENCE_S = 20.0
-"""Seconds that a phone under load has for an answer."""
+PATIENCE_S = 65.0
+"""Seconds after which a look that is still going on at the end is left alone; its own deadline has passed by then."""
 
 Look = Callable[[], facts.Conditions]
 
@@ -38,7 +38,7 @@ class Sidecar:
 
     @classmethod
     def of(cls, transport: Transport) -> Sidecar:
-        return cls(lambda: heat(transport))
+        return cls(lambda: facts.heat(transport))
 
     def __enter__(self) -> Sidecar:
         self._thread.start()
@@ -48,7 +48,7 @@ class Sidecar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join(PATIENCE_S + 5)
+        self._thread.join(PATIENCE_S)
 
     def line(self, line: str) -> None:
         """A line of the launch has come: the first window tells when the load began."""
@@ -72,12 +72,6 @@ class Sidecar:
             with contextlib.suppress(BenchError):
                 self._seen.append((at, self._look()))
             self._over.wait(max(0.0, self._every_s - (self._clock() - at)))
-
-
-def heat(transport: Transport) -> facts.Conditions:
-    """What a phone says of its heat, and nothing else. Raises what the transport does."""
-    done = transport.run(["dumpsys", "thermalservice"], deadline_s=PATIENCE_S)
-    return facts.conditions({"thermal": done.stdout[: 1 << 20]})
 
 
 def _length_s(line: str) -> float:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -123,6 +123,7 @@ def test_windows_longer_than_a_second_count_by_when_they_began() -> None:
     assert len(per_unit(slow, 60)) == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1, 1e9), min_size=1, max_size=40))
 def test_throttling_lasts_to_the_end(medians: list[float]) -> None:
     start = throttled(medians)
