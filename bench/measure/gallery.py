@@ -6,12 +6,14 @@ Of networks whose input is a picture, grey or in colours. Classes are not kept: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.errors import CorruptData
 from bench.measure import answers
 from bench.preprocess import Preprocess
 from bench.records import ArtifactFile, Expected, Subject, Task
@@ -40,7 +42,8 @@ class Gallery:
         self._chosen: dict[int, bool] = {}
         self._limits = _limits(expected)
         if task != "other" and expected:
-            self._open(samples, preprocess)
+            with suppress(CorruptData):  # answers that are not finite: its trials will say so
+                self._open(samples, preprocess)
 
     def keep(self, subject: Subject, output: Values) -> None:
         """Store what a subject answered, (N, *shape), if it is the first of its variant on the device."""
@@ -130,7 +133,7 @@ def as_input(values: Values, preprocess: Preprocess | None) -> Image.Image | Non
 
     Without a `preprocess` its own range becomes black to white.
     """
-    if values.ndim != 3 or values.shape[0] not in (1, 3) or values.dtype.kind != "f":
+    if values.ndim != 3 or values.shape[0] not in (1, 3) or values.dtype.kind != "f" or not np.isfinite(values).all():
         return None
     if preprocess is None:
         low, high = float(values.min()), float(values.max())

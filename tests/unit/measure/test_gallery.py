@@ -111,6 +111,15 @@ def test_masks_are_kept_as_classes_with_the_first_answers_of_the_phone_alone(tmp
     assert kept["answer", 1].record.subject == PHONE
 
 
+def test_answers_that_are_not_finite_have_no_pictures_and_stop_nothing(tmp_path: Path) -> None:
+    outputs = np.full((2, 4), np.nan, np.float32)
+    given = samples(tmp_path, np.zeros((2, 1, 4, 4), np.float32))
+    expected = {"baseline": Expected((outputs,), np.zeros(2, np.int64))}
+    gallery = Gallery(Pictures(tmp_path), "net", "classification", given, None, expected, "phone")
+    gallery.keep(PHONE, outputs)
+    assert Pictures(tmp_path).read() == ()
+
+
 def test_reconstructions_are_shown_on_the_scale_of_their_targets(tmp_path: Path) -> None:
     targets = np.zeros((1, 1, 2, 2), np.float32)
     targets[0, 0, 0, 0] = 1
