@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
 
 from bench.report.section import Section
@@ -28,7 +29,8 @@ def document(title: str, sections: Sequence[Section], plots: str) -> str:
         for picture in section.pictures:
             lines += [f"### {escaped(picture.title)}", f"![{escaped(picture.alt)}]({plots}/{picture.name}.png)"]
         for folded in section.folded:
-            lines += _table(folded.table, folded.advice)
+            lines.append(f"<details>\n<summary>{html.escape(visible(folded.table.title))}</summary>")
+            lines += [*filter(None, (escaped(folded.advice),)), *_content(folded.table), "</details>"]
     return "\n\n".join(lines) + "\n"
 
 
@@ -46,10 +48,12 @@ def escaped(text: str) -> str:
     return shown
 
 
-def _table(one: Table, advice: str = "") -> Iterator[str]:
+def _table(one: Table) -> Iterator[str]:
     yield f"### {escaped(one.title)}"
-    if advice:
-        yield escaped(advice)
+    yield from _content(one)
+
+
+def _content(one: Table) -> Iterator[str]:
     yield table(one.header, one.rows, one.words) if one.cells else "Nothing was stored."
     if one.notes:
         yield "\n".join(f"- {escaped(note)}" for note in one.notes)

@@ -8,16 +8,20 @@ import pyarrow.parquet as pq
 from report_kit import PHONE, Stored
 
 from bench.report import Section, markdown
+from bench.report.section import Folded
 from bench.report.table import Cell, Table
 
 
 def test_no_word_is_taken_for_markdown() -> None:
     hostile = "a|b <img src=x> [x](y) `c` *d* # e\nf &amp; g"
     table = Table(hostile, (hostile,), ((Cell(hostile),),), words=1)
-    text = markdown.document(hostile, [Section("s", hostile, (hostile,), (hostile,), tables=(table,))], "plots")
+    section = Section("s", hostile, (hostile,), (hostile,), tables=(table,), folded=(Folded("f", table, hostile),))
+    text = markdown.document(hostile, [section], "plots")
+    assert "<summary>a|b &lt;img src=x&gt;" in text
+    text = re.sub(r"</?details>|<summary>.*</summary>", "", text)
     assert not re.search(r"(?<!\\)[<`*\[]", text)
     assert "\\nf &amp;amp; g" in text
-    _, _, row = (line for line in text.splitlines() if line.startswith("|"))
+    _, _, row, *_ = (line for line in text.splitlines() if line.startswith("|"))
     assert row.count("|") - row.count("\\|") == 2
 
 
