@@ -110,6 +110,12 @@ def finished(sheet: Sheet, name: str, title: str, alt: str) -> Picture:
     return Picture(name, title, visible(alt), _inline(svg.getvalue(), name), png.getvalue())
 
 
+def drawn(found: Sequence[Any], most: int, what: str) -> str:
+    """A sentence on what is left out where a page has no room for all; empty where it has."""
+    rest = len(found) - most
+    return f" {rest:,} more {what}{'s are' if rest > 1 else ' is'} not drawn." if rest > 0 else ""
+
+
 def colours(context: Context) -> dict[tuple[str, str], str]:
     """One for each place: grey for the reference, blues for the rest of the desktop, others for phones."""
     found: dict[tuple[str, str], str] = {}
