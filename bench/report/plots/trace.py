@@ -148,7 +148,7 @@ def _latencies(kinds: Sequence[str]) -> Callable[[Axes, Sequence[Spot]], None]:
 def _mark(kinds: Sequence[str], kind: str) -> tuple[str, str]:
     colours = (style.DESKTOP[0], *style.PHONES)
     n = kinds.index(kind)
-    return SHAPES[n % len(SHAPES)], colours[n % len(colours)]
+    return SHAPES[n % len(SHAPES)], colours[(n + n // len(SHAPES)) % len(colours)]
 
 
 def _heat(heat: dict[str, str]) -> Callable[[Axes, Sequence[Spot]], None]:
