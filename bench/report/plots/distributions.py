@@ -25,7 +25,7 @@ TITLE = "every launch a strip"
 
 
 def draw(context: Context) -> tuple[Picture, ...]:
-    """A plot `latency-distribution-N` for each network and place, phones first, so that the most telling are kept."""
+    """A plot `latency-distribution-N` for each network and place, phones first, MOST_PICTURES at most."""
     return tuple(
         _picture(f"latency-distribution-{n}", place, context) for n, place in enumerate(places(context)[:MOST_PICTURES])
     )

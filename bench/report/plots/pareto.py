@@ -45,9 +45,14 @@ class _Place(NamedTuple):
 
 
 def draw(context: Context) -> tuple[Picture, ...]:
-    """A plot `pareto-N` for each group of rivals and each phone (or the desktop, without one)."""
-    found = list(_places(context))[:MOST_PICTURES]
+    """A plot `pareto-N` for each group of rivals and each phone (else the desktop), MOST_PICTURES at most."""
+    found = places(context)[:MOST_PICTURES]
     return tuple(_picture(f"pareto-{n}", place, context) for n, place in enumerate(found))
+
+
+def places(context: Context) -> list[_Place]:
+    """What competes, by network and place."""
+    return list(_places(context))
 
 
 def _places(context: Context) -> Iterator[_Place]:

@@ -15,6 +15,7 @@ from bench.report.section import Context, Picture
 from bench.units import quantity
 
 LATENCY_IN, BELOW_IN, GAP_IN = 1.9, 0.85, 0.34
+MOST_PICTURES = 8
 TITLE = "launches in time"
 SHAPES = "osD^vPX*<>"
 HEAT = {"skin_celsius": "skin", "battery_celsius": "battery"}
@@ -32,14 +33,20 @@ class Spot(NamedTuple):
 
 
 def draw(context: Context) -> tuple[Picture, ...]:
-    """A plot `trace-N` for each phone (or for the desktop, where there is none) whose launches are known in time."""
-    phones = [d.serial for d in context.run.devices if d.kind == "phone" and not d.translated]
+    """A plot `trace-N` for each of the first phones (or for the desktop, where there is none) whose launches are known
+    in time."""
+    phones = timed_phones(context)
     found: list[Picture] = []
-    for serial in phones or [d.serial for d in context.run.devices]:
+    for serial in (phones or [d.serial for d in context.run.devices])[:MOST_PICTURES]:
         spots = _spots(serial, context)
         if len(spots) > 2 and max(spot.minutes for spot in spots) > 0:
             found.append(_picture(f"trace-{len(found)}", serial, spots, context))
     return tuple(found)
+
+
+def timed_phones(context: Context) -> list[str]:
+    """The phones whose times mean something, by serial."""
+    return [d.serial for d in context.run.devices if d.kind == "phone" and not d.translated]
 
 
 def _spots(serial: str, context: Context) -> list[Spot]:
@@ -141,7 +148,7 @@ def _latencies(kinds: Sequence[str]) -> Callable[[Axes, Sequence[Spot]], None]:
 def _mark(kinds: Sequence[str], kind: str) -> tuple[str, str]:
     colours = (style.DESKTOP[0], *style.PHONES)
     n = kinds.index(kind)
-    return SHAPES[n % len(SHAPES)], colours[n % len(colours)]
+    return SHAPES[n % len(SHAPES)], colours[(n + n // len(SHAPES)) % len(colours)]
 
 
 def _heat(heat: dict[str, str]) -> Callable[[Axes, Sequence[Spot]], None]:

@@ -13,11 +13,12 @@ NOTE = (
 def section(context: Context) -> Section | None:
     if not context.pictures:
         return None
-    from bench.report.plots import distributions  # matplotlib takes a second to import
+    from bench.report.plots import distributions, style  # matplotlib takes a second to import
 
     pictures = distributions.draw(context)
+    rest = style.drawn(distributions.places(context), distributions.MOST_PICTURES, "place")
     return (
-        Section("distributions", "Latency, launch by launch", note=NOTE, pictures=pictures, background=True)
+        Section("distributions", "Latency, launch by launch", note=NOTE + rest, pictures=pictures, background=True)
         if pictures
         else None
     )

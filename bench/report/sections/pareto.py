@@ -14,7 +14,12 @@ NOTE = (
 def section(context: Context) -> Section | None:
     if not context.pictures:
         return None
-    from bench.report.plots import pareto  # matplotlib takes a second to import
+    from bench.report.plots import pareto, style  # matplotlib takes a second to import
 
     pictures = pareto.draw(context)
-    return Section("pareto", "Score against cost", note=NOTE, pictures=pictures, background=True) if pictures else None
+    rest = style.drawn(pareto.places(context), pareto.MOST_PICTURES, "place")
+    return (
+        Section("pareto", "Score against cost", note=NOTE + rest, pictures=pictures, background=True)
+        if pictures
+        else None
+    )

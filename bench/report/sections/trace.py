@@ -13,7 +13,10 @@ NOTE = (
 def section(context: Context) -> Section | None:
     if not context.pictures:
         return None
-    from bench.report.plots import trace  # matplotlib takes a second to import
+    from bench.report.plots import style, trace  # matplotlib takes a second to import
 
     pictures = trace.draw(context)
-    return Section("trace", "Launches in time", note=NOTE, pictures=pictures, background=True) if pictures else None
+    rest = style.drawn(trace.timed_phones(context), trace.MOST_PICTURES, "phone")
+    return (
+        Section("trace", "Launches in time", note=NOTE + rest, pictures=pictures, background=True) if pictures else None
+    )
