@@ -1,9 +1,9 @@
 """A figure over many nights, and the nights since which it has been another.
 
-Change points are found by PELT (R. Killick, P. Fearnhead, I. Eckley, JASA 107 (2012) 1590–1598; the package
-`ruptures`) in the logarithms of the nights' medians, with a penalty of 3 S² ln(nights). S is the noise from night to
-night, from differences of neighbours (`noise`), so that a step does not count as noise. A single odd night is cut to
-what its neighbours allow before, since a night that was disturbed is no change.
+Change points are those of the best segmentation (B. Jackson et al., IEEE Signal Process. Lett. 12 (2005) 105–108,
+which PELT finds too) of the logarithms of the nights' medians, with a penalty of 3 S² ln(nights). S is the noise from
+night to night, from differences of neighbours (`noise`), so that a step does not count as noise. A single odd night is
+cut to what its neighbours allow before, since a night that was disturbed is no change.
 
 Each one found must then hold by itself: the medians of the nights before and after it, as far as the next changes,
 differ by more than the margin and by more than noise explains, else the weakest is dropped and the rest is asked again.
@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import special
 
 from bench.analyse.noise import spread_of_neighbours
-from bench.errors import ToolMissing
 from bench.findings import Change, Night, Trend
 from bench.records import Subject
 
@@ -38,15 +37,14 @@ LEVEL = 0.999
 """A change is believed beyond this quantile of noise: a year has many nights on which one could be."""
 _PENALTY = 3.0
 _ODD = 4.0
-"""Noise deviations from its neighbours' median at which a night is cut."""
+"""Noise deviations from the median of it and its neighbours at which a night is cut."""
+_BESIDE = 2
+"""Neighbours on either side."""
 _MEDIAN = math.sqrt(math.pi / 2)
 
 
 def trends(frame: pd.DataFrame, margin: float) -> list[Trend]:
-    """A trend for each subject and metric in rows of the history, in the order of their runs.
-
-    Raises ToolMissing without the package ruptures.
-    """
+    """A trend for each subject and metric in rows of the history, in the order of their runs."""
     fit = frame[(frame["status"] == "ok") & (frame["unusable"] == "") & (frame["value"] > 0)]
     names = [*Subject.model_fields, "metric"]
     found = []
@@ -90,18 +88,35 @@ def changes(nights: Sequence[Night], margin: float) -> tuple[Change, ...]:
 
 def _borders(logs: NDArray[np.float64], noise: float) -> list[int]:
     """Where segments begin, and the end."""
-    try:
-        import ruptures  # a tenth of a second, for this alone
-    except ImportError:
-        raise ToolMissing(
-            "the package ruptures is missing, which finds change points", "pip install ruptures"
-        ) from None
-    middle = ndimage.median_filter(logs, size=5, mode="nearest")
+    around = np.pad(logs, _BESIDE, mode="edge")
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(around, 2 * _BESIDE + 1), axis=1)
     reach = _ODD * max(noise, 1e-9)
     calm = np.clip(logs, middle - reach, middle + reach)
-    scaled = (calm - calm.mean()) / max(noise, 1e-9)
-    search = ruptures.KernelCPD(kernel="linear", min_size=LEAST).fit(scaled[:, None])
-    return [0, *(int(border) for border in search.predict(pen=_PENALTY * math.log(len(logs))))]
+    return segments((calm - calm.mean()) / max(noise, 1e-9), _PENALTY * math.log(len(logs)), LEAST)
+
+
+def segments(values: NDArray[np.float64], penalty: float, least: int) -> list[int]:
+    """Where the segments of the best segmentation of N ≥ `least` values begin, and N: the one with the smallest sum of
+    squared deviations from the means of its segments, none shorter than `least`, and of `penalty` for each of them.
+
+    Exact, in N² steps: 10 ms for a thousand nights.
+    """
+    count = len(values)
+    sums, squares = (np.concatenate(([0.0], np.cumsum(one))) for one in (values, values**2))
+    best = np.full(count + 1, np.inf)
+    best[0] = 0.0
+    last = np.zeros(count + 1, dtype=int)
+    for end in range(least, count + 1):
+        begins = slice(0, end - least + 1)
+        lengths = np.arange(end, least - 1, -1)
+        costs = squares[end] - squares[begins] - (sums[end] - sums[begins]) ** 2 / lengths
+        total = best[begins] + costs
+        last[end] = np.argmin(total)
+        best[end] = total[last[end]] + penalty
+    borders = [count]
+    while borders[0]:
+        borders.insert(0, int(last[borders[0]]))
+    return borders
 
 
 def _change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analyse.trend import changes, trends
+from bench.analyse.trend import changes, segments, trends
 from bench.findings import Night
 from tests.unit.results.test_history import rows
 
@@ -92,3 +93,23 @@ def test_trends_are_by_subject_and_metric_and_leave_out_what_does_not_count() ->
     assert (night.median, night.low, night.high, night.launches) == (101.0, 100.5, 101.5, 3)
     assert night.started == "2026-11-26T00:00:00+00:00"
     assert found[0].virtual
+
+
+def _cost(values: np.ndarray, borders: list[int], penalty: float) -> float:
+    parts = [values[a:b] for a, b in pairwise(borders)]
+    return sum(float(((part - part.mean()) ** 2).sum()) + penalty for part in parts)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-10, 10), min_size=3, max_size=10), st.floats(0.1, 50), st.integers(1, 3))
+def test_no_other_segmentation_is_better(values: list[float], penalty: float, least: int) -> None:
+    series, n = np.array(values), len(values)
+    found = segments(series, penalty, least)
+    assert all(b - a >= least for a, b in pairwise(found))
+    others = (
+        [0, *inner, n]
+        for count in range(n)
+        for inner in combinations(range(1, n), count)
+        if all(b - a >= least for a, b in pairwise([0, *inner, n]))
+    )
+    assert _cost(series, found, penalty) <= min(_cost(series, one, penalty) for one in others) + 1e-6
