@@ -62,7 +62,7 @@ def run(
     * `bench run --model unet --weights unet.frq`
     """
     begun = time.monotonic()
-    wanted = _asked(request)
+    wanted = asked_for(request)
     kept = past.place(history, results)
     kept.check()
     for place in (results, kept.path):
@@ -111,7 +111,7 @@ def show_plan(
     * `bench plan --suite demo --launches 20 --device emulator-5554`
     * `bench plan --plan nightly.toml --json`
     """
-    wanted = _asked(request)
+    wanted = asked_for(request)
     outline, full = asked.outline(wanted, Cache()), wanted.plan
     found = _power(wanted, past.place(history, results), device or ())
     if as_json:
@@ -165,7 +165,7 @@ def report(
     _show(stored, session.report(stored), as_json=as_json, quiet=quiet)
 
 
-def _asked(request: Request) -> asked.Asked:
+def asked_for(request: Request) -> asked.Asked:
     """What the flags ask for, all its names known."""
     if request.file and request.suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")

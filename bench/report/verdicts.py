@@ -43,13 +43,18 @@ def summary(verdicts: Sequence[Verdict], before: str, after: str) -> str:
 
 def markdown(verdicts: Sequence[Verdict], before: str, after: str) -> str:
     """A comment for a pull request."""
+    return f"**bench**: {cell(summary(verdicts, before, after))}\n\n{markdown_table(verdicts)}"
+
+
+def markdown_table(verdicts: Sequence[Verdict]) -> str:
+    """The table of a comment, and its remarks."""
     shown = rows(verdicts)
-    lines = [f"**bench**: {_cell(summary(verdicts, before, after))}", "", "| " + " | ".join(HEADER) + " |"]
+    lines = ["| " + " | ".join(HEADER) + " |"]
     lines.append("|" + "---|" * WORDS + "---:|" * (len(HEADER) - WORDS - 1) + "---|")
     for v, row in zip(verdicts, shown.rows, strict=True):
         cells = (*row[:-1], f"{_MARKS[v.outcome]} {row[-1]}")
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join((*lines, "", *(f"- {_cell(note)}" for note in shown.notes))) + "\n"
+        lines.append("| " + " | ".join(cell(text) for text in cells) + " |")
+    return "\n".join((*lines, "", *(f"- {cell(note)}" for note in shown.notes))) + "\n"
 
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -129,7 +134,7 @@ def _notes(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield f"Measure the noise of {devices} with bench calibrate; from run to run, by three runs of the same plan."
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Words that Markdown takes for words."""
     shown = visible(text).replace("\\", "\\\\")
     for sign in "|`*_<>[]#":

@@ -23,7 +23,7 @@ import structlog
 from bench.errors import CorruptData, UsageError
 from bench.files import ordinary, read_bounded, reason, replace, replacing
 from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Task
-from bench.results import migrate
+from bench.results import migrate, prune
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,9 @@ class RunFolder:
             os.fsync(lines.fileno())
 
     def answers(self) -> dict[str, Answers]:
-        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
+        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData, and UsageError where
+        they were pruned."""
+        self._refuse_pruned()
         found: dict[str, Answers] = {}
         for measurement in self.measurements():
             path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
@@ -115,19 +117,20 @@ class RunFolder:
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 
     def consolidate(self) -> pd.DataFrame:
-        """All samples as one table, also written to measurements.parquet. Raises CorruptData."""
+        """All samples as one table, also written to measurements.parquet. Raises as `answers` does."""
         table = self._samples()
         _write(table.replace_schema_metadata(COLUMNS.metadata), self.path / "measurements.parquet", compression="zstd")
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def frame(self) -> pd.DataFrame:
-        """All samples as one table; nothing is written. Raises CorruptData."""
+        """All samples as one table; nothing is written. Raises as `answers` does."""
         frame: pd.DataFrame = self._samples().to_pandas()
         return frame
 
     def _samples(self) -> pa.Table:
         """All samples in order: those of the parts, and where parts are missing, of the table that was made of them."""
+        self._refuse_pruned()
         parts = sorted((self.path / "parts").glob("*.parquet"))
         tables = [migrate.table(_read(part), part, COLUMNS, self._tasks) for part in parts]
         table = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
@@ -139,6 +142,13 @@ class RunFolder:
                 rest = before.filter(pc.is_in(before["trial"], pa.array(sorted(missing))))
                 table = pa.concat_tables([table, rest])
         return table.sort_by([("order", "ascending")])
+
+    def _refuse_pruned(self) -> None:
+        if when := prune.pruned(self.path):
+            raise UsageError(
+                f"the raw data of {self.path} were pruned on {when[:10]}, so nothing can be computed from them again",
+                "Its report.html and summary.csv are as they were; its figures are in the history: bench results show.",
+            )
 
     def _tasks(self) -> dict[str, Task]:
         return {artifact.model: artifact.task for artifact in self.record().artifacts}
