@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bench
-from bench.cli import calibrate, compare, devices, history, networks, running, terminal, trend
+from bench.cli import calibrate, compare, devices, history, networks, nightly, running, terminal, trend
 from bench.cli.options import print_json
 from bench.errors import BenchError
 
@@ -25,6 +25,7 @@ app.command()(running.report)
 app.command()(compare.compare)
 app.command()(calibrate.calibrate)
 app.command()(trend.trend)
+app.command(cls=nightly.Command)(nightly.nightly)
 app.add_typer(history.results_app, name="results")
 app.command("devices")(devices.list_devices)
 app.command("doctor")(devices.examine)
@@ -68,9 +69,7 @@ def main() -> NoReturn:
                     }
                 }
             )
-        terminal.err.print(f"[bold red]error:[/] {terminal.escape(error.what, lines=True)}", soft_wrap=True)
-        if error.fix:
-            terminal.err.print(f"  → {terminal.escape(error.fix, lines=True)}", soft_wrap=True)
+        terminal.failed(error)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; what had been measured is kept.")

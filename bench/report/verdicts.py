@@ -76,9 +76,14 @@ def _row(v: Verdict) -> tuple[str, ...]:
     unit = METRICS[v.metric].unit
     before, after = (quantity(value, unit) if value is not None else "–" for value in v.values)
     return (
-        v.right.model, _both(v.left.variant, v.right.variant), _both(_where(v, "left"), _where(v, "right")),
+        v.right.model, _both(v.left.variant, v.right.variant), where(v),
         v.metric, before, after, change(v), _interval(v), f"{v.word}: {v.reason}" if v.reason else v.word,
     )  # fmt: skip
+
+
+def where(v: Verdict) -> str:
+    """The places of both sides; one where they are the same."""
+    return _both(_where(v, "left"), _where(v, "right"))
 
 
 def _where(v: Verdict, side: str) -> str:
