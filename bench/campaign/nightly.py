@@ -7,20 +7,17 @@ the run's folder and is not in the history: a second run of the same hour is not
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.compute as pc
 
-from bench.analyse import trend, verdicts
 from bench.analyse.noise import recorded
-from bench.analyse.series import Series, series
 from bench.cache import Cache
-from bench.campaign import archive, past, session
+from bench.campaign import archive, past, session, since
 from bench.campaign.again import again
 from bench.campaign.asked import Asked
 from bench.campaign.compared import between, noises
@@ -29,7 +26,7 @@ from bench.campaign.session import Watcher
 from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
 from bench.errors import BenchError, UsageError
-from bench.findings import Change, Trend, Verdict
+from bench.findings import Verdict
 from bench.records import METRICS
 from bench.report.nightly import Judged, Nightly, Since
 from bench.results import prune
@@ -94,7 +91,7 @@ def run(
     judged = tuple(night.judged)
     return Nightly(
         asked.plan.name, night.started, time.monotonic() - begun, night.folder.path if night.folder else None,
-        night.again, wanted.baseline, night.baseline and night.baseline.name, judged, tuple(night.incomplete),
+        night.again, wanted.baseline, night.baseline and _name(night.baseline), judged, tuple(night.incomplete),
         tuple(night.notes), night.tagged, tuple(night.pruned), error,
     )  # fmt: skip
 
@@ -178,7 +175,9 @@ class _Night:
         known = set(pc.unique(self.baseline.table["device"]).to_pylist())
         serials = self.wanted.serials if known & set(self.wanted.serials) else ()
         filters = {"device": serials, "metric": self.wanted.metrics}
-        return between(self.baseline, right, history, self.wanted.margin, filters, itself=False)
+        found = between(self.baseline, right, history, self.wanted.margin, filters, itself=False)
+        planned = {(case.label, one.label) for case in self.asked.plan.cases for one in case.variants or ()}
+        return [v for v in found if v.values[1] is not None or (v.right.model, v.right.variant) in planned]
 
     def _measured_again(self, suspects: Sequence[Verdict]) -> dict[tuple[object, ...], Verdict]:
         """The verdicts of a session on what looked worse alone; empty where it could not be measured."""
@@ -210,80 +209,29 @@ class _Night:
             return Judged(first, blind=blind(first, self.wanted.rule_out))
         if second is None:
             words = f"looked {first.word} {first.reason}, and could not be measured again"
-            second = replace(first, outcome="cannot tell", word="cannot tell", reason=words)
+            unknown = replace(first, outcome="cannot tell", word="cannot tell", reason=words)
+            return Judged(unknown, first, blind=True)
         return Judged(second, first, blind=blind(second, self.wanted.rule_out))
 
     def _since(self) -> None:
         """Ask the trends, and the nights between the baseline and this one, since when a figure is worse."""
-        worse = [one for one in self.judged if one.worse]
-        trends = self._trends()
+        assert self.folder is not None
+        assert self.baseline is not None
+        history, margin = self.places.history, self.wanted.margin
+        found = since.trends([one.verdict for one in self.judged], history, margin)
+        tonight = Since(self.started, str(self.folder.path.absolute()), self.folder.record().commit, 1, "verdicts")
         for number, one in enumerate(self.judged):
-            found = trends.get((one.verdict.metric, one.verdict.right))
-            change = _for_the_worse(found)
-            if one in worse:
-                self.judged[number] = replace(one, since=self._first_of(one.verdict, found, change))
-            elif change is not None and change.nights_after <= _RECENT and one.verdict.outcome != "better":
-                v, by = one.verdict, abs(change.ratio - 1)
+            v = one.verdict
+            change = since.for_the_worse(found.get((v.metric, v.right)))
+            if one.worse:
+                first = since.first(v, change, self.baseline, history, margin, tonight)
+                self.judged[number] = replace(one, since=first)
+            elif change is not None and change.nights_after <= _RECENT and v.outcome != "better":
                 self.notes.append(
                     f"The trend says that {v.metric} of {v.right.model} {v.right.variant} on {v.right.device} has been "
-                    f"worse by {100 * by:.1f} % since {change.night.started[:10]} ({change.nights_after} nights), less "
-                    "than one night can tell."
+                    f"worse by {100 * abs(change.ratio - 1):.1f} % since {change.night.started[:10]} "
+                    f"({change.nights_after} nights), less than one night can tell."
                 )
-
-    def _trends(self) -> dict[tuple[object, ...], Trend]:
-        subjects = [one.verdict.right for one in self.judged]
-        metrics = {one.verdict.metric for one in self.judged}
-        table = self.places.history.launches(
-            trend.COLUMNS, device=sorted({s.device for s in subjects}), model=sorted({s.model for s in subjects}),
-            metric=sorted(metrics),
-        )  # fmt: skip
-        return {(t.metric, t.subject): t for t in trend.trends(table.to_pandas(), self.wanted.margin)}
-
-    def _first_of(self, v: Verdict, found: Trend | None, change: Change | None) -> Since:
-        night = change.night if change else None
-        if night and change and night.started > self._baseline_started:
-            return Since(night.started, night.folder, night.commit, change.nights_after, "trend")
-        assert self.folder is not None
-        record = self.folder.record()
-        first = Since(self.started, str(self.folder.path), record.commit, 1, "verdicts")
-        for one in self._nights_before(v):
-            if self._against_baseline(v, one).outcome != "worse":
-                break
-            row = self._facts[one.runs[0]]
-            first = Since(row[0], one.folders[0], row[1], first.nights + 1, "verdicts")
-        return first
-
-    @cached_property
-    def _baseline_started(self) -> str:
-        assert self.baseline is not None
-        newest: datetime = pc.max(self.baseline.table["started"]).as_py()
-        return newest.isoformat(timespec="seconds")
-
-    @cached_property
-    def _facts(self) -> dict[str, tuple[str, str]]:
-        return {run.key: (run.started, run.commit) for run in past.runs(self.places.history)}
-
-    def _nights_before(self, v: Verdict) -> Iterator[Series]:
-        """That figure on the nights between the baseline and this one, the newest first."""
-        assert self.folder is not None
-        s = v.right
-        rows = self.places.history.launches(
-            device=s.device, model=s.model, variant=s.variant, metric=v.metric, runtime=s.runtime
-        ).to_pylist()
-        keys = dict.fromkeys(row["key"] for row in rows)
-        for key in reversed(keys):
-            mine = [row for row in rows if row["key"] == key]
-            found = [one for one in series(mine) if one.subject == s]
-            started = mine[0]["started"].isoformat(timespec="seconds")
-            this = Path(mine[0]["folder"]) == self.folder.path.absolute()
-            if found and not this and started > self._baseline_started:
-                yield found[0]
-
-    def _against_baseline(self, v: Verdict, right: Series) -> Verdict:
-        assert self.baseline is not None
-        left = next(one for one in self.baseline.series(metric=(v.metric,)) if one.subject == v.left)
-        known = noises(self.places.history, {v.left.device, v.right.device})
-        return verdicts.verdict(left, right, known, past.answers_of, self.wanted.margin)
 
     def _look_at_phones(self) -> None:
         """Where everything on a phone became slower and no artifact is another one, it is not the networks."""
@@ -346,16 +294,15 @@ def blind(v: Verdict, rule_out: float) -> bool:
     return True
 
 
+def _name(side: Side) -> str:
+    """The run that a baseline was on that night, whatever it was called."""
+    runs = [Path(folder).name for folder in pc.unique(side.table["folder"]).to_pylist()]
+    found = ", ".join(runs[:3]) + f" and {len(runs) - 3} more" * (len(runs) > 3)
+    return found if side.name in runs else f"{found} ({Path(side.name).name})"
+
+
 def _of(v: Verdict) -> tuple[object, ...]:
     return v.metric, v.right
-
-
-def _for_the_worse(found: Trend | None) -> Change | None:
-    """The newest change of a trend, if it is one for the worse."""
-    if found is None or not found.changes:
-        return None
-    last = found.changes[-1]
-    return last if (last.ratio > 1) == (METRICS[found.metric].better == "lower") else None
 
 
 def _folders(results: Path) -> list[Path]:
