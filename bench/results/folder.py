@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import structlog
 
 from bench.errors import CorruptData, UsageError
 from bench.files import ordinary, read_bounded, reason, replace, replacing
@@ -187,6 +186,8 @@ class RunFolder:
     @contextlib.contextmanager
     def log(self) -> Iterator[Any]:
         """A structlog logger that writes JSON lines to log.jsonl."""
+        import structlog  # a tenth of the start of every command, and wanted by runs alone
+
         with (self.path / "log.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
             yield structlog.wrap_logger(
                 structlog.WriteLogger(lines),
