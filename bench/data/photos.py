@@ -5,7 +5,7 @@ scikit-learn and matplotlib are always there; scikit-image, which brings most, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -61,17 +61,31 @@ def load(height: int, width: int, count: int | None = None) -> Photographs:
     return Photographs([_crop(path, height, width, *place) for path, place in shown], source)
 
 
+def paths(names: Container[str]) -> list[Path]:
+    """Every photograph of the packages of those names that are installed."""
+    return [path for path, name in _installed() if name in names]
+
+
+def opened(path: Path) -> Image.Image:
+    """The photograph in RGB."""
+    with Image.open(path) as file:
+        return file.convert("RGB")
+
+
+def brought(module: str, folder: str, files: Iterable[str]) -> list[Path]:
+    """Files in a folder of an installed module; none where it is not installed."""
+    spec = find_spec(module)  # importing them takes seconds
+    return [Path(spec.origin).parent / folder / file for file in files] if spec and spec.origin else []
+
+
 def _installed() -> Iterator[tuple[Path, str]]:
     """The photographs that are here, and the package of each."""
     for package in PACKAGES:
-        spec = find_spec(package.module)  # importing them takes seconds
-        folder = Path(spec.origin).parent / package.folder if spec and spec.origin else None
-        yield from ((folder / file, package.name) for file in package.files if folder)
+        yield from ((path, package.name) for path in brought(package.module, package.folder, package.files))
 
 
 def _crop(path: Path, height: int, width: int, part: float, down: float, across: float) -> Image.Image:
-    with Image.open(path) as file:
-        photo = file.convert("RGB")
+    photo = opened(path)
     scale = part * min(photo.height / height, photo.width / width)
     left, top = across * (photo.width - scale * width), down * (photo.height - scale * height)
     region = (left, top, left + scale * width, top + scale * height)

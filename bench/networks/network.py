@@ -80,11 +80,12 @@ class Network:
     `trained` says that `build` gives weights that were learnt: without them answers mean nothing, and only speed, size
     and fidelity are measured. `learns` says that bench trains the network on `data` before it measures it.
 
-    `data` is the kind of built-in samples that it is shown: "digits", "vehicles", "photos", None for random values;
-    `preprocess` is how a picture becomes its input. `coefficients` is how many coefficients Frequency Regularization
-    keeps unless a plan says otherwise; `learner` makes the form that FR trains where that is not the ordinary one,
-    `twin` a narrower network through which the learner's coefficients are learnt. `packages` are finished packages
-    with the weights of compressed variants, by the target that each stands for; "" is the one that `--weights` names.
+    `data` is the kind of built-in samples that it is shown: "digits", "vehicles", "photos", "enlarged", None for
+    random values; `preprocess` is how a picture becomes its input. `coefficients` is how many coefficients Frequency
+    Regularization keeps unless a plan says otherwise; `learner` makes the form that FR trains where that is not the
+    ordinary one, `twin` a narrower network through which the learner's coefficients are learnt. `packages` are finished
+    packages with the weights of compressed variants, by the target that each stands for; "" is the one that `--weights`
+    names.
 
     `graph` is a file that is measured as it is (an ncnn `.param`, its `.bin` beside it, or `.onnx`): there is no torch
     module then, and `build` raises UsageError.
@@ -98,7 +99,7 @@ class Network:
     sources: tuple[Path | str | bytes, ...] = ()
     trained: bool = False
     learns: bool = False
-    data: Literal["digits", "vehicles", "photos"] | None = None
+    data: Literal["digits", "vehicles", "photos", "enlarged"] | None = None
     preprocess: Preprocess | None = None
     smallest: int | None = None
     coefficients: int | None = None

@@ -7,19 +7,27 @@ from functools import cache
 from importlib.resources import files
 
 import pytest
+import torch
 from torch import nn
 
 from bench.compress import training
 from bench.compress.frequency import factor, package
 from bench.compress.frequency.restore import restored
 from bench.compress.training import Images
-from bench.data import digits
+from bench.data import digits, enlarged
 from bench.data.vehicles import TEST_SEED, Vehicles
 from bench.networks import resolve
 from bench.networks.builtin.unet import UNet
 
 HOME = files("bench") / "pretrained"
-PACKAGES = {"lenet5": "lenet5", "unet": "unet", "unet-8k": "unet", "unet-16k": "unet", "unet.ordinary": "unet"}
+PACKAGES = {
+    "lenet5": "lenet5",
+    "unet": "unet",
+    "unet-8k": "unet",
+    "unet-16k": "unet",
+    "unet.ordinary": "unet",
+    "vdsr": "vdsr",
+}
 """Each package, and the network that it is of."""
 
 
@@ -103,3 +111,21 @@ def test_the_small_dense_unet_has_learnt_the_vehicles() -> None:
     assert dice(ordinary("unet-small")) == pytest.approx(told, abs=0.05)
     weights = HOME / "unet-small.ordinary.safetensors"
     assert f"{len(weights.read_bytes()):,} bytes" in card("unet-small.ordinary")
+
+
+def test_vdsr_sharpens_photographs_as_its_card_says() -> None:
+    """The package and the ordinary network, over the first three crops."""
+    network = ordinary("vdsr")
+    compressed = factor.factored(restored(network, package.read((HOME / "vdsr.frq").read_bytes())))
+    shown = enlarged.load(128, 128, 3)
+    images, wanted = (torch.from_numpy(part).permute(0, 3, 1, 2) / 255 for part in (shown.enlarged, shown.original))
+    with torch.no_grad():
+        found = [psnr(one, wanted) for one in (images, compressed(images), network(images))]
+    (line,) = (line for line in card("vdsr").splitlines() if line.startswith("Of the first three crops"))
+    assert found == pytest.approx([float(value) for value in re.findall(r"(\d+\.\d+) dB", line)], abs=0.02)
+
+
+def psnr(answers: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The mean over pictures, in dB."""
+    errors = (answers - wanted).double().square().mean((1, 2, 3))
+    return float((-10 * errors.log10()).mean())

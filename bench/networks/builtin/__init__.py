@@ -44,7 +44,7 @@ class Card(Record):
     weights: str
     licence: str
     task: Task
-    data: Literal["digits", "vehicles", "photos"]
+    data: Literal["digits", "vehicles", "photos", "enlarged"]
     input: str
     smallest: int | None = None
     coefficients: int
