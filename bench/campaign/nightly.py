@@ -26,6 +26,7 @@ from bench.campaign.session import Watcher
 from bench.devices.host import DESKTOP
 from bench.devices.transport import Transport
 from bench.errors import BenchError, UsageError
+from bench.files import reason
 from bench.findings import Verdict
 from bench.records import METRICS
 from bench.report.nightly import Judged, Nightly, Since
@@ -88,6 +89,8 @@ def run(
         night.end()
     except BenchError as caught:
         error = caught
+    except OSError as caught:
+        error = unreadable(caught)
     judged = tuple(night.judged)
     return Nightly(
         asked.plan.name, night.started, time.monotonic() - begun, night.folder.path if night.folder else None,
@@ -126,7 +129,7 @@ class _Night:
             self.folder = _new(results, before, self.asked.plan.name)
             self._say_unfinished()
             return
-        except BenchError:
+        except (BenchError, OSError):
             self.folder = _new(results, before, self.asked.plan.name)
             raise
         self._say_failed()
@@ -197,8 +200,9 @@ class _Night:
             folder, _ = session.run(asked, phones, results, cache, self.watcher, known)
             self.again = folder.path
             return {_of(v): v for v in self._verdicts(folder)}
-        except (BenchError, KeyboardInterrupt) as error:
-            why = error.what if isinstance(error, BenchError) else "interrupted"
+        except (BenchError, OSError, KeyboardInterrupt) as error:
+            why = unreadable(error).what if isinstance(error, OSError) else str(error).partition("\n")[0]
+            why = why or "interrupted"
             self.incomplete.append(f"what looked worse could not be measured again: {why}")
             made = _new(results, before, plan.name)
             self.again = made.path if made else None
@@ -292,6 +296,11 @@ def blind(v: Verdict, rule_out: float) -> bool:
         worst = v.interval.low if kind.better != "lower" else -v.interval.high
         return worst < -RULE_OUT_MARGINS * v.margin
     return True
+
+
+def unreadable(error: OSError) -> BenchError:
+    """A disk that is full, or a folder that may not be written: a broken night, not a traceback."""
+    return BenchError(f"{error.filename or 'a file'}: {reason(error)}", "Look at the disk and its permissions.")
 
 
 def _name(side: Side) -> str:

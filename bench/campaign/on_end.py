@@ -57,6 +57,8 @@ def call(words: Sequence[str], night: Nightly, files: Mapping[str, Path], second
         status = process.wait(seconds)
     except subprocess.TimeoutExpired:
         return f"it took more than {seconds:g} s and was ended"
+    except KeyboardInterrupt:
+        return "it was interrupted"
     finally:
         _end(process)
     return f"it left with status {status}" if status else ""

@@ -69,7 +69,9 @@ def main() -> NoReturn:
                     }
                 }
             )
-        terminal.failed(error)
+        terminal.err.print(f"[bold red]error:[/] {terminal.escape(error.what, lines=True)}", soft_wrap=True)
+        if error.fix:
+            terminal.err.print(f"  → {terminal.escape(error.fix, lines=True)}", soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; what had been measured is kept.")

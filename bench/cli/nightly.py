@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand
@@ -32,7 +34,7 @@ _WRONG_FLAG: Any = typer.BadParameter.__mro__[1]
 
 
 class Command(TyperCommand):
-    """Leaves with `broken` on a wrong flag too: 2 is an incomplete night."""
+    """Leaves with `broken` whatever else goes wrong: 1 is a regression, 2 an incomplete night."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         try:
@@ -40,6 +42,19 @@ class Command(TyperCommand):
         except _WRONG_FLAG as error:
             error.exit_code = EXITS["broken"]
             raise
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except BenchError as error:  # of a flag that no night could begin with
+            given = ctx.params
+            night = Nightly("", _now(), wanted=given["baseline"], error=error)
+            _leave(night, given["out"], given["results"], as_json_=given["as_json_"], quiet=given["quiet"])
+        except Exception:
+            traceback.print_exc()
+            raise typer.Exit(EXITS["broken"]) from None
 
 
 @asking
@@ -96,9 +111,10 @@ def nightly(
     * `bench nightly --plan nightly.toml --on-end "./tell-the-chat.sh"`
     """
     hook: tuple[str, ...] = ()
-    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    started = _now()
     plan = request.file.stem if request.file else request.suite or ""
     try:
+        from bench.campaign import nightly as story  # scipy takes a second to import
         from bench.campaign import on_end as ends
 
         hook = ends.command(on_end) if on_end else ()
@@ -109,17 +125,30 @@ def nightly(
             )  # fmt: skip
     except BenchError as error:
         night = Nightly(plan, started, wanted=baseline, error=error)
+    except OSError as error:
+        night = Nightly(plan, started, wanted=baseline, error=story.unreadable(error))
     except KeyboardInterrupt:
         night = Nightly(plan, started, wanted=baseline, incomplete=("it was interrupted before anything was measured",))
+    _leave(night, out, results, hook, as_json_=as_json_, quiet=quiet)
+
+
+def _leave(
+    night: Nightly, out: Path | None, results: Path, hook: tuple[str, ...] = (), *, as_json_: bool, quiet: bool
+) -> NoReturn:  # fmt: skip
+    """Write the files, tell the user's command, show it, and exit."""
     try:
         files = write(night, out or night.folder or results / BROKEN)
     except UsageError as error:
         if night.error is not None:
             terminal.failed(error)
-        night, files = (night if night.error else Nightly(plan, started, wanted=baseline, error=error)), {}
-    failed = ends.call(hook, night, files) if hook and files else ""
+        night, files = (night if night.error else replace(night, error=error)), {}
+    failed = ""
+    if hook and files:
+        from bench.campaign import on_end
+
+        failed = on_end.call(hook, night, files)
     if failed:
-        terminal.say(f"--on-end {on_end}: {failed}", to=terminal.err)
+        terminal.say(f"--on-end {hook[0]}: {failed}", to=terminal.err)
     if night.error is not None:
         terminal.failed(night.error)
     if as_json_:
@@ -144,13 +173,17 @@ def _night(
     kept.check()
     for place in (results, kept.path, *([out] if out else [])):
         refuse_unwritable(place)
-    from bench.campaign import nightly as story  # scipy takes a second to import
+    from bench.campaign import nightly as story
 
     story.baseline_of(baseline, kept, results)
     with terminal.watcher(quiet=quiet) as watcher:
         found, absent = _phones(AdbServer.from_address(adb_server), device, watcher)
         wanted = story.Wanted(baseline, *allowed, wanted_metrics, keep_raw, tuple(device))
         return story.run(asked, found, absent, wanted, story.Places(results, kept, Cache()), watcher)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _phones(
