@@ -13,6 +13,8 @@ AGAIN = 2
 """So many times the launches, LEAST at least."""
 LEAST = 10
 _MOST = 1000
+_NAME = 54
+"""Characters of a plan's name, so that it has room for one more word."""
 _SWITCHES: dict[Pass, tuple[str, ...]] = {
     "sustained": ("sustained_seconds",), "energy": ("energy_seconds",), "largest": ("largest_side",),
     "contended": ("beside", "load"),
@@ -37,7 +39,7 @@ def again(plan: Plan, suspects: Sequence[Verdict], ordinary: set[tuple[str, str]
                 "desktop": plan.desktop_for(case) if here else (),
             }
             cases.append(case.model_copy(update=update))
-    return plan.model_copy(update={"cases": tuple(cases), "name": f"{plan.name}-again"})
+    return plan.model_copy(update={"cases": tuple(cases), "name": f"{plan.name[:_NAME]}-again"})
 
 
 def _longer(protocol: Protocol, passes: set[Pass]) -> Protocol:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import xmlschema
 
+from bench.virtual import phone as phones
 from bench.virtual.phone import VirtualPhone
 from tests.e2e.command import QUICK, bench, command
+from tests.e2e.conftest import PhoneMaker
 
 pytestmark = pytest.mark.timeout(900)
 SCHEMA = Path(__file__).parents[1] / "schemas" / "junit.xsd"
@@ -132,14 +134,35 @@ def test_a_phone_that_is_not_there_makes_a_night_incomplete(nights: Nights) -> N
     ]
 
 
+def begun(night: subprocess.Popen[str], results: Path, trials: int) -> None:
+    """Wait until so many trials have ended."""
+    ended = 0
+    while ended < trials:
+        assert night.poll() is None
+        time.sleep(0.1)
+        ended = sum(file.read_bytes().count(b"\n") for file in results.glob("*/trials.jsonl"))
+
+
+def test_a_phone_that_goes_away_makes_a_night_incomplete(
+    phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path
+) -> None:
+    phone = phone_maker.start()
+    nights = Nights(tmp_path, phone, env)
+    arguments = nights.arguments(8, "--launches", "10")
+    night = subprocess.Popen(command(*arguments), env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    begun(night, nights.results, 4)
+    phones.stop(phone.serial)
+    stdout, _ = night.communicate(timeout=600)
+    answer = json.loads(stdout)
+    assert (night.returncode, answer["status"], answer["tagged"]) == (2, "incomplete", False)
+    assert f"failed on {phone.serial}; the first, " in answer["incomplete"][0]
+    xmlschema.validate(answer["files"]["junit"], SCHEMA)
+
+
 def test_a_night_that_is_stopped_says_what_it_had(nights: Nights) -> None:
     arguments = nights.arguments(8, "--launches", "500")
     night = subprocess.Popen(command(*arguments), env=nights.env, cwd=nights.folder, stdout=subprocess.PIPE, text=True)
-    lines = 0
-    while lines < 4:
-        assert night.poll() is None
-        time.sleep(0.2)
-        lines = sum(file.read_bytes().count(b"\n") for file in nights.results.glob("*/trials.jsonl"))
+    begun(night, nights.results, 4)
     night.send_signal(signal.SIGTERM)
     stdout, _ = night.communicate(timeout=300)
     answer = json.loads(stdout)

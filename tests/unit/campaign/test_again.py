@@ -29,6 +29,7 @@ threads = [1, 2]
 [[cases]]
 model = "unet"
 variants = ["baseline"]
+threads = [2]
 protocol = { launches = 700 }
 """,
     "night",
@@ -55,6 +56,13 @@ def test_a_network_of_many_launches_gets_no_more_than_a_plan_may_hold() -> None:
     protocol = again(PLAN, [suspect("unet", "baseline")], ORDINARY).protocol_for("unet")
     assert protocol.launches == 1000
     plan.Protocol.model_validate(protocol.model_dump())
+
+
+def test_it_is_a_plan_that_can_be_stored_whatever_its_name() -> None:
+    long = PLAN.model_copy(update={"name": "n" * 60})
+    made = again(long, [suspect(), suspect("unet", "baseline")], ORDINARY)
+    assert plan.Plan.model_validate(made.model_dump(mode="json")) == made
+    assert made.name.endswith("n-again")
 
 
 @pytest.mark.parametrize(
