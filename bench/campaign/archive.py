@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from bench.analyse import kept
 from bench.campaign import past
 from bench.errors import CorruptData, UnknownName, UsageError
 from bench.files import reason
+from bench.results import prune
 from bench.results.folder import RunFolder
 from bench.results.history import History
 
@@ -33,6 +34,10 @@ class Entry(NamedTuple):
     kept: bool
     bytes: int | None
     damaged: str = ""
+    pruned: str = ""
+    """When its raw data were pruned."""
+    plan: str = ""
+    """The name of its plan."""
 
 
 def entries(history: History, results: Path) -> list[Entry]:
@@ -44,7 +49,7 @@ def entries(history: History, results: Path) -> list[Entry]:
         there = _bytes(folder) if (folder / "run.json").is_file() else None
         found[run.key] = Entry(
             run.key, folder.name, run.started, run.folder, run.devices, run.virtual, tags.get(run.key, ()), run.commit,
-            kept=True, bytes=there,
+            kept=True, bytes=there, pruned=_pruned(folder), plan=run.name,
         )  # fmt: skip
     for file in sorted(results.glob("*/run.json")):
         one = _of_folder(file.parent)
@@ -63,7 +68,7 @@ def _of_folder(folder: Path) -> Entry:
     virtual = any(device.virtual for device in record.devices)
     return Entry(
         kept.key(record), folder.name, started, str(folder.absolute()), serials, virtual, (), record.commit, False,
-        _bytes(folder),
+        _bytes(folder), pruned=_pruned(folder), plan=record.name,
     )  # fmt: skip
 
 
@@ -109,6 +114,35 @@ def delete(entry: Entry, history: History, *, folder_only: bool) -> None:
         raise UsageError(f"{folder} cannot be deleted: {reason(error)}", "Look at its permissions.") from error
     if not folder_only and entry.kept:
         history.remove(entry.key)
+
+
+def prunable(
+    history: History, results: Path, *, days: int | None = None, plan: str = "", newest: int = 0,
+    spared: Collection[str] = (),
+) -> list[Entry]:  # fmt: skip
+    """Runs whose raw data may go, the oldest first: older than so many days, or of that plan and not among its newest
+    so many. Never those that are tagged, `spared` by their key, unknown to the history, damaged, or elsewhere than in
+    `results`: what is linked there belongs to somebody else. Raises CorruptData for a damaged history."""
+    limit = (datetime.now(UTC) - timedelta(days=days)).isoformat() if days is not None else None
+    mine = [one for one in entries(history, results) if not plan or one.plan == plan]
+    if newest:
+        mine = mine[:-newest]
+    place = results.resolve()
+    return [
+        one
+        for one in mine
+        if one.kept and one.bytes and not one.damaged and not one.tags and one.key not in spared
+        if limit is None or (one.started and one.started < limit)
+        if (folder := Path(one.folder)).parent.resolve() == place and not folder.is_symlink()
+        if _of_folder(folder).key == one.key and prune.raw_bytes(folder)
+    ]
+
+
+def _pruned(folder: Path) -> str:
+    try:
+        return prune.pruned(folder)
+    except CorruptData as error:
+        return error.what
 
 
 def _bytes(folder: Path) -> int:

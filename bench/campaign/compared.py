@@ -13,6 +13,7 @@ from bench.analyse import noise, verdicts
 from bench.analyse.noise import Place
 from bench.analyse.series import Series
 from bench.campaign import past
+from bench.campaign.past import Side
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.findings import Noise, Verdict
@@ -40,21 +41,30 @@ def compared(
     """
     left = past.side(before, history, results)
     right = past.side(after, history, results) if after is not None else past.whole(left, history, results)
-    any_variant = after is None or left.variant is not None or right.variant is not None
-    others = {**filters, "variant": ()} if any_variant else filters
-    old, new = left.series(**others), right.series(**filters)
+    return between(left, right, history, margin, filters, itself=after is None)
+
+
+def between(
+    left: Side, right: Side, history: History, margin: float, filters: Mapping[str, Sequence[str]], *, itself: bool
+) -> list[Verdict]:
+    """The verdicts on the right side against the left, or where both are of one run (`itself`) on the right side's
+    other variants. Raises as `compared` does."""
+    any_variant = itself or left.variant is not None or right.variant is not None
+    wider = {**filters, "variant": ()} if any_variant else filters
+    old, new = left.series(**wider), right.series(**filters)
     if not (filters.get("device") or left.device or right.device) and any(s.subject.device != DESKTOP for s in new):
         old, new = ([s for s in side if s.subject.device != DESKTOP] for side in (old, new))
-    if after is None:
+    if itself:
         old = [s for s in old if s.ordinary or left.variant is not None]
         reference = {s.subject.variant for s in old}
         new = [s for s in new if s.subject.variant not in reference]
     found = list(verdicts.pairs(old, new, any_variant=any_variant))
     matched = [(a, b) for a, b in found if b is not None]
-    missing = [a for a, b in found if b is None and after is not None]
+    missing = [a for a, b in found if b is None and not itself]
     if not matched:
+        others = "its other variants" if itself else right.name
         raise UsageError(
-            f"{before} and {after or 'its other variants'} have no figure of the same network in the same place",
+            f"{left.name} and {others} have no figure of the same network in the same place",
             "Look at what they measured (`bench results show RUN`), and at the filters.",
         )
     known = noises(history, {s.subject.device for pair in matched for s in pair}, (left.table, right.table))

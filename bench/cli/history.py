@@ -12,7 +12,8 @@ from bench.cli import terminal
 from bench.cli.options import HistoryPlace, Json, Results, print_json
 from bench.errors import UsageError
 from bench.records import METRICS
-from bench.results.folder import RunFolder
+from bench.results import prune
+from bench.results.folder import RunFolder, now
 from bench.text import visible
 from bench.units import quantity, size
 
@@ -38,7 +39,7 @@ def list_runs(
     rows = [
         (
             one.name, one.started, ", ".join(one.devices) + " (virtual)" * one.virtual, ", ".join(one.tags),
-            one.commit[:10], "yes" if one.kept else "no", size(one.bytes) if one.bytes is not None else "gone",
+            one.commit[:10], "yes" if one.kept else "no", _held(one),
         )
         for one in found
     ]  # fmt: skip
@@ -161,6 +162,44 @@ def delete(
         archive.delete(one, kept, folder_only=folders_only)
     if as_json:
         print_json([one._asdict() for one in doomed])
+
+
+@results_app.command("prune")
+def prune_runs(
+    older_than: Annotated[str, typer.Option("--older-than", help="How old, e.g. 30d.", metavar="DAYS")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would be.")] = False,
+    results: Results = Path("results"),
+    history: HistoryPlace = None,
+    as_json: Json = False,
+) -> None:
+    """Remove raw data (samples and answers) of old runs. Their reports, summaries and the history stay.
+
+    Tagged runs and runs that are not in the history keep theirs.
+
+    Examples:
+
+    * `bench results prune --older-than 30d --dry-run`
+    * `bench results prune --older-than 90d`
+    """
+    kept = past.place(history, results)
+    found = archive.prunable(kept, results, days=_days(older_than))
+    done = []
+    for one in found:
+        folder = Path(one.folder)
+        freed = prune.raw_bytes(folder) if dry_run else prune.prune(folder, now())
+        done.append({"name": one.name, "started": one.started, "folder": one.folder, "bytes": freed})
+        if not as_json:
+            terminal.say(f"{one.name}  {one.started}  {size(freed)}")
+    if as_json:
+        print_json({"pruned": done, "dry_run": dry_run})
+    else:
+        would = "would be removed" if dry_run else "were removed"
+        total = sum(int(str(one["bytes"])) for one in done)
+        terminal.say(f"{size(total)} of raw data of {len(done)} runs {would}.", to=terminal.err)
+
+
+def _held(one: archive.Entry) -> str:
+    return size(one.bytes) + ", pruned" * bool(one.pruned) if one.bytes is not None else "gone"
 
 
 def _days(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bench
-from bench.cli import calibrate, compare, devices, history, networks, running, terminal, trend
+from bench.cli import calibrate, compare, devices, history, networks, nightly, running, terminal, trend
 from bench.cli.options import print_json
 from bench.errors import BenchError, HostFull
 from bench.files import is_full
@@ -28,6 +28,7 @@ app.command()(running.report)
 app.command()(compare.compare)
 app.command()(calibrate.calibrate)
 app.command()(trend.trend)
+app.command(cls=nightly.Command)(nightly.nightly)
 app.add_typer(history.results_app, name="results")
 app.command("devices")(devices.list_devices)
 app.command("doctor")(devices.examine)
@@ -86,7 +87,5 @@ def _leave(error: BenchError) -> NoReturn:
                     }
                 }
             )
-        terminal.err.print(f"[bold red]error:[/] {terminal.escape(error.what, lines=True)}", soft_wrap=True)
-        if error.fix:
-            terminal.err.print(f"  → {terminal.escape(error.fix, lines=True)}", soft_wrap=True)
+        terminal.failed(error)
     sys.exit(error.exit_status)

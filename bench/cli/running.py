@@ -74,7 +74,7 @@ def run(
         wanted = _as_begun(resumed, request)
         serials = serials or [one.serial for one in resumed.record().devices if one.kind == "phone"]
     else:
-        wanted = _asked(request)
+        wanted = asked_for(request)
     kept = past.place(history, results)
     kept.check()
     for place in (results, kept.path):
@@ -125,7 +125,7 @@ def show_plan(
     * `bench plan --suite demo --launches 20 --device emulator-5554`
     * `bench plan --plan nightly.toml --json`
     """
-    wanted = _asked(request)
+    wanted = asked_for(request)
     outline, full = asked.outline(wanted, Cache()), wanted.plan
     found = _power(wanted, past.place(history, results), device or ())
     if as_json:
@@ -236,7 +236,7 @@ def _side_by_side(
     terminal.say(f"Report: {path}")
 
 
-def _asked(request: Request) -> asked.Asked:
+def asked_for(request: Request) -> asked.Asked:
     """What the flags ask for, all its names known."""
     if request.file and request.suite:
         raise UsageError("both --plan and --suite were given", "Give one of them.")

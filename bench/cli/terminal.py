@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from bench import units
+from bench.errors import BenchError
 from bench.records import METRICS, Measurement, Pass
 from bench.records import Progress as StageProgress
 from bench.report.section import Section
@@ -79,6 +80,13 @@ def escape(text: str, *, lines: bool = False) -> str:
 def say(text: str, *, to: Console = out) -> None:
     """Words as they are, never broken into lines."""
     to.print(escape(text), soft_wrap=True)
+
+
+def failed(error: BenchError) -> None:
+    """What went wrong and what to do, on stderr."""
+    err.print(f"[bold red]error:[/] {escape(error.what, lines=True)}", soft_wrap=True)
+    if error.fix:
+        err.print(f"  → {escape(error.fix, lines=True)}", soft_wrap=True)
 
 
 class Quiet:

@@ -43,12 +43,17 @@ def summary(verdicts: Sequence[Verdict], before: str, after: str) -> str:
 
 def markdown(verdicts: Sequence[Verdict], before: str, after: str) -> str:
     """A comment for a pull request."""
+    return f"**bench**: {escaped(summary(verdicts, before, after))}\n\n{markdown_table(verdicts)}"
+
+
+def markdown_table(verdicts: Sequence[Verdict]) -> str:
+    """The table of a comment, and its remarks."""
     shown = rows(verdicts)
-    lines = [f"**bench**: {escaped(summary(verdicts, before, after))}", "", "| " + " | ".join(HEADER) + " |"]
+    lines = ["| " + " | ".join(HEADER) + " |"]
     lines.append("|" + "---|" * WORDS + "---:|" * (len(HEADER) - WORDS - 1) + "---|")
     for v, row in zip(verdicts, shown.rows, strict=True):
         cells = (*row[:-1], f"{_MARKS[v.outcome]} {row[-1]}")
-        lines.append("| " + " | ".join(escaped(cell) for cell in cells) + " |")
+        lines.append("| " + " | ".join(escaped(text) for text in cells) + " |")
     return "\n".join((*lines, "", *(f"- {escaped(note)}" for note in shown.notes))) + "\n"
 
 
@@ -71,9 +76,14 @@ def _row(v: Verdict) -> tuple[str, ...]:
     unit = METRICS[v.metric].unit
     before, after = (quantity(value, unit) if value is not None else "–" for value in v.values)
     return (
-        v.right.model, _both(v.left.variant, v.right.variant), _both(_where(v, "left"), _where(v, "right")),
+        v.right.model, _both(v.left.variant, v.right.variant), where(v),
         v.metric, before, after, change(v), _interval(v), f"{v.word}: {v.reason}" if v.reason else v.word,
     )  # fmt: skip
+
+
+def where(v: Verdict) -> str:
+    """The places of both sides; one where they are the same."""
+    return _both(_where(v, "left"), _where(v, "right"))
 
 
 def _where(v: Verdict, side: str) -> str:

@@ -18,12 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import structlog
 
 from bench.errors import CorruptData, UsageError
 from bench.files import ordinary, read_bounded, reason, replace, replacing
 from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Task
-from bench.results import migrate
+from bench.results import migrate, prune
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +97,9 @@ class RunFolder:
         _append(self.path / "trials.jsonl", {"schema_version": SCHEMA_VERSION} | _header(measurement))
 
     def answers(self) -> dict[str, Answers]:
-        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
+        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData, and UsageError where
+        they were pruned."""
+        self._refuse_pruned()
         found: dict[str, Answers] = {}
         for measurement in self.measurements():
             path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
@@ -122,20 +123,21 @@ class RunFolder:
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 
     def consolidate(self) -> pd.DataFrame:
-        """All samples as one table, also written to measurements.parquet. Raises CorruptData."""
+        """All samples as one table, also written to measurements.parquet. Raises as `answers` does."""
         table = self._samples()
         _write(table.replace_schema_metadata(COLUMNS.metadata), self.path / "measurements.parquet", compression="zstd")
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def frame(self) -> pd.DataFrame:
-        """All samples as one table, words as categories, which are quick to group by; nothing is written. Raises
-        CorruptData."""
+        """All samples as one table, words as categories, which are quick to group by; nothing is written. Raises as
+        `answers` does."""
         frame: pd.DataFrame = self._samples().to_pandas(strings_to_categorical=True)
         return frame
 
     def _samples(self) -> pa.Table:
         """All samples in order: those of the parts, and where parts are missing, of the table that was made of them."""
+        self._refuse_pruned()
         parts = sorted((self.path / "parts").glob("*.parquet"))
         if (known := self._consolidated(parts)) is not None:
             return known
@@ -162,6 +164,13 @@ class RunFolder:
             return None
         table = migrate.table(_read(target), target, COLUMNS, self._tasks)
         return table if len(table["trial"].unique()) == len(parts) else None
+
+    def _refuse_pruned(self) -> None:
+        if when := prune.pruned(self.path):
+            raise UsageError(
+                f"the raw data of {self.path} were pruned on {when[:10]}, so nothing can be computed from them again",
+                "Its report.html and summary.csv are as they were; its figures are in the history: bench results show.",
+            )
 
     def _tasks(self) -> dict[str, Task]:
         return {artifact.model: artifact.task for artifact in self.record().artifacts}
@@ -201,6 +210,8 @@ class RunFolder:
     @contextlib.contextmanager
     def log(self) -> Iterator[Any]:
         """A structlog logger that writes JSON lines to log.jsonl."""
+        import structlog  # a tenth of the start of every command, and wanted by runs alone
+
         with (self.path / "log.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
             yield structlog.wrap_logger(
                 structlog.WriteLogger(lines),
