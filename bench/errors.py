@@ -11,6 +11,7 @@
     │   ├── WrongAbi              14
     │   ├── DiskFull              15
     │   ├── DeviceRefused         19  a file cannot be written there
+    │   ├── HostFull              23  this computer's disk
     │   ├── ToolMissing           20  adb, compiler, qemu, namespaces
     │   ├── BuildFailed           21
     │   ├── ExportRefused         22  the artifact does not compute what the network does
@@ -22,7 +23,8 @@
         ├── DeviceOffline         13
         ├── TransportBroken       16  the connection dropped in the middle of a command
         ├── DeadlineExceeded      17
-        └── DeviceBusy            18  another bench measures on it
+        ├── DeviceBusy            18  another bench measures on it
+        └── DeviceUnfit           33  a strict run refused it: too warm, low, or it does not say
 
 Typer's own usage errors leave with 2, an interrupt with 130.
 `bench` never shows a traceback for one of these; `bench.cli.main` prints `what` and `fix` and exits with `exit_status`.
@@ -113,6 +115,12 @@ class DeviceBusy(Transient):
     exit_status = 18
 
 
+class DeviceUnfit(Transient):
+    """What is unfit now may be fit later; what a phone does not report stays unknown."""
+
+    exit_status = 33
+
+
 class DeviceRefused(Stable):
     exit_status = 19
 
@@ -137,6 +145,15 @@ class RunnerFailed(Stable):
 
 class CorruptData(Stable):
     exit_status = 31
+
+
+class HostFull(Stable):
+    exit_status = 23
+
+    @classmethod
+    def at(cls, place: object) -> HostFull:
+        """The error for a write to `place` that the disk of this computer had no room for."""
+        return cls(f"this computer has no room left for {place}", "Free some space there, then run the command again.")
 
 
 class NothingMeasured(Stable):

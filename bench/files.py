@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -53,3 +54,10 @@ def reason(error: Exception) -> str:
     """The first line of what an error says, without the number of the system's own."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.partition("\n")[0]
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a file system of this host, or this user's share of it, is full."""
+    # Arrow's errors carry the number in their words alone.
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and (error.errno in full or f"[errno {errno.ENOSPC}]" in str(error).lower())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from bench.endurance import Contention, Sustained, Turn
 from bench.records import METRICS, Subject
 from bench.scored import Scores
 
@@ -16,6 +17,8 @@ CaveatKind = Literal[
     "failed",
     "launches-failed",
     "tagged",
+    "launches-left-out",
+    "clock-differs",
     "translated",
     "virtual",
     "no-interval",
@@ -46,6 +49,16 @@ ADVICE: dict[CaveatKind, Advice] = {
         "unusable",
         "tagged: conditions were not met",
         "Let the device cool, charge it, close other apps, and run again.",
+    ),
+    "launches-left-out": Advice(
+        "care",
+        "tagged launches are left out",
+        "The figures are of the rest. Let the device cool, charge it, close other apps, and run again.",
+    ),
+    "clock-differs": Advice(
+        "care",
+        "launches ran at different clocks",
+        'Name the cores (cores = "big"), let the device cool between launches, and look at the single launches.',
     ),
     "translated": Advice(
         "unusable",
@@ -139,12 +152,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch: how many samples it gave, their median and their sum, in the metric's unit."""
+    """One launch: how many samples it gave, their median and their sum, in the metric's unit; and whether it was
+    tagged."""
 
     launch: int
     samples: int
     median: float
     total: float
+    tagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,9 @@ class Statistics:
     `median` is the median of the per-launch medians and `interval` is its own. `p90`, `p95`, `minimum`, `mad` (not
     scaled) and `cv` (standard deviation over mean) are over all samples; `launch_cv` is over the per-launch medians.
     A CV of fewer than two values, or of mean zero, is None.
+
+    `launches` are those that all of this is of. `left_out` are tagged ones that it is not of: three others or more are
+    enough to do without.
     """
 
     median: float
@@ -166,6 +184,7 @@ class Statistics:
     samples: int
     launches: tuple[Launch, ...]
     interval: Interval | None
+    left_out: tuple[Launch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -273,6 +292,12 @@ class Findings:
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()
     """What launches of the protocol can tell apart in each place."""
+    sustained: tuple[Sustained, ...] = ()
+    turned: tuple[Turn, ...] = ()
+    """Variants that change places under load that goes on."""
+    contention: tuple[Contention, ...] = ()
+    overtaken: tuple[Turn, ...] = ()
+    """Variants that change places when others work beside them."""
     scores: Scores | None = None
     """Of a run of the suite that has a score (docs/score.md)."""
 

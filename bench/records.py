@@ -246,7 +246,8 @@ class Sample(NamedTuple):
 
 
 class Measurement(Record):
-    """All that one trial gave. A failed trial has no samples but a reason; a tagged one has both.
+    """All that one trial gave. A failed trial has no samples but a reason, and in `fault` the kind of error, e.g.
+    "TransportBroken"; a tagged one has samples and a reason.
 
     `runner_s` is the time spent inside the measured process, `wall_s` the whole trial, in seconds.
     """
@@ -254,11 +255,30 @@ class Measurement(Record):
     trial: Trial
     status: Status
     reason: str = ""
+    fault: str = ""
     samples: tuple[Sample, ...] = ()
     conditions: dict[str, Any] = {}
     started: str
     wall_s: float
     runner_s: float = 0.0
+
+
+GateState = Literal["ok", "warn", "unknown", "unfit", "bad"]
+"""`warn` is worth knowing and refuses nobody; `unfit` tags what is measured, and a strict run refuses it, as it refuses
+what is `unknown` of a real phone; with `bad` nothing can run."""
+
+
+class Gate(Record):
+    """One thing that has to hold of a phone before it is measured: what was `found`, and what to do about it.
+
+    `waits`: it may pass by itself, so that waiting helps.
+    """
+
+    name: str
+    state: GateState
+    found: str
+    advice: str = ""
+    waits: bool = False
 
 
 class SamplesRecord(Record):
@@ -283,6 +303,31 @@ class NoiseRecord(Record):
     run_freedom: int = 0
 
 
+class GoalRecord(Record):
+    """What came of launches that went on until each ratio to the ordinary network was known closely enough, in one
+    place (a device, a runtime and a setting).
+
+    `wanted` and `reached` are half the width of the 95 % interval of a ratio over that ratio; `reached` is that of the
+    `variant` whose ratio is known least, None where it never had an interval. A network without a variant to compare
+    has its own median instead of a ratio (`of`). `launches` is how many that variant had that count, `seconds` the time
+    spent beyond the planned ones. `ended` says why it went no further: the goal was reached, the budget was spent, no
+    more launches are allowed, all launches failed, or the run was interrupted.
+    """
+
+    model: str
+    device: str
+    runtime: str
+    threads: int = 1
+    precision: Precision = "fp32"
+    variant: str
+    of: Literal["ratio", "median"] = "ratio"
+    wanted: float
+    reached: float | None
+    launches: int
+    seconds: float
+    ended: Literal["reached", "budget", "launches", "failed", "interrupted"]
+
+
 class RunRecord(Record):
     """`run.json`: everything about a run except its samples.
 
@@ -291,7 +336,8 @@ class RunRecord(Record):
     training and export, and `runner_s` was spent inside measured processes. `damaged` has, by device, the artifacts
     (`model/variant`) of which a file there was found changed at the end: what they took is not theirs. `commit` is that
     of the git repository that bench was started in, with `+` for uncommitted changes; empty outside of one. `noise` is
-    what the history knew of these devices.
+    what the history knew of these devices. `goals` are those of networks whose launches went on until ratios were
+    known.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -316,3 +362,6 @@ class RunRecord(Record):
     damaged: dict[str, tuple[str, ...]] = {}
     commit: str = ""
     noise: tuple[NoiseRecord, ...] = ()
+    goals: tuple[GoalRecord, ...] = ()
+    preflight: dict[str, tuple[Gate, ...]] = {}
+    """By phone, what was looked at before anything was deployed."""

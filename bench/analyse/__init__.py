@@ -21,14 +21,22 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
+    from bench.analyse.contention import contention
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
     from bench.analyse.score import scores
+    from bench.analyse.sustained import in_order, sustained, turns
 
     found = summaries(frame, run, answers)
     noises = of_run(run, found)
     compared = compare(found, run, by_subject(frame, answers), noises)
-    return Findings(found, compared, reach=tuple(reach(noises, Protocol().launches)), scores=scores(run, found))
+    loaded = tuple(in_order(sustained(frame, run), [s.subject for s in found if s.metric == "sustained"]))
+    contended, overtaken = contention(found, run, noises)
+    return Findings(
+        found, compared, reach=tuple(reach(noises, Protocol().launches)),
+        sustained=loaded, turned=turns(loaded, noises),
+        contention=contended, overtaken=overtaken, scores=scores(run, found),
+    )  # fmt: skip
 
 
 def summaries(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> tuple[Summary, ...]:

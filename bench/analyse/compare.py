@@ -11,6 +11,7 @@ from typing import Literal
 from bench.analyse.noise import Place, floor
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
+from bench.analyse.summary import ONE_LAUNCH
 from bench.findings import Comparison, Noise, Summary
 from bench.records import METRICS, Answers, RunRecord, Subject
 from bench.units import percent, quantity
@@ -49,7 +50,7 @@ def compare(
                     found.setdefault((kind, right.metric, right.subject, None), _same(kind, left, right, summaries))
                 else:
                     found[kind, right.metric, right.subject, left.subject] = _paired(left, right, answers)
-            elif METRICS[right.metric].unit in ("ns", "B"):
+            elif METRICS[right.metric].unit in ("ns", "B") and right.metric not in ONE_LAUNCH:
                 found[kind, right.metric, right.subject, left.subject] = _ratio(kind, left, right, noises or {})
     return tuple(found.values())
 
@@ -78,7 +79,7 @@ class _Relations:
             return "variant" if same_place and (a.model, a.variant) in self.ordinary else None
         if a.device == self.desktop != b.device:
             same_runner = a.runtime == b.runtime != self.reference and setting
-            return "device" if same_runner and left.metric != "deployed" else None
+            return "device" if same_runner and left.metric not in ("deployed", "contended") else None
         if a.device == b.device == self.desktop and a.runtime == self.reference != b.runtime:
             return "runtime" if setting or METRICS[left.metric].pass_ == "accuracy" else None
         return None

@@ -74,7 +74,7 @@ def unproven(summaries: Sequence[Summary], run: RunRecord) -> tuple[Summary, ...
     failed = changed | failed
     return tuple(
         replace(s, caveats=(*s.caveats, Caveat("wrong-answers", failed[s.subject])))
-        if s.subject in failed and METRICS[s.metric].pass_ in ("memory", "latency")
+        if s.subject in failed and METRICS[s.metric].pass_ not in ("size", "accuracy")
         else s
         for s in summaries
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from bench.analyse.summary import ONE_LAUNCH
 from bench.errors import CorruptData
 from bench.findings import Summary
 from bench.plan import Protocol, of_run
@@ -47,8 +48,11 @@ def launches(run: RunRecord, frame: pd.DataFrame, summaries: Sequence[Summary], 
     rows = []
     for summary in summaries:
         s = summary.subject
+        if summary.metric in ONE_LAUNCH:
+            continue
         if summary.statistics and (device := devices.get(s.device)):
             place = _place(run, device, artifacts.get((s.model, s.variant, s.runtime)), s)
+            place["protocol"] += _beside(run, summary)
             rows += [same | place | one for one in _of_launches(summary, conditions)]
     return pa.Table.from_pylist(rows, LAUNCHES)
 
@@ -63,7 +67,7 @@ def _of_launches(summary: Summary, conditions: dict[Any, tuple[str, str]]) -> It
     kind = METRICS[summary.metric].pass_
     assert summary.statistics is not None
     interval = summary.statistics.interval if kind == "accuracy" else None
-    for launch in summary.statistics.launches:
+    for launch in (*summary.statistics.launches, *summary.statistics.left_out):
         status, why = conditions.get((summary.subject, kind, launch.launch), ("ok", ""))
         yield summary.subject.model_dump() | {
             "metric": summary.metric, "launch": launch.launch, "value": launch.median, "iterations": launch.samples,
@@ -95,6 +99,14 @@ def _words(p: Protocol) -> str:
         f"warm-up {p.warmup_iterations} and {p.warmup_seconds:g} s, "
         f"{p.min_iterations} to {p.max_iterations} iterations and {p.min_seconds:g} s"
     )
+
+
+def _beside(run: RunRecord, summary: Summary) -> str:
+    """What worked beside a launch, which is part of what was measured."""
+    if METRICS[summary.metric].pass_ != "contended":
+        return ""
+    p = of_run(run).protocol_for(summary.subject.model)
+    return f", beside {p.beside} copies and {p.load} threads"
 
 
 def _digest(value: object) -> str:

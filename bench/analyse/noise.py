@@ -36,6 +36,8 @@ LEVEL = 0.99
 """An A/A difference beyond the floor happens in 1 % of comparisons: a report holds dozens of them."""
 WITHIN, BETWEEN = 0.05, 0.15
 """Floors where a place's own noise is not known. Runs on stock phones vary by 15 % and more from day to day."""
+NOISY_PASSES = frozenset({"latency", "memory", "contended"})
+"""Those whose launches differ by noise."""
 MIN_FREEDOM = 4
 """Degrees of freedom below which the noise of launches counts as unknown."""
 MIN_RUN_FREEDOM = 2
@@ -67,7 +69,7 @@ class Place(NamedTuple):
 def noises(frame: pd.DataFrame) -> dict[Place, Noise]:
     """The noise of every place in rows of the history with COLUMNS, in their order; launches that were tagged or
     unusable are left out."""
-    kinds = {name for name, kind in METRICS.items() if kind.pass_ in ("latency", "memory")}
+    kinds = {name for name, kind in METRICS.items() if kind.pass_ in NOISY_PASSES}
     fit = frame[
         frame["metric"].isin(kinds) & (frame["status"] == "ok") & (frame["unusable"] == "") & (frame["value"] > 0)
     ]
@@ -89,7 +91,7 @@ def own(summaries: Sequence[Summary]) -> dict[Place, Noise]:
     groups: list[int] = []
     places: list[Place] = []
     for number, s in enumerate(summaries):
-        if s.statistics and s.usable and METRICS[s.metric].pass_ in ("latency", "memory"):
+        if s.statistics and s.usable and METRICS[s.metric].pass_ in NOISY_PASSES:
             mine = [math.log(launch.median) for launch in s.statistics.launches if launch.median > 0]
             logs += mine
             groups += [number] * len(mine)

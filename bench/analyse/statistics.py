@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -30,16 +30,22 @@ class Ratio(NamedTuple):
     paired: bool
 
 
-def statistics(values: ArrayLike, launches: ArrayLike, *, exact: bool = False) -> Statistics:
+def statistics(
+    values: ArrayLike, launches: ArrayLike, *, tagged: Collection[int] = (), exact: bool = False
+) -> Statistics:
     """The statistics of samples (N) with the launch (N) of each. N ≥ 1. `exact` figures get no interval.
 
-    Raises ValueError for no samples or lengths that differ.
+    The launches that were `tagged` are left out where enough others remain (MIN_LAUNCHES); else they are in, and the
+    figures are not to be used. Raises ValueError for no samples or lengths that differ.
     """
     data = np.asarray(values, dtype=np.float64)
     ids = np.asarray(launches)
     if data.ndim != 1 or data.size == 0 or ids.shape != data.shape:
         raise ValueError(f"need as many launches {ids.shape} as samples {data.shape}, at least one")
-    per_launch = tuple(_launch(int(i), data[ids == i]) for i in np.unique(ids))
+    all_launches = [_launch(int(i), data[ids == i], tagged=int(i) in tagged) for i in np.unique(ids)]
+    good = tuple(one for one in all_launches if not one.tagged)
+    per_launch = good if len(good) >= MIN_LAUNCHES else tuple(all_launches)
+    data = data[np.isin(ids, [one.launch for one in per_launch])]
     medians = np.array([launch.median for launch in per_launch])
     p90, p95 = np.quantile(data, (0.90, 0.95))
     return Statistics(
@@ -53,6 +59,7 @@ def statistics(values: ArrayLike, launches: ArrayLike, *, exact: bool = False) -
         samples=data.size,
         launches=per_launch,
         interval=None if exact else median_interval(medians),
+        left_out=tuple(one for one in all_launches if one not in per_launch),
     )
 
 
@@ -85,8 +92,8 @@ def ratio(left: Mapping[int, float], right: Mapping[int, float], *, same_machine
     return Ratio(value, _bootstrap((a, b), of_medians, paired=paired), paired)
 
 
-def _launch(number: int, samples: Vector) -> Launch:
-    return Launch(number, samples.size, float(np.median(samples)), float(np.sum(samples)))
+def _launch(number: int, samples: Vector, *, tagged: bool) -> Launch:
+    return Launch(number, samples.size, float(np.median(samples)), float(np.sum(samples)), tagged)
 
 
 def _cv(data: Vector) -> float | None:

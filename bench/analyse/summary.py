@@ -16,7 +16,11 @@ from bench.units import duration, percent, quantity
 
 EXACT = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ in ("size", "accuracy"))
 """Metrics that are the same in every launch of a deterministic network, so that an interval has no meaning."""
+ONE_LAUNCH = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ == "sustained")
+"""Metrics of a single launch, whose samples are its windows; what they tell is `bench.analyse.sustained`."""
 NOISY_CV = 0.05
+CLOCK_DIFFERS = 0.05
+"""The part by which a launch's clock may differ from that of its subject's median launch."""
 ASKED = Protocol(
     launches=5,
     memory_launches=MIN_LAUNCHES,
@@ -103,15 +107,39 @@ def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protoco
     if len(failed):
         text = f"{len(failed)} of {launches} launches failed: {_reasons(failed)}"
         shared.append(Caveat("launches-failed", text))
+    clocks = samples[samples["metric"] == "clock"].groupby("launch")["value"].median()
     tagged = samples[samples["status"] == "tagged"].drop_duplicates("trial")
-    if len(tagged):
-        text = f"{len(tagged)} of {launches} launches tagged: {_reasons(tagged)}"
-        shared.append(Caveat("tagged", text))
     for metric in dict.fromkeys(samples["metric"]):
         rows = samples[samples["metric"] == metric]
-        figures = statistics(rows["value"].to_numpy(), rows["launch"].to_numpy(), exact=metric in EXACT)
-        own = [*shared, *_caveats(metric, figures, translated, protocol), *_bounds(kind, rows)]
+        figures = statistics(
+            rows["value"].to_numpy(), rows["launch"].to_numpy(), tagged=set(tagged["launch"]),
+            exact=metric in EXACT | ONE_LAUNCH,
+        )  # fmt: skip
+        own = [*shared, *_conditions(figures, tagged, launches), *_caveats(metric, figures, translated, protocol)]
+        own += _bounds(kind, rows)
+        if metric == "latency":
+            own += _clocks(figures, clocks)
         yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, tuple(own))
+
+
+def _conditions(figures: Statistics, tagged: pd.DataFrame, launches: int) -> Iterator[Caveat]:
+    """What became of the launches whose conditions were not met."""
+    if figures.left_out:
+        text = f"{len(figures.left_out)} of {launches} launches left out: {_reasons(tagged)}"
+        yield Caveat("launches-left-out", text)
+    elif len(tagged):
+        yield Caveat("tagged", f"{len(tagged)} of {launches} launches tagged: {_reasons(tagged)}")
+
+
+def _clocks(figures: Statistics, clocks: pd.Series) -> Iterator[Caveat]:
+    """Whether the launches that the figures are of ran at one clock; `clocks` are in Hz, by launch."""
+    known = clocks[clocks.index.isin([launch.launch for launch in figures.launches])]
+    usual = float(known.median()) if len(known) else 0.0
+    odd = known[(known - usual).abs() > CLOCK_DIFFERS * usual]
+    if len(odd):
+        those = ", ".join(quantity(value, "Hz") for value in sorted(odd)[:4]) + (" …" if len(odd) > 4 else "")
+        text = f"{len(odd)} of {len(known)} launches ran at {those} where the median is {quantity(usual, 'Hz')}"
+        yield Caveat("clock-differs", text)
 
 
 def _bounds(kind: str, rows: pd.DataFrame) -> Iterator[Caveat]:
@@ -133,17 +161,17 @@ def _caveats(metric: str, figures: Statistics, translated: bool, protocol: Proto
             yield Caveat("answers-vary", text)
         return
     if translated:
-        text = "timings meaningless (translated)" if unit == "ns" else "memory includes the translator"
+        text = "memory includes the translator" if unit == "B" else "timings meaningless (translated)"
         yield Caveat("translated", text)
-    if METRICS[metric].pass_ == "largest":
-        return  # a limit that is searched for by a dozen launches, once
-    asked = ASKED.launches if unit == "ns" else ASKED.memory_launches
+    if metric in ONE_LAUNCH or METRICS[metric].pass_ == "largest":
+        return  # the latter is a limit, searched for once by a dozen launches
+    asked = ASKED.memory_launches if unit == "B" else ASKED.launches
     launches = f"{n} launch{'es' * (n > 1)} of the {asked} asked for"
-    if n < MIN_LAUNCHES and unit == "ns":
+    if n < MIN_LAUNCHES and unit != "B":
         yield Caveat("no-interval", f"{launches}, so no interval")
     elif n < asked:
         yield Caveat("few-launches", launches)
-    if metric == "latency":
+    if metric in ("latency", "contended"):
         yield from _short(figures, protocol)
     if figures.launch_cv is not None and figures.launch_cv > NOISY_CV:
         yield Caveat("noisy", f"launches differ: CV {percent(figures.launch_cv)}")

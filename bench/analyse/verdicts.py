@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from bench.analyse.noise import Place, floor
+from bench.analyse.noise import NOISY_PASSES, Place, floor
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.series import CONDITIONS, Series
 from bench.analyse.statistics import MIN_LAUNCHES, ratio
@@ -37,7 +37,7 @@ WORDS: dict[str, dict[Outcome, str]] = {
 }
 """Of outcomes, where better and worse have a plainer name."""
 _TIMED = frozenset({"cores", "protocol"})
-_FORBIDDING = {"accuracy": ("samples",), "latency": ("cores",), "memory": (), "size": ()}
+_FORBIDDING = {"accuracy": ("samples",), "latency": ("cores",), "contended": ("cores", "protocol")}
 """Conditions that must be equal, by pass; a difference of the others is a tag."""
 _QUIET = {"accuracy": _TIMED | {"os", "program", "device_name"}, "size": _TIMED | {"os", "program", "samples"}}
 """Conditions that say nothing about figures of that pass."""
@@ -138,11 +138,11 @@ def _refusal(left: Series, right: Series) -> str:
     if kind != "size" and left.virtual != right.virtual:
         return "one side is virtual and the other is not: they say nothing about each other"
     differing = set(_differing(left, right))
-    for name in ("inputs", *_FORBIDDING[kind]):
+    for name in ("inputs", *_FORBIDDING.get(kind, ())):
         if name in differing:
             return f"{CONDITIONS[name]}: not comparable"
     for side, words in ((left, "before"), (right, "after")):
-        if kind in ("latency", "memory") and len(side.launches) < MIN_LAUNCHES:
+        if kind in NOISY_PASSES and len(side.launches) < MIN_LAUNCHES:
             left_out = f", and {side.left_out} left out ({side.why})" if side.left_out else ""
             return f"{words}: {_count(len(side.launches))}{left_out}, too few for an interval"
         if not side.launches:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from bench import units
-from bench.devices import facts
+from bench.cache import Cache
+from bench.devices import facts, hold
 from bench.devices.adb import AdbServer, AdbTransport
 from bench.errors import BenchError, NoDevice
 from bench.records import Progress
 from bench.virtual import phone as virtual
+
+LOCKS = "locks"
+"""The folder of the cache that holds the locks of devices."""
 
 
 class Stages(Protocol):
@@ -30,6 +34,8 @@ class Row(NamedTuple):
     ram_bytes: int | None = None
     virtual: bool | None = False
     """None if unknown."""
+    held: str = ""
+    """Who measures on it; it is not asked for its facts then, which would disturb the measurement."""
 
     def cells(self) -> tuple[str, ...]:
         mark = {True: " (virtual)", False: "", None: " (real or virtual: unknown)"}[self.virtual]
@@ -39,15 +45,18 @@ class Row(NamedTuple):
             f"{self.name}{mark}",
             ", ".join(self.abis),
             units.size(self.ram_bytes) if self.ram_bytes else "",
+            self.held,
         )
 
 
-def connected(server: AdbServer) -> tuple[Row, ...]:
-    """Everything that is connected; devices that are ready are asked for their facts."""
+def connected(server: AdbServer, cache: Cache) -> tuple[Row, ...]:
+    """Everything that is connected; devices that are ready and free are asked for their facts."""
     rows = []
     for listed in server.devices():
         row = Row(listed.serial, listed.state)
-        if listed.state == "device":
+        if holder := hold.holder(cache.root / LOCKS, listed.serial):
+            row = row._replace(held=str(holder))
+        elif listed.state == "device":
             try:
                 device = facts.phone(listed.serial, facts.probe(server.choose(listed.address)))
                 virtual = None if device.facts.get("virtual") == "unknown" else device.virtual
@@ -80,6 +89,7 @@ def start_virtual(
     *,
     profile: str | None = None,
     ram_bytes: int | None = None,
+    storage_bytes: int | None = None,
     port: int | None = None,
 ) -> virtual.VirtualPhone:
     """Start a virtual phone that `server` lists. It runs until it is stopped. Raises VirtualPhoneError, UnknownName."""
@@ -87,5 +97,10 @@ def start_virtual(
     why = "" if profile else "no phone is connected: "
     progress = stages.stage(f"{why}start a virtual {profile or virtual.DEFAULT}; `bench phone stop` stops it")
     return virtual.start(
-        profile or virtual.DEFAULT, ram_bytes=ram_bytes, port=port, adb_server=server.address, progress=progress
+        profile or virtual.DEFAULT,
+        ram_bytes=ram_bytes,
+        storage_bytes=storage_bytes,
+        port=port,
+        adb_server=server.address,
+        progress=progress,
     )

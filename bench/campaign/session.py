@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,55 +11,27 @@ from datetime import datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-from filelock import FileLock, Timeout
 
 import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
 from bench.campaign import past
-from bench.campaign.asked import Asked, entries
+from bench.campaign.asked import Asked
+from bench.campaign.lane import Patience
+from bench.campaign.measuring import Progressed, Ready, Watcher, measure
+from bench.campaign.phones import LOCKS
+from bench.devices import hold
 from bench.devices.transport import Transport
-from bench.errors import BenchError, DeviceBusy, NothingMeasured
+from bench.errors import BenchError, HostFull, NothingMeasured
+from bench.files import is_full
 from bench.findings import Findings
-from bench.measure import order, station, trial
-from bench.measure.station import Station
-from bench.prepare import Prepared
-from bench.records import ArtifactFile, Measurement, NoiseRecord, Progress, RunRecord, Trial
+from bench.measure import station, trial
+from bench.records import NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 
+DEFAULT_PATIENCE = Patience()
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
-
-
-class Watcher(Protocol):
-    """Receives the progress of a run. Nothing below the command line prints."""
-
-    def stage(self, title: str) -> Progress:
-        """A stage begins; the result is called with its progress."""
-        ...
-
-    def trial(self, done: int, total: int, measurement: Measurement) -> None:
-        """A trial has ended and is stored."""
-        ...
-
-
-class Ready(NamedTuple):
-    """All that the trials need: machines, and each network by the label of its case."""
-
-    asked: Asked
-    stations: tuple[Station, ...]
-    prepared: Mapping[str, Prepared]
-
-    def files(self, machine: Station) -> list[ArtifactFile]:
-        """What a machine needs beside its programs."""
-        return [file for one in self.prepared.values() for file in one.files(machine.programs)]
-
-    @property
-    def trials(self) -> tuple[Trial, ...]:
-        phones = [s.device.serial for s in self.stations if s.is_phone]
-        return order.trials(self.asked.plan, entries(self.asked, phones))
 
 
 def run(
@@ -68,6 +41,7 @@ def run(
     cache: Cache,
     watcher: Watcher,
     noise: Sequence[NoiseRecord] = (),
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
     `noise` is what is known of the devices; a run's own launches tell the rest.
@@ -76,18 +50,33 @@ def run(
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
-    with _reserved(cache, phones), contextlib.ExitStack() as leaving:
+    with hold.held(cache.root / LOCKS, [phone.serial for phone in phones]), contextlib.ExitStack() as leaving:
         ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
+        notes += [
+            f"{s.device.serial} was not fit when the run began: {gate.name}: {gate.found}. {gate.advice}"
+            for s in ready.stations
+            for gate in s.gates
+            if gate.state == "unfit"
+        ]
         pushed = _deployed(ready, watcher, notes.append)
         folder = RunFolder.create(results, asked.plan.name, started)
         record = _record(ready, started, pushed, preparation_s, notes).model_copy(update={"noise": tuple(noise)})
         folder.write_record(record)
+        progressed = Progressed()
         try:
-            _measure(ready, folder, watcher)
-        finally:
-            findings = _ended(ready, folder, record, begun, watcher)
+            with _room(folder):
+                measure(ready, folder, watcher, progressed, patience)
+        except HostFull:
+            with contextlib.suppress(OSError, BenchError):
+                _ended(ready, folder, record, begun, progressed, watcher)
+            raise
+        except BaseException:
+            _ended(ready, folder, record, begun, progressed, watcher)
+            raise
+        with _room(folder):
+            findings = _ended(ready, folder, record, begun, progressed, watcher)
     ended = [m for m in folder.measurements() if m.trial.pass_ != "size"]
     if all(m.status == "failed" for m in ended):
         raise NothingMeasured(
@@ -101,7 +90,8 @@ def _prepared(
     asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
 ) -> Ready:
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
-    seen = [station.seen(phone, asked.runtimes_on_phones()) for phone in phones]
+    strict = any(asked.plan.protocol_for(case.label).strict for case in asked.plan.cases)
+    seen = [station.seen(phone, asked.runtimes_on_phones(), strict=strict) for phone in phones]
     here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
     leaving.callback(station.leave, here)
     stations = [here]
@@ -150,41 +140,37 @@ def _record(
         preparation_s=preparation_s,
         notes=tuple(dict.fromkeys((*notes, *(note for one in ready.prepared.values() for note in one.notes)))),
         commit=past.commit(Path.cwd()),
+        preflight={s.device.serial: s.gates for s in ready.stations if s.is_phone},
     )
 
 
-def _measure(ready: Ready, folder: RunFolder, watcher: Watcher) -> None:
-    """Do every trial of the plan, each stored when it ends."""
-    plan = ready.asked.plan
-    cores = {case.label: case.cores for case in plan.cases}
-    stations = {s.device.serial: s for s in ready.stations}
-    trials = ready.trials
-    watcher.stage("measure")
-    with folder.log() as log:
-        for done, one in enumerate(trials, 1):
-            subject = one.subject
-            machine, prepared = stations[subject.device], ready.prepared[subject.model]
-            artifact = prepared.artifact(subject.variant, subject.runtime)
-            expected = prepared.expected[subject.variant]
-            protocol = plan.protocol_for(subject.model)
-            measured, answers = trial.measure(
-                one, machine, artifact, prepared.samples, expected, protocol, cores[subject.model]
-            )
-            folder.append(measured, machine.device, answers)
-            log.info("trial", trial=one.id, status=measured.status, reason=measured.reason)
-            watcher.trial(done, len(trials), measured)
+@contextlib.contextmanager
+def _room(folder: RunFolder) -> Iterator[None]:
+    """A full disk of this host as HostFull."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise HostFull(
+            f"this computer has no room left for {folder.path}; every trial that had been stored is kept",
+            f"Free some space there, then: bench report {shlex.quote(str(folder.path))}",
+        ) from error
 
 
-def _ended(ready: Ready, folder: RunFolder, record: RunRecord, begun: float, watcher: Watcher) -> Findings:
+def _ended(
+    ready: Ready, folder: RunFolder, record: RunRecord, begun: float, progressed: Progressed, watcher: Watcher
+) -> Findings:
     """Write down how the run ended, and its report."""
     ended = folder.measurements()
     damaged, notes = _damaged(ready)
     update = {
         "damaged": damaged,
-        "notes": (*record.notes, *notes),
-        "finished": now() if len(ended) == len(ready.trials) else None,
+        "notes": tuple(dict.fromkeys((*record.notes, *progressed.notes, *notes))),
+        "finished": now() if progressed.complete else None,
         "wall_s": time.monotonic() - begun,
         "runner_s": sum(m.runner_s for m in ended),
+        "goals": tuple(progressed.goals),
     }
     folder.write_record(record.model_copy(update=update))
     watcher.stage("report")
@@ -198,7 +184,7 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     for machine in ready.stations:
         serial = machine.device.serial
         try:
-            damaged = station.damaged(machine, ready.files(machine))
+            damaged = station.damaged(machine, ready.files(machine)) | machine.doubtful
         except BenchError as error:
             notes.append(f"The files on {serial} could not be checked at the end of the run: {error.what}")
             continue
@@ -227,21 +213,3 @@ def report(folder: RunFolder) -> Findings:
     findings = replace(analyse(frame, record, answers), missing=folder.missing(frame, answers))
     html.write(folder.path, record, folder.measurements(), findings)
     return findings
-
-
-@contextlib.contextmanager
-def _reserved(cache: Cache, phones: Sequence[Transport]) -> Iterator[None]:
-    """One bench at a time on each device. Raises DeviceBusy."""
-    (cache.root / "locks").mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        for phone in phones:
-            name = "".join(c if c.isalnum() else "_" for c in phone.serial)
-            lock = FileLock(cache.root / "locks" / f"{name}.lock")
-            try:
-                held.enter_context(lock.acquire(timeout=0))
-            except Timeout:
-                raise DeviceBusy(
-                    f"another bench is measuring on {phone.serial}",
-                    "Wait until it is done; two at once would disturb each other.",
-                ) from None
-        yield

@@ -9,6 +9,7 @@ import typer
 from bench import units
 from bench.cache import Cache
 from bench.campaign import phones
+from bench.campaign.health import Health
 from bench.cli import doctor, terminal
 from bench.cli.options import Device, Json, Server, plain, print_json
 from bench.devices.adb import FOLDER, AdbServer
@@ -17,17 +18,53 @@ from bench.errors import UsageError
 phone = typer.Typer(help="Virtual phones, for machines without a real one.", no_args_is_help=True)
 
 
-def list_devices(adb_server: Server = None, as_json: Json = False) -> None:
-    """List connected devices, whatever their state."""
-    listed = phones.connected(AdbServer.from_address(adb_server))
+def list_devices(
+    adb_server: Server = None,
+    health: Annotated[
+        bool, typer.Option("--health", help="What is remembered of every device from run to run, connected or not.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List connected devices, whatever their state, and who measures on them.
+
+    Examples:
+
+    * `bench devices`
+    * `bench devices --health`
+    """
+    if health:
+        _list_health(as_json)
+        return
+    listed = phones.connected(AdbServer.from_address(adb_server), Cache())
     if as_json:
         print_json([row._asdict() for row in listed])
     elif listed:
-        terminal.table(("serial", "state", "what", "ABI", "memory"), [row.cells() for row in listed], words=4)
+        header = ("serial", "state", "what", "ABI", "memory", "in use by")
+        terminal.table(header, [row.cells() for row in listed], words=4)
     else:
         terminal.err.print(
             "Nothing is connected. Plug a phone in with USB debugging on, or: bench phone start", soft_wrap=True
         )
+
+
+def _list_health(as_json: bool) -> None:
+    """What is remembered of devices, the ones that are set aside first."""
+    memory = Health()
+    known = sorted((memory.summary(serial) for serial in memory.known()), key=lambda one: not one.set_aside_since)
+    if as_json:
+        print_json([one._asdict() for one in known])
+    elif known:
+        rows = [
+            (
+                one.serial, one.last_seen or "never", str(one.runs), str(one.trials),
+                ", ".join(f"{count} {kind}" for kind, count in one.failures.items()) or "none",
+                f"since {one.set_aside_since}: {one.set_aside_why}" if one.set_aside_since else "",
+            )
+            for one in known
+        ]  # fmt: skip
+        terminal.table(("serial", "last seen", "runs", "trials", "failed", "set aside"), rows, words=2)
+    else:
+        terminal.err.print("No device is remembered yet: `bench run` remembers those it measures on.", soft_wrap=True)
 
 
 def examine(device: Device = None, adb_server: Server = None, as_json: Json = False) -> None:
@@ -77,6 +114,9 @@ def phone_start(
         str | None, typer.Option("--profile", help="Which phone to imitate; `bench phone list` shows them.")
     ] = None,
     ram: Annotated[str | None, typer.Option("--ram", help="Memory limit, e.g. 2G or 512M.")] = None,
+    storage: Annotated[
+        str | None, typer.Option("--storage", help="Room for files, e.g. 200M; they are lost when it stops.")
+    ] = None,
     port: Annotated[int | None, typer.Option("--port", help="An odd port, 5555 to 5585.", min=1024, max=65535)] = None,
     adb_server: Server = None,
     as_json: Json = False,
@@ -95,7 +135,8 @@ def phone_start(
             AdbServer.from_address(adb_server),
             watcher,
             profile=profile or virtual.DEFAULT,
-            ram_bytes=_bytes(ram),
+            ram_bytes=_bytes("--ram", ram),
+            storage_bytes=_bytes("--storage", storage),
             port=port,
         )
     if as_json:
@@ -141,11 +182,11 @@ def phone_list(as_json: Json = False) -> None:
     terminal.out.print(f"Profiles: {', '.join(profile_names())}")
 
 
-def _bytes(text: str | None) -> int | None:
+def _bytes(flag: str, text: str | None) -> int | None:
     """`2G`, `512M`: a memory size in powers of 1024."""
     if text is None:
         return None
     number, unit = text[:-1], text[-1:].upper()
     if unit not in ("K", "M", "G") or not number.replace(".", "", 1).isdigit():
-        raise UsageError(f"--ram {text!r} is not a size", "Write e.g. 2G or 512M.")
+        raise UsageError(f"{flag} {text!r} is not a size", "Write e.g. 2G or 512M.")
     return int(float(number) * 1024 ** ("KMG".index(unit) + 1))

@@ -11,7 +11,6 @@ from bench import units
 from bench.cache import Cache
 from bench.devices import facts
 from bench.devices.adb import FOLDER, AdbServer
-from bench.devices.transport import free_bytes
 from bench.devices.words import clean
 from bench.errors import BenchError
 from bench.measure import gates
@@ -34,11 +33,15 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
     """The checks, in the order in which one depends on the other; those that depend on a bad one are left out."""
     yield from _tools(cache)
     try:
-        listed, version = server.devices(), server.version()
+        listed, version, mismatch = server.devices(), server.version(), server.mismatch()
     except BenchError as error:
         yield Check("adb server", "bad", error.what, error.fix)
         return
     yield Check("adb server", "ok", f"{version} at {server.host}:{server.port}")
+    if mismatch:
+        yield Check(
+            "adb version", "warn", mismatch, "Use adb programs of one version on this computer (`which -a adb`)."
+        )
     if not listed:
         yield Check(
             "devices",
@@ -56,15 +59,7 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
         yield Check("device", "bad", error.what, error.fix)
         return
     device = facts.phone(transport.serial, sections)
-    kind = ", virtual" if device.virtual else ""
-    if device.facts.get("virtual") == "unknown":
-        kind = ", real or virtual: unknown"
-    yield Check("device", "ok", f"{device.serial}: {device.name}, {device.os}{kind}")
-    fits = [abi for abi in device.abis if abi in ABIS]
-    yield Check(
-        "ABI", "ok" if fits else "bad", ", ".join(device.abis) or "not reported",
-        "" if fits else f"The native runner is built for {', '.join(ABIS)}.",
-    )  # fmt: skip
+    yield Check("device", "ok", f"{device.serial}: {device.name}, {device.os}")
     if room.status:
         yield Check(
             "folder",
@@ -72,24 +67,9 @@ def examine(server: AdbServer, serial: str | None, cache: Cache) -> Iterator[Che
             f"{FOLDER}: {clean(room.stderr or room.stdout)}",
             "The shell user must be able to write there.",
         )
-    else:
-        free = free_bytes(transport)
-        low = free is not None and free < 500_000_000
-        found = "not reported" if free is None else f"{units.size(free)} free at {FOLDER}"
-        yield Check("space", "warn" if low else "ok", found, "`bench clean` removes what bench left." if low else "")
-    yield _conditions(facts.conditions(sections))
-
-
-def _conditions(conditions: facts.Conditions) -> Check:
-    """Whether the phone is fit to measure now, as far as it tells."""
-    if doubts := gates.doubts(conditions):
-        return Check("conditions", "warn", "; ".join(doubts), "Let it cool, or charge it.")
-    if unknown := gates.unknown(conditions):
-        return Check(
-            "conditions", "warn", f"unknown: the device does not report its {' and '.join(unknown)}",
-            "Watch the spread of its launches instead: throttling cannot be detected.",
-        )  # fmt: skip
-    return Check("conditions", "ok", "fit to measure")
+    for gate in gates.preflight(device, facts.conditions(sections), ABIS):
+        state = {"ok": "ok", "bad": "bad"}.get(gate.state, "warn")
+        yield Check(gate.name, state, gate.found, gate.advice)
 
 
 def _tools(cache: Cache) -> Iterator[Check]:

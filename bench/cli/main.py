@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -10,7 +12,8 @@ import typer
 import bench
 from bench.cli import calibrate, compare, devices, history, networks, running, terminal, trend
 from bench.cli.options import print_json
-from bench.errors import BenchError
+from bench.errors import BenchError, HostFull
+from bench.files import is_full
 
 app = typer.Typer(
     help="What a compressed neural network really does on your phone.",
@@ -54,9 +57,24 @@ def _root(
 def main() -> NoReturn:
     """The console script. Every BenchError becomes two lines on stderr (JSON with --json) and its exit status."""
     terminal.prepare()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by a system: as by Ctrl-C, with a report
     try:
         app(standalone_mode=True)
     except BenchError as error:
+        _leave(error)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _leave(HostFull.at(error.filename or "a file"))
+    except KeyboardInterrupt:
+        terminal.err.print("Interrupted; what had been measured is kept.")
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _leave(error: BenchError) -> NoReturn:
+    """Say it and exit with its status. The terminal or the file that is written to may be what is full."""
+    with contextlib.suppress(OSError):
         if "--json" in sys.argv:
             print_json(
                 {
@@ -71,8 +89,4 @@ def main() -> NoReturn:
         terminal.err.print(f"[bold red]error:[/] {terminal.escape(error.what, lines=True)}", soft_wrap=True)
         if error.fix:
             terminal.err.print(f"  → {terminal.escape(error.fix, lines=True)}", soft_wrap=True)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        terminal.err.print("Interrupted; what had been measured is kept.")
-        sys.exit(130)
-    sys.exit(0)
+    sys.exit(error.exit_status)

@@ -126,6 +126,12 @@ def show_plan(
         f"{outline.trials} trials on one phone{beside}, about {units.duration(outline.estimate_s * 1e9)} of measuring "
         f"once everything is built and cached{doubt}."
     )
+    for case in full.cases:
+        protocol = full.protocol_for(case.label)
+        if protocol.ratio_interval:
+            budget = units.duration(1e9 * protocol.budget_seconds)
+            goal = f"until ± {100 * protocol.ratio_interval:g} % is reached"
+            terminal.say(f"Up to {budget} of it are for more launches of {case.label}, {goal}.")
     from bench.report.noise import sentences
 
     for sentence in sentences(found):

@@ -16,6 +16,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -48,7 +49,13 @@ class _Pipe(Console):
 out = _Pipe(highlight=False, soft_wrap=False)
 err = _Pipe(stderr=True, highlight=False)
 
-SHOWN: dict[Pass, str] = {"size": "deployed", "memory": "vm_hwm", "latency": "latency"}
+SHOWN: dict[Pass, str] = {
+    "size": "deployed",
+    "memory": "vm_hwm",
+    "latency": "latency",
+    "contended": "contended",
+    "sustained": "sustained",
+}
 """The figure that stands for a trial while it runs; answers are judged later."""
 
 MARKS = {"ok": "[green]✓[/]", "tagged": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -87,12 +94,28 @@ class Quiet:
     def stage(self, title: str) -> StageProgress:
         return lambda fraction, note: None
 
-    def trial(self, done: int, total: int, measurement: Measurement) -> None:
+    def lane(self, device: str, trials: int) -> None:
+        pass
+
+    def trial(self, measurement: Measurement) -> None:
+        pass
+
+    def waits(self, device: str, title: str) -> StageProgress:
+        return lambda fraction, note: None
+
+    def goal(self, device: str, model: str, reached: float | None, wanted: float) -> None:
+        pass
+
+    def note(self, sentence: str) -> None:
         pass
 
 
 class Plain(Quiet):
     """A line on stderr for each stage and trial, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, list[int]] = {}
+        """Trials done and due, by device."""
 
     def stage(self, title: str) -> StageProgress:
         say(f"{title} …", to=err)
@@ -105,12 +128,26 @@ class Plain(Quiet):
 
         return progress
 
-    def trial(self, done: int, total: int, measurement: Measurement) -> None:
-        say(f"[{done}/{total}] {measurement.status} {_trial_text(measurement)}", to=err)
+    def lane(self, device: str, trials: int) -> None:
+        self._lanes.setdefault(device, [0, 0])[1] += trials
+
+    def trial(self, measurement: Measurement) -> None:
+        self._lanes[measurement.trial.subject.device][0] += 1
+        done, due = (sum(counts) for counts in zip(*self._lanes.values(), strict=True))
+        say(f"[{done}/{due}] {measurement.status} {_trial_text(measurement)}", to=err)
+
+    def waits(self, device: str, title: str) -> StageProgress:
+        return self.stage(title)
+
+    def goal(self, device: str, model: str, reached: float | None, wanted: float) -> None:
+        say(f"{_goal_text(model, reached, wanted)} on {device} …", to=err)
+
+    def note(self, sentence: str) -> None:
+        say(f"! {sentence}", to=err)
 
 
 class Live(Quiet):
-    """A bar for the stage at hand and one for the trials, with the time left."""
+    """A bar for the stage at hand, then one for each device with its trials and the time left."""
 
     def __init__(self) -> None:
         spinner = "dots" if err.encoding.startswith("utf") else "line"
@@ -124,6 +161,7 @@ class Live(Quiet):
             console=err, transient=True,
         )  # fmt: skip
         self._open = self._bars
+        self._lanes: dict[str, TaskID] = {}
 
     def __enter__(self) -> Live:
         self._open.start()
@@ -142,13 +180,32 @@ class Live(Quiet):
         task = self._bars.add_task(escape(title), total=None, note="")
         return lambda fraction, note: self._bars.update(task, total=1.0, completed=fraction, note=escape(note[:60]))
 
-    def trial(self, done: int, total: int, measurement: Measurement) -> None:
+    def lane(self, device: str, trials: int) -> None:
         self._switch(self._trials)
-        if not self._trials.task_ids:
-            self._trials.add_task("trials", total=total, note="")
-        self._trials.update(self._trials.task_ids[0], completed=done, note=escape(_trial_text(measurement)))
+        if device not in self._lanes:
+            self._lanes[device] = self._trials.add_task(escape(device), total=0, note="")
+        task = self._lanes[device]
+        due = next(one.total for one in self._trials.tasks if one.id == task)
+        self._trials.update(task, total=(due or 0) + trials)
+
+    def trial(self, measurement: Measurement) -> None:
+        device = measurement.trial.subject.device
+        self._trials.update(self._lanes[device], advance=1, note=escape(_trial_text(measurement, place=False)))
+        if measurement.trial.pass_ != "latency":  # a goal, if there was one, is behind us
+            self._trials.update(self._lanes[device], description=escape(device))
         if measurement.status != "ok":
             err.print(f"  {MARKS[measurement.status]} {escape(_trial_text(measurement))}")
+
+    def waits(self, device: str, title: str) -> StageProgress:
+        err.print(f"  [yellow]…[/] {escape(title)}")
+        task = self._lanes[device]
+        return lambda fraction, note: self._trials.update(task, note=escape(f"waits: {note}"[:60]))
+
+    def goal(self, device: str, model: str, reached: float | None, wanted: float) -> None:
+        self._trials.update(self._lanes[device], description=escape(f"{device}: {_goal_text(model, reached, wanted)}"))
+
+    def note(self, sentence: str) -> None:
+        err.print(f"  [yellow]![/] {escape(sentence)}")
 
     def _switch(self, wanted: Progress) -> None:
         if self._open is not wanted:
@@ -164,9 +221,15 @@ def watcher(*, quiet: bool) -> Quiet:
     return Live() if err.is_terminal else Plain()
 
 
-def _trial_text(measurement: Measurement) -> str:
+def _goal_text(model: str, reached: float | None, wanted: float) -> str:
+    now = "no interval yet" if reached is None else f"± {units.percent(reached)}"
+    return f"{model}: {now}, wanted ± {units.percent(wanted)}"
+
+
+def _trial_text(measurement: Measurement, *, place: bool = True) -> str:
     trial, s = measurement.trial, measurement.trial.subject
-    text = f"{trial.pass_} {s.model} {s.variant} on {s.device} ({s.runtime}, {s.threads} thr)"
+    where = f" on {s.device} ({s.runtime}, {s.threads} thr)" if place else ""
+    text = f"{trial.pass_} {s.model} {s.variant}{where}"
     metric = SHOWN.get(trial.pass_)
     figures = sorted(sample.value for sample in measurement.samples if sample.metric == metric)
     if metric and figures:

@@ -1,30 +1,25 @@
-"""Phones and emulators, through the real adb server. The only module that knows adbutils, which brings the adb program;
-its own client has no deadlines, sends half chunks, and takes a dropped connection for success."""
+"""Phones and emulators, through the real adb server."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
-import stat
-import struct
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import adbutils
-from adbutils.errors import AdbError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from bench.devices import adb_states, adb_streams
-from bench.devices.adb_streams import exactly, left
-from bench.devices.transport import OUTPUT_MAX, Completed, free_bytes, quoted
+from bench.devices import adb_program, adb_states, adb_streams, adb_sync
+from bench.devices.transport import OUTPUT_MAX, PULL_MAX, Completed, free_bytes, quoted
 from bench.devices.words import clean
 from bench.errors import (
     BenchError,
+    CorruptData,
     DeadlineExceeded,
     DeviceRefused,
     DiskFull,
@@ -57,7 +52,7 @@ class AdbServer:
     def __init__(self, host: str = "127.0.0.1", port: int = 5037, *, patience_s: float = PATIENCE_S) -> None:
         self.host = host
         self.port = port
-        self._patience_s = patience_s
+        self.patience_s = patience_s
 
     @classmethod
     def from_address(cls, address: str | None) -> AdbServer:
@@ -96,19 +91,24 @@ class AdbServer:
                 f"no adb server answers at {self.host}:{self.port}",
                 f"On that machine run `adb -a -P {self.port} start-server`, or leave out --adb-server.",
             )
-        env = {**os.environ, "ANDROID_ADB_SERVER_PORT": str(self.port)}
-        try:
-            done = subprocess.run(
-                [adbutils.adb_path(), "-P", str(self.port), "start-server"],
-                env=env, capture_output=True, text=True, timeout=30, check=False,
-            )  # fmt: skip
-        except (OSError, AdbError, subprocess.TimeoutExpired) as error:
-            raise ToolMissing(f"adb cannot be started: {error}", "Install the Android platform tools.") from error
+        said = adb_program.start_server(self.port)
         if not self.is_running():
             raise ToolMissing(
-                f"the adb server did not start on port {self.port}: {clean(done.stderr)}",
+                f"the adb server did not start on port {self.port}: {said}",
                 "Choose another port with ANDROID_ADB_SERVER_PORT.",
             )
+
+    def introduce(self, address: str) -> None:
+        """Ask the server to connect again to a device that is offline, or that is reached by TCP (`host:port`, an
+        emulator), which a new server does not know. Raises what `devices` does."""
+        self.ensure()
+        if emulator := re.fullmatch(r"emulator-(\d{4,5})", address):
+            question = f"host:emulator:{int(emulator[1]) + 1}"
+            with self._understood(), socket.create_connection(self.address, timeout=self.patience_s) as conn:
+                conn.sendall(b"%04x" % len(question) + question.encode())  # the one request that is never answered
+        elif re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address):
+            self._ask(f"host:connect:{address}")
+        self._ask("host:reconnect-offline")
 
     def version(self) -> str:
         """The server's protocol version, e.g. `1.0.41`. Raises TransportBroken, DeadlineExceeded."""
@@ -117,6 +117,19 @@ class AdbServer:
             return f"1.0.{int(answer, 16)}"
         except ValueError:
             raise self._strange(f"answered {clean(answer, 40)!r}") from None
+
+    def mismatch(self) -> str:
+        """What it means that the server is of another version than bench's own adb; empty when it is of the same.
+
+        Raises what `version` does.
+        """
+        theirs, own = self.version(), adb_program.version()
+        if not own or own == theirs:
+            return ""
+        return (
+            f"the adb server is {theirs} and bench's adb is {own}: the next call of an adb of another version "
+            "restarts the server, and every phone loses its connection for a moment"
+        )
 
     def devices(self) -> tuple[Listed, ...]:
         """Everything that is connected, in whatever state. Raises ToolMissing, TransportBroken, DeadlineExceeded."""
@@ -146,9 +159,9 @@ class AdbServer:
         retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(3), wait=wait_fixed(0.3), reraise=True
     )
     def _open(self, requests: Sequence[str]) -> socket.socket:
-        end = time.monotonic() + self._patience_s
+        end = time.monotonic() + self.patience_s
         try:
-            conn = socket.create_connection(self.address, timeout=self._patience_s)
+            conn = socket.create_connection(self.address, timeout=self.patience_s)
         except ConnectionRefusedError:
             self.ensure()  # somebody ended it
             raise
@@ -171,7 +184,7 @@ class AdbServer:
 
     def _answer(self, conn: socket.socket) -> str:
         with self._understood():
-            return adb_streams.block(conn, time.monotonic() + self._patience_s)
+            return adb_streams.block(conn, time.monotonic() + self.patience_s)
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
@@ -180,7 +193,7 @@ class AdbServer:
             yield
         except TimeoutError:
             raise DeadlineExceeded(
-                f"the adb server at {self.host}:{self.port} is silent for {self._patience_s:g} s", self._restart
+                f"the adb server at {self.host}:{self.port} is silent for {self.patience_s:g} s", self._restart
             ) from None
         except adb_streams.Garbled as error:
             raise self._strange(str(error)) from None
@@ -243,7 +256,10 @@ class AdbTransport:
         try:
             self._v2 = "shell_v2" in server.features(listed.address)
         except adb_streams.Refused as error:
-            raise adb_states.refusal(listed.serial, str(error)) from None
+            # A server from before Android 7 does not know the question, nor do its phones have the answer.
+            if "unknown host service" not in str(error):
+                raise adb_states.refusal(listed.serial, str(error)) from None
+            self._v2 = False
 
     @property
     def serial(self) -> str:
@@ -253,7 +269,7 @@ class AdbTransport:
         # An end marker of our own carries the status: before Android 7 adb has none, and a dropped
         # connection looks like an ordinary end. The process id comes first, to kill it at the deadline.
         mark = f"@{secrets.token_hex(8)}"
-        inner = quoted(["sh", "-c", 'echo "$0 $$"; exec "$@"', mark, *argv])
+        inner = quoted(["sh", "-c", 'echo "$0 $$ $PPID"; exec "$@"', mark, *argv])
         marked = adb_streams.Marked(mark, on_line, terminal=not self._v2)
         end = time.monotonic() + deadline_s
         try:
@@ -261,16 +277,16 @@ class AdbTransport:
             with self._connection(f"{service}:{inner}; printf '\\n{mark} %d\\n' $?") as conn:
                 stderr = self._collect(conn, marked, end)
         except TimeoutError:
-            self._kill(marked.pid)
+            self._kill(marked)
             raise DeadlineExceeded(
                 f"{argv[0]} did not end within {deadline_s:g} s on {self._serial} and was killed",
                 "Raise protocol.deadline_seconds in the plan, or choose a smaller input.",
             ) from None
         except adb_streams.Garbled as error:
-            self._kill(marked.pid)
+            self._kill(marked)
             raise TransportBroken(f"the adb daemon of {self._serial} {error}", "Restart the phone.") from None
         except BaseException:
-            self._kill(marked.pid)
+            self._kill(marked)
             raise
         if marked.status is None:
             raise TransportBroken(
@@ -295,23 +311,14 @@ class AdbTransport:
         return b"".join(stderr)
 
     def push(self, local: Path, remote: str, *, deadline_s: float) -> None:
-        end = time.monotonic() + deadline_s
-        reason = ""
         try:
-            with self._connection("sync:") as conn, local.open("rb") as source:
-                target = f"{remote},{stat.S_IFREG | 0o644}".encode()
-                conn.settimeout(left(end))
-                conn.sendall(b"SEND" + struct.pack("<I", len(target)) + target)
-                while chunk := source.read(adb_streams.DATA_MAX):
-                    conn.settimeout(left(end))
-                    conn.sendall(b"DATA" + struct.pack("<I", len(chunk)) + chunk)
-                conn.sendall(b"DONE" + struct.pack("<I", int(local.stat().st_mtime)))
-                kind, length = struct.unpack("<4sI", exactly(conn, 8, end))
-                if kind == b"OKAY":
-                    return
-                reason = clean(exactly(conn, min(length, adb_streams.DATA_MAX), end).decode(errors="replace"))
+            with self._connection("sync:") as conn:
+                adb_sync.send(conn, local, remote, time.monotonic() + deadline_s, self._stall_s)
+            return
+        except adb_sync.Failed as error:
+            reason = str(error)
         except TimeoutError:
-            raise DeadlineExceeded(f"pushing {local.name} to {self._serial} took over {deadline_s:g} s") from None
+            raise self._too_slow(f"pushing {local.name} to", deadline_s) from None
         except (ConnectionError, EOFError):
             if not self._is_full(local):
                 raise TransportBroken(
@@ -337,35 +344,42 @@ class AdbTransport:
             return False
         return free is not None and free < local.stat().st_size
 
-    def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
-        end = time.monotonic() + deadline_s
-        path = remote.encode()
+    def pull(self, remote: str, local: Path, *, deadline_s: float, most: int = PULL_MAX) -> None:
         try:
             with self._connection("sync:") as conn, local.open("wb") as target:
-                conn.settimeout(left(end))
-                conn.sendall(b"RECV" + struct.pack("<I", len(path)) + path)
-                while True:
-                    kind, length = struct.unpack("<4sI", exactly(conn, 8, end))
-                    if kind == b"DONE":
-                        return
-                    if length > adb_streams.DATA_MAX:
-                        raise TransportBroken(f"{self._serial} sent a malformed sync message")
-                    data = exactly(conn, length, end)
-                    if kind != b"DATA":
-                        reason = clean(data.decode(errors="replace"))
-                        raise TransportBroken(f"cannot read {remote} on {self._serial}: {reason}")
-                    target.write(data)
+                adb_sync.receive(conn, remote, target, most, time.monotonic() + deadline_s, self._stall_s)
+        except adb_sync.Failed as error:
+            raise TransportBroken(f"cannot read {remote} on {self._serial}: {error}") from None
+        except adb_sync.TooLong:
+            raise CorruptData(f"{remote} on {self._serial} has more than the {most:,} bytes that are due") from None
+        except adb_streams.Garbled as error:
+            raise TransportBroken(f"{self._serial} {error}") from None
         except TimeoutError:
-            raise DeadlineExceeded(f"pulling {remote} from {self._serial} took over {deadline_s:g} s") from None
+            raise self._too_slow(f"pulling {remote} from", deadline_s) from None
         except (ConnectionError, EOFError):
             raise TransportBroken(f"the connection to {self._serial} dropped while {remote} was pulled") from None
 
-    def _kill(self, pid: int | None) -> None:
-        """End a command whose client has gone: adbd hangs up only the shell, what it started lives on."""
-        if pid is None:
+    @property
+    def _stall_s(self) -> float:
+        return 3 * self._server.patience_s
+
+    def _too_slow(self, doing: str, deadline_s: float) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"{doing} {self._serial} took over {deadline_s:g} s, or nothing moved for {self._stall_s:g} s",
+            "Look at the cable or the wireless network, then run the same command again.",
+        )
+
+    def revive(self) -> None:
+        with suppress(BenchError, OSError):
+            self._server.introduce(self._address)
+
+    def _kill(self, marked: adb_streams.Marked) -> None:
+        """End a command whose client has gone, and what it started: adbd hangs up only the shell, the rest lives on."""
+        if marked.pid is None:
             return
+        group = f"; kill -9 -{marked.group}" if marked.group else ""
         try:
-            with self._connection(f"shell:kill -9 {pid}") as conn:
+            with self._connection(f"shell:kill -9 {marked.pid}{group}") as conn:
                 conn.settimeout(10)
                 while conn.recv(4096):
                     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import struct
@@ -30,11 +31,12 @@ def left(end: float) -> float:
     return seconds
 
 
-def exactly(conn: socket.socket, count: int, end: float) -> bytes:
-    """`count` bytes; EOFError when the peer closes before, TimeoutError at the deadline."""
+def exactly(conn: socket.socket, count: int, end: float, stall_s: float = math.inf) -> bytes:
+    """`count` bytes; EOFError when the peer closes before, TimeoutError at the deadline or when nothing comes for
+    `stall_s` seconds."""
     parts = []
     while count:
-        conn.settimeout(left(end))
+        conn.settimeout(min(left(end), stall_s))
         part = conn.recv(min(count, 1 << 20))
         if not part:
             raise EOFError
@@ -93,19 +95,21 @@ def plain(conn: socket.socket, end: float) -> Iterator[tuple[int, bytes]]:
 
 
 class Marked:
-    """Splits stdout into lines and takes out the two marks, `MARK pid` at the beginning and `MARK status` at the end.
+    """Splits stdout into lines and takes out the two marks: `MARK pid [group]` begins, `MARK status` ends.
 
     Old shells are terminals: `terminal` says that every line ends with CR and LF. What a linker or a shell says of its
     own before a mark is kept as output.
     """
 
     def __init__(self, mark: str, on_line: Callable[[str], None] | None, *, terminal: bool) -> None:
-        self._mark = re.compile(rb"(.*)" + re.escape(mark.encode()) + rb" (\d{1,10})\r?", re.DOTALL)
+        self._mark = re.compile(rb"(.*)" + re.escape(mark.encode()) + rb" (\d{1,10})(?: (\d{1,10}))?\r?", re.DOTALL)
         self._on_line = on_line
         self._terminal = terminal
         self._rest: list[bytes] = []
         self._lines: list[bytes] = []
         self.pid: int | None = None
+        self.group: int | None = None
+        """The shell around the command, which leads the group of all that the command starts."""
         self.status: int | None = None
 
     def feed(self, data: bytes) -> None:
@@ -118,7 +122,7 @@ class Marked:
     def _line(self, line: bytes) -> None:
         if found := self._mark.fullmatch(line):
             if self.pid is None:
-                self.pid = int(found[2])
+                self.pid, self.group = int(found[2]), int(found[3]) if found[3] else None
             else:
                 self.status = int(found[2])
             line = found[1]

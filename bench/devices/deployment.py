@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.devices import hashing
-from bench.devices.transport import Transport, free_bytes
+from bench.devices.transport import Transport, free_bytes, transfer_s
 from bench.devices.words import clean
 from bench.errors import CorruptData, DeviceRefused, DiskFull, TransportBroken
 from bench.files import digest
@@ -32,7 +33,6 @@ def deploy(
     transport: Transport,
     payloads: Sequence[Payload],
     *,
-    deadline_s: float = 600.0,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> int:
     """Bring to the machine what it does not have yet, and make sure that what it has is whole.
@@ -48,7 +48,7 @@ def deploy(
     wanted = {p.remote(folder): p for p in payloads}
     transport.run(["mkdir", "-p", f"{folder}/store", f"{folder}/work"], deadline_s=30)
     hasher = hashing.find(transport, [remote for remote, p in wanted.items() if p.executable])
-    there = hasher.digests(transport, wanted, deadline_s=deadline_s) if hasher else {}
+    there = hasher.digests(transport, wanted, deadline_s=_transfer_s(payloads)) if hasher else {}
     missing = {remote: p for remote, p in wanted.items() if not hasher or there.get(remote) != _expected(p, hasher)}
     if not missing:
         return 0
@@ -61,7 +61,7 @@ def deploy(
         )
     # Programs first: one of them may be what checks the rest.
     for remote, payload in sorted(missing.items(), key=lambda item: not item[1].executable):
-        _bring(transport, payload, remote, hasher, deadline_s)
+        _bring(transport, payload, remote, hasher)
         if remote in there:
             say(f"{payload.path.name} was damaged on {transport.serial} and was replaced")
         if not hasher and payload.executable:
@@ -69,21 +69,54 @@ def deploy(
     return needed
 
 
-def damaged(transport: Transport, payloads: Sequence[Payload], *, deadline_s: float = 600.0) -> tuple[Payload, ...]:
-    """Those of the deployed files that are no longer what was deployed. Raises what the transport raises, and
-    CorruptData when a file on this host is no longer what it was."""
+class Found(NamedTuple):
+    """Deployed files that are not as they were: gone, or there with another content."""
+
+    missing: tuple[Payload, ...]
+    changed: tuple[Payload, ...]
+
+
+def found(transport: Transport, payloads: Sequence[Payload]) -> Found:
+    """Compare what was deployed with what is there. Raises what the transport raises, and CorruptData when a file on
+    this host is no longer what it was."""
     wanted = {p.remote(transport.folder): p for p in payloads}
     hasher = hashing.find(transport, [remote for remote, p in wanted.items() if p.executable])
+    missing, changed = [], []
     if hasher is None:
-        return tuple(p for remote, p in wanted.items() if not _reads_back(transport, p, remote, deadline_s))
-    there = hasher.digests(transport, wanted, deadline_s=deadline_s)
-    return tuple(p for remote, p in wanted.items() if there.get(remote) != _expected(p, hasher))
+        for remote, p in wanted.items():
+            if transport.run(["sh", "-c", 'test -f "$0"', remote], deadline_s=30).status:
+                missing.append(p)
+            elif not _reads_back(transport, p, remote):
+                changed.append(p)
+        return Found(tuple(missing), tuple(changed))
+    there = hasher.digests(transport, wanted, deadline_s=_transfer_s(payloads))
+    for remote, p in wanted.items():
+        if remote not in there:
+            missing.append(p)
+        elif there[remote] != _expected(p, hasher):
+            changed.append(p)
+    return Found(tuple(missing), tuple(changed))
 
 
-def _reads_back(transport: Transport, payload: Payload, remote: str, deadline_s: float) -> bool:
+def damaged(transport: Transport, payloads: Sequence[Payload]) -> tuple[Payload, ...]:
+    """Those of the deployed files that are no longer what was deployed. Raises what `found` raises."""
+    both = found(transport, payloads)
+    return (*both.missing, *both.changed)
+
+
+def _transfer_s(payloads: Sequence[Payload]) -> float:
+    """Seconds that all of these may take."""
+    return transfer_s(sum(p.bytes for p in payloads))
+
+
+def _reads_back(transport: Transport, payload: Payload, remote: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
-        transport.pull(remote, Path(folder, "back"), deadline_s=deadline_s)
-        return digest(Path(folder, "back")) == payload.sha256
+        back = Path(folder, "back")
+        try:
+            transport.pull(remote, back, deadline_s=transfer_s(payload.bytes), most=payload.bytes)
+        except CorruptData:
+            return False
+        return digest(back) == payload.sha256
 
 
 def _expected(payload: Payload, hasher: hashing.Hasher) -> str:
@@ -95,16 +128,15 @@ def _expected(payload: Payload, hasher: hashing.Hasher) -> str:
     return digest(payload.path, hasher.algorithm)
 
 
-def _bring(
-    transport: Transport, payload: Payload, remote: str, hasher: hashing.Hasher | None, deadline_s: float
-) -> None:
+def _bring(transport: Transport, payload: Payload, remote: str, hasher: hashing.Hasher | None) -> None:
     """Copy one file; it takes its content's name when it was verified and not before."""
+    deadline_s = transfer_s(payload.bytes)
     draft = f"{remote}.part"
     transport.push(payload.path, draft, deadline_s=deadline_s)
     if hasher:
         whole = hasher.digests(transport, [draft], deadline_s=deadline_s).get(draft) == _expected(payload, hasher)
     else:
-        whole = _reads_back(transport, payload, draft, deadline_s)
+        whole = _reads_back(transport, payload, draft)
     if not whole:
         transport.run(["rm", "-f", draft], deadline_s=30)
         what = {"sha256": "SHA-256", "sha1": "SHA-1", "md5": "MD5"}[hasher.algorithm if hasher else "sha256"]

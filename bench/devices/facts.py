@@ -15,13 +15,15 @@ from pathlib import Path
 
 from bench.devices import hardware, processors
 from bench.devices.host import DESKTOP
-from bench.devices.transport import Transport
+from bench.devices.transport import Transport, free_in
 from bench.devices.words import clean
 from bench.records import Cpu, Device
 
 _LONGEST_NAME = 80
 _SECTION_MAX = 1 << 20
 """Characters of a section of the probe; the longest real one, of properties, has some 100,000."""
+_LEAST_TICKS = 20
+"""Of all cores together: fewer say nothing about load."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,40 @@ class Conditions:
     """Android's PowerManager.THERMAL_STATUS_*: 0 none … 6 shutdown."""
     skin_celsius: float | None = None
     awake: bool | None = None
+    power_saver: bool | None = None
+    busy: float | None = None
+    """The part of all cores' time, 0..1, that other work took while nothing of ours ran."""
+    free_bytes: int | None = None
+    """Where bench deploys."""
 
 
 def probe(transport: Transport) -> dict[str, str]:
-    """The sections of `device_scripts/probe.sh`, run on the phone."""
-    done = transport.run(["sh", "-c", probe_script()], deadline_s=60)
+    """Everything that a phone says of itself: the sections of `device_scripts/probe.sh`, run there."""
+    return _sections(transport, "probe.sh")
+
+
+def heat(transport: Transport) -> Conditions:
+    """A light look, for the moments before and after a launch: heat and battery, nothing else."""
+    return conditions(_sections(transport, "heat.sh"))
+
+
+def gauge(transport: Transport) -> dict[str, str]:
+    """The sections of `device_scripts/gauge.sh`: what the battery's fuel gauge shows, and whether the screen is on."""
+    return _sections(transport, "gauge.sh")
+
+
+def _sections(transport: Transport, name: str) -> dict[str, str]:
+    done = transport.run(["sh", "-c", _script(name)], deadline_s=60)
     sections = re.split(r"^@@ (\w+)\n", done.stdout, flags=re.MULTILINE)
     return {name: text[:_SECTION_MAX] for name, text in zip(sections[1::2], sections[2::2], strict=True)}
 
 
-def probe_script() -> str:
-    """The text of probe.sh: package data of an installed bench, else the repository's file."""
-    packaged = resources.files("bench") / "_device_scripts" / "probe.sh"
+def _script(name: str) -> str:
+    """The text of a script that runs on a phone: package data of an installed bench, else the repository's file."""
+    packaged = resources.files("bench") / "_device_scripts" / name
     if packaged.is_file():
         return packaged.read_text()
-    return (Path(__file__).parents[2] / "device_scripts" / "probe.sh").read_text()
+    return (Path(__file__).parents[2] / "device_scripts" / name).read_text()
 
 
 def phone(serial: str, sections: dict[str, str]) -> Device:
@@ -140,15 +161,36 @@ def meminfo_total(text: str) -> int | None:
 
 
 def conditions(sections: dict[str, str]) -> Conditions:
-    """Battery, heat and screen from the probe's sections."""
-    wake = re.search(r"mWakefulness=(\w+)", sections.get("power", ""))
+    """Battery, heat, screen, room and other load from a probe's sections, as far as it has them."""
     thermal = sections.get("thermal", "")
+    saver = sections.get("saver", "").strip()
     return replace(
         _battery(sections.get("battery", "")),
         thermal_status=_thermal_status(thermal),
         skin_celsius=_skin(thermal),
-        awake=wake[1] == "Awake" if wake else None,
+        awake=awake(sections.get("power", "")),
+        power_saver={"0": False, "1": True}.get(saver),
+        busy=_busy(sections.get("stat", "")),
+        free_bytes=free_in(sections.get("space", "")[-4096:]),
     )
+
+
+def awake(power: str) -> bool | None:
+    """Whether the screen is on, from `dumpsys power`."""
+    wake = re.search(r"mWakefulness=(\w+)", power)
+    return wake[1] == "Awake" if wake else None
+
+
+def _busy(text: str) -> float | None:
+    """From the first line of /proc/stat, twice: user, nice, system, idle, iowait, irq, softirq, steal in ticks."""
+    rows = re.findall(r"^cpu +((?:\d{1,18} ?){4,10})", text, re.MULTILINE | re.ASCII)
+    if len(rows) != 2:
+        return None
+    before, after = ([int(word) for word in row.split()[:8]] for row in rows)
+    ticks = [b - a for a, b in zip(before, after, strict=False)]
+    total = sum(ticks)
+    idle = sum(ticks[3:5])
+    return 1 - idle / total if total >= _LEAST_TICKS and 0 <= idle <= total else None
 
 
 def _battery(text: str) -> Conditions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import signal
@@ -12,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from bench.devices.transport import OUTPUT_MAX, Completed
-from bench.errors import DeadlineExceeded, DeviceRefused, DiskFull, RunnerFailed, TransportBroken
+from bench.devices.transport import OUTPUT_MAX, PULL_MAX, Completed
+from bench.errors import CorruptData, DeadlineExceeded, DeviceRefused, HostFull, RunnerFailed, TransportBroken
+from bench.files import is_full, ordinary
 
 DESKTOP = "desktop"
 _PIECE = 1 << 20
@@ -94,14 +94,22 @@ class HostTransport:
         try:
             shutil.copyfile(local, remote)
         except OSError as error:
-            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else DeviceRefused
-            raise kind(f"cannot copy {local.name} to {remote}: {error.strerror}", "Look at that folder.") from error
+            if is_full(error):
+                raise HostFull.at(remote) from error
+            raise DeviceRefused(
+                f"cannot copy {local.name} to {remote}: {error.strerror}", "Look at that folder."
+            ) from error
 
-    def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
+    def pull(self, remote: str, local: Path, *, deadline_s: float, most: int = PULL_MAX) -> None:
         try:
+            if ordinary(Path(remote)).st_size > most:
+                raise CorruptData(f"{remote} has more than the {most:,} bytes that are due")
             shutil.copyfile(remote, local)
         except OSError as error:
             raise TransportBroken(f"cannot copy {remote} to {local}: {error.strerror}") from error
+
+    def revive(self) -> None:
+        pass
 
 
 def _keep_most(stream: TextIO, kept: list[str]) -> None:

@@ -13,6 +13,11 @@ from typing import Protocol
 OUTPUT_MAX = 64 << 20
 """Bytes that a command may print before it is stopped."""
 
+PULL_MAX = 1 << 30
+"""Bytes of a file that a machine may send when nobody says how many are due."""
+_SLOWEST = 20_000
+"""Bytes per second of a link that is slow but works, e.g. adb over a bad wireless network."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -46,14 +51,28 @@ class Transport(Protocol):
         """Copy a file to the machine, replacing it. Raises DiskFull."""
         ...
 
-    def pull(self, remote: str, local: Path, *, deadline_s: float) -> None:
-        """Copy a file from the machine. Raises TransportBroken when it is not there."""
+    def pull(self, remote: str, local: Path, *, deadline_s: float, most: int = PULL_MAX) -> None:
+        """Copy a file of at most `most` bytes from the machine. Raises TransportBroken when it is not there, and
+        CorruptData when it is longer; no more than `most` is written here."""
         ...
+
+    def revive(self) -> None:
+        """Do what may bring a lost connection to this machine back, and disturbs no other. Raises nothing."""
+        ...
+
+
+def transfer_s(size: int) -> float:
+    """Seconds within which a file of that size must have come or gone, even over a slow link."""
+    return min(60 + size / _SLOWEST, 86_400.0)
 
 
 def free_bytes(transport: Transport) -> int | None:
     """Free bytes in the bench folder's file system, or None when the machine does not say (`df -k`)."""
-    text = transport.run(["df", "-k", transport.folder], deadline_s=30).stdout[-4096:]
+    return free_in(transport.run(["df", "-k", transport.folder], deadline_s=30).stdout[-4096:])
+
+
+def free_in(text: str) -> int | None:
+    """Free bytes in what `df -k` printed of one file system, None where it does not say."""
     if rows := re.findall(r"\s\d+\s+\d+\s+(\d{1,15})\s+\d+%", text, re.ASCII):
         return int(rows[-1]) * 1024
     # Up to Android 6: no -k, and sizes such as 7.1G in the columns Size, Used, Free and Blksize.

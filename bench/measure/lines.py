@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from bench.errors import RunnerFailed
 from bench.measure.job import CONTRACT
@@ -24,6 +24,13 @@ _MOST_FACTS = 40
 _MOST_CLOCKS = 64
 _REPEATED = ("iteration", "window", "clock")
 _CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
+_SIGNALS = {
+    4: " (SIGILL, an instruction that this processor does not have)",
+    6: " (SIGABRT, it gave up)",
+    7: " (SIGBUS, a file got shorter under it)",
+    11: " (SIGSEGV, it crashed)",
+    15: " (SIGTERM)",
+}
 _REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
 
 
@@ -67,6 +74,13 @@ class Beside:
     inferences: int
 
 
+class Window(NamedTuple):
+    """About a second of load: when it began, in ns since the load did, and how many inferences ended in it."""
+
+    ns: int
+    iterations: int
+
+
 @dataclass(frozen=True)
 class Reading:
     """One launch as understood. `runner_s` is the time inside the measured process, in seconds; `strays` the lines that
@@ -86,6 +100,14 @@ class Reading:
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
     remark: str = ""
+    windows: tuple[Window, ...] = ()
+
+    @property
+    def rate(self) -> float | None:
+        """Inferences a second under sustained load, by the phone's clock; None for fewer than two windows."""
+        if len(self.windows) < 2:
+            return None
+        return 1e9 * sum(one.iterations for one in self.windows[:-1]) / (self.windows[-1].ns - self.windows[0].ns)
 
 
 def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
@@ -111,6 +133,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         strays=events.strays,
         clocks=tuple(events.clocks),
         beside=events.beside,
+        windows=tuple(events.windows),
     )
 
 
@@ -126,7 +149,7 @@ class _Events:
     problem: str = ""
     end: Mapping[str, Any] | None = None
     iterations: int = 0
-    windows: int = 0
+    windows: list[Window] = field(default_factory=list)
     second: int = -1
     clocks: list[Clock] = field(default_factory=list)
     beside: Beside | None = None
@@ -176,11 +199,12 @@ class _Events:
         self.iterations += 1
 
     def _add_window(self, event: Mapping[str, Any]) -> None:
-        second = _whole(event, "ns") // 10**9
-        if _whole(event, "i") != self.windows or second <= self.second:
-            raise RunnerFailed(f"the runner's window {self.windows} is missing: a line was lost", _REBUILD)
-        self.windows, self.second = self.windows + 1, second
-        _whole(event, "iterations", least=1)
+        window = Window(_whole(event, "ns"), _whole(event, "iterations", least=1))
+        second = window.ns // 10**9
+        if _whole(event, "i") != len(self.windows) or second <= self.second:
+            raise RunnerFailed(f"the runner's window {len(self.windows)} is missing: a line was lost", _REBUILD)
+        self.windows.append(window)
+        self.second = second
         self.samples.append(Sample("sustained", second, float(_whole(event, "median", least=1))))
         if (khz := _whole(event, "khz", least=-1)) > 0:
             self.samples.append(Sample("sustained_clock", second, 1000.0 * khz))
@@ -267,6 +291,6 @@ def _meaning(status: int, stderr: str) -> str:
         case 137:
             return "killed (SIGKILL): most likely out of memory"
         case s if s > 128:
-            return f"ended by signal {s - 128}: {last}"
+            return f"ended by signal {s - 128}{_SIGNALS.get(s - 128, '')}: {last}".rstrip(": ")
         case s:
             return f"left with status {s}: {last}"

@@ -8,7 +8,8 @@ seed (random blocks; e.g. Georges, Buytaert, Eeckhout, OOPSLA 2007, on why launc
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, get_args
 
 from bench.devices.host import DESKTOP
@@ -37,20 +38,51 @@ class Entry(NamedTuple):
     threads: tuple[int, ...] = (1,)
 
 
+class Block(NamedTuple):
+    """A round of a network's pass: one launch of each subject, in random order."""
+
+    model: str
+    pass_: Pass
+    trials: tuple[Trial, ...]
+
+
 def trials(plan: Plan, entries: Sequence[Entry]) -> tuple[Trial, ...]:
-    """Every launch of the plan, in the order in which they are to run.
+    """Every launch that the plan is sure to have, in the order in which they are to run."""
+    return numbered(chain.from_iterable(one.trials for one in blocks(plan, entries)))
+
+
+def numbered(trials: Iterable[Trial], first: int = 0) -> tuple[Trial, ...]:
+    """The trials with their places in the run, from `first` on."""
+    return tuple(trial.model_copy(update={"order": order}) for order, trial in enumerate(trials, first))
+
+
+def blocks(plan: Plan, entries: Sequence[Entry]) -> Iterator[Block]:
+    """The blocks of the plan, in the order in which they are to run.
 
     Size and accuracy come first (a wrong network's speed is of no interest), then memory, then latency.
     """
     dice = random.Random(plan.protocol.seed)  # noqa: S311 - an order, not a secret
-    found: list[Trial] = []
     for model in dict.fromkeys(entry.model for entry in entries):
         mine = [entry for entry in entries if entry.model == model]
         for pass_ in get_args(Pass):
             for block in _blocks(pass_, mine, plan.protocol_for(model)):
                 dice.shuffle(block)
-                found.extend(block)
-    return tuple(trial.model_copy(update={"order": order}) for order, trial in enumerate(found))
+                yield Block(model, pass_, tuple(block))
+
+
+def of_device(blocks: Iterable[Block], device: str) -> Iterator[Block]:
+    """The part of each block that a device has."""
+    for block in blocks:
+        if own := tuple(one for one in block.trials if one.subject.device == device):
+            yield block._replace(trials=own)
+
+
+def further(launches: Mapping[Subject, int], seed: int) -> tuple[Trial, ...]:
+    """A block beyond the planned ones of the latency pass: one launch more of each subject that has had so many, in
+    random order. Its number follows from that count alone, so that a resumed run has the same trials."""
+    found = [Trial(subject=subject, pass_="latency", launch=count) for subject, count in launches.items()]
+    random.Random(f"{seed} {max(launches.values(), default=0)}").shuffle(found)  # noqa: S311 - an order, not a secret
+    return tuple(found)
 
 
 def _blocks(pass_: Pass, entries: Sequence[Entry], protocol: Protocol) -> Iterable[list[Trial]]:
@@ -76,7 +108,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
     if pass_ in ("latency", "memory"):
         own = protocol.launches if pass_ == "latency" else protocol.memory_launches
         return protocol.reference_launches if place.reference else own
-    if place.reference:
+    if place.reference or (pass_ == "energy" and place.device == DESKTOP):
         return 0
     asked = {
         "contended": protocol.launches if protocol.beside or protocol.load else 0,
@@ -90,9 +122,10 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
 def estimate_s(
     plan: Plan, entries: Sequence[Entry], inference_s: Mapping[str, float], start_s: Mapping[str, float]
 ) -> float:
-    """A rough time for the trials alone, in seconds; `inference_s` is one ordinary inference by the network's label,
-    `start_s` what a launch of each runtime takes beside its work."""
-    total = 0.0
+    """A rough time for the trials alone, in seconds, with all of the budgets for narrower intervals; `inference_s` is
+    one ordinary inference by the network's label, `start_s` what a launch of each runtime takes beside its work."""
+    protocols = [plan.protocol_for(model) for model in dict.fromkeys(entry.model for entry in entries)]
+    total = sum(p.budget_seconds for p in protocols if p.ratio_interval)
     for trial in trials(plan, entries):
         one = inference_s.get(trial.subject.model, 0.1)
         p = plan.protocol_for(trial.subject.model)

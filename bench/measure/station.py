@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +17,32 @@ from bench.devices.deployment import Payload
 from bench.devices.host import HostTransport
 from bench.devices.transport import Transport
 from bench.errors import BenchError, WrongAbi
-from bench.records import ArtifactFile, Device, Progress
+from bench.measure import cooling
+from bench.measure import gates as rules
+from bench.measure.meter import Metered
+from bench.plan import Protocol
+from bench.records import Artifact, ArtifactFile, Device, Gate, Progress, Trial
 from bench.runtimes.runtime import Program
 
-CONDITIONS_EVERY_S = 10.0
+FRESH_S = 2.0
+"""A look at a phone that is not older is not repeated: the one after a launch serves the next."""
+_LAUNCH_FACTS = (
+    "battery_present", "battery_percent", "battery_celsius", "charging", "thermal_status", "skin_celsius",
+)  # fmt: skip
+"""Of the conditions, what is looked at for each launch."""
 
 
 @dataclass
 class Station:
     """A machine, the program of each runtime for it, and the paths of the files that are there, by SHA-256.
 
-    `lost` counts the trials in a row that failed because the connection did.
+    `gates` are what was looked at before the
+    run. Of a phone, `start` is how it was when the run began, `latest` when it was last looked at, `conditions` before
+    its latest launch, `after` behind it where that is known, and `metered` what its fuel gauge showed in between;
+    `waited` says why its present block began warm.
+
+    `used` are the SHA-256 of files that finished trials used, `doubtful` those of them that were found changed later
+    and were replaced: what was measured with them counts no more.
     """
 
     transport: Transport
@@ -36,7 +51,15 @@ class Station:
     where: dict[str, str] = field(default_factory=dict)
     conditions: facts.Conditions = field(default_factory=facts.Conditions)
     checked: float = float("-inf")
-    lost: int = 0
+    start: facts.Conditions = field(default_factory=facts.Conditions)
+    latest: facts.Conditions = field(default_factory=facts.Conditions)
+    after: facts.Conditions | None = None
+    waited: tuple[str, ...] = ()
+    block: tuple[object, ...] = ()
+    metered: Metered | None = None
+    gates: tuple[Gate, ...] = ()
+    used: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
 
     @property
     def is_phone(self) -> bool:
@@ -48,30 +71,70 @@ class Station:
         paths = [self.where[file.sha256] for file in program.files]
         return [part.format(*paths) for part in program.command]
 
-    def state(self) -> dict[str, Any]:
-        """The conditions that are known, by name."""
-        return {key: value for key, value in asdict(self.conditions).items() if value is not None}
+    def use(self, artifact: Artifact, samples: ArtifactFile) -> None:
+        """A trial has finished with these files."""
+        program = self.programs[artifact.runtime].files
+        self.used.update(file.sha256 for file in (*artifact.needed, *program, samples))
 
-    def look(self) -> None:
-        """Ask a phone how it is, unless it has just been asked."""
-        if self.is_phone and time.monotonic() - self.checked > CONDITIONS_EVERY_S:
-            self.conditions = facts.conditions(facts.probe(self.transport))
-            self.checked = time.monotonic()
+    def state(self) -> dict[str, Any]:
+        """The conditions that are known, by name: those before the latest launch, in `after` those behind it, and
+        what a fuel gauge showed meanwhile."""
+        found = _known(self.conditions)
+        after = _known(self.after) if self.after else {}
+        metered = self.metered.state() if self.metered else {}
+        return found | ({"after": after} if after else {}) | metered
+
+    def ready(self, trial: Trial, protocol: Protocol, say: Callable[[str], Progress]) -> None:
+        """Before a trial: where a block of timed launches begins, wait until a phone is cool; `say` is told."""
+        if not self.is_phone or trial.pass_ not in rules.TIMED or cooling.block(trial) == self.block:
+            return
+        self.block, self.waited = cooling.block(trial), ()
+        with contextlib.suppress(BenchError):  # a phone that is gone fails its trials itself
+            self.waited = cooling.wait(self.device.serial, self._look, self.start, protocol.cool_seconds, say)
+
+    def before(self, trial: Trial) -> None:
+        """Look at a phone right before a timed launch, unless that was just done. Raises what the transport does."""
+        self.after = self.metered = None
+        if self.is_phone and trial.pass_ in rules.TIMED:
+            if time.monotonic() - self.checked > FRESH_S:
+                self._look()
+            self.conditions = self.latest
+
+    def behind(self, trial: Trial) -> tuple[str, ...]:
+        """Look at a phone right after a timed launch: why it is not fit to be compared, if so."""
+        if not self.is_phone or trial.pass_ not in rules.TIMED:
+            return ()
+        with contextlib.suppress(BenchError):  # the launch itself was well
+            self.after = self._look()
+        return self.waited + rules.launch_doubts(trial.pass_, self.conditions, self.after)
+
+    def _look(self) -> facts.Conditions:
+        found = facts.heat(self.transport)
+        self.latest = replace(found, power_saver=self.start.power_saver)
+        self.checked = time.monotonic()
+        return self.latest
+
+
+def _known(conditions: facts.Conditions) -> dict[str, Any]:
+    return {name: value for name in _LAUNCH_FACTS if (value := getattr(conditions, name)) is not None}
 
 
 class Seen(NamedTuple):
-    """A phone as it was when it was looked at: what it is, its state, and when (`time.monotonic`)."""
+    """A phone as it was when it was looked at: what it is, its state, when (`time.monotonic`), and what that means."""
 
     transport: Transport
     device: Device
     conditions: facts.Conditions
     at: float
+    gates: tuple[Gate, ...] = ()
 
 
-def seen(transport: Transport, names: Iterable[str]) -> Seen:
-    """A phone, looked at before anything is built. Raises WrongAbi where one of these runtimes has no program."""
+def seen(transport: Transport, names: Iterable[str], *, strict: bool = False) -> Seen:
+    """A phone, looked at before anything is built. Raises WrongAbi where one of these runtimes has no program, and
+    DeviceUnfit, if `strict`, for a phone that is not fit to be measured or does not say so."""
     sections = facts.probe(transport)
-    device = facts.phone(transport.serial, sections)
+    device, conditions = facts.phone(transport.serial, sections), facts.conditions(sections)
+    names = tuple(names)
     for name in names:
         abis = runtimes.runtime(name).abis
         if not set(abis) & set(device.abis):
@@ -79,7 +142,11 @@ def seen(transport: Transport, names: Iterable[str]) -> Seen:
                 f"{device.serial} ({device.name}) runs {', '.join(device.abis) or 'an ABI that it does not report'}",
                 f"{runtimes.runtime(name).title} is built for {', '.join(abis)}.",
             )
-    return Seen(transport, device, facts.conditions(sections), time.monotonic())
+    built_for = dict.fromkeys(abi for name in names for abi in runtimes.runtime(name).abis)
+    found = rules.preflight(device, conditions, tuple(built_for))
+    if strict:
+        rules.refuse(device, found)
+    return Seen(transport, device, conditions, time.monotonic(), found)
 
 
 def desktop(names: Iterable[str], cache: Cache, progress: Progress) -> Station:
@@ -98,7 +165,10 @@ def phone(found: Seen, names: Iterable[str], cache: Cache, progress: Progress) -
     device = found.device
     at_hand = device.virtual and not device.translated
     programs = {name: runtimes.runtime(name).program(device.abis, at_hand, cache, progress) for name in names}
-    return Station(found.transport, device, programs, conditions=found.conditions, checked=found.at)
+    return Station(
+        found.transport, device, programs, conditions=found.conditions, checked=found.at, start=found.conditions,
+        latest=found.conditions, gates=found.gates,
+    )  # fmt: skip
 
 
 def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> int:
@@ -112,6 +182,26 @@ def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], 
         return 0
     station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
     return deployment.deploy(station.transport, list(payloads.values()), say=say)
+
+
+def mend(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> bool:
+    """Bring again those of the programs and these files that a phone lost or changed; returns whether there were any.
+
+    Raises DiskFull, DeviceRefused, CorruptData and what the transport raises.
+    """
+    if not station.is_phone:
+        return False
+    payloads = _payloads(station, files)
+    found = deployment.found(station.transport, list(payloads.values()))
+    lacking = (*found.missing, *found.changed)
+    if not lacking:
+        return False
+    deployment.deploy(station.transport, lacking, say=say)
+    station.doubtful |= {payload.sha256 for payload in found.changed} & station.used
+    if found.missing:
+        count = len(found.missing)
+        say(f"{count} file{'s' * (count > 1)} had gone from {station.device.serial} and were brought again")
+    return True
 
 
 def damaged(station: Station, files: Iterable[ArtifactFile]) -> frozenset[str]:

@@ -1,22 +1,24 @@
-"""One trial: a launch on a machine, what it printed, and what it answered. Whatever goes wrong is a record."""
+"""One trial: a launch on a machine, what it printed, and what it answered."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from bench import runtimes, tolerance
-from bench.devices.transport import Transport
-from bench.errors import BenchError, DeviceOffline, RunnerFailed, TransportBroken
-from bench.measure import answers, gates, job, largest, lines
+from bench.devices.transport import Transport, transfer_s
+from bench.errors import RunnerFailed
+from bench.measure import answers, energy, gates, job, largest, lines, meter
+from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
 from bench.records import (
@@ -26,6 +28,7 @@ from bench.records import (
     ArtifactFile,
     Expected,
     Measurement,
+    Pass,
     Precision,
     Sample,
     Subject,
@@ -35,11 +38,10 @@ from bench.records import (
 from bench.results.folder import now
 from bench.runtimes.launch import launch, work_path
 from bench.runtimes.runtime import NO_FILE
+from bench.units import quantity
 
 EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
-LOST_AFTER = 3
-"""Trials in a row that a device may lose to its connection before the rest of its trials are given up."""
 
 
 class Outcome(NamedTuple):
@@ -53,45 +55,26 @@ def measure(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
     cores: str,
 ) -> Outcome:  # fmt: skip
-    """Do one trial. Whatever goes wrong on the machine becomes a failed measurement with its reason; a doubtful
-    condition tags it. Nothing but an interrupt is raised."""
+    """Do one trial, once; a doubtful condition tags it. Raises whatever goes wrong: what becomes of that is decided in
+    `bench.campaign.faults`, and `failed` is its record."""
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
-    try:
-        if station.lost >= LOST_AFTER:
-            raise DeviceOffline(f"{station.device.serial} was given up after {LOST_AFTER} lost connections in a row")
-        if trial.pass_ == "size":
-            deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
-            return Outcome(
-                Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun)
-            )  # fmt: skip
-        for attempt in Retrying(
-            retry=retry_if_exception_type((DeviceOffline, TransportBroken)),
-            stop=stop_after_attempt(3), wait=wait_fixed(2), reraise=True,
-        ):  # fmt: skip
-            with attempt:
-                reading, answered = _once(trial, station, artifact, samples, expected, protocol, cores)
-        station.lost = 0
-    except BenchError as error:
-        station.lost += isinstance(error, (DeviceOffline, TransportBroken))
-        return Outcome(
-            Measurement(
-                **common, status="failed", reason=error.what, wall_s=time.monotonic() - begun,
-                conditions=station.state(),
-            )
-        )  # fmt: skip
-    doubts: tuple[str, ...] = ()
-    if trial.pass_ == "latency":
+    if trial.pass_ == "size":
+        deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
+        return Outcome(Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun))
+    reading, answered = _once(trial, station, artifact, samples, expected, protocol, cores)
+    station.use(artifact, samples)
+    doubts = station.behind(trial)
+    if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
-        doubts = gates.doubts(station.conditions)
         doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
     return Outcome(
         Measurement(
             **common,
             status="tagged" if doubts else "ok",
             reason="; ".join(doubts) or reading.remark,
-            samples=tuple(s for s in reading.samples if METRICS[s.metric].pass_ == trial.pass_),
-            conditions=station.state() | {"warmup_iterations": reading.warmup_iterations, **reading.environment},
+            samples=tuple(_samples(trial.pass_, reading)),
+            conditions=station.state() | _conditions(reading),
             wall_s=time.monotonic() - begun,
             runner_s=reading.runner_s,
         ),
@@ -99,13 +82,23 @@ def measure(
     )
 
 
+def failed(trial: Trial, station: Station, *, reason: str, fault: str, started: str, wall_s: float) -> Outcome:
+    """The record of a trial that could not be done, with the reason and the kind of error."""
+    conditions = station.state()
+    return Outcome(
+        Measurement(
+            trial=trial, status="failed", reason=reason, fault=fault, started=started, wall_s=wall_s,
+            conditions=conditions,
+        )
+    )  # fmt: skip
+
+
 def _once(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
     cores: str,
 ) -> tuple[lines.Reading, Answers | None]:  # fmt: skip
     """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
-    if trial.pass_ == "latency":
-        station.look()
+    station.before(trial)
     mask = gates.affinity(station.device, cores)
     if trial.pass_ == "largest":
 
@@ -115,6 +108,11 @@ def _once(
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
+    if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
+        raise RunnerFailed(
+            f"the {protocol.beside} copies beside it finished no inference meanwhile: nothing contended with it",
+            "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
+        )
     if trial.pass_ != "accuracy":
         return reading, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
@@ -157,10 +155,63 @@ def _launched(
         affinity=mask,
         extents=extents,
     )
-    command = station.command(trial.subject.runtime)
-    deadline_s = protocol.deadline_seconds
-    done = launch(station.transport, command, asked.text(protocol), name=trial.file_stem, deadline_s=deadline_s)
-    return lines.read(done.stdout.splitlines(), done.status, done.stderr), files.answers
+    asked = _of_pass(asked, trial.pass_, protocol)
+    begin = partial(
+        launch, station.transport, station.command(trial.subject.runtime), asked.text(protocol), name=trial.file_stem,
+        deadline_s=protocol.deadline_seconds + asked.seconds,
+    )  # fmt: skip
+    if trial.pass_ == "energy":
+        energy.refuse(station.device)
+        station.metered = meter.Metered()
+        done = meter.launch(
+            station.transport, protocol.energy_seconds, lambda line: begin(on_line=line), station.metered
+        )  # fmt: skip
+        reading = lines.read(done.stdout.splitlines(), done.status, done.stderr)
+        return meter.told(reading, station.metered), files.answers
+    if not (trial.pass_ == "sustained" and station.is_phone):
+        done = begin()
+        return lines.read(done.stdout.splitlines(), done.status, done.stderr), files.answers
+    with Sidecar.of(station.transport) as beside:
+        done = begin(on_line=beside.line)
+    reading = lines.read(done.stdout.splitlines(), done.status, done.stderr)
+    return replace(reading, samples=(*reading.samples, *beside.samples)), files.answers
+
+
+def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:
+    """The job with what its pass asks for: who is at work beside it, for how many whole seconds it goes on."""
+    match pass_:
+        case "contended":
+            return replace(asked, beside=protocol.beside, load=protocol.load)
+        case "sustained":
+            return replace(asked, seconds=max(1, round(protocol.sustained_seconds)))
+        case "energy":
+            return replace(asked, seconds=max(1, round(protocol.energy_seconds)))
+        case _:
+            return asked
+
+
+def _samples(pass_: Pass, reading: lines.Reading) -> Iterator[Sample]:
+    """Those that belong to the pass. A latency with others at work beside it is another metric than one alone."""
+    for sample in reading.samples:
+        if pass_ == "contended" and sample.metric == "latency":
+            yield sample._replace(metric="contended")
+        elif METRICS[sample.metric].pass_ == pass_:
+            yield sample
+
+
+def _conditions(reading: lines.Reading) -> dict[str, Any]:
+    found = {"warmup_iterations": reading.warmup_iterations, **reading.environment}
+    if reading.beside and (reading.beside.copies or reading.beside.load):
+        found["beside"] = asdict(reading.beside)
+    if reading.clocks:
+        found["clocks"] = {f"CPU {one.cpus}": _clock(one) for one in reading.clocks}
+    return found
+
+
+def _clock(one: lines.Clock) -> str:
+    """The clock of a policy in words, for the conditions; the samples have the figure."""
+    low, mean, high = (quantity(hz, "Hz") for hz in (one.lowest_hz, one.hz, one.highest_hz))
+    return f"{mean} ({low} to {high}, by {one.source}), {one.share:.0%} of the iterations".replace("%", " %")
 
 
 def answered(
@@ -189,11 +240,12 @@ def fetched(
     transport: Transport, remote: str, outputs: tuple[Tensor, ...], count: int
 ) -> tuple[NDArray[np.float32], ...]:
     """The answers file of a launch as one array per output, (count, *shape). Raises RunnerFailed for another size."""
+    sizes = [math.prod(tensor.shape) for tensor in outputs]
+    due = 4 * count * sum(sizes)
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, "answers")
-        transport.pull(remote, local, deadline_s=300)
+        transport.pull(remote, local, deadline_s=transfer_s(due), most=due)
         flat = np.fromfile(local, "<f4")
-    sizes = [math.prod(tensor.shape) for tensor in outputs]
     if flat.size != count * sum(sizes):
         raise RunnerFailed(f"{flat.size:,} output values came back; {count * sum(sizes):,} were expected")
     parts = np.split(flat.reshape(count, -1), np.cumsum(sizes)[:-1], axis=1)

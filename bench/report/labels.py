@@ -12,6 +12,7 @@ from bench.units import quantity
 UNTRAINED = "untrained: speed and fidelity only"
 SHORT = {
     "latency": "latency",
+    "contended": "latency beside others",
     "vm_hwm": "peak RSS",
     "deployed": "bytes deployed",
     "load": "load",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.endurance import Sustained, Turn
 from bench.findings import Comparison, Findings, Summary
 from bench.records import SCHEMA_VERSION
 from bench.report.section import Section
@@ -42,6 +43,10 @@ def as_json(findings: Findings, sections: Sequence[Section]) -> dict[str, Any]:
         "summaries": [_summary(s) for s in findings.summaries],
         "comparisons": [_comparison(c) for c in findings.comparisons],
         "scores": findings.scores and asdict(findings.scores),
+        "sustained": [_sustained(one) for one in findings.sustained],
+        "flips": [_turn(turn) for turn in findings.turned],
+        "contention": [asdict(one) | {"subject": one.subject.model_dump()} for one in findings.contention],
+        "overtaken": [_turn(turn) for turn in findings.overtaken],
         "tables": [
             {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
             for section in sections
@@ -61,6 +66,18 @@ def _summary(s: Summary) -> dict[str, Any]:
 
 def _comparison(c: Comparison) -> dict[str, Any]:
     return asdict(c) | {"left": c.left.model_dump(), "right": c.right.model_dump(), "called": c.called}
+
+
+def _sustained(one: Sustained) -> dict[str, Any]:
+    """Without the windows and traces, which measurements.parquet has."""
+    left_out = ("windows", "clock", "skin", "status")
+    return {key: value for key, value in asdict(one).items() if key not in left_out} | {
+        "subject": one.subject.model_dump()
+    }
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    return asdict(turn) | {"early": turn.early.model_dump(), "late": turn.late.model_dump()}
 
 
 def _rows(findings: Findings) -> Iterator[dict[str, Any]]:

@@ -40,6 +40,8 @@ COLUMNS = pa.schema(
 )  # fmt: skip
 """Of measurements.parquet and its parts: one row per sample, `value` in the metric's unit."""
 
+_LONGEST_LINE = 2**20
+"""Bytes at the end of trials.jsonl that are searched for the end of its last whole line."""
 _MOST_BYTES = 2**30
 """Of run.json and trials.jsonl, which are read whole."""
 
@@ -85,10 +87,7 @@ class RunFolder:
         _write(_table(measurement, device), self.path / "parts" / f"{stem}.parquet")
         if answers is not None:
             _write(_answers_table(answers), self.path / "answers" / f"{stem}.parquet")
-        with (self.path / "trials.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"schema_version": SCHEMA_VERSION} | _header(measurement)) + "\n")
-            lines.flush()
-            os.fsync(lines.fileno())
+        _append(self.path / "trials.jsonl", {"schema_version": SCHEMA_VERSION} | _header(measurement))
 
     def answers(self) -> dict[str, Answers]:
         """What each accuracy trial's network answered, by the trial's id. Raises CorruptData."""
@@ -240,6 +239,24 @@ def _answers_table(answers: Answers) -> pa.Table:
     """A row a sample, a column a fact."""
     table = pa.table({name: np.asarray(values) for name, values in answers.items()})
     return table.replace_schema_metadata(COLUMNS.metadata)
+
+
+def _append(path: Path, values: Mapping[str, Any]) -> None:
+    """Add a line of JSON, whole or not at all: what a full disk took of it is removed, and so is the part of a line
+    that an earlier process left when it was killed. Raises OSError."""
+    with path.open("a+b", buffering=0) as file:
+        end = os.fstat(file.fileno()).st_size
+        last = os.pread(file.fileno(), _LONGEST_LINE, max(0, end - _LONGEST_LINE))
+        whole = end - (len(last) - (last.rfind(b"\n") + 1)) if b"\n" in last or end < _LONGEST_LINE else end
+        file.truncate(whole)
+        rest = memoryview(json.dumps(values).encode() + b"\n")
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(whole)
+            raise
 
 
 def _write(table: pa.Table, path: Path, compression: str = "snappy") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.devices.transport import Completed, Transport
@@ -14,8 +14,12 @@ def work_path(transport: Transport, name: str) -> str:
     return f"{transport.folder}/work/{name}"
 
 
-def launch(transport: Transport, program: Sequence[str], job: str, *, name: str, deadline_s: float) -> Completed:
-    """Give `program` the job and wait for its end. What it leaves in the work folder stays until the run is over.
+def launch(
+    transport: Transport, program: Sequence[str], job: str, *, name: str, deadline_s: float,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:  # fmt: skip
+    """Give `program` the job and wait for its end; each line that it prints is handed to `on_line` when it comes. What
+    it leaves in the work folder stays until the run is over.
 
     Raises DeadlineExceeded, DeviceOffline, TransportBroken, DiskFull.
     """
@@ -24,4 +28,4 @@ def launch(transport: Transport, program: Sequence[str], job: str, *, name: str,
         local = Path(folder) / "job"
         local.write_text(job, encoding="utf-8")
         transport.push(local, remote, deadline_s=60)
-    return transport.run([*program, remote], deadline_s=deadline_s)
+    return transport.run([*program, remote], deadline_s=deadline_s, on_line=on_line)

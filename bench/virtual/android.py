@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,6 +119,8 @@ class Root:
     translation: Translation | None
     missing: tuple[str, ...] = ()
     """Tools a phone has and this host has not."""
+    storage_bytes: int | None = None
+    """The room at /data/local/tmp, which is then a file system of its own that is lost when the phone stops."""
     covers: dict[str, Path] = field(default_factory=dict)
     """Paths on the phone and the files or folders that hide the host's there, /data and /system aside."""
 
@@ -241,7 +244,7 @@ def _shell() -> Path:
     return Path(os.path.realpath(shutil.which("dash", path=_HOST_FOLDERS) or "/bin/sh"))
 
 
-def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
+def build(profile: Profile, folder: Path, data: Path, sandboxed: bool, storage_bytes: int | None = None) -> Root:
     """Make a phone's root anew in `folder`; what is in `data` stays, but for properties that do not persist.
 
     Scripts name the phone's shell when it is `sandboxed`, else the host's. Raises ToolMissing.
@@ -268,6 +271,7 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
         "system/etc/dumpsys/thermalservice": thermalservice(profile),
         "proc/cpuinfo": "",
         "proc/meminfo": "",
+        "proc/boot_id": f"{uuid.uuid4()}\n",  # a start of this phone is its boot, whenever the host's was
         **{f"sys/{name}": f"{text}\n" for name, text in _sensors(profile).items()},
     }
     shown = cores.choose(profile.cpu.clusters, cores.host_cores())
@@ -285,6 +289,7 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
         _write_script(binaries / name, script.format(sh=sh, meminfo=meminfo))
 
     covers = {f"/{name}": folder / name for name in ("proc/cpuinfo", "proc/meminfo", "sys")}
+    covers["/proc/sys/kernel/random/boot_id"] = folder / "proc/boot_id"
     if translation:
         (folder / translation.inside.lstrip("/")).touch()
         covers[translation.inside] = translation.program
@@ -293,7 +298,7 @@ def build(profile: Profile, folder: Path, data: Path, sandboxed: bool) -> Root:
     for made in (data / "property").iterdir():
         if not made.name.startswith("persist."):
             made.unlink()
-    return Root(folder, data, shell, shown, translation, tuple(missing), covers)
+    return Root(folder, data, shell, shown, translation, tuple(missing), storage_bytes, covers)
 
 
 def _write_script(path: Path, text: str) -> None:

@@ -102,7 +102,6 @@ def write_sysfs(folder: Path, cpu: Cpu, shown: tuple[Core, ...]) -> None:
             f"{frequency}/cpuinfo_transition_latency": "0",
             f"{frequency}/scaling_available_frequencies": frequencies,
             f"{frequency}/scaling_available_governors": " ".join(cpu.governors),
-            f"{frequency}/scaling_cur_freq": str(max(cluster.frequencies)),
             f"{frequency}/scaling_max_freq": str(max(cluster.frequencies)),
             f"{frequency}/scaling_min_freq": str(min(cluster.frequencies)),
             f"{frequency}/scaling_driver": cpu.driver,

@@ -174,7 +174,7 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
         asyncio.run(_serve(listener, guest, watched, sandboxed))
         os._exit(0)
 
-    root = android.build(facts, folder / "root", options.data, sandboxed=True)
+    root = android.build(facts, folder / "root", options.data, sandboxed=True, storage_bytes=options.storage)
     group = memory.ControlGroup.make(f"fr-bench-phone-{options.port}", options.ram) if options.ram else None
     meminfo = memory.MemInfo(folder / "root/proc/meminfo", shown)
     reason = ""
@@ -194,6 +194,10 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
                 f"profile {facts.name} is for another processor, which this kernel cannot run: {reason}",
                 "It needs Linux 6.7 with user namespaces, or qemu-user registered with the host "
                 "(apt-get install binfmt-support qemu-user-static), or a profile that is not translated.",
+            ) from error
+        if options.storage:
+            raise VirtualPhoneError(
+                f"storage cannot be limited without a sandbox: {reason}", "Start the phone without that limit."
             ) from error
         log.warning("no sandbox, a plain directory instead: %s", reason)
         root = android.build(facts, folder / "root", options.data, sandboxed=False)
@@ -221,6 +225,7 @@ def main() -> None:
     parser.add_argument("--profile", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ram", type=int)
+    parser.add_argument("--storage", type=int)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--ready", type=int, required=True)

@@ -99,6 +99,7 @@ def start(
     profile: str = DEFAULT,
     *,
     ram_bytes: int | None = None,
+    storage_bytes: int | None = None,
     port: int | None = None,
     adb_server: tuple[str, int] = ("127.0.0.1", 5037),
     progress: Progress | None = None,
@@ -106,7 +107,8 @@ def start(
     """Start a phone; returns when it answers and the adb server, if one runs at `adb_server`, lists it as a device.
 
     `ram_bytes` is a limit that is enforced on all its programs together; without it the profile's memory is shown and
-    nothing enforced. `port` must be odd; by default the first free one of 5555 to 5585.
+    nothing enforced. `storage_bytes` limits /data/local/tmp, which is empty then and lost when the phone stops.
+    `port` must be odd; by default the first free one of 5555 to 5585.
     Raises UnknownName, ToolMissing (a translator is not installed) and VirtualPhoneError.
     """
     tell = progress or (lambda fraction, text: None)
@@ -122,7 +124,7 @@ def start(
     elif not 1024 < port < 65536 or port % 2 == 0:
         raise VirtualPhoneError(f"port {port} cannot be a phone's", "Name an odd port above 1024, e.g. 5555.")
     tell(0.1, f"starting {chosen.model} on port {port}")
-    phone = _launch(profile, ram_bytes, port)
+    phone = _launch(profile, ram_bytes, storage_bytes, port)
     try:
         tell(0.6, f"telling the adb server about {phone.serial}")
         _announce(phone, adb_server)
@@ -162,7 +164,7 @@ def _free_port() -> int:
     )
 
 
-def _launch(profile: str, ram_bytes: int | None, port: int) -> VirtualPhone:
+def _launch(profile: str, ram_bytes: int | None, storage_bytes: int | None, port: int) -> VirtualPhone:
     folder = _state() / _serial(port)
     folder.mkdir(parents=True, exist_ok=True)
     cache = Path(platformdirs.user_cache_dir("fr-bench", appauthor=False)) / "phones"
@@ -171,6 +173,8 @@ def _launch(profile: str, ram_bytes: int | None, port: int) -> VirtualPhone:
     arguments = ["--profile", profile, "--port", str(port), "--folder", str(folder), "--data", str(data)]
     if ram_bytes is not None:
         arguments += ["--ram", str(ram_bytes)]
+    if storage_bytes is not None:
+        arguments += ["--storage", str(storage_bytes)]
     path = os.pathsep.join(filter(None, (str(_PROGRAM), os.environ.get("PYTHONPATH"))))
     ready_read, ready_write = os.pipe()
     # Another phone may live on this port and write to this log: append, and quote only what is new.

@@ -134,6 +134,9 @@ def _build_view(root: Root) -> None:
     (new / "etc/group").write_text(_GROUPS)
     _devices(new)
     _bind(root.data, new / "data", read_only=False)
+    if root.storage_bytes:
+        limits = f"mode=771,size={root.storage_bytes},uid={SHELL_UID},gid={SHELL_UID}"
+        _mount("tmpfs", new / "data/local/tmp", "tmpfs", _NOSUID | _NODEV, limits)
     _bind(root.folder / "system", new / "system", read_only=True)
     (new / "sdcard").symlink_to("/data/media/0")
     (new / "mnt").mkdir()

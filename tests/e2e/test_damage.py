@@ -57,8 +57,14 @@ def damage(record: RunRecord, device: Adb, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def run_and_damage(plan: Path, device: Adb, env: dict[str, str], folder: Path, until: str) -> tuple[Finished, str]:
-    """A run during which the file is damaged, once a file like `until` is there; and the trials that had ended then."""
+STORE = f"{FOLDER}/store"
+
+
+def run_and_damage(
+    plan: Path, device: Adb, env: dict[str, str], folder: Path, until: str, *, frozen: bool = False
+) -> tuple[Finished, str]:
+    """A run during which the file is damaged, once a file like `until` is there; and the trials that had ended then.
+    `frozen`: from then on the phone's storage takes nothing more, as a broken one does."""
     arguments = ("run", "-s", device.serial, "--plan", plan, "--results", folder, "--json")
     with subprocess.Popen(command(*arguments), env=env, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300
@@ -68,6 +74,8 @@ def run_and_damage(plan: Path, device: Adb, env: dict[str, str], folder: Path, u
             time.sleep(0.05)
         (stored,) = folder.glob("*/run.json")
         damage(RunRecord.model_validate_json(stored.read_bytes()), device, folder)
+        if frozen:
+            device.shell(f"chmod 555 {STORE}")
         trials = stored.with_name("trials.jsonl")
         ended = trials.read_text() if trials.exists() else ""
         told, _ = process.communicate(timeout=300)
@@ -77,8 +85,12 @@ def run_and_damage(plan: Path, device: Adb, env: dict[str, str], folder: Path, u
 
 @pytest.fixture(scope="module")
 def damaged(plan: Path, device: Adb, env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A run during which the file is damaged, after it was deployed."""
-    found, ended = run_and_damage(plan, device, env, tmp_path_factory.mktemp("results"), until="run.json")
+    """A run during which the file is damaged, after it was deployed, and cannot be replaced."""
+    place = tmp_path_factory.mktemp("results")
+    try:
+        found, ended = run_and_damage(plan, device, env, place, until="run.json", frozen=True)
+    finally:
+        device.shell(f"chmod 755 {STORE}")
     assert '"second"' not in ended
     return found
 
@@ -120,12 +132,24 @@ def test_the_same_damage_before_a_run_is_repaired_and_reported(
     assert note in (again.folder / "report.html").read_text()
 
 
+def test_damage_that_a_trial_finds_is_repaired_and_costs_nothing(
+    plan: Path, device: Adb, env: dict[str, str], tmp_path: Path
+) -> None:
+    found, ended = run_and_damage(plan, device, env, tmp_path, until="run.json")
+    assert '"second"' not in ended
+    assert set(found.frame.status) == {"ok"}
+    assert found.record.damaged == {}  # no trial had used the file before its answers were looked at
+    (note,) = (note for note in found.record.notes if "damaged" in note)
+    assert note == f"{weights(found.record).file('weights').path.name} was damaged on {device.serial} and was replaced"
+
+
 def test_damage_after_the_answers_were_checked_is_found_at_the_end(
     plan: Path, device: Adb, env: dict[str, str], tmp_path: Path
 ) -> None:
     found, _ = run_and_damage(plan, device, env, tmp_path, until=f"parts/accuracy-second-baseline-{device.serial}*")
     assert set(found.frame.status) == {"ok"}
     assert found.record.damaged == {device.serial: ("second/baseline",)}
+    assert "changed during the run" in " ".join(found.record.notes)
     for metric in ("latency", "vm_hwm"):
         for one in found.summaries(metric, device=device.serial):
             assert ("wrong-answers" in one["caveats"]) == (

@@ -280,8 +280,8 @@ def test_the_speed_of_a_network_whose_files_changed_is_not_compared() -> None:
 
 
 def test_a_metric_or_plan_of_another_version_is_refused() -> None:
-    row = launch(0, {"latency": [1.0]})[0] | {"metric": "energy"}
-    with pytest.raises(CorruptData, match="energy"):
+    row = launch(0, {"latency": [1.0]})[0] | {"metric": "taste"}
+    with pytest.raises(CorruptData, match="taste"):
         find([row])
     strange = run().model_copy(update={"plan": {"name": "r"}})
     with pytest.raises(CorruptData, match="plan"):

@@ -220,3 +220,11 @@ class TestPairs:
         assert list(pairs([old], [new], any_variant=False)) == [(old, None)]
         assert list(pairs([old], [new], any_variant=True)) == [(old, new)]
         assert "another device (p1 and p2)" in judged(old, new).tags
+
+
+def test_latency_beside_others_is_compared_only_beside_the_same_others() -> None:
+    two, three = ({**SAME, "protocol": f"w, beside {count} copies and 0 threads"} for count in (2, 3))
+    same = judged(made(FIVE, "contended", conditions=two), made(times(1.2), "contended", conditions=two), noises={})
+    other = judged(made(FIVE, "contended", conditions=two), made(times(1.2), "contended", conditions=three))
+    assert same.word == "slower"
+    assert (other.outcome, other.reason) == ("cannot tell", "another protocol: not comparable")

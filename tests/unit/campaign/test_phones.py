@@ -14,4 +14,4 @@ def test_a_row_says_whether_a_device_is_real(virtual: bool | None, what: str) ->
 
 
 def test_a_device_that_cannot_be_asked_has_its_state_alone() -> None:
-    assert Row("abc", "unauthorized").cells() == ("abc", "unauthorized", "", "", "")
+    assert Row("abc", "unauthorized").cells() == ("abc", "unauthorized", "", "", "", "")

@@ -111,18 +111,15 @@ def test_a_box_without_a_battery_is_not_empty() -> None:
     found = read(text)
     assert found == Conditions(battery_present=False, charging=True)
     assert gates.doubts(found) == ()
-    assert gates.unknown(found) == ("heat",)
 
 
 def test_a_battery_that_somebody_made_up_is_unknown() -> None:
     assert read("  (UPDATES STOPPED -- use 'reset' to restart)\n" + BATTERY) == Conditions()
 
 
-def test_a_silent_phone_has_no_conditions_and_is_not_called_fit() -> None:
+def test_a_silent_phone_has_no_conditions() -> None:
     assert facts.conditions({}) == Conditions()
     assert gates.doubts(Conditions()) == ()
-    assert gates.unknown(Conditions()) == ("heat", "battery")
-    assert gates.unknown(read(BATTERY, THERMAL)) == ()
 
 
 @pytest.mark.parametrize(
@@ -131,8 +128,35 @@ def test_a_silent_phone_has_no_conditions_and_is_not_called_fit() -> None:
         (Conditions(thermal_status=2), "throttles"),
         (Conditions(battery_celsius=41.0), "hot"),
         (Conditions(battery_percent=9, charging=False), "low"),
+        (Conditions(power_saver=True), "saver"),
     ],
 )
 def test_doubtful_conditions_are_named(conditions: Conditions, word: str) -> None:
     (doubt,) = gates.doubts(conditions)
     assert word in doubt
+
+
+STAT = "cpu  {} 0 10 {} 0 0 0 0 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("section", "text", "expected"),
+    [
+        ("stat", STAT.format(100, 1000) + STAT.format(130, 1070), {"busy": 0.3}),
+        ("stat", STAT.format(100, 1000) + STAT.format(101, 1001), {"busy": None}),  # too short to tell
+        ("stat", STAT.format(100, 1000), {"busy": None}),
+        ("stat", STAT.format(100, 1000) + STAT.format(90, 900), {"busy": None}),  # backwards
+        ("stat", "cpu  x\ncpu y\n", {"busy": None}),
+        ("saver", "1\n", {"power_saver": True}),
+        ("saver", "0\n", {"power_saver": False}),
+        ("saver", "null\n", {"power_saver": None}),
+        ("saver", "", {"power_saver": None}),
+        ("space", "Filesystem 1K-blocks Used Available Use% Mounted on\n/d 100 40 60 40% /data\n",
+         {"free_bytes": 61440}),
+        ("space", "", {"free_bytes": None}),
+        ("power", "  mWakefulness=Awake\n", {"awake": True}),
+    ],
+)  # fmt: skip
+def test_load_saver_room_and_screen(section: str, text: str, expected: dict[str, object]) -> None:
+    found = facts.conditions({section: text})
+    assert {name: getattr(found, name) for name in expected} == pytest.approx(expected)

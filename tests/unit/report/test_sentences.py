@@ -18,18 +18,30 @@ def test_the_sentences_say_what_the_tables_say(stored: Stored) -> None:
 
 
 def test_a_score_has_its_difference_interval_and_test(judged: Stored) -> None:
-    scores = judged.table("comparisons", "lenet5: scores, variant − baseline")
-    (row,) = (cells for cells in scores.cells if (cells[0].text, cells[1].text) == ("fr-auto:20x", VIRTUAL))
-    accuracy = row[scores.header.index("Accuracy")]
-    low, high, p = accuracy.detail.replace(" to ", ", ").split(", ")
-    (sentence,) = (s for s in judged.sections()["answer"].sentences if "fr-auto:20x lenet5" in s)
-    assert f"at 93.60 % accuracy instead of 98.40 % ({accuracy.text} [{low}, {high}], {p})" in sentence
-    assert accuracy.text == "−4.80 points"
+    scores = judged.table("comparisons", "unet: scores, variant − baseline")
+    (row,) = (cells for cells in scores.cells if (cells[0].text, cells[1].text) == ("fr-auto", VIRTUAL))
+    dice = row[scores.header.index("Dice")]
+    low, high, p = dice.detail.replace(" to ", ", ").split(", ")
+    (sentence,) = (s for s in judged.sections()["answer"].sentences if s.startswith("fr-auto unet is"))
+    assert f"at 94.39 % Dice instead of 98.37 % ({dice.text} [{low}, {high}], {p})" in sentence
+    assert dice.text == "−3.99 points"
 
 
 def test_a_difference_that_the_test_does_not_show_is_not_called(judged: Stored) -> None:
-    (sentence,) = (s for s in judged.sections()["answer"].details if s.startswith("half lenet5"))
+    (sentence,) = (s for s in judged.sections()["answer"].sentences if s.startswith("half lenet5"))
     assert sentence.endswith("p = 1.00, not shown to differ).")
+
+
+def test_a_variant_with_one_tagged_launch_of_five_is_judged_by_the_others(judged: Stored) -> None:
+    half = next(
+        s
+        for s in judged.findings.summaries
+        if (s.subject.variant, s.subject.device, s.metric) == ("half", PHONE, "latency")
+    )
+    assert half.usable
+    assert "1 of 5 launches left out: the phone throttles for heat (thermal status 2)" in half.verdict
+    assert half.statistics is not None
+    assert [one.tagged for one in (*half.statistics.launches, *half.statistics.left_out)] == [False] * 4 + [True]
 
 
 def test_networks_of_one_task_and_samples_have_their_winners_named(judged: Stored) -> None:

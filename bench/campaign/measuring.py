@@ -1,0 +1,229 @@
+"""The measuring of a run: this host first and alone, then all phones beside each other, a lane for each. One thread,
+the one that calls, stores what they measure."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from queue import SimpleQueue
+from typing import Any, NamedTuple, Protocol
+
+from bench import runtimes
+from bench.campaign.adaptive import Goal
+from bench.campaign.asked import Asked, entries
+from bench.campaign.course import Course
+from bench.campaign.health import Health
+from bench.campaign.lane import Lane, Patience
+from bench.campaign.turns import Turns
+from bench.measure import gates, order, trial
+from bench.measure.order import Block
+from bench.measure.station import Station
+from bench.measure.trial import Outcome
+from bench.prepare import Prepared
+from bench.records import ArtifactFile, GoalRecord, Measurement, Progress, Trial
+from bench.results.folder import RunFolder
+
+
+class Watcher(Protocol):
+    """Receives the progress of a run, of several lanes from several threads. Nothing below the command line prints."""
+
+    def stage(self, title: str) -> Progress:
+        """A stage begins; the result is called with its progress."""
+        ...
+
+    def lane(self, device: str, trials: int) -> None:
+        """A device begins, or goes on with, so many trials."""
+        ...
+
+    def trial(self, measurement: Measurement) -> None:
+        """A trial has ended and is stored."""
+        ...
+
+    def waits(self, device: str, title: str) -> Progress:
+        """A device has to be waited for; the result is called with how that goes."""
+        ...
+
+    def goal(self, device: str, model: str, reached: float | None, wanted: float) -> None:
+        """Launches of a network go on there: half the width of its widest interval now, and the one wanted, as parts
+        of 1."""
+        ...
+
+    def note(self, sentence: str) -> None:
+        """Something happened to a device or its files."""
+        ...
+
+
+class Ready(NamedTuple):
+    """All that the trials need: machines, and each network by the label of its case."""
+
+    asked: Asked
+    stations: tuple[Station, ...]
+    prepared: Mapping[str, Prepared]
+
+    def files(self, machine: Station) -> list[ArtifactFile]:
+        """What a machine needs beside its programs."""
+        return [file for one in self.prepared.values() for file in one.files(machine.programs)]
+
+    def blocks(self, machine: Station) -> tuple[Block, ...]:
+        """What the plan is sure to have on a machine."""
+        phones = [s.device.serial for s in self.stations if s.is_phone]
+        whole = order.blocks(self.asked.plan, entries(self.asked, phones))
+        return tuple(order.of_device(whole, machine.device.serial))
+
+    def goal(self, model: str) -> Goal | None:
+        """How closely the ratios of a network shall be known; None where the plan does not say."""
+        protocol = self.asked.plan.protocol_for(model)
+        ordinary = {a.variant for a in self.prepared[model].artifacts if a.ordinary}
+        return Goal(model, protocol, ordinary, {runtimes.reference().name}) if protocol.ratio_interval else None
+
+
+@dataclass
+class Progressed:
+    """How far the trials got: what came of goals, what the reader has to know of devices, and whether every trial has
+    ended. `ended` are the trials of an earlier attempt, by their id."""
+
+    goals: list[GoalRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    complete: bool = False
+    ended: Mapping[str, Measurement] = field(default_factory=dict)
+
+
+def measure(ready: Ready, folder: RunFolder, watcher: Watcher, progressed: Progressed, patience: Patience) -> None:
+    """Do every trial of the plan, and those beyond it that its goals ask for. `progressed` says how far that got,
+    however it ends. Raises HostFull, and KeyboardInterrupt: at the first, trials at work are finished, at the second
+    they are left."""
+    watcher.stage("measure")
+    with folder.log() as log:
+        made = _Lanes(ready, watcher, progressed, patience, log)
+        phones, here = ([one for one in made.lanes if one.machine.is_phone is kind] for kind in (True, False))
+        try:
+            # Nothing else is to be at work on this host while it is measured itself.
+            for lanes in (here, phones):
+                _beside(lanes, made.stopping, folder, watcher, log)
+        finally:
+            progressed.goals += [record for course in made.courses for record in course.goals()]
+            progressed.notes += [note for one in made.lanes for note in one.notes]
+            progressed.complete = all(course.complete for course in made.courses)
+            for one in phones:
+                one.remember(folder.path.name)
+
+
+class _Lanes:
+    """A lane and a course for each machine."""
+
+    def __init__(self, ready: Ready, watcher: Watcher, progressed: Progressed, patience: Patience, log: Any) -> None:
+        self.stopping = threading.Event()
+        self.courses: list[Course] = []
+        self._ready, self._watcher = ready, watcher
+        self._cores = {case.label: case.cores for case in ready.asked.plan.cases}
+        self._turns = Turns()
+        places, health = count(len(progressed.ended)), Health()
+        self.lanes: list[Lane] = []
+        for machine in ready.stations:
+            course = Course(ready.blocks(machine), ready.goal, progressed.ended, places, self._further(machine))
+            self.courses.append(course)
+            self.lanes.append(
+                Lane(machine, course, self._attempt(machine), partial(ready.files, machine), watcher.note, log,
+                     health, patience, self.stopping)
+            )  # fmt: skip
+            watcher.lane(machine.device.serial, course.planned)
+
+    def _further(self, machine: Station) -> Callable[[Goal, int], None]:
+        def further(goal: Goal, trials: int) -> None:
+            serial = machine.device.serial
+            self._watcher.lane(serial, trials)
+            self._watcher.goal(serial, goal.model, goal.reached(), goal.wanted)
+
+        return further
+
+    def _attempt(self, machine: Station) -> Callable[[Trial], Outcome]:
+        def attempt(one: Trial) -> Outcome:
+            subject = one.subject
+            prepared, protocol = self._ready.prepared[subject.model], self._ready.asked.plan.protocol_for(subject.model)
+            machine.ready(one, protocol, lambda title: self._watcher.waits(machine.device.serial, title))
+            # Virtual phones are this computer: what is timed on one has it alone.
+            own = self._turns.alone if one.pass_ in gates.TIMED else self._turns.shared
+            with own() if machine.device.virtual else contextlib.nullcontext():
+                return trial.measure(
+                    one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
+                    prepared.expected[subject.variant], protocol, self._cores[subject.model],
+                )  # fmt: skip
+
+        return attempt
+
+
+def _beside(
+    lanes: Sequence[Lane], stopping: threading.Event, folder: RunFolder, watcher: Watcher, log: Any
+) -> None:  # fmt: skip
+    """Run these lanes at the same time until each has ended, and store what they give. Raises the first error of one,
+    and KeyboardInterrupt."""
+    given: SimpleQueue[tuple[Lane, Outcome | BaseException | None]] = SimpleQueue()
+    for lane in lanes:
+        # Daemons: after a second Ctrl-C nobody waits for what a phone may never answer.
+        threading.Thread(target=_follow, args=(lane, lanes, given.put), daemon=True).start()
+    going, error = len(lanes), None
+    while going:
+        try:
+            lane, outcome = given.get()
+            if isinstance(outcome, Outcome):
+                _store(lane, outcome, folder, watcher, log)
+                continue
+            going -= 1
+            if outcome is not None:
+                error = error or outcome
+                stopping.set()
+        except KeyboardInterrupt:
+            if stopping.is_set():
+                raise
+            stopping.set()
+            watcher.note("finishing the trials at work; Ctrl-C again stops at once")
+        except BaseException:  # what could not be stored: no lane shall go on
+            stopping.set()
+            raise
+    if error:
+        raise error
+    if stopping.is_set():
+        raise KeyboardInterrupt
+
+
+def _store(lane: Lane, outcome: Outcome, folder: RunFolder, watcher: Watcher, log: Any) -> None:
+    with _whole():
+        measured = outcome.measurement
+        folder.append(measured, lane.machine.device, outcome.answers)
+        log.info("trial", trial=measured.trial.id, status=measured.status, reason=measured.reason)
+        watcher.trial(measured)
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Put a Ctrl-C off until the block is done: a trial is stored whole or not at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[object] = []
+    before = signal.signal(signal.SIGINT, lambda *of: pressed.append(of))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def _follow(
+    lane: Lane, all_lanes: Sequence[Lane], give: Callable[[tuple[Lane, Outcome | BaseException | None]], None]
+) -> None:
+    """All trials of a lane; its end, or what ended it, is given last."""
+    try:
+        while not lane.done:
+            others = any(one.at_work for one in all_lanes if one is not lane)
+            if (outcome := lane.step(others)) is not None:
+                give((lane, outcome))
+        give((lane, None))
+    except BaseException as error:
+        give((lane, error))
