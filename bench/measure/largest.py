@@ -132,7 +132,7 @@ def _range(artifact: Artifact, most: int) -> tuple[int, int]:
 def _end(error: BenchError) -> End | None:
     """What the failure of a launch says about memory; None for one that has nothing to do with the picture's size."""
     if isinstance(error, DeadlineExceeded):
-        return End(False, f"{error.what}; nobody knows what memory it would have taken")
+        return End(False, "it took longer than deadline_seconds, so nobody knows what memory it needs")
     left = error.left if isinstance(error, RunnerFailed) else None
     if left == _OUT_OF_MEMORY:
         return End(True, "the runner was refused the memory")

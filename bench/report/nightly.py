@@ -13,6 +13,7 @@ from bench.files import reason, replace
 from bench.findings import Verdict
 from bench.records import METRICS
 from bench.report import junit, verdicts
+from bench.report.markdown import escaped
 from bench.units import quantity
 
 SCHEMA_VERSION = 1
