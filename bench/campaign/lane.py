@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from bench.campaign import faults
@@ -63,6 +63,10 @@ class Lane:
         self._aside_since: float | None = None
         self._probe_at = 0.0
         self._given_up = ""
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Further trials, behind those that are left."""
+        self._left.extend(trials)
 
     @property
     def done(self) -> bool:
