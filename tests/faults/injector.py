@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench.devices.adb import FOLDER
 from bench.virtual import phone as phones
@@ -90,8 +89,3 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
-
-
-def log_of(folder: Path) -> str:
-    """log.jsonl of the one run below a folder, empty while there is none."""
-    return "".join(path.read_text() for path in folder.glob("*/log.jsonl"))

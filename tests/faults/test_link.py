@@ -47,13 +47,14 @@ def link_to(port: int, rate: float) -> Iterator[Link]:
         def hand_on(source: socket.socket, target: socket.socket) -> None:
             try:
                 while True:
-                    if not link.rate:
+                    rate = link.rate
+                    if not rate:
                         time.sleep(0.05)
                         continue
-                    piece = source.recv(max(1, min(16384, int(link.rate / 20))))
+                    piece = source.recv(max(1, min(16384, int(rate / 20))))
                     if not piece:
                         break
-                    time.sleep(len(piece) / link.rate)
+                    time.sleep(len(piece) / rate)
                     target.sendall(piece)
             except OSError:
                 pass
