@@ -167,15 +167,6 @@ def test_three_lost_trials_in_a_row_set_it_aside(injector: Injector, broken: Adb
     assert "was given up after it had been set aside 3 times" in ended[-1].reason
 
 
-def test_trials_may_be_added_while_a_lane_is_at_work(transport: AdbTransport, tmp_path: Path) -> None:
-    bed = Bed.on(transport, tmp_path / "bed", GOOD)
-    first, second, third = bed.trials(3)
-    lane = bed.lane([first])
-    assert statuses(run(lane)) == ["ok"]
-    lane.add([second, third])
-    assert [one.trial.launch for one in run(lane)] == [1, 2]
-
-
 # Its storage
 
 

@@ -64,7 +64,7 @@ def test_a_variant_may_have_a_colon_in_its_name(history: History) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("last~4", "unknown run"),
+        ("last~4", "has 4 runs"),
         ("012345", "unknown run"),
         ("n1:w", "variant of n1"),
         ("n1@p2", "device of n1"),
