@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ from bench.campaign.asked import Asked, entries
 from bench.campaign.course import Course
 from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience
+from bench.campaign.phones import HERE
 from bench.campaign.turns import Turns
 from bench.measure import gates, order, trial
 from bench.measure.gallery import Gallery
@@ -66,6 +68,8 @@ class Ready(NamedTuple):
     asked: Asked
     stations: tuple[Station, ...]
     prepared: Mapping[str, Prepared]
+    hosts: Mapping[str, str] = HERE
+    """By serial, the computer that a phone hangs on; one that is not there hangs on this one."""
 
     def files(self, machine: Station) -> list[ArtifactFile]:
         """What a machine needs beside its programs."""
@@ -137,7 +141,8 @@ class _Lanes:
         self.courses: list[Course] = []
         self._ready, self._watcher = ready, watcher
         self._cores = {case.label: case.cores for case in ready.asked.plan.cases}
-        self._turns = Turns()
+        self._turns: defaultdict[str, Turns] = defaultdict(Turns)
+        """By computer."""
         places, health = count(len(progressed.ended)), Health()
         self.lanes: list[Lane] = []
         for machine in ready.stations:
@@ -158,12 +163,14 @@ class _Lanes:
         return further
 
     def _attempt(self, machine: Station) -> Callable[[Trial], Outcome]:
+        turns = self._turns[self._ready.hosts.get(machine.device.serial, "")]
+
         def attempt(one: Trial) -> Outcome:
             subject = one.subject
             prepared, protocol = self._ready.prepared[subject.model], self._ready.asked.plan.protocol_for(subject.model)
             machine.ready(one, protocol, lambda title: self._watcher.waits(machine.device.serial, title))
-            # Virtual phones are this computer: what is timed on one has it alone.
-            own = self._turns.alone if one.pass_ in gates.TIMED else self._turns.shared
+            # A virtual phone is its computer: what is timed on one has it alone.
+            own = turns.alone if one.pass_ in gates.TIMED else turns.shared
             with own() if machine.device.virtual else contextlib.nullcontext():
                 return trial.measure(
                     one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,

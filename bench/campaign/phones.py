@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from bench import units
@@ -18,6 +19,8 @@ LOCKS = "locks"
 """The folder of the cache that holds the locks of devices."""
 
 
+HERE: Mapping[str, str] = MappingProxyType({})
+"""No phone hangs on another computer."""
 ALL = "all"
 """Stands for the serials of all phones that are ready."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from bench.campaign import past, resume
 from bench.campaign.asked import Asked
 from bench.campaign.lane import Patience
 from bench.campaign.measuring import Progressed, Ready, Watcher, measure
-from bench.campaign.phones import LOCKS
+from bench.campaign.phones import HERE, LOCKS
 from bench.devices import hold
 from bench.devices.transport import Transport
 from bench.errors import BenchError, HostFull, NothingMeasured
@@ -45,18 +45,22 @@ def run(
     patience: Patience = DEFAULT_PATIENCE,
     resumed: RunFolder | None = None,
     command: Sequence[str] = (),
+    hosts: Mapping[str, str] = HERE,
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
     `noise` is what is known of the devices; a run's own launches tell the rest. `resumed` is an interrupted run of the
     same plan that goes on; UsageError where something else has changed. `command` is what a report says to type for the
-    same run.
+    same run. `hosts` names the computer of each phone that hangs on another one, by serial: its lock is held there.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
-    with hold.held(cache.root / LOCKS, [phone.serial for phone in phones]), contextlib.ExitStack() as leaving:
-        ready = _prepared(asked, phones, cache, watcher, leaving)
+    with (
+        hold.held(cache.root / LOCKS, [phone.serial for phone in phones if phone.serial not in hosts]),
+        contextlib.ExitStack() as leaving,
+    ):
+        ready = _prepared(asked, phones, cache, watcher, leaving, hosts)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
         notes += [
@@ -101,7 +105,12 @@ def run(
 
 
 def _prepared(
-    asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack
+    asked: Asked,
+    phones: Sequence[Transport],
+    cache: Cache,
+    watcher: Watcher,
+    leaving: contextlib.ExitStack,
+    hosts: Mapping[str, str],
 ) -> Ready:
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
     strict = any(asked.plan.protocol_for(case.label).strict for case in asked.plan.cases)
@@ -120,7 +129,7 @@ def _prepared(
         )
         for case in asked.plan.cases
     }
-    return Ready(asked, tuple(stations), prepared)
+    return Ready(asked, tuple(stations), prepared, hosts)
 
 
 def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +12,11 @@ import typer
 
 from bench import plan
 from bench.cache import Cache
-from bench.campaign import asked, past, phones, session
+from bench.campaign import asked, past, session
 from bench.campaign.changes import Changes, changed
+from bench.campaign.reached import reached
 from bench.cli import terminal
 from bench.cli.options import Device, HistoryPlace, Json, Quiet, Results, Server, print_json
-from bench.devices.adb import AdbServer
 from bench.results.folder import refuse_unwritable
 
 PLAN = """
@@ -63,8 +64,8 @@ def calibrate(
         for folder in (results, kept.path):
             refuse_unwritable(folder)
         wanted = asked.checked(changed(plan.parse(PLAN, "calibration"), Changes(protocol={"launches": launches})))
-        with terminal.watcher(quiet=quiet or as_json) as watcher:
-            chosen = phones.chosen(AdbServer.from_address(adb_server), serials, watcher)
+        with terminal.watcher(quiet=quiet or as_json) as watcher, contextlib.ExitStack() as leaving:
+            chosen = leaving.enter_context(reached(serials, watcher, adb_server=adb_server)).phones
             run, findings = session.run(wanted, chosen, results, Cache(), watcher, command=("bench", *sys.argv[1:]))
             past.keep(run, kept, findings)
         serials = [phone.serial for phone in chosen]

@@ -14,6 +14,7 @@ from bench.cli import doctor, terminal
 from bench.cli.options import Device, Json, Server, plain, print_json
 from bench.devices import hold
 from bench.devices.adb import FOLDER, AdbServer
+from bench.devices.attached import attached
 from bench.errors import UsageError
 
 phone = typer.Typer(help="Virtual phones, for machines without a real one.", no_args_is_help=True)
@@ -75,13 +76,15 @@ def examine(device: Device = None, adb_server: Server = None, as_json: Json = Fa
     """
     serial = device[0] if device else None
     checks = []
-    for check in doctor.examine(AdbServer.from_address(adb_server), serial, Cache()):
-        checks.append(check)
-        if not as_json:
-            mark = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[red]✗[/]"}[check.state]
-            terminal.out.print(f"{mark} {check.name}: {terminal.escape(check.found)}", soft_wrap=True)
-            if check.fix:
-                terminal.out.print(f"  → {terminal.escape(check.fix)}", soft_wrap=True)
+    server = AdbServer.from_address(adb_server)
+    with attached(server, device or ()):
+        for check in doctor.examine(server, serial, Cache()):
+            checks.append(check)
+            if not as_json:
+                mark = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[red]✗[/]"}[check.state]
+                terminal.out.print(f"{mark} {check.name}: {terminal.escape(check.found)}", soft_wrap=True)
+                if check.fix:
+                    terminal.out.print(f"  → {terminal.escape(check.fix)}", soft_wrap=True)
     if as_json:
         print_json([check._asdict() for check in checks])
     if any(check.state == "bad" for check in checks):
@@ -101,10 +104,11 @@ def clean(
     """
     server = AdbServer.from_address(adb_server)
     if device or not cache:
-        for transport in [server.choose(serial) for serial in device] if device else [server.choose(None)]:
-            with hold.held(Cache().root / phones.LOCKS, [transport.serial]):
-                transport.run(["rm", "-rf", FOLDER], deadline_s=120)
-            terminal.err.print(f"Removed {FOLDER} from {transport.serial}.")
+        with attached(server, device or ()):
+            for transport in [server.choose(serial) for serial in device] if device else [server.choose(None)]:
+                with hold.held(Cache().root / phones.LOCKS, [transport.serial]):
+                    transport.run(["rm", "-rf", FOLDER], deadline_s=120)
+                terminal.err.print(f"Removed {FOLDER} from {transport.serial}.")
     if cache:
         Cache().clear()
         terminal.err.print(f"Removed builds, training and exports from {Cache().root}.")

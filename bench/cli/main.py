@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bench
-from bench.cli import calibrate, compare, devices, history, networks, nightly, running, terminal, trend
+from bench.cli import calibrate, compare, devices, farm, history, networks, nightly, running, terminal, trend
 from bench.cli.options import print_json
 from bench.errors import BenchError, HostFull
 from bench.files import is_full
@@ -34,6 +34,7 @@ app.command("devices")(devices.list_devices)
 app.command("doctor")(devices.examine)
 app.command()(devices.clean)
 app.add_typer(devices.phone, name="phone")
+app.add_typer(farm.app, name="farm")
 app.command()(networks.compress)
 app.command()(networks.explain)
 app.add_typer(networks.native, name="native")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from bench.cli.compare import METRICS_SHOWN, fraction
 from bench.cli.options import Device, HistoryPlace, Json, Quiet, Request, Results, Server, asking, print_json
 from bench.cli.running import asked_for
 from bench.devices.adb import AdbServer, AdbTransport
+from bench.devices.attached import attached
 from bench.errors import BenchError, NoDevice, Transient, Unauthorized, UsageError
 from bench.records import METRICS
 from bench.report import verdicts as shown
@@ -176,8 +177,8 @@ def _night(
     from bench.campaign import nightly as story
 
     story.baseline_of(baseline, kept, results)
-    with terminal.watcher(quiet=quiet) as watcher:
-        found, absent = _phones(AdbServer.from_address(adb_server), device, watcher)
+    with terminal.watcher(quiet=quiet) as watcher, ExitStack() as leaving:
+        found, absent = _phones(AdbServer.from_address(adb_server), device, watcher, leaving)
         wanted = story.Wanted(baseline, *allowed, wanted_metrics, keep_raw, tuple(device))
         return story.run(asked, found, absent, wanted, story.Places(results, kept, Cache()), watcher)
 
@@ -187,7 +188,7 @@ def _now() -> str:
 
 
 def _phones(
-    server: AdbServer, serials: list[str], watcher: terminal.Quiet
+    server: AdbServer, serials: list[str], watcher: terminal.Quiet, leaving: ExitStack
 ) -> tuple[list[AdbTransport], dict[str, BenchError]]:
     """Those that are there of the phones that were named, and why others are not; or what `bench run` would take.
     Raises the first reason where none is there."""
@@ -197,6 +198,7 @@ def _phones(
     absent: dict[str, BenchError] = {}
     for serial in dict.fromkeys(serials):
         try:
+            leaving.enter_context(attached(server, [serial]))
             found += phones.chosen(server, [serial], watcher)
         except (NoDevice, Unauthorized, Transient) as error:
             absent[serial] = error

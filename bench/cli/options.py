@@ -26,14 +26,22 @@ Device = Annotated[
     typer.Option(
         "--device",
         "-s",
-        help="Serial of a phone, as `bench devices` lists it; may be repeated. Or: all. Phones are measured at "
-        "the same time.",
+        help="Serial of a phone, as `bench devices` lists it, or host:port, which is connected for the command; may "
+        "be repeated. Or: all. Phones are measured at the same time.",
         metavar="SERIAL",
     ),
 ]
 Server = Annotated[
     str | None, typer.Option("--adb-server", help="Use the adb server at HOST:PORT.", metavar="HOST:PORT")
 ]
+Scheduler = Annotated[str, typer.Option("--scheduler", help="Of the farm: tls://HOST:PORT.", metavar="ADDRESS")]
+Credentials = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials", help="A folder by `bench farm init`: ca.pem, cert.pem, key.pem.", metavar="DIR",
+        envvar="FR_BENCH_FARM",
+    ),
+]  # fmt: skip
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="A plan in TOML.", metavar="FILE")]
 Suite = Annotated[
     str | None, typer.Option("--suite", help=f"A plan that comes with bench: {', '.join(plan.suites())}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ import typer
 
 from bench import plan, units
 from bench.cache import Cache
-from bench.campaign import asked, past, phones, session
+from bench.campaign import asked, past, session
 from bench.campaign.changes import changed
+from bench.campaign.reached import reached
 from bench.cli import terminal
 from bench.cli.options import (
+    Credentials,
     Device,
     HistoryPlace,
     Json,
@@ -29,7 +32,6 @@ from bench.cli.options import (
     asking,
     print_json,
 )
-from bench.devices.adb import AdbServer
 from bench.devices.host import DESKTOP
 from bench.errors import UsageError
 from bench.files import reason
@@ -49,6 +51,11 @@ def run(
     results: Results = Path("results"),
     history: HistoryPlace = None,
     adb_server: Server = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Use phones of a farm: tls://HOST:PORT (docs/farm.md).", metavar="ADDRESS"),
+    ] = None,
+    credentials: Credentials = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,6 +67,8 @@ def run(
 
     * `bench run --device emulator-5554`
     * `bench run --device all --suite demo`
+    * `bench run --device 10.0.0.7:5555 --device [2001:db8::7]:7401`
+    * `bench run --scheduler tls://lab-1:8786 --credentials ~/farm/coordinator --device all`
     * `bench run --resume results/2026-11-26-demo`
     * `bench run --plan nightly.toml --json > run.json`
     * `bench run --model lenet5 --variant baseline --variant fr-factored --threads 2`
@@ -79,14 +88,25 @@ def run(
     kept.check()
     for place in (results, kept.path):
         refuse_unwritable(place)
-    with terminal.watcher(quiet=quiet or as_json) as watcher:
-        chosen = phones.chosen(AdbServer.from_address(adb_server), serials, watcher)
+    with terminal.watcher(quiet=quiet or as_json) as watcher, contextlib.ExitStack() as leaving:
+        places = reached(
+            serials, watcher, adb_server=adb_server, scheduler=scheduler, credentials=credentials if scheduler else None
+        )
+        chosen, hosts = leaving.enter_context(places)
         from bench.analyse.noise import recorded  # scipy takes a second to import
         from bench.campaign.compared import noises
 
         known = recorded(noises(kept, [DESKTOP, *(phone.serial for phone in chosen)]))
         folder, findings = session.run(
-            wanted, chosen, results, Cache(), watcher, known, resumed=resumed, command=("bench", *sys.argv[1:])
+            wanted,
+            chosen,
+            results,
+            Cache(),
+            watcher,
+            known,
+            resumed=resumed,
+            command=("bench", *sys.argv[1:]),
+            hosts=hosts,
         )
         measured = folder.record()
         watcher.stage("add to the history")

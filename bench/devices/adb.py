@@ -62,7 +62,7 @@ class AdbServer:
         port = os.environ.get("ANDROID_ADB_SERVER_PORT", "5037")
         if address:
             given, _, port = address.rpartition(":")
-            host = given or host
+            host = given.strip("[]") or host
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
             raise UsageError(f"{address or port!r} is not an adb server's address", "Write host:port or :port.")
         return cls(host, int(port))
@@ -103,17 +103,17 @@ class AdbServer:
         emulator), which a new server does not know. Raises what `devices` does."""
         self.ensure()
         # First: a connection that has only begun counts as offline too, and would be closed again.
-        self._ask("host:reconnect-offline")
+        self.ask("host:reconnect-offline")
         if emulator := re.fullmatch(r"emulator-(\d{4,5})", address):
             question = f"host:emulator:{int(emulator[1]) + 1}"
             with self._understood(), socket.create_connection(self.address, timeout=self.patience_s) as conn:
                 conn.sendall(b"%04x" % len(question) + question.encode())  # the one request that is never answered
         elif re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address):
-            self._ask(f"host:connect:{address}")
+            self.ask(f"host:connect:{address}")
 
     def version(self) -> str:
         """The server's protocol version, e.g. `1.0.41`. Raises TransportBroken, DeadlineExceeded."""
-        answer = self._ask("host:version")
+        answer = self.ask("host:version")
         try:
             return f"1.0.{int(answer, 16)}"
         except ValueError:
@@ -136,7 +136,7 @@ class AdbServer:
         """Everything that is connected, in whatever state. Raises ToolMissing, TransportBroken, DeadlineExceeded."""
         self.ensure()
         # Serials of wireless phones have blanks in them, and so have states.
-        rows = (line.partition("\t") for line in self._ask("host:devices").splitlines())
+        rows = (line.partition("\t") for line in self.ask("host:devices").splitlines())
         return tuple(Listed(clean(address, 80), clean(state), address) for address, tab, state in rows if tab)
 
     def features(self, address: str) -> frozenset[str]:
@@ -176,7 +176,8 @@ class AdbServer:
             raise
         return conn
 
-    def _ask(self, question: str) -> str:
+    def ask(self, question: str) -> str:
+        """What the server answers. Raises TransportBroken, DeadlineExceeded, ToolMissing."""
         try:
             with self.connect(question) as conn:
                 return self._answer(conn)
