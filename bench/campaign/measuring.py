@@ -20,7 +20,7 @@ from bench.campaign.asked import Asked, entries
 from bench.campaign.course import Course
 from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience
-from bench.campaign.phones import HERE
+from bench.campaign.phones import HERE, Elsewhere
 from bench.campaign.turns import Turns
 from bench.measure import gates, order, trial
 from bench.measure.gallery import Gallery
@@ -68,8 +68,8 @@ class Ready(NamedTuple):
     asked: Asked
     stations: tuple[Station, ...]
     prepared: Mapping[str, Prepared]
-    hosts: Mapping[str, str] = HERE
-    """By serial, the computer that a phone hangs on; one that is not there hangs on this one."""
+    hosts: Mapping[str, Elsewhere] = HERE
+    """Where phones of a farm hang, by serial."""
 
     def files(self, machine: Station) -> list[ArtifactFile]:
         """What a machine needs beside its programs."""
@@ -163,7 +163,8 @@ class _Lanes:
         return further
 
     def _attempt(self, machine: Station) -> Callable[[Trial], Outcome]:
-        turns = self._turns[self._ready.hosts.get(machine.device.serial, "")]
+        elsewhere = self._ready.hosts.get(machine.device.serial)
+        turns = self._turns[elsewhere.computer if elsewhere else ""]
 
         def attempt(one: Trial) -> Outcome:
             subject = one.subject

@@ -19,8 +19,15 @@ LOCKS = "locks"
 """The folder of the cache that holds the locks of devices."""
 
 
-HERE: Mapping[str, str] = MappingProxyType({})
-"""No phone hangs on another computer."""
+class Elsewhere(NamedTuple):
+    """Where a phone of a farm hangs: the name of its host, and its computer, which is empty for this one."""
+
+    host: str
+    computer: str
+
+
+HERE: Mapping[str, Elsewhere] = MappingProxyType({})
+"""No phone hangs on another host."""
 ALL = "all"
 """Stands for the serials of all phones that are ready."""
 

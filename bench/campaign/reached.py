@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.campaign import phones
-from bench.campaign.phones import HERE, Stages
+from bench.campaign.phones import HERE, Elsewhere, Stages
 from bench.devices.adb import AdbServer
 from bench.devices.attached import attached
 from bench.devices.transport import Transport
@@ -19,10 +19,10 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Reached(NamedTuple):
-    """Phones, and the computers of those that hang on another one, by serial; the empty name is this one."""
+    """Phones, and where those of a farm hang, by serial."""
 
     phones: Sequence[Transport]
-    hosts: Mapping[str, str] = HERE
+    hosts: Mapping[str, Elsewhere] = HERE
 
 
 @contextlib.contextmanager
@@ -56,7 +56,10 @@ def reached(
             own = _BOOT.read_text().strip() if _BOOT.exists() else ""
             for one in there:
                 stages.note(f"{one.serial} is at host {one.host.name}")
-            yield Reached(there, {one.serial: "" if one.host.boot == own else one.host.boot for one in there})
+            yield Reached(
+                there,
+                {one.serial: Elsewhere(one.host.name, "" if one.host.boot == own else one.host.boot) for one in there},
+            )
             for name, sent in sorted(_sent(there).items()):
                 stages.note(f"{sent:,} bytes of files were sent to host {name}; it had the rest")
     finally:

@@ -20,7 +20,7 @@ from bench.campaign import past, resume
 from bench.campaign.asked import Asked
 from bench.campaign.lane import Patience
 from bench.campaign.measuring import Progressed, Ready, Watcher, measure
-from bench.campaign.phones import HERE, LOCKS
+from bench.campaign.phones import HERE, LOCKS, Elsewhere
 from bench.devices import hold
 from bench.devices.transport import Transport
 from bench.errors import BenchError, HostFull, NothingMeasured
@@ -45,12 +45,12 @@ def run(
     patience: Patience = DEFAULT_PATIENCE,
     resumed: RunFolder | None = None,
     command: Sequence[str] = (),
-    hosts: Mapping[str, str] = HERE,
+    hosts: Mapping[str, Elsewhere] = HERE,
 ) -> tuple[RunFolder, Findings]:
     """Do a checked plan on these phones and on this host; returns the run's folder, report included, and the findings.
     `noise` is what is known of the devices; a run's own launches tell the rest. `resumed` is an interrupted run of the
     same plan that goes on; UsageError where something else has changed. `command` is what a report says to type for the
-    same run. `hosts` names the computer of each phone that hangs on another one, by serial: its lock is held there.
+    same run. `hosts` says by serial where phones of a farm hang: their locks are held there.
 
     What goes wrong before the first trial is raised as it is; later it becomes a failed trial with its reason, and
     NothingMeasured when that happened to all of them. An interrupted run keeps and reports every trial that had ended.
@@ -63,6 +63,7 @@ def run(
         ready = _prepared(asked, phones, cache, watcher, leaving, hosts)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
+        notes += [f"{serial} hung on host {one.host} of a farm." for serial, one in hosts.items()]
         notes += [
             f"{s.device.serial} was not fit when the run began: {gate.name}: {gate.found}. {gate.advice}"
             for s in ready.stations
@@ -110,7 +111,7 @@ def _prepared(
     cache: Cache,
     watcher: Watcher,
     leaving: contextlib.ExitStack,
-    hosts: Mapping[str, str],
+    hosts: Mapping[str, Elsewhere],
 ) -> Ready:
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
     strict = any(asked.plan.protocol_for(case.label).strict for case in asked.plan.cases)

@@ -73,6 +73,7 @@ def worker(
     credentials: Credentials = None,
     device: Device = None,
     adb_server: Server = None,
+    name: Annotated[str, typer.Option("--name", help="How results name this host (default: its own name).")] = "",
 ) -> None:
     """Let coordinators of a farm measure on the phones of this computer, until Ctrl-C.
 
@@ -91,7 +92,7 @@ def worker(
     server = AdbServer.from_address(adb_server)
     serials = tuple(one for one in device or () if one != "all")
     with attached(server, serials):
-        asyncio.run(nodes.worker(where, secured, Agent(server, serials, Cache(), _tell), _tell))
+        asyncio.run(nodes.worker(where, secured, Agent(server, serials, Cache(), _tell, name), _tell))
 
 
 @app.command("list")

@@ -32,9 +32,11 @@ class Agent:
     """The phones of these serials at an adb server, or all of it, worked for coordinators. `say` is told in sentences
     what happens."""
 
-    def __init__(self, server: AdbServer, serials: tuple[str, ...], cache: Cache, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, server: AdbServer, serials: tuple[str, ...], cache: Cache, say: Callable[[str], None], name: str = ""
+    ) -> None:
         self._server, self._serials, self._say = server, serials, say
-        self.name = socket.gethostname()
+        self.name = name or socket.gethostname()
         self.store = Store(cache.root / "farm")
         self.leases = Leases(cache.root / LOCKS)
         self._transports: dict[str, Transport] = {}

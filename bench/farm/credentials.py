@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -64,10 +65,7 @@ def security(folder: Path | None, address: Address) -> Security:
         for role in ("scheduler", "worker", "client")
         for part, path in (("cert", certificate), ("key", key))
     }
-    return Security(require_encryption=True, tls_ca_file=authority, tls_min_version=_TLS_1_3, **roles)
-
-
-_TLS_1_3 = 1.3
+    return Security(require_encryption=True, tls_ca_file=authority, tls_min_version=ssl.TLSVersion.TLSv1_3, **roles)
 
 
 def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
