@@ -1,17 +1,18 @@
 """`python -m benchmarks.farm`: two hosts in network namespaces, two virtual phones each, one run over them with TLS.
 
-Shows that a stranger's certificate is refused, that files come to a host once, what a trial costs beside its launch with
-1, 2 and 4 phones, and what becomes of the trials of a host that is killed: once it comes back, once it does not. Needs
-root for the namespaces; without, the hosts are processes on the loopback. Leaves nothing behind.
+Shows that a stranger's certificate is refused, that files come to a host once, what a trial costs beside its launch
+with 1, 2 and 4 phones, and what becomes of the trials of a host that is killed: once it comes back, once it does not.
+Needs root for the namespaces; without, the hosts are processes on the loopback. Leaves nothing behind.
 """
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -76,7 +77,8 @@ def run(title: str, launches: int, folder: Path, farm: tuple[str, Path], watcher
         if one.status == "failed":
             reasons[serial] = one.reason or ""
     for (serial, status), count in sorted(ended.items()):
-        print(f"  {serial} at {where[serial].host}: {count} {status}. {reasons.get(serial, '')}".rstrip(" ."))
+        why = f": {reasons[serial]}" if status == "failed" else ""
+        print(f"  {serial} at {where[serial].host}: {count} {status}{why}")
     print(f"  {took:.1f} s", flush=True)
 
 
@@ -94,12 +96,10 @@ def scaling(folder: Path, farm: tuple[str, Path]) -> None:
     job = folder / "job"
     job.write_bytes(b"x" * 1000)
     with reached(["all"], terminal.Quiet(), scheduler=farm[0], credentials=farm[1]) as (phones, where):
-        mixed = [one for pair in zip(phones[::2], phones[1::2], strict=True) for one in pair]
-        mixed.sort(
-            key=lambda one: [p.serial for p in phones if where[p.serial].host == where[one.serial].host].index(
-                one.serial
-            )
-        )
+        by_host = defaultdict(list)
+        for one in phones:
+            by_host[where[one.serial].host].append(one)
+        mixed = [one for several in zip(*by_host.values(), strict=True) for one in several]
         for one in mixed:
             one.run(["mkdir", "-p", one.folder], deadline_s=30)
         alone = 0.0
@@ -109,9 +109,8 @@ def scaling(folder: Path, farm: tuple[str, Path]) -> None:
                 list(pool.map(lane, mixed[:count], [job] * count))
             each = (time.monotonic() - before) / ROUNDS
             alone = alone or each
-            print(
-                f"  {count} phones: {1000 * (each - SLEEP_S):.0f} ms a trial; efficiency {alone / each:.0%}", flush=True
-            )
+            cost = 1000 * (each - SLEEP_S)
+            print(f"  phones: {count}, {cost:.0f} ms a trial, efficiency {alone / each:.0%}", flush=True)
 
 
 def lost(made: Sequence[Host], credentials: Path, *, comes_back: bool) -> Watched:
@@ -128,6 +127,7 @@ def lost(made: Sequence[Host], credentials: Path, *, comes_back: bool) -> Watche
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing behind then either
     with tempfile.TemporaryDirectory() as made_in, hosts(Path(made_in), 2, 2) as made:
         folder = Path(made_in)
         for where in ("farm", "other"):

@@ -67,12 +67,12 @@ class Host:
     def open(self) -> None:
         if self.apart:
             ip("netns", "add", self.space)
-            ip("link", "add", self.link, "type", "veth", "peer", "name", "up", "netns", self.space)
+            ip("link", "add", self.link, "type", "veth", "peer", "name", "uplink", "netns", self.space)
             ip("addr", "add", f"{self.gate}/30", "dev", self.link)
             ip("link", "set", self.link, "up")
-            for arguments in (("lo", "up"), ("up", "up")):
-                ip("-n", self.space, "link", "set", *arguments)
-            ip("-n", self.space, "addr", "add", f"10.213.{self.number}.2/30", "dev", "up")
+            for link in ("lo", "uplink"):
+                ip("-n", self.space, "link", "set", link, "up")
+            ip("-n", self.space, "addr", "add", f"10.213.{self.number}.2/30", "dev", "uplink")
 
     def start_phone(self) -> None:
         port = PHONE_PORT + 100 * self.number + 2 * len(self.serials)

@@ -1,0 +1,242 @@
+"""Two hosts of a farm, processes of this computer with an adb server and a virtual phone each, over TLS."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import adbutils
+import pytest
+
+from bench.results.folder import RunFolder
+from bench.virtual import phone as phones
+from tests.e2e.command import bench, command
+from tests.e2e.conftest import Adb, PhoneMaker, free_port
+
+pytestmark = pytest.mark.timeout(300)
+PLAN = """
+name = "farm"
+desktop = []
+[protocol]
+launches = LAUNCHES
+reference_launches = 1
+memory_launches = 1
+warmup_iterations = 1
+warmup_seconds = 0
+min_iterations = 3
+min_seconds = 0
+[[cases]]
+model = "lenet5"
+variants = ["baseline"]
+"""
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.1)
+
+
+@dataclass
+class Host:
+    """A worker with one phone. Its cache and log are in `folder`."""
+
+    name: str
+    adb: Adb
+    serial: str
+    folder: Path
+    env: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def work(self, farm: Farm) -> None:
+        env = {
+            **self.env, "ANDROID_ADB_SERVER_PORT": str(self.adb.port), "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command("farm", "worker", "--scheduler", farm.address, "--credentials", farm.member("worker"),
+                        "--name", self.name), env=env, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+@dataclass
+class Farm:
+    folder: Path
+    env: dict[str, str]
+    address: str
+    hosts: list[Host]
+
+    def member(self, name: str) -> Path:
+        return self.folder / "farm" / name
+
+    @property
+    def flags(self) -> tuple[str | Path, ...]:
+        return "--scheduler", self.address, "--credentials", self.member("coordinator")
+
+    def plan(self, launches: int) -> Path:
+        path = self.folder / f"plan-{launches}.toml"
+        path.write_text(PLAN.replace("LAUNCHES", str(launches)))
+        return path
+
+    def listed(self) -> dict[str, str]:
+        rows = json.loads(bench("farm", "list", *self.flags, "--json", env=self.env).stdout)
+        return {row["serial"]: row["host"] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory, phone_maker: PhoneMaker, env: dict[str, str]) -> Iterator[Farm]:
+    folder = tmp_path_factory.mktemp("farm")
+    bench("farm", "init", folder / "farm", env=env)
+    bench("farm", "init", folder / "other", "--name", "coordinator", env=env)
+    made = Farm(folder, env, f"tls://127.0.0.1:{free_port()}", [])
+    with ExitStack() as leaving:
+        for name in ("one", "two"):
+            adb = Adb(adbutils.adb_path(), free_port())
+            leaving.callback(adb.run, "kill-server")
+            adb.run("start-server")
+            phone = PhoneMaker(adb, phone_maker.home).start()
+            leaving.callback(phones.stop, phone.serial)
+            (folder / name).mkdir()
+            made.hosts.append(Host(name, adb, phone.serial, folder / name, env))
+        processes = [
+            subprocess.Popen(
+                command("farm", "scheduler", "--listen", made.address, "--credentials", made.member("scheduler")),
+                env=env, stdout=subprocess.DEVNULL,
+            )
+        ]  # fmt: skip
+        for host in made.hosts:
+            host.work(made)
+        try:
+            until(lambda: all("works emulator" in host.log for host in made.hosts))
+            yield made
+        finally:
+            for process in (*processes, *(host.process for host in made.hosts if host.process)):
+                process.terminate()
+                process.wait(30)
+
+
+def test_a_run_over_two_hosts_is_complete_and_files_come_to_each_once(farm: Farm, tmp_path: Path) -> None:
+    one, two = farm.hosts
+    assert farm.listed() == {one.serial: "one", two.serial: "two"}
+    for number in (1, 2):
+        done = bench(
+            "run", *farm.flags, "--device", "all", "--plan", farm.plan(2), "--results", tmp_path / str(number),
+            "--history", tmp_path / "history", "--json", env=farm.env,
+        )  # fmt: skip
+        stored = RunFolder(Path(json.loads(done.stdout)["folder"]))
+        ended = Counter((m.trial.subject.device, m.status) for m in stored.measurements())
+        assert ended == {(one.serial, "ok"): 5, (two.serial, "ok"): 5}
+        notes = " ".join(stored.record().notes)
+        assert f"{one.serial} hung on host one" in notes
+        assert f"{two.serial} hung on host two" in notes
+    for host in farm.hosts:
+        came = re.findall(r"took [\d,]+ bytes, (\w+)", host.log)
+        assert len(came) == 3  # the runner, the network, the samples
+        assert len(set(came)) == 3
+        kept = [path.name for path in (host.folder / "cache" / "fr-bench" / "farm").iterdir()]
+        assert sorted(name[:12] for name in kept) == sorted(came)
+
+
+def test_a_host_that_is_killed_and_comes_back_loses_no_trial(farm: Farm, tmp_path: Path) -> None:
+    _, two = farm.hosts
+    running = subprocess.Popen(
+        command("run", *farm.flags, "--device", "all", "--plan", farm.plan(12), "--results", tmp_path),
+        env=farm.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said, lost = [], False
+    assert running.stderr
+    for line in running.stderr:
+        said.append(line)
+        if "latency" in line and two.serial in line and not lost:
+            lost = True
+            two.kill()
+        if "is lost; waiting" in line:
+            two.work(farm)
+    assert running.wait(60) == 0, "".join(said)
+    assert any(f"the host of {two.serial} is lost; waiting up to 180 s" in line for line in said), "".join(said)
+    (folder,) = (path for path in tmp_path.iterdir() if path.name.endswith("-farm"))
+    ended = Counter((m.trial.subject.device, m.status) for m in RunFolder(folder).measurements())
+    assert ended == {(host.serial, "ok"): 15 for host in farm.hosts}
+
+
+def test_a_phone_of_the_farm_is_had_by_one_at_a_time(farm: Farm, tmp_path: Path) -> None:
+    one, _ = farm.hosts
+    running = subprocess.Popen(
+        command("run", *farm.flags, "--device", one.serial, "--plan", farm.plan(40), "--results", tmp_path),
+        env=farm.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stderr
+    next(line for line in running.stderr if "latency" in line)
+    second = bench("run", *farm.flags, "--device", one.serial, "--plan", farm.plan(2), env=farm.env, status=18)
+    assert f"another coordinator of the farm measures on {one.serial}" in second.stderr
+    running.kill()
+    running.wait()
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "credentials", "status", "what"),
+    [
+        ("ADDRESS", "other/coordinator", 2, "cannot be reached"),
+        ("tls://127.0.0.1:9", "farm/coordinator", 2, "cannot be reached"),
+        ("tcp://10.0.0.1:8786", "farm/coordinator", 2, "neither encrypted nor does it ask who is there"),
+        ("ADDRESS", "farm/nobody", 2, "has no ca.pem"),
+    ],
+)
+def test_who_is_not_let_in_is_told_so(farm: Farm, scheduler: str, credentials: str, status: int, what: str) -> None:
+    flags = ("--scheduler", scheduler.replace("ADDRESS", farm.address), "--credentials", farm.folder / credentials)
+    for verb in (("farm", "list"), ("run", "--device", "all"), *([("farm", "worker")] if "10.0" in scheduler else [])):
+        assert what in bench(*verb, *flags, env=farm.env, status=status).stderr
+
+
+def test_names_that_the_farm_does_not_have_are_refused(farm: Farm) -> None:
+    assert "no host of the farm has R58M" in bench("run", *farm.flags, "-s", "R58M", env=farm.env, status=10).stderr
+    assert "the farm has 2 phones" in bench("run", *farm.flags, env=farm.env, status=11).stderr
+    both = bench("run", *farm.flags, "--adb-server", ":5037", env=farm.env, status=2).stderr
+    assert "both given" in both
+
+
+def test_phones_of_another_machines_adb_server_are_measured_beside_each_other(
+    farm: Farm, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path
+) -> None:
+    adb = Adb(adbutils.adb_path(), free_port())
+    adb.run("start-server")
+    try:
+        started = [PhoneMaker(adb, phone_maker.home).start() for _ in range(2)]
+        where = ("--adb-server", f"127.0.0.1:{adb.port}")
+        listed = json.loads(bench("devices", *where, "--json", env=env).stdout)
+        assert {row["serial"] for row in listed} == {phone.serial for phone in started}
+        assert "✓ device" in bench("doctor", *where, "--device", started[1].serial, env=env, status=0).stdout
+        bench("run", *where, "--device", "all", "--plan", farm.plan(2), "--results", tmp_path, "-q", env=env)
+        (folder,) = (path for path in tmp_path.iterdir() if path.name.endswith("-farm"))
+        ended = Counter((m.trial.subject.device, m.status) for m in RunFolder(folder).measurements())
+        assert ended == {(phone.serial, "ok"): 5 for phone in started}
+        for phone in started:
+            phones.stop(phone.serial)
+    finally:
+        adb.run("kill-server")
+
+
+def test_a_phone_by_host_and_port_is_connected_for_the_command_alone(adb: Adb, farm: Farm, env: dict[str, str]) -> None:
+    address = f"127.0.0.1:{farm.hosts[0].serial.removeprefix('emulator-')}"
+    address = f"127.0.0.1:{int(address.rpartition(':')[2]) + 1}"
+    assert f"✓ device: {address}" in bench("doctor", "--device", address, env=env).stdout
+    assert address not in adb.run("devices").stdout.decode()
+    refused = bench("run", "--device", "127.0.0.1:9", env=env, status=13).stderr
+    assert "127.0.0.1:9 cannot be connected: nothing listens there" in refused
