@@ -123,8 +123,10 @@ def farm(tmp_path_factory: pytest.TempPathFactory, phone_maker: PhoneMaker, env:
             until(lambda: all("works emulator" in host.log for host in made.hosts))
             yield made
         finally:
-            for process in (*processes, *(host.process for host in made.hosts if host.process)):
+            processes += [host.process for host in made.hosts if host.process]
+            for process in processes:
                 process.terminate()
+            for process in processes:
                 process.wait(30)
 
 
@@ -169,20 +171,6 @@ def test_a_host_that_is_killed_and_comes_back_loses_no_trial(farm: Farm, tmp_pat
     assert any(f"the host of {two.serial} is lost; waiting up to 180 s" in line for line in said), "".join(said)
     assert any("0 bytes of files were sent to host two" in line for line in said), "".join(said)
     assert ended(tmp_path) == {(one.serial, "ok"): 11, (two.serial, "ok"): 11}
-
-
-def test_a_phone_of_the_farm_is_had_by_one_at_a_time(farm: Farm, tmp_path: Path) -> None:
-    serial = farm.hosts[0].serial
-    running = subprocess.Popen(
-        command("run", *farm.flags, "--device", serial, "--plan", farm.plan(40), "--results", tmp_path),
-        env=farm.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with running:
-        assert running.stderr
-        next(line for line in running.stderr if "latency" in line)
-        second = bench("run", *farm.flags, "--device", serial, "--plan", farm.plan(2), env=farm.env, status=18)
-        running.kill()
-    assert f"another coordinator of the farm measures on {serial}" in second.stderr
 
 
 def test_who_has_a_certificate_of_another_authority_is_not_let_in(farm: Farm) -> None:
