@@ -189,7 +189,10 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
         plan=plan.model_dump(mode="json"),
         reference=runtimes.reference().name,
         versions={name: metadata.version(name) for name in LIBRARIES},
-        samples={label: one.samples_record for label, one in ready.prepared.items()},
+        samples={
+            label: one.samples_record.model_copy(update={"sha256": one.samples.sha256})
+            for label, one in ready.prepared.items()
+        },
         toolchain={
             f"{name}, {s.device.serial}": dict(program.facts)
             for s in ready.stations

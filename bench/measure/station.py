@@ -234,12 +234,18 @@ def _payloads(station: Station, files: Iterable[ArtifactFile]) -> dict[str, Payl
 
 
 _SWEEP = """
+group() { said=$(cat /proc/$1/stat); set -- ${said##*) }; echo $3; }
+own=$(group $$)
 for one in /proc/[0-9]*; do
-  case "$(cat $one/cmdline 2>/dev/null)" in "$0/store/"*|*sh"$0/store/"*) kill -9 ${one#/proc/};; esac
+  case "$(cat $one/cmdline)" in "$0/store/"*|*sh"$0/store/"*)
+    pid=${one#/proc/} its=$(group ${one#/proc/})
+    if [ "$its" ] && [ "$its" != "$own" ]; then kill -9 -$its; fi
+    kill -9 $pid;;
+  esac
 done 2>/dev/null
 rm -f "$0"/store/*.part
 """
-"""Kills what was started from the store: programs, and scripts behind their shell."""
+"""Kills what was started from the store, programs and scripts behind their shell, and what they started."""
 
 
 def sweep(station: Station) -> None:
