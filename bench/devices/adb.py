@@ -104,9 +104,13 @@ class AdbServer:
     def introduce(self, address: str) -> None:
         """Ask the server to connect again to a device that is offline, or that is reached by TCP (`host:port`, an
         emulator), which a new server does not know. Raises what `devices` does."""
-        self.ensure()
-        # First: a connection that has only begun counts as offline too, and would be closed again.
-        self._ask("host:reconnect-offline")
+        states = {one.address: one.state for one in self.devices()}
+        if states.get(address) == "device":
+            return
+        if states.get(address) == "offline":
+            # Of this one alone: a connection that has only begun counts as offline too, and others may have begun one.
+            with suppress(BenchError):
+                self._ask(f"host-serial:{address}:reconnect")
         if emulator := re.fullmatch(r"emulator-(\d{4,5})", address):
             question = f"host:emulator:{int(emulator[1]) + 1}"
             with self._understood(), socket.create_connection(self.address, timeout=self.patience_s) as conn:
