@@ -113,6 +113,38 @@ def test_a_phone_that_restarts_in_a_run_costs_no_trial(
 
 
 @pytest.mark.slow_fault
+@pytest.mark.parametrize("injector", [48 << 20], indirect=True)
+def test_a_phone_that_is_full_is_set_aside_and_the_other_is_measured_on(
+    injector: Injector, own_env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = injector.maker.start()
+    injector.fill_disk()
+    serials, results = (injector.phone.serial, other.serial), tmp_path / "results"
+    arguments = command("run", "-s", serials[0], "-s", serials[1], "--plan", plan(), "--results", results)
+    with subprocess.Popen(arguments, env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout
+        said = []
+        for line in run.stdout:
+            said.append(line)
+            if f"{serials[0]} was set aside: " in line:
+                injector.empty_disk()
+    assert run.returncode == 0, said
+    (folder,) = (RunFolder(path.parent) for path in results.glob("*/run.json"))
+    assert {one.status for one in folder.measurements()} == {"ok"}
+    notes = "; ".join(folder.record().notes)
+    assert f"{serials[0]} was set aside: {serials[0]} has " in notes
+    injector.fill_disk()
+    alone = tmp_path / "alone.toml"
+    alone.write_text(plan(5).read_text().replace('desktop = ["ncnn"]', "desktop = []"))
+    injector.remove_folder()
+    injector.fill_disk()
+    assert (
+        serials[0]
+        in bench("run", "-s", serials[0], "--plan", alone, "--results", results, env=own_env, status=15).stderr
+    )
+
+
+@pytest.mark.slow_fault
 def test_one_phone_has_one_bench(
     virtual_phone: VirtualPhone, env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
 ) -> None:
