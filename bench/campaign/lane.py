@@ -136,6 +136,8 @@ class Lane:
             if action is Action.MEND:
                 past = past._replace(mended=True)
                 action, error = self._mended(error, past)
+                if action is Action.RETRY and past.tries < faults.TRIES:
+                    past = past._replace(mended=False)  # what goes wrong next may be another file's
             if action is Action.RETRY:
                 action, error = self._awaited(error)
             if self._stopping.is_set() and action is not Action.STOP:

@@ -197,6 +197,23 @@ def test_a_file_that_changed_is_replaced_and_what_had_used_it_is_doubtful(
     assert bed.machine.doubtful == {file.sha256}
 
 
+def test_files_that_change_one_after_the_other_cost_no_trial(
+    injector: Injector, broken: AdbTransport, tmp_path: Path
+) -> None:
+    whole = 'file=$(sed -n "s/^{0} = //p" "$1"); [ $(od -An -tx1 -N1 "$file") != 58 ] || exit 5\n'
+    bed = Bed.on(broken, tmp_path / "bed", whole.format("graph") + whole.format("weights") + GOOD)
+
+    def damage(one: Trial) -> None:
+        role = {0: "graph", 1: "weights"}.get(len(bed.told.actions()))
+        if role:
+            name = bed.artifact.file(role).sha256[:32]
+            injector.adb.shell(f"printf X | dd of={FOLDER}/store/{name} bs=1 conv=notrunc")
+
+    (ended,) = run(bed.lane(bed.trials(1), before=damage))
+    assert bed.told.actions() == ["mend", "mend"]
+    assert ended.status == "ok", ended.reason
+
+
 @pytest.mark.parametrize("injector", [8 << 20], indirect=True)
 def test_a_full_phone_is_refused_before_anything_is_copied(
     injector: Injector, broken: AdbTransport, tmp_path: Path
