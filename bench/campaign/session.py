@@ -91,8 +91,10 @@ def run(
             with contextlib.suppress(OSError, BenchError):
                 _ended(ready, folder, record, begun, progressed, watcher)
             raise
-        except BaseException:
+        except BaseException as error:
             _ended(ready, folder, record, begun, progressed, watcher)
+            if isinstance(error, KeyboardInterrupt):
+                watcher.note(f"to go on with it: bench run --resume {shlex.quote(str(folder.path))}")
             raise
         with _room(folder):
             findings = _ended(ready, folder, record, begun, progressed, watcher)

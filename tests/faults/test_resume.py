@@ -61,6 +61,7 @@ def test_ctrl_c_ends_with_130_keeps_what_ended_and_locks_nobody_out(
                 os.kill(process.pid, number)
                 time.sleep(0.2)
         assert process.exitcode == 130, one.said.read_text()
+        assert f"to go on with it: bench run --resume {one.folder.path}" in one.said.read_text()
         is_whole(one.folder)
         assert hold.holder(Cache().root / LOCKS, virtual_phone.serial) is None
         assert "work" not in device.shell(f"ls {FOLDER}").split()
