@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -46,6 +47,11 @@ class Picture:
     alt: str
     svg: str
     png: bytes
+
+    @property
+    def titled(self) -> bool:
+        """Whether the drawing itself shows its title, so that a caption need not be seen."""
+        return html.escape(self.title, quote=False) in self.svg
 
 
 class Folded(NamedTuple):
