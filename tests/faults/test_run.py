@@ -16,7 +16,7 @@ from bench.campaign.phones import LOCKS
 from bench.devices import hold
 from bench.results.folder import RunFolder
 from bench.virtual.phone import VirtualPhone
-from tests.e2e.command import bench, command
+from tests.e2e.command import bench, command, run
 from tests.faults.injector import Injector, until
 
 NET = """
@@ -142,6 +142,19 @@ def test_a_phone_that_is_full_is_set_aside_and_the_other_is_measured_on(
         serials[0]
         in bench("run", "-s", serials[0], "--plan", alone, "--results", results, env=own_env, status=15).stderr
     )
+
+
+@pytest.mark.slow_fault
+def test_under_strict_a_phone_that_is_not_fit_is_left_out_and_the_other_is_measured_on(
+    injector: Injector, own_env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    other, hot = injector.maker.start(), injector.phone
+    words = hot.folder / "root/system/etc/dumpsys/thermalservice"
+    words.write_text(words.read_text().replace("Thermal Status: 0", "Thermal Status: 3"))
+    done = run("-s", hot.serial, "-s", other.serial, "--strict", "--plan", plan(), "--results", tmp_path, env=own_env)
+    assert {one.trial.subject.device for one in RunFolder(done.folder).measurements()} == {"desktop", other.serial}
+    assert any(note.startswith(f"{hot.serial} is left out: ") for note in done.record.notes)
+    bench("run", "-s", hot.serial, "--strict", "--plan", plan(), "--results", tmp_path, env=own_env, status=33)
 
 
 @pytest.mark.slow_fault
