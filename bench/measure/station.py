@@ -234,7 +234,7 @@ def _payloads(station: Station, files: Iterable[ArtifactFile]) -> dict[str, Payl
 
 
 _SWEEP = """
-group() { said=$(cat /proc/$1/stat); set -- ${said##*) }; echo $3; }
+group() { said=$(cat /proc/$1/stat); rest=${said##*") "}; set -- $rest; echo $3; }
 own=$(group $$)
 for one in /proc/[0-9]*; do
   case "$(cat $one/cmdline)" in "$0/store/"*|*sh"$0/store/"*)
