@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from bench import runtimes
 from bench.cache import Cache, sha256_file
-from bench.devices import deployment, facts
+from bench.devices import deployment, facts, presence
 from bench.devices.deployment import Payload
 from bench.devices.host import HostTransport
 from bench.devices.transport import Transport
-from bench.errors import BenchError, WrongAbi
+from bench.errors import BenchError, Transient, WrongAbi
 from bench.measure import cooling
 from bench.measure import gates as rules
 from bench.measure.meter import Metered
@@ -24,6 +24,7 @@ from bench.plan import Protocol
 from bench.records import Artifact, ArtifactFile, Device, Gate, Progress, Trial
 from bench.runtimes.runtime import Program
 
+_LEAVES_WITHIN_S = 10.0
 FRESH_S = 2.0
 """A look at a phone that is not older is not repeated: the one after a launch serves the next."""
 _LAUNCH_FACTS = (
@@ -264,8 +265,17 @@ def end(station: Station) -> None:
 
 
 def leave(station: Station) -> None:
-    """Remove what launches left on the machine; what was deployed stays for the next run."""
+    """Remove what launches left on the machine; what was deployed stays for the next run. A phone that is just away is
+    waited for a moment: an adb server that was ended knows it no more."""
     with contextlib.suppress(BenchError):  # A phone that is gone is no reason to lose the run.
-        sweep(station)
-        folder = station.transport.folder
-        station.transport.run(["rm", "-rf", f"{folder}/work" if station.is_phone else folder], deadline_s=30)
+        try:
+            _leave(station)
+        except Transient:
+            presence.wait(station.transport, _LEAVES_WITHIN_S)
+            _leave(station)
+
+
+def _leave(station: Station) -> None:
+    sweep(station)
+    folder = station.transport.folder
+    station.transport.run(["rm", "-rf", f"{folder}/work" if station.is_phone else folder], deadline_s=30)

@@ -249,3 +249,12 @@ def test_a_file_that_changed_between_two_attempts_makes_doubtful_what_used_it(
     assert bed.machine.doubtful == {weights.sha256}
     assert any("was damaged" in said for said in bed.told.sentences)
     other.machine.transport.run(["true"], deadline_s=20)
+
+
+def test_a_phone_is_left_clean_though_the_adb_server_was_just_killed(
+    injector: Injector, own_server: Adb, tmp_path: Path
+) -> None:
+    bed = Bed.on(AdbServer(*own_server.address).choose(injector.phone.serial), tmp_path / "bed", MEMORY)
+    injector.kill_adb_server()
+    station.leave(bed.machine)
+    assert "work" not in bed.machine.transport.run(["ls", FOLDER], deadline_s=30).stdout.split()
