@@ -289,6 +289,8 @@ class SamplesRecord(Record):
     labelled: bool
     classes: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
+    sha256: str = ""
+    """Of the packed samples, where a run was measured."""
 
 
 class NoiseRecord(Record):

@@ -64,8 +64,9 @@ class Past(NamedTuple):
     """What has happened before the error: to its trial, and to its device.
 
     `tries` of the trial in a row, the one that failed included; `requeued`: how often it was put off; `mended`: its
-    files were looked at already; `alike`: trials of the same subject and pass that ended with the same kind of error;
-    `lost`: trials in a row that the device lost to itself, this one not counted.
+    files were looked at already, and were whole, or this was done often enough; `alike`: trials of the same subject and
+    pass that ended with the same kind of error; `lost`: trials in a row that the device lost to itself, this one not
+    counted.
     """
 
     tries: int = 1

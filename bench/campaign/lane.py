@@ -32,9 +32,13 @@ class Patience(NamedTuple):
     set_aside_s: float = 300.0
 
 
+class Stopped(Exception):
+    """The run is being stopped, and the trial was not begun."""
+
+
 class Lane:
     """A device and its trials, taken one by one with `step` until `done`: that is when all have ended, or after the
-    trial at work when `stopping` is set.
+    trial at work when `stopping` is set. One that goes wrong then has not ended: a resumed run does it again.
 
     `attempt` does a trial or raises; `files` are those that the device needs; `say` is told in one sentence of what
     happens beside the trials. `notes` keeps what the reader of the run has to know.
@@ -68,6 +72,8 @@ class Lane:
         self._aside_since: float | None = None
         self._probe_at = 0.0
         self._given_up = ""
+        if machine.unready and not self.done:
+            self._put_aside(machine.unready)
 
     @property
     def done(self) -> bool:
@@ -113,21 +119,29 @@ class Lane:
         started, begun = now(), time.monotonic()
         subject = (one.pass_, one.subject)
         past = Past(tries=0, requeued=self._requeued[one.id], lost=self._lost)
-        while True:
+        while not self._stopping.is_set():
             past = past._replace(tries=past.tries + 1)
             try:
                 outcome = self._attempt(one)
                 self._lost = 0
                 return outcome
+            except Stopped:
+                break
             except Exception as caught:
                 error: Exception = caught
             action = faults.after(error, past._replace(alike=self._alike[*subject, type(error)]))
             self._record(one, error, action)
+            if self._stopping.is_set() and action is not Action.STOP:
+                break
             if action is Action.MEND:
                 past = past._replace(mended=True)
                 action, error = self._mended(error, past)
+                if action is Action.RETRY and past.tries < faults.TRIES:
+                    past = past._replace(mended=False)  # what goes wrong next may be another file's
             if action is Action.RETRY:
                 action, error = self._awaited(error)
+            if self._stopping.is_set() and action is not Action.STOP:
+                break
             if action is Action.QUARANTINE and not self.machine.is_phone:
                 action = Action.FAIL
             match action:
@@ -146,6 +160,7 @@ class Lane:
                         return None
                     wall_s = time.monotonic() - begun
                     return self._failed(one, faults.reason(error), type(error).__name__, started, wall_s)
+        return None
 
     def _mended(self, error: Exception, past: Past) -> tuple[Action, Exception]:
         """Bring what the device lost or changed; what to do now, and for which error."""
@@ -164,8 +179,11 @@ class Lane:
         """Wait for the device and bring what it lost meanwhile; what to do now, and for which error."""
         try:
             if self.machine.is_phone:
-                found = presence.wait(self.machine.transport, self._patience.comes_back_s, self._say)
+                found = presence.wait(
+                    self.machine.transport, self._patience.comes_back_s, self._say, self._stopping.wait
+                )
                 self._check_boot(found.boot)
+                station.sweep(self.machine)
                 station.mend(self.machine, self._files(), self._tell)
         except BenchError as worse:
             return Action.QUARANTINE if faults.is_devices(worse) else Action.FAIL, worse
@@ -212,6 +230,7 @@ class Lane:
         try:
             found = presence.ask(transport)
             if found.ready:
+                station.sweep(self.machine)
                 station.mend(self.machine, self._files(), self._tell)
                 self._check_boot(found.boot)
                 self._aside_since = None

@@ -6,12 +6,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from bench import runtimes
@@ -19,10 +20,10 @@ from bench.campaign.adaptive import Goal
 from bench.campaign.asked import Asked, entries
 from bench.campaign.course import Course
 from bench.campaign.health import Health
-from bench.campaign.lane import Lane, Patience
+from bench.campaign.lane import Lane, Patience, Stopped
 from bench.campaign.phones import HERE, Elsewhere
 from bench.campaign.turns import Turns
-from bench.measure import gates, order, trial
+from bench.measure import gates, order, station, trial
 from bench.measure.gallery import Gallery
 from bench.measure.order import Block
 from bench.measure.station import Station
@@ -31,6 +32,8 @@ from bench.prepare import Prepared
 from bench.records import ArtifactFile, GoalRecord, Measurement, Progress, Trial
 from bench.results.folder import RunFolder
 from bench.results.pictures import Pictures
+
+_ENDS_WITHIN_S = 10.0
 
 
 class Watcher(Protocol):
@@ -101,18 +104,17 @@ class Progressed:
 
 def measure(ready: Ready, folder: RunFolder, watcher: Watcher, progressed: Progressed, patience: Patience) -> None:
     """Do every trial of the plan, and those beyond it that its goals ask for. `progressed` says how far that got,
-    however it ends. Raises HostFull, and KeyboardInterrupt: at the first, trials at work are finished, at the second
-    they are left."""
+    however it ends. Raises HostFull, and KeyboardInterrupt: at the first Ctrl-C, or SIGTERM, the trials at work are
+    finished, at the second they are ended."""
     watcher.stage("measure")
     with folder.log() as log:
         galleries = _galleries(ready, folder)
 
         def store(lane: Lane, outcome: Outcome) -> None:
             measured = outcome.measurement
-            with _whole():
-                folder.append(measured, lane.machine.device, outcome.answers)
-                if outcome.output is not None:
-                    galleries[measured.trial.subject.model].keep(measured.trial.subject, outcome.output)
+            folder.append(measured, lane.machine.device, outcome.answers)
+            if outcome.output is not None:
+                galleries[measured.trial.subject.model].keep(measured.trial.subject, outcome.output)
             log.info("trial", trial=measured.trial.id, status=measured.status, reason=measured.reason)
             watcher.trial(measured)
 
@@ -143,7 +145,8 @@ class _Lanes:
         self._cores = {case.label: case.cores for case in ready.asked.plan.cases}
         self._turns: defaultdict[str, Turns] = defaultdict(Turns)
         """By computer."""
-        places, health = count(len(progressed.ended)), Health()
+        before = (one.trial.order for one in progressed.ended.values())
+        places, health = count(max(before, default=-1) + 1), Health()
         self.lanes: list[Lane] = []
         for machine in ready.stations:
             course = Course(ready.blocks(machine), ready.goal, progressed.ended, places, self._further(machine))
@@ -169,10 +172,14 @@ class _Lanes:
         def attempt(one: Trial) -> Outcome:
             subject = one.subject
             prepared, protocol = self._ready.prepared[subject.model], self._ready.asked.plan.protocol_for(subject.model)
-            machine.ready(one, protocol, lambda title: self._watcher.waits(machine.device.serial, title))
+            machine.ready(
+                one, protocol, lambda title: self._watcher.waits(machine.device.serial, title), self.stopping.wait
+            )
             # A virtual phone is its computer: what is timed on one has it alone.
             own = turns.alone if one.pass_ in gates.TIMED else turns.shared
             with own() if machine.device.virtual else contextlib.nullcontext():
+                if self.stopping.is_set():
+                    raise Stopped
                 return trial.measure(
                     one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
                     prepared.expected[subject.variant], protocol, self._cores[subject.model],
@@ -181,36 +188,90 @@ class _Lanes:
         return attempt
 
 
+class _Pressed:
+    """Stands in the queue for a Ctrl-C or a SIGTERM."""
+
+
 def _beside(lanes: Sequence[Lane], stopping: threading.Event, watcher: Watcher, store: Store) -> None:
     """Run these lanes at the same time until each has ended, and store what they give. Raises the first error of one,
     and KeyboardInterrupt."""
-    given: SimpleQueue[tuple[Lane, Outcome | BaseException | None]] = SimpleQueue()
-    for lane in lanes:
-        # Daemons: after a second Ctrl-C nobody waits for what a phone may never answer.
-        threading.Thread(target=_follow, args=(lane, lanes, given.put), daemon=True).start()
+    given: SimpleQueue[tuple[Lane, Outcome | BaseException | None] | _Pressed] = SimpleQueue()
+    # Daemons: after a second Ctrl-C nobody waits for what a phone may never answer.
+    threads = [threading.Thread(target=_follow, args=(one, lanes, given.put), daemon=True) for one in lanes]
     going, error = len(lanes), None
-    while going:
+    with _pressed(lambda: given.put(_Pressed())):
         try:
-            lane, outcome = given.get()
-            if isinstance(outcome, Outcome):
-                store(lane, outcome)
-                continue
-            going -= 1
-            if outcome is not None:
-                error = error or outcome
-                stopping.set()
-        except KeyboardInterrupt:
-            if stopping.is_set():
-                raise
+            for thread in threads:
+                thread.start()
+            while going:
+                got = given.get()
+                if isinstance(got, _Pressed):
+                    if stopping.is_set():
+                        raise KeyboardInterrupt
+                    stopping.set()
+                    watcher.note("finishing the trials at work; Ctrl-C again stops at once")
+                    continue
+                lane, outcome = got
+                if isinstance(outcome, Outcome):
+                    store(lane, outcome)
+                    continue
+                going -= 1
+                if outcome is not None:
+                    error = error or outcome
+                    stopping.set()
+        except BaseException as ending:
             stopping.set()
-            watcher.note("finishing the trials at work; Ctrl-C again stops at once")
-        except BaseException:  # what could not be stored: no lane shall go on
-            stopping.set()
+            _end(lanes, threads)
+            if isinstance(ending, KeyboardInterrupt):
+                _store_rest(given, store)
             raise
     if error:
         raise error
     if stopping.is_set():
         raise KeyboardInterrupt
+
+
+def _end(lanes: Sequence[Lane], threads: Sequence[threading.Thread]) -> None:
+    """End the launches at work, all at once, and wait a little for their lanes."""
+    ending = [
+        threading.Thread(target=station.end, args=(lane.machine,), daemon=True)
+        for lane, thread in zip(lanes, threads, strict=True)
+        if thread.is_alive()
+    ]
+    for thread in ending:
+        thread.start()
+    end = time.monotonic() + _ENDS_WITHIN_S
+    for thread in (*ending, *(one for one in threads if one.is_alive())):
+        thread.join(max(0.0, end - time.monotonic()))
+
+
+def _store_rest(given: SimpleQueue[tuple[Lane, Outcome | BaseException | None] | _Pressed], store: Store) -> None:
+    """What had ended before its lane heard that it shall stop."""
+    while True:
+        try:
+            got = given.get_nowait()
+        except Empty:
+            return
+        if not isinstance(got, _Pressed) and isinstance(got[1], Outcome):
+            store(got[0], got[1])
+
+
+@contextlib.contextmanager
+def _pressed(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` at each Ctrl-C and SIGTERM instead of breaking off: a trial is stored whole or not at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, lambda *of: tell())
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _galleries(ready: Ready, folder: RunFolder) -> dict[str, Gallery]:
@@ -223,22 +284,6 @@ def _galleries(ready: Ready, folder: RunFolder) -> dict[str, Gallery]:
         )
         for label, one in ready.prepared.items()
     }
-
-
-@contextlib.contextmanager
-def _whole() -> Iterator[None]:
-    """Put a Ctrl-C off until the block is done: a trial is stored whole or not at all."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[object] = []
-    before = signal.signal(signal.SIGINT, lambda *of: pressed.append(of))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 def _follow(

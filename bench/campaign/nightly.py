@@ -139,6 +139,10 @@ class _Night:
 
     def _say_failed(self) -> None:
         assert self.folder is not None
+        there = {device.serial for device in self.folder.record().devices}
+        self.incomplete += [
+            f"{one.serial} is missing: it was left out" for one in self.phones if one.serial not in there
+        ]
         failed = [m for m in self.folder.measurements() if m.status == "failed"]
         for device in dict.fromkeys(m.trial.subject.device for m in failed):
             mine = [m for m in failed if m.trial.subject.device == device]

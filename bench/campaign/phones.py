@@ -107,12 +107,17 @@ def _all(server: AdbServer, stages: Stages) -> list[AdbTransport]:
     for one in listed:
         if one.state != "device":
             stages.note(f"{one.serial} is left out: {one.state}")
-    ready = [one.address for one in listed if one.state == "device"]
+    ready = []
+    for one in listed:
+        try:
+            ready += [server.choose(one.address)] if one.state == "device" else []
+        except BenchError as error:
+            stages.note(f"{one.serial} is left out: {error.what}")
     if not ready:
         raise NoDevice(
             "no phone is ready", "Plug one in, or start a virtual one: bench phone start. `bench doctor` checks each."
         )
-    return [server.choose(address) for address in ready]
+    return ready
 
 
 def start_virtual(

@@ -13,9 +13,23 @@ from bench.results.folder import RunFolder
 
 def ended(folder: RunFolder) -> dict[str, Measurement]:
     """The trials that need not be done again, by their id, with their samples: those that were measured, and those that
-    failed in a way that trying again does not change. Raises CorruptData."""
+    failed in a way that trying again does not change. Raises CorruptData, and UsageError where figures were pruned."""
+    folder.refuse_pruned()
     kept = (m for m in folder.measurements() if m.status != "failed" or m.fault not in faults.TRANSIENT)
     return {m.trial.id: folder.with_samples(m) for m in kept}
+
+
+def is_complete(folder: RunFolder) -> bool:
+    """Whether nothing is left to do: every trial has ended, and none failed in a way that may pass. Raises as `ended`
+    does."""
+    folder.refuse_pruned()
+    failed = (m.fault for m in folder.measurements() if m.status == "failed")
+    return folder.record().finished is not None and not any(fault in faults.TRANSIENT for fault in failed)
+
+
+def spent_s(before: RunRecord, ended: Mapping[str, Measurement]) -> float:
+    """Seconds of the earlier attempts: at least those of their trials, where a process that was killed wrote none."""
+    return max(before.wall_s, before.preparation_s + sum(one.wall_s for one in ended.values()))
 
 
 def same(before: RunRecord, now: RunRecord, folder: RunFolder) -> None:

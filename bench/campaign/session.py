@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ import bench
 from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
-from bench.campaign import past, resume
+from bench.campaign import faults, past, resume
 from bench.campaign.asked import Asked
 from bench.campaign.lane import Patience
 from bench.campaign.measuring import Progressed, Ready, Watcher, measure
@@ -27,7 +27,7 @@ from bench.errors import BenchError, HostFull, NothingMeasured
 from bench.files import is_full
 from bench.findings import Findings
 from bench.measure import station, trial
-from bench.records import NoiseRecord, RunRecord
+from bench.records import Measurement, NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 from bench.results.pictures import Pictures
 
@@ -60,9 +60,10 @@ def run(
         hold.held(cache.root / LOCKS, [phone.serial for phone in phones if phone.serial not in hosts]),
         contextlib.ExitStack() as leaving,
     ):
-        ready = _prepared(asked, phones, cache, watcher, leaving, hosts)
+        notes: list[str] = []
+        ready = _prepared(asked, phones, cache, watcher, leaving, hosts, notes.append)
         preparation_s = time.monotonic() - begun
-        notes = list(cache.notes)
+        notes += cache.notes
         notes += [f"{serial} hung on host {one.host} of a farm." for serial, one in hosts.items()]
         notes += [
             f"{s.device.serial} was not fit when the run began: {gate.name}: {gate.found}. {gate.advice}"
@@ -78,8 +79,12 @@ def run(
         if resumed:
             before = resumed.record()
             resume.same(before, record, resumed)
-            progressed.ended, record = resume.ended(resumed), before
+            progressed.ended = resume.ended(resumed)
+            spent_s = resume.spent_s(before, progressed.ended)
+            begun -= spent_s
+            record = before.model_copy(update={"finished": None, "wall_s": spent_s})
             notes = [*before.notes, *notes, f"Resumed on {started:%Y-%m-%d at %H:%M}."]
+            _used(ready, progressed.ended.values())
         pushed = _deployed(ready, watcher, notes.append)
         folder = resumed or RunFolder.create(results, asked.plan.name, started)
         record = record.model_copy(update={"notes": tuple(dict.fromkeys(notes)), "transferred_bytes": pushed})
@@ -91,8 +96,10 @@ def run(
             with contextlib.suppress(OSError, BenchError):
                 _ended(ready, folder, record, begun, progressed, watcher)
             raise
-        except BaseException:
+        except BaseException as error:
             _ended(ready, folder, record, begun, progressed, watcher)
+            if isinstance(error, KeyboardInterrupt):
+                watcher.note(f"to go on with it: bench run --resume {shlex.quote(str(folder.path))}")
             raise
         with _room(folder):
             findings = _ended(ready, folder, record, begun, progressed, watcher)
@@ -106,16 +113,12 @@ def run(
 
 
 def _prepared(
-    asked: Asked,
-    phones: Sequence[Transport],
-    cache: Cache,
-    watcher: Watcher,
-    leaving: contextlib.ExitStack,
-    hosts: Mapping[str, Elsewhere],
-) -> Ready:
+    asked: Asked, phones: Sequence[Transport], cache: Cache, watcher: Watcher, leaving: contextlib.ExitStack,
+    hosts: Mapping[str, Elsewhere], say: Callable[[str], None],
+) -> Ready:  # fmt: skip
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
     strict = any(asked.plan.protocol_for(case.label).strict for case in asked.plan.cases)
-    seen = [station.seen(phone, asked.runtimes_on_phones(), strict=strict) for phone in phones]
+    seen = _seen(phones, asked.runtimes_on_phones(), say, strict=strict)
     here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
     leaving.callback(station.leave, here)
     stations = [here]
@@ -133,11 +136,54 @@ def _prepared(
     return Ready(asked, tuple(stations), prepared, hosts)
 
 
+def _seen(
+    phones: Sequence[Transport], names: Sequence[str], say: Callable[[str], None], *, strict: bool
+) -> list[station.Seen]:
+    """These phones, looked at. One that is gone or unfit is left out if there is another; else its error is raised."""
+    found: list[station.Seen] = []
+    wrong: list[BenchError] = []
+    for phone in phones:
+        try:
+            found.append(station.seen(phone, names, strict=strict))
+        except BenchError as error:
+            wrong.append(error)
+            if len(phones) > 1:
+                say(f"{phone.serial} is left out: {error.what}")
+    if wrong and not found:
+        raise wrong[0]
+    return found
+
+
 def _deployed(ready: Ready, watcher: Watcher, say: Callable[[str], None]) -> dict[str, int]:
-    """Bytes pushed to each phone."""
+    """Bytes pushed to each phone. One that is full or gone is set aside if there is another machine to measure on; else
+    its error is raised."""
     watcher.stage("deploy")
-    pushed = [(s, station.bring(s, ready.files(s), say)) for s in ready.stations]
-    return {s.device.serial: size for s, size in pushed if s.is_phone}
+    pushed: dict[str, int] = {}
+    wrong: list[BenchError] = []
+    for machine in ready.stations:
+        try:
+            size = station.bring(machine, ready.files(machine), say)
+        except BenchError as error:
+            if not (machine.is_phone and faults.is_devices(error)):
+                raise
+            wrong.append(error)
+            machine.unready = error.what
+            size = 0
+        if machine.is_phone:
+            pushed[machine.device.serial] = size
+    if wrong and not any(ready.blocks(machine) for machine in ready.stations if not machine.unready):
+        raise wrong[0]
+    return pushed
+
+
+def _used(ready: Ready, ended: Iterable[Measurement]) -> None:
+    """Tell each machine which of its files the trials of an earlier attempt used."""
+    machines = {machine.device.serial: machine for machine in ready.stations}
+    for one in ended:
+        subject = one.trial.subject
+        if one.status != "failed" and subject.device in machines:
+            prepared = ready.prepared[subject.model]
+            machines[subject.device].use(prepared.artifact(subject.variant, subject.runtime), prepared.samples)
 
 
 def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
@@ -150,7 +196,10 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
         plan=plan.model_dump(mode="json"),
         reference=runtimes.reference().name,
         versions={name: metadata.version(name) for name in LIBRARIES},
-        samples={label: one.samples_record for label, one in ready.prepared.items()},
+        samples={
+            label: one.samples_record.model_copy(update={"sha256": one.samples.sha256})
+            for label, one in ready.prepared.items()
+        },
         toolchain={
             f"{name}, {s.device.serial}": dict(program.facts)
             for s in ready.stations
@@ -191,7 +240,10 @@ def _ended(
     ended = folder.measurements()
     damaged, notes = _damaged(ready)
     update = {
-        "damaged": damaged,
+        "damaged": {
+            serial: tuple(dict.fromkeys((*record.damaged.get(serial, ()), *damaged.get(serial, ()))))
+            for serial in (*record.damaged, *(name for name in damaged if name not in record.damaged))
+        },
         "notes": tuple(dict.fromkeys((*record.notes, *progressed.notes, *notes))),
         "finished": now() if progressed.complete else None,
         "wall_s": time.monotonic() - begun,

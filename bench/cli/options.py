@@ -156,10 +156,10 @@ class Request(NamedTuple):
     suite: str | None
     changes: Changes
 
-    @classmethod
-    def of_nothing(cls) -> Request:
+    @staticmethod
+    def of_nothing() -> Request:
         """Without any flag."""
-        return cls(None, None, Changes())
+        return _request()
 
 
 def asking(command: Callable[..., None]) -> Callable[..., None]:

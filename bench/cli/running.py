@@ -18,6 +18,7 @@ from bench.cache import Cache
 from bench.campaign import asked, past, session
 from bench.campaign.changes import changed
 from bench.campaign.reached import reached
+from bench.campaign.resume import is_complete
 from bench.cli import terminal
 from bench.cli.options import (
     Credentials,
@@ -80,7 +81,7 @@ def run(
     resumed, serials = None, list(device or ())
     if resume:
         resumed = RunFolder(resume)
-        wanted = _as_begun(resumed, request)
+        wanted, results = _as_begun(resumed, request), resume.parent
         serials = serials or [one.serial for one in resumed.record().devices if one.kind == "phone"]
     else:
         wanted = asked_for(request)
@@ -88,6 +89,13 @@ def run(
     kept.check()
     for place in (results, kept.path):
         refuse_unwritable(place)
+    if resumed and is_complete(resumed):
+        terminal.say(f"{resumed.path} is complete: there is nothing left to do", to=terminal.err)
+        findings = session.report(resumed)
+        if any(one.status != "failed" for one in resumed.measurements()):
+            past.keep(resumed, kept, findings)  # the end of the run may have been lost before that
+        _show(resumed, findings, as_json=as_json, quiet=quiet)
+        return
     with terminal.watcher(quiet=quiet or as_json) as watcher, contextlib.ExitStack() as leaving:
         places = reached(
             serials, watcher, adb_server=adb_server, scheduler=scheduler, credentials=credentials if scheduler else None

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -53,6 +54,7 @@ class AdbServer:
         self.host = host
         self.port = port
         self.patience_s = patience_s
+        self._starting = threading.Lock()
 
     @classmethod
     def from_address(cls, address: str | None) -> AdbServer:
@@ -91,7 +93,8 @@ class AdbServer:
                 f"no adb server answers at {self.host}:{self.port}",
                 f"On that machine run `adb -a -P {self.port} start-server`, or leave out --adb-server.",
             )
-        said = adb_program.start_server(self.port)
+        with self._starting:  # of several phones' threads that find it gone, one starts it
+            said = "" if self.is_running() else adb_program.start_server(self.port)
         if not self.is_running():
             raise ToolMissing(
                 f"the adb server did not start on port {self.port}: {said}",
@@ -102,8 +105,13 @@ class AdbServer:
         """Ask the server to connect again to a device that is offline, or that is reached by TCP (`host:port`, an
         emulator), which a new server does not know. Raises what `devices` does."""
         self.ensure()
-        # First: a connection that has only begun counts as offline too, and would be closed again.
-        self.ask("host:reconnect-offline")
+        states = {one.address: one.state for one in self.devices()}
+        if states.get(address) == "device":
+            return
+        if states.get(address) == "offline":
+            # Of this one alone: a connection that has only begun counts as offline too, and others may have begun one.
+            with suppress(BenchError):
+                self.ask(f"host-serial:{address}:reconnect")
         if emulator := re.fullmatch(r"emulator-(\d{4,5})", address):
             question = f"host:emulator:{int(emulator[1]) + 1}"
             with self._understood(), socket.create_connection(self.address, timeout=self.patience_s) as conn:

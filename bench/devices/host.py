@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -25,6 +26,8 @@ class HostTransport:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._at_work: set[int] = set()
+        """Leaders of process groups."""
         root.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -48,6 +51,7 @@ class HostTransport:
             )
         except OSError as error:
             return Completed(126 if isinstance(error, PermissionError) else 127, "", f"{argv[0]}: {error.strerror}\n")
+        self._at_work.add(process.pid)
         late = threading.Event()
 
         def end() -> None:
@@ -79,6 +83,7 @@ class HostTransport:
             process.wait()
             raise
         finally:
+            self._at_work.discard(process.pid)
             watchdog.cancel()
             reader.join()
             process.stdout.close()
@@ -110,6 +115,12 @@ class HostTransport:
 
     def revive(self) -> None:
         pass
+
+    def end(self) -> None:
+        """Kill all commands that run, with what they started."""
+        for leader in tuple(self._at_work):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(leader, signal.SIGKILL)
 
 
 def _keep_most(stream: TextIO, kept: list[str]) -> None:

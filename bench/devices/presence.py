@@ -36,12 +36,17 @@ def ask(transport: Transport) -> Presence:
     return Presence(facts.get("boot", ""), facts.get("completed") == "1" or not facts.get("android"))
 
 
-def wait(transport: Transport, deadline_s: float, say: Callable[[str], None] = lambda sentence: None) -> Presence:
-    """Wait until a device answers and has started; `say` is told once that it is waited for.
+def wait(
+    transport: Transport, deadline_s: float, say: Callable[[str], None] = lambda sentence: None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Presence:  # fmt: skip
+    """Wait until a device answers and has started; `say` is told once that it is waited for, `pause` waits some seconds
+    and returns something true when there is no more use in it.
 
     Raises DeviceOffline when it has not come within `deadline_s` seconds, and at once what waiting does not cure.
     """
     end, told, polls, why = time.monotonic() + deadline_s, False, 0, "it is still starting"
+    stopped = False
     while True:
         try:
             found = ask(transport)
@@ -54,7 +59,7 @@ def wait(transport: Transport, deadline_s: float, say: Callable[[str], None] = l
                 polls % _REVIVE_EVERY == 1
             ):  # Not at once, nor all the time: what is about to come back is not disturbed.
                 transport.revive()
-        if time.monotonic() + _POLL_S > end:
+        if stopped or time.monotonic() + _POLL_S > end:
             raise DeviceOffline(
                 f"{transport.serial} did not come back within {deadline_s:g} s: {why}",
                 "Look at its cable and its screen, then run the same command again.",
@@ -63,4 +68,4 @@ def wait(transport: Transport, deadline_s: float, say: Callable[[str], None] = l
             told = True
             say(f"{why}; waiting up to {deadline_s:g} s for {transport.serial}")
         polls += 1
-        time.sleep(_POLL_S)
+        stopped = bool(pause(_POLL_S))

@@ -62,10 +62,12 @@ def _temperature(now: Conditions, start: Conditions) -> tuple[float | None, floa
 
 
 def wait(
-    serial: str, look: Callable[[], Conditions], start: Conditions, seconds: float, say: Callable[[str], Progress]
-) -> tuple[str, ...]:
-    """Wait until a phone is ready for a block, at most so long; `say` is told once what for. Returns what was still in
-    the way then, as reasons to tag the block. Raises what `look` does."""
+    serial: str, look: Callable[[], Conditions], start: Conditions, seconds: float, say: Callable[[str], Progress],
+    pause: Callable[[float], object] = time.sleep,
+) -> tuple[str, ...]:  # fmt: skip
+    """Wait until a phone is ready for a block, at most so long; `say` is told once what for. `pause` waits some seconds
+    and returns something true when there is no more use in it. Returns what was still in the way then, as reasons to
+    tag the block. Raises what `look` does."""
     begun = time.monotonic()
     found = obstacles(look(), start)
     if not found:
@@ -76,7 +78,8 @@ def wait(
             tell = say(f"{serial} {_and(o.is_ for o in found)}; waiting until {_and(o.until for o in found)}, "
                        f"at most {span(seconds)}")  # fmt: skip
         tell(1 - left / seconds, _and(o.is_ for o in found))
-        time.sleep(min(LOOK_EVERY_S, left))
+        if pause(min(LOOK_EVERY_S, left)):
+            break
         found = obstacles(look(), start)
     waited = f"after {span(seconds)} of waiting" if seconds else "and was not waited for"
     return tuple(f"before its block the phone {o.is_} {waited} until {o.until}" for o in found)

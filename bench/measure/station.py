@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from bench import runtimes
 from bench.cache import Cache, sha256_file
-from bench.devices import deployment, facts
+from bench.devices import deployment, facts, presence
 from bench.devices.deployment import Payload
 from bench.devices.host import HostTransport
 from bench.devices.transport import Transport
-from bench.errors import BenchError, WrongAbi
+from bench.errors import BenchError, Transient, WrongAbi
 from bench.measure import cooling
 from bench.measure import gates as rules
 from bench.measure.meter import Metered
@@ -24,6 +24,7 @@ from bench.plan import Protocol
 from bench.records import Artifact, ArtifactFile, Device, Gate, Progress, Trial
 from bench.runtimes.runtime import Program
 
+_LEAVES_WITHIN_S = 10.0
 FRESH_S = 2.0
 """A look at a phone that is not older is not repeated: the one after a launch serves the next."""
 _LAUNCH_FACTS = (
@@ -36,10 +37,10 @@ _LAUNCH_FACTS = (
 class Station:
     """A machine, the program of each runtime for it, and the paths of the files that are there, by SHA-256.
 
-    `gates` are what was looked at before the
-    run. Of a phone, `start` is how it was when the run began, `latest` when it was last looked at, `conditions` before
-    its latest launch, `after` behind it where that is known, and `metered` what its fuel gauge showed in between;
-    `waited` says why its present block began warm.
+    `gates` are what was looked at before the run, `unready` says why its files could not be brought. Of a phone,
+    `start` is how it was when the run began, `latest` when it was last looked at, `conditions` before its latest
+    launch, `after` behind it where that is known, and `metered` what its fuel gauge showed in between; `waited` says
+    why its present block began warm.
 
     `used` are the SHA-256 of files that finished trials used, `doubtful` those of them that were found changed later
     and were replaced: what was measured with them counts no more.
@@ -58,6 +59,7 @@ class Station:
     block: tuple[object, ...] = ()
     metered: Metered | None = None
     gates: tuple[Gate, ...] = ()
+    unready: str = ""
     used: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
 
@@ -84,13 +86,17 @@ class Station:
         metered = self.metered.state() if self.metered else {}
         return found | ({"after": after} if after else {}) | metered
 
-    def ready(self, trial: Trial, protocol: Protocol, say: Callable[[str], Progress]) -> None:
-        """Before a trial: where a block of timed launches begins, wait until a phone is cool; `say` is told."""
+    def ready(
+        self, trial: Trial, protocol: Protocol, say: Callable[[str], Progress],
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:  # fmt: skip
+        """Before a trial: where a block of timed launches begins, wait until a phone is cool, as `cooling.wait` does
+        with `say` and `pause`."""
         if not self.is_phone or trial.pass_ not in rules.TIMED or cooling.block(trial) == self.block:
             return
         self.block, self.waited = cooling.block(trial), ()
         with contextlib.suppress(BenchError):  # a phone that is gone fails its trials itself
-            self.waited = cooling.wait(self.device.serial, self._look, self.start, protocol.cool_seconds, say)
+            self.waited = cooling.wait(self.device.serial, self._look, self.start, protocol.cool_seconds, say, pause)
 
     def before(self, trial: Trial) -> None:
         """Look at a phone right before a timed launch, unless that was just done. Raises what the transport does."""
@@ -174,13 +180,18 @@ def phone(found: Seen, names: Iterable[str], cache: Cache, progress: Progress) -
 def bring(station: Station, files: Iterable[ArtifactFile], say: Callable[[str], None]) -> int:
     """Deploy the programs and these files; returns the bytes copied. On this host files stay where they are.
 
-    `say` is told of files that were found damaged and were replaced. Raises DiskFull and what the transport raises.
+    `say` is told of files that were found damaged and were replaced; `doubtful` has those of them that trials used.
+    Raises DiskFull and what the transport raises.
     """
     payloads = _payloads(station, files)
     if not station.is_phone:
         station.where |= {sha256: str(payload.path) for sha256, payload in payloads.items()}
         return 0
     station.where |= {sha256: payload.remote(station.transport.folder) for sha256, payload in payloads.items()}
+    sweep(station)  # a bench that was killed may have left a launch at work
+    used = [payload for sha256, payload in payloads.items() if sha256 in station.used]
+    if used:
+        station.doubtful |= {payload.sha256 for payload in deployment.found(station.transport, used).changed}
     return deployment.deploy(station.transport, list(payloads.values()), say=say)
 
 
@@ -223,8 +234,48 @@ def _payloads(station: Station, files: Iterable[ArtifactFile]) -> dict[str, Payl
     }
 
 
+_SWEEP = """
+group() { said=$(cat /proc/$1/stat); rest=${said##*") "}; set -- $rest; echo $3; }
+own=$(group $$)
+for one in /proc/[0-9]*; do
+  case "$(cat $one/cmdline)" in "$0/store/"*|*sh"$0/store/"*)
+    pid=${one#/proc/} its=$(group ${one#/proc/})
+    if [ "$its" ] && [ "$its" != "$own" ]; then kill -9 -$its; fi
+    kill -9 $pid;;
+  esac
+done 2>/dev/null
+rm -f "$0"/store/*.part
+"""
+"""Kills what was started from the store, programs and scripts behind their shell, and what they started."""
+
+
+def sweep(station: Station) -> None:
+    """End what launches left at work on a phone: a daemon that loses a connection hangs up a shell alone, and what it
+    started goes on beside the next launch. Drafts of files go too. Raises what the transport raises."""
+    if station.is_phone:
+        station.transport.run(["sh", "-c", _SWEEP, station.transport.folder], deadline_s=30)
+
+
+def end(station: Station) -> None:
+    """End the launch at work, whose result nobody waits for."""
+    if isinstance(station.transport, HostTransport):
+        station.transport.end()
+    with contextlib.suppress(BenchError):
+        sweep(station)
+
+
 def leave(station: Station) -> None:
-    """Remove what launches left on the machine; what was deployed stays for the next run."""
+    """Remove what launches left on the machine; what was deployed stays for the next run. A phone that is just away is
+    waited for a moment: an adb server that was ended knows it no more."""
     with contextlib.suppress(BenchError):  # A phone that is gone is no reason to lose the run.
-        folder = station.transport.folder
-        station.transport.run(["rm", "-rf", f"{folder}/work" if station.is_phone else folder], deadline_s=30)
+        try:
+            _leave(station)
+        except Transient:
+            presence.wait(station.transport, _LEAVES_WITHIN_S)
+            _leave(station)
+
+
+def _leave(station: Station) -> None:
+    sweep(station)
+    folder = station.transport.folder
+    station.transport.run(["rm", "-rf", f"{folder}/work" if station.is_phone else folder], deadline_s=30)

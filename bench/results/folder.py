@@ -9,10 +9,11 @@ import contextlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -99,7 +100,7 @@ class RunFolder:
     def answers(self) -> dict[str, Answers]:
         """What each accuracy trial's network answered, by the trial's id. Raises CorruptData, and UsageError where
         they were pruned."""
-        self._refuse_pruned()
+        self.refuse_pruned()
         found: dict[str, Answers] = {}
         for measurement in self.measurements():
             path = self.path / "answers" / f"{measurement.trial.file_stem}.parquet"
@@ -137,7 +138,7 @@ class RunFolder:
 
     def _samples(self) -> pa.Table:
         """All samples in order: those of the parts, and where parts are missing, of the table that was made of them."""
-        self._refuse_pruned()
+        self.refuse_pruned()
         parts = sorted((self.path / "parts").glob("*.parquet"))
         if (known := self._consolidated(parts)) is not None:
             return known
@@ -165,7 +166,8 @@ class RunFolder:
         table = migrate.table(_read(target), target, COLUMNS, self._tasks)
         return table if len(table["trial"].unique()) == len(parts) else None
 
-    def _refuse_pruned(self) -> None:
+    def refuse_pruned(self) -> None:
+        """Raise UsageError where the samples of this run were removed."""
         if when := prune.pruned(self.path):
             raise UsageError(
                 f"the raw data of {self.path} were pruned on {when[:10]}, so nothing can be computed from them again",
@@ -209,12 +211,12 @@ class RunFolder:
 
     @contextlib.contextmanager
     def log(self) -> Iterator[Any]:
-        """A structlog logger that writes JSON lines to log.jsonl."""
+        """A structlog logger that writes JSON lines to log.jsonl, from any thread."""
         import structlog  # a tenth of the start of every command, and wanted by runs alone
 
         with (self.path / "log.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
             yield structlog.wrap_logger(
-                structlog.WriteLogger(lines),
+                _Lines(lines),
                 processors=[
                     structlog.processors.TimeStamper(fmt="iso", utc=True),
                     structlog.processors.add_log_level,
@@ -222,6 +224,20 @@ class RunFolder:
                 ],
                 schema_version=SCHEMA_VERSION,
             )
+
+
+class _Lines:
+    """What structlog hands finished lines to, from several threads: each is written whole."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def info(self, line: str) -> None:
+        with self._lock:
+            self._file.write(line + "\n")
+
+    warning = error = info
 
 
 _RUNS = "Name a folder that `bench run` wrote, e.g. results/2026-11-21-quick."

@@ -71,12 +71,13 @@ class Pictures:
         picture.save(out, format="PNG", optimize=True)
         replace(self._folder / record.file, out.getvalue())
         with (self._folder / "pictures.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(record.model_dump_json() + "\n")
+            # A process that was killed may have left half a line.
+            lines.write(("\n" if _is_open(self._folder / "pictures.jsonl") else "") + record.model_dump_json() + "\n")
 
     def read(self) -> tuple[Stored, ...]:
         """All pictures that are there and whole; what is damaged or gone is left out, for it illustrates and proves
         nothing."""
-        return tuple(self._read())
+        return tuple({one.record.file: one for one in self._read()}.values())  # a resumed run adds some again
 
     def _read(self) -> Iterator[Stored]:
         try:
@@ -93,6 +94,15 @@ class Pictures:
                 continue
             if png.startswith(_SIGNATURE) and _is_small(png):
                 yield Stored(record, png)
+
+
+def _is_open(path: Path) -> bool:
+    """Whether the last line of a file has no end."""
+    with path.open("rb") as file:
+        if not file.seek(0, io.SEEK_END):
+            return False
+        file.seek(-1, io.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _is_small(png: bytes) -> bool:

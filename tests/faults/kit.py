@@ -9,21 +9,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from bench.campaign.asked import Asked
 from bench.campaign.course import Course
 from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience
+from bench.campaign.measuring import Ready
 from bench.devices.transport import Transport
 from bench.measure import station, trial
 from bench.measure.job import CONTRACT
 from bench.measure.order import Block
 from bench.measure.station import Station
 from bench.measure.trial import Outcome
-from bench.plan import Protocol
-from bench.records import Artifact, ArtifactFile, Expected, Measurement, Pass, Subject, Tensor, Trial
+from bench.plan import Case, Plan, Protocol, Variant
+from bench.prepare import Prepared
+from bench.records import (
+    Artifact,
+    ArtifactFile,
+    Expected,
+    Measurement,
+    Pass,
+    SamplesRecord,
+    Subject,
+    Tensor,
+    Trial,
+)
 from bench.runtimes.runtime import Program
 
 OUTPUT = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
@@ -137,6 +150,26 @@ class Bed:
             self.machine, course, attempt, self.files, self.told.say, self.told, self.health, patience,
             threading.Event(),
         )  # fmt: skip
+
+
+class Beside(Ready):
+    """Some passes of one network on several machines."""
+
+    passes: ClassVar[tuple[Pass, ...]] = ("memory",)
+
+    def blocks(self, machine: Station) -> tuple[Block, ...]:
+        return tuple(one for one in super().blocks(machine) if one.pass_ in self.passes)
+
+
+def beside(beds: Sequence[Bed], launches: int) -> Beside:
+    """So many launches of the memory pass on each of these beds, a lane for each."""
+    protocol = Protocol(deadline_seconds=30, memory_launches=launches)
+    case = Case(model="net", label="net", variants=(Variant(name="baseline"),))
+    plan = Plan(name="beside", desktop=(), protocol=protocol, cases=(case,))
+    shown = SamplesRecord(source="none", count=2, labelled=True)
+    expected = {"baseline": Expected(outputs=(OUTPUT,), labels=np.zeros(len(OUTPUT), np.int32))}
+    prepared = Prepared((beds[0].artifact,), beds[0].samples, shown, expected, ())
+    return Beside(Asked(plan, {}), tuple(bed.machine for bed in beds), {"net": prepared})
 
 
 def run(lane: Lane) -> list[Measurement]:

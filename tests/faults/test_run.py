@@ -16,7 +16,7 @@ from bench.campaign.phones import LOCKS
 from bench.devices import hold
 from bench.results.folder import RunFolder
 from bench.virtual.phone import VirtualPhone
-from tests.e2e.command import bench, command
+from tests.e2e.command import bench, command, run
 from tests.faults.injector import Injector, until
 
 NET = """
@@ -110,6 +110,51 @@ def test_a_phone_that_restarts_in_a_run_costs_no_trial(
     assert {one.status for one in folder.measurements()} == {"ok"}
     assert f"{injector.phone.serial} restarted during the run" in folder.record().notes
     assert "restarted during the run" in (folder.path / "report.html").read_text()
+
+
+@pytest.mark.slow_fault
+@pytest.mark.parametrize("injector", [48 << 20], indirect=True)
+def test_a_phone_that_is_full_is_set_aside_and_the_other_is_measured_on(
+    injector: Injector, own_env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = injector.maker.start()
+    injector.fill_disk()
+    serials, results = (injector.phone.serial, other.serial), tmp_path / "results"
+    arguments = command("run", "-s", serials[0], "-s", serials[1], "--plan", plan(), "--results", results)
+    with subprocess.Popen(arguments, env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout
+        said = []
+        for line in run.stdout:
+            said.append(line)
+            if f"{serials[0]} was set aside: " in line:
+                injector.empty_disk()
+    assert run.returncode == 0, said
+    (folder,) = (RunFolder(path.parent) for path in results.glob("*/run.json"))
+    assert {one.status for one in folder.measurements()} == {"ok"}
+    notes = "; ".join(folder.record().notes)
+    assert f"{serials[0]} was set aside: {serials[0]} has " in notes
+    injector.fill_disk()
+    alone = tmp_path / "alone.toml"
+    alone.write_text(plan(5).read_text().replace('desktop = ["ncnn"]', "desktop = []"))
+    injector.remove_folder()
+    injector.fill_disk()
+    assert (
+        serials[0]
+        in bench("run", "-s", serials[0], "--plan", alone, "--results", results, env=own_env, status=15).stderr
+    )
+
+
+@pytest.mark.slow_fault
+def test_under_strict_a_phone_that_is_not_fit_is_left_out_and_the_other_is_measured_on(
+    injector: Injector, own_env: dict[str, str], plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    other, hot = injector.maker.start(), injector.phone
+    words = hot.folder / "root/system/etc/dumpsys/thermalservice"
+    words.write_text(words.read_text().replace("Thermal Status: 0", "Thermal Status: 3"))
+    done = run("-s", hot.serial, "-s", other.serial, "--strict", "--plan", plan(), "--results", tmp_path, env=own_env)
+    assert {one.trial.subject.device for one in RunFolder(done.folder).measurements()} == {"desktop", other.serial}
+    assert any(note.startswith(f"{hot.serial} is left out: ") for note in done.record.notes)
+    bench("run", "-s", hot.serial, "--strict", "--plan", plan(), "--results", tmp_path, env=own_env, status=33)
 
 
 @pytest.mark.slow_fault

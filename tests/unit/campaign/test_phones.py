@@ -1,8 +1,12 @@
-"""How a connected device is listed."""
+"""How a connected device is listed, and which ones a run takes."""
 
 import pytest
 
+from bench.campaign import phones
 from bench.campaign.phones import Row
+from bench.errors import NoDevice
+from bench.records import Progress
+from tests.unit.devices.test_adb_protocol import server
 
 
 @pytest.mark.parametrize(
@@ -15,3 +19,28 @@ def test_a_row_says_whether_a_device_is_real(virtual: bool | None, what: str) ->
 
 def test_a_device_that_cannot_be_asked_has_its_state_alone() -> None:
     assert Row("abc", "unauthorized").cells() == ("abc", "unauthorized", "", "", "", "")
+
+
+class Stages:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def stage(self, title: str) -> Progress:
+        return lambda fraction, note: None
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+def test_all_are_those_that_are_ready_and_the_others_are_named() -> None:
+    stages = Stages()
+    with server("abc\tdevice\ndef\toffline\nghi\tunauthorized\njkl\tdevice\n") as found:
+        assert [one.serial for one in phones.chosen(found, ["all"], stages)] == ["abc", "jkl"]
+    assert stages.notes == ["def is left out: offline", "ghi is left out: unauthorized"]
+
+
+def test_all_of_none_that_is_ready_is_an_error() -> None:
+    stages = Stages()
+    with server("def\toffline\n") as found, pytest.raises(NoDevice, match="no phone is ready"):
+        phones.chosen(found, ["all"], stages)
+    assert stages.notes == ["def is left out: offline"]

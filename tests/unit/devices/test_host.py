@@ -61,3 +61,14 @@ def test_output_without_end_is_stopped(host: HostTransport) -> None:
 def test_complaints_without_end_do_not_hold_up_the_command(host: HostTransport) -> None:
     done = host.run(["sh", "-c", "head -c 80000000 /dev/zero >&2; echo done"], deadline_s=60)
     assert (done.status, done.stdout, len(done.stderr)) == (0, "done\n", OUTPUT_MAX)
+
+
+def test_what_runs_can_be_ended_with_all_that_it_started(host: HostTransport) -> None:
+    def end(line: str) -> None:
+        host.end()
+
+    begun = time.monotonic()
+    done = host.run(["sh", "-c", "sleep 60 & echo begun; wait"], deadline_s=100, on_line=end)
+    assert done.status == 128 + 9
+    assert time.monotonic() - begun < 30
+    host.end()

@@ -84,6 +84,13 @@ def test_a_phone_that_stays_warm_has_its_block_tagged_with_what_was_waited_for()
     assert "and was not waited for until it does not" in first
 
 
+def test_a_run_that_is_stopped_waits_no_longer() -> None:
+    hot, pauses = Conditions(skin_celsius=41.0), []
+    found = cooling.wait("R58", lambda: hot, START, 600, Said(), lambda seconds: pauses.append(seconds) or True)
+    assert len(pauses) == 1
+    assert "the phone is at 41 °C" in found[0]
+
+
 def trial(pass_: str, launch: int, variant: str = "a") -> Trial:
     return Trial(
         subject=Subject(model="m", variant=variant, device="R58", runtime="ncnn"), pass_=pass_, launch=launch,  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,20 @@ def test_a_finished_run_is_read_from_one_table(folder: RunFolder) -> None:
     folder.append(measurement(2, 3.0), PHONE)
     os.utime(table, ns=(later + 10**12, later + 10**12))
     assert set(folder.frame()["value"]) == {1.0, 2.0, 3.0}
+
+
+def test_the_lines_of_a_log_stay_whole_when_several_lanes_write(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "a", WHEN)
+    with folder.log() as log:
+        lanes = [
+            threading.Thread(
+                target=lambda lane=lane: [log.info("trial", lane=lane, words="x" * 9_000) for _ in range(50)]
+            )
+            for lane in range(8)
+        ]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+    lines = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
+    assert sorted(line["lane"] for line in lines) == sorted(list(range(8)) * 50)

@@ -66,3 +66,14 @@ def test_pictures_larger_than_ours_are_left_out(tmp_path: Path) -> None:
     Image.new("L", (SIDE + 1, 4)).save(tmp_path / "pictures" / "large.png")
     (tmp_path / "pictures.jsonl").write_text(line("pictures/large.png") + "{not json\n" + json.dumps({"a": 1}) + "\n")
     assert Pictures(tmp_path).read() == ()
+
+
+def test_a_resumed_run_adds_to_those_of_the_killed_one_and_has_each_once(tmp_path: Path) -> None:
+    pictures = Pictures(tmp_path)
+    pictures.add(PICTURE, "net", 0, "input")
+    pictures.add(PICTURE, "net", 1, "input")
+    listed = tmp_path / "pictures.jsonl"
+    listed.write_bytes(listed.read_bytes()[:-20])  # killed while it wrote
+    pictures.add(PICTURE, "net", 0, "input")
+    pictures.add(PICTURE, "net", 1, "input")
+    assert [one.record.index for one in pictures.read()] == [0, 1]
