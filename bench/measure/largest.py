@@ -42,7 +42,7 @@ class Found(NamedTuple):
     at_least: bool
     why: str
     tried: tuple[int, ...]
-    once: dict[int, str] = {}
+    once: dict[int, str]
 
 
 def search(answered: Callable[[int], End | None], first: int, step: int, most: int) -> Found:
@@ -52,7 +52,7 @@ def search(answered: Callable[[int], End | None], first: int, step: int, most: i
     taken to fail. Raises RunnerFailed where the first already fails, and whatever `answered` raises.
     """
     tried: list[int] = []
-    once: dict[int, str] = {}
+    once: dict[int, str]
 
     def end_of(side: int) -> End | None:
         tried.append(side)
