@@ -52,7 +52,7 @@ def search(answered: Callable[[int], End | None], first: int, step: int, most: i
     taken to fail. Raises RunnerFailed where the first already fails, and whatever `answered` raises.
     """
     tried: list[int] = []
-    once: dict[int, str]
+    once: dict[int, str] = {}
 
     def end_of(side: int) -> End | None:
         tried.append(side)
