@@ -226,10 +226,11 @@ def report(folder: RunFolder) -> Findings:
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
-    frame, answers = folder.consolidate(), folder.answers()
+    stored, answers = folder.consolidate(), folder.answers()
+    frame = folder.settled(stored)
     findings = replace(
         analyse(frame, record, answers),
-        missing=folder.missing(frame, answers),
+        missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
     )
     html.write(folder.path, record, folder.measurements(), findings)
