@@ -56,7 +56,8 @@ def run(
     """
     begun, started = time.monotonic(), datetime.now().astimezone()
     with hold.held(cache.root / LOCKS, [phone.serial for phone in phones]), contextlib.ExitStack() as leaving:
-        ready = _prepared(asked, phones, cache, watcher, leaving)
+        with _preparing():
+            ready = _prepared(asked, phones, cache, watcher, leaving)
         preparation_s = time.monotonic() - begun
         notes = list(cache.notes)
         notes += [
@@ -158,6 +159,18 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
         commit=past.commit(Path.cwd()),
         preflight={s.device.serial: s.gates for s in ready.stations if s.is_phone},
     )
+
+
+@contextlib.contextmanager
+def _preparing() -> Iterator[None]:
+    """An interrupt in words that say what it interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "Interrupted while the run was prepared: nothing had been measured. What was finished is kept, so the same "
+            "command goes on from there."
+        ) from None
 
 
 @contextlib.contextmanager
