@@ -76,7 +76,8 @@ def run(
             resume.same(before, record, resumed)
             progressed.ended, record = resume.ended(resumed), before
             notes = [*before.notes, *notes, f"Resumed on {started:%Y-%m-%d at %H:%M}."]
-        pushed = _deployed(ready, watcher, notes.append)
+        with _preparing():
+            pushed = _deployed(ready, watcher, notes.append)
         folder = resumed or RunFolder.create(results, asked.plan.name, started)
         record = record.model_copy(update={"notes": tuple(dict.fromkeys(notes)), "transferred_bytes": pushed})
         folder.write_record(record)
@@ -168,7 +169,7 @@ def _preparing() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "Interrupted while the run was prepared: nothing had been measured. What was finished is kept, so the same "
+            "Interrupted while the run was prepared, before a trial was started. What was finished is kept, so the same "
             "command goes on from there."
         ) from None
 
