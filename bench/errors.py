@@ -32,8 +32,9 @@ Typer's own usage errors leave with 2, an interrupt with 130.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 
@@ -49,6 +50,17 @@ class BenchError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.fix}" if self.fix else self.what
+
+
+@contextlib.contextmanager
+def naming(whose: str) -> Iterator[None]:
+    """An error of what is done for one network among several begins with its name; an empty one adds nothing."""
+    try:
+        yield
+    except BenchError as error:
+        if whose and not error.what.startswith(whose):
+            error.what = f"{whose}: {error.what}"
+        raise
 
 
 class Stable(BenchError):

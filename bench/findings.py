@@ -29,6 +29,7 @@ CaveatKind = Literal[
     "noisy",
     "answers-vary",
     "at-least",
+    "unit-by-size",
     "wrong-answers",
 ]
 
@@ -105,6 +106,11 @@ ADVICE: dict[CaveatKind, Advice] = {
         "care",
         "at least: memory did not end",
         "Allow larger pictures (--largest) or more time (deadline_seconds), to find where it does.",
+    ),
+    "unit-by-size": Advice(
+        "care",
+        "unit told by size alone",
+        "Compare variants on this phone; take its joules as they are only if another meter agrees.",
     ),
     "wrong-answers": Advice(
         "unusable",

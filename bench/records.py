@@ -313,7 +313,8 @@ class GoalRecord(Record):
     `variant` whose ratio is known least, None where it never had an interval. A network without a variant to compare
     has its own median instead of a ratio (`of`). `launches` is how many that variant had that count, `seconds` the time
     spent beyond the planned ones. `ended` says why it went no further: the goal was reached, the budget was spent, no
-    more launches are allowed, all launches failed, or the run was interrupted.
+    more launches are allowed, the latest launches were all tagged for the `reason`, all launches failed, or the run was
+    interrupted.
     """
 
     model: str
@@ -327,7 +328,8 @@ class GoalRecord(Record):
     reached: float | None
     launches: int
     seconds: float
-    ended: Literal["reached", "budget", "launches", "failed", "interrupted"]
+    ended: Literal["reached", "budget", "launches", "tagged", "failed", "interrupted"]
+    reason: str = ""
 
 
 class RunRecord(Record):

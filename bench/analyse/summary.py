@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analyse.statistics import MIN_LAUNCHES, statistics
 from bench.errors import CorruptData
-from bench.findings import Caveat, Statistics, Summary
+from bench.findings import Caveat, CaveatKind, Statistics, Summary
 from bench.plan import Protocol, of_run
 from bench.records import METRICS, RunRecord, Subject
 from bench.units import duration, percent, quantity
@@ -118,7 +118,7 @@ def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protoco
         own = [*shared, *_conditions(figures, tagged, launches), *_caveats(metric, figures, translated, protocol)]
         if metric == "latency":
             own += _clocks(figures, clocks)
-        own += _bounds(kind, rows)
+        own += _remarks(kind, rows)
         yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, tuple(own))
 
 
@@ -142,10 +142,15 @@ def _clocks(figures: Statistics, clocks: pd.Series) -> Iterator[Caveat]:
         yield Caveat("clock-differs", text)
 
 
-def _bounds(kind: str, rows: pd.DataFrame) -> Iterator[Caveat]:
-    """The memory test says with its figure when it is no more than a lower bound."""
-    if kind == "largest" and (rows["status"].eq("ok") & rows["reason"].ne("")).any():
-        yield Caveat("at-least", _reasons(rows))
+_REMARKS: dict[str, CaveatKind] = {"largest": "at-least", "energy": "unit-by-size"}
+"""What the reason of a good launch says of its figure, by pass: that it is no more than a lower bound, or how a unit
+was told."""
+
+
+def _remarks(kind: str, rows: pd.DataFrame) -> Iterator[Caveat]:
+    said = rows[rows["status"].eq("ok") & rows["reason"].ne("")]
+    if kind in _REMARKS and len(said):
+        yield Caveat(_REMARKS[kind], _reasons(said))
 
 
 def _reasons(trials: pd.DataFrame) -> str:

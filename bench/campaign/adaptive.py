@@ -20,25 +20,28 @@ from bench.records import GoalRecord, Measurement, Subject, Trial
 
 MOST_LAUNCHES = 1000
 GIVE_UP_AFTER = 3
-"""Failed launches in a row after which a subject gets no further ones."""
+"""Failed launches in a row after which a subject gets no further ones; and launches beyond the planned ones that do not
+count, as they were tagged."""
 
-Ended = Literal["reached", "budget", "launches", "failed", "interrupted"]
+Ended = Literal["reached", "budget", "launches", "tagged", "failed", "interrupted"]
 
 
 class Timed(NamedTuple):
-    """A launch of the latency pass: its median in ns where it counts, None where it was tagged or failed."""
+    """A launch of the latency pass: its median in ns where it counts, None where it was tagged or failed, for that
+    `reason`."""
 
     subject: Subject
     launch: int
     median: float | None
     failed: bool = False
+    reason: str = ""
 
     @classmethod
     def of(cls, measured: Measurement) -> Timed:
         values = [sample.value for sample in measured.samples if sample.metric == "latency"]
         counts = measured.status == "ok" and values
         median = statistics.median(values) if counts else None
-        return cls(measured.trial.subject, measured.trial.launch, median, measured.status == "failed")
+        return cls(measured.trial.subject, measured.trial.launch, median, measured.status == "failed", measured.reason)
 
 
 class Known(NamedTuple):
@@ -123,6 +126,7 @@ class Goal:
         self._protocol = protocol
         self._ordinary = ordinary
         self._launches: dict[Subject, list[Timed]] = {}
+        self._planned: dict[Subject, int] = {}
         self._known: tuple[Known, ...] = ()
         self._ended: dict[tuple[str, str, int, str], GoalRecord] = {}
 
@@ -135,11 +139,12 @@ class Goal:
         """The next launches; none where every place has reached the goal or is given up."""
         if self._begun is None:
             self._begun = self._clock()
+            self._planned = {subject: len(timed) for subject, timed in self._launches.items()}
         self._end()
         going = {
             subject: len(timed)
             for subject, timed in self._launches.items()
-            if place_of(subject) not in self._ended and not _given_up(timed)
+            if place_of(subject) not in self._ended and not _given_up(timed) and not self._hopeless(subject)
         }
         return order.further(going, self._protocol.seed)
 
@@ -166,11 +171,28 @@ class Goal:
     def _why(self, place: tuple[str, str, int, str], here: Sequence[Known], seconds: float) -> Ended | None:
         if not here:
             return "failed"
-        if all(one.half_width is not None and one.half_width <= self.wanted for one in here):
+        if all(map(self._narrow, here)):
             return "reached"
         if max(len(timed) for s, timed in self._launches.items() if place_of(s) == place) >= MOST_LAUNCHES:
             return "launches"
+        if all(self._hopeless(one.subject) or self._against_hopeless(one) for one in here if not self._narrow(one)):
+            return "tagged"
         return "budget" if seconds >= self._protocol.budget_seconds else None
+
+    def _narrow(self, one: Known) -> bool:
+        return one.half_width is not None and one.half_width <= self.wanted
+
+    def _hopeless(self, subject: Subject) -> bool:
+        """None of its latest launches beyond the planned ones counts: what tagged them will tag the next."""
+        further = self._launches.get(subject, [])[self._planned.get(subject, 0) :] if self._planned else []
+        return len(further) >= GIVE_UP_AFTER and all(one.median is None for one in further[-GIVE_UP_AFTER:])
+
+    def _against_hopeless(self, one: Known) -> bool:
+        """Whether the ordinary network that it is compared with is hopeless."""
+        return any(
+            place_of(other) == place_of(one.subject) and other.variant in self._ordinary and self._hopeless(other)
+            for other in self._launches
+        )
 
     def _record(
         self, place: tuple[str, str, int, str], here: Sequence[Known], seconds: float, ended: Ended
@@ -181,5 +203,11 @@ class Goal:
         return GoalRecord(
             model=self.model, device=place[0], runtime=place[1], threads=place[2], precision=subject.precision,
             variant=worst.subject.variant, of=worst.of, wanted=self.wanted, reached=worst.half_width,
-            launches=worst.launches, seconds=seconds, ended=ended,
+            launches=worst.launches, seconds=seconds, ended=ended, reason=self._tag(place) if ended == "tagged" else "",
         )  # fmt: skip
+
+    def _tag(self, place: tuple[str, str, int, str]) -> str:
+        """Why the latest launches there do not count."""
+        here = [s for s in self._launches if place_of(s) == place and self._hopeless(s)]
+        said = (one.reason for s in here for one in self._launches[s][-GIVE_UP_AFTER:] if not one.failed)
+        return "; ".join(dict.fromkeys(reason for reason in said if reason))[:300] or "no reason given"

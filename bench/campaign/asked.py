@@ -10,7 +10,7 @@ from bench.cache import Cache
 from bench.compress.method import Method
 from bench.devices import topology
 from bench.devices.host import DESKTOP
-from bench.errors import UsageError
+from bench.errors import UsageError, naming
 from bench.files import ordinary, reason
 from bench.measure import order
 from bench.networks import content
@@ -65,9 +65,14 @@ def checked(plan: Plan) -> Asked:
             runtimes.runtime(name)
         topology.place((), case.cores)
         _refuse_absent(case.data)
-        network = found[case.label] = networks.resolve(
-            case.model, arguments=case.arguments, weights=case.weights, inputs=case.input, input_size=case.input_size
-        )
+        with naming(case.label if len(plan.cases) > 1 else ""):
+            network = found[case.label] = networks.resolve(
+                case.model,
+                arguments=case.arguments,
+                weights=case.weights,
+                inputs=case.input,
+                input_size=case.input_size,
+            )
         variants = case.variants or default_variants(network)
         described = tuple(_described(v, plan, case, network) for v in variants)
         _refuse_idle_package(network, described)

@@ -30,7 +30,7 @@ def rows(folder: RunFolder, findings: Findings | None = None, metrics: Collectio
 
     Raises UsageError, CorruptData for what is not a run.
     """
-    record, frame = folder.record(), folder.frame()
+    record, frame = folder.record(), folder.settled(folder.frame())
     found = findings.summaries if findings else summaries(frame, record, folder.answers(), metrics)
     return kept.launches(record, frame, found, folder.path)
 

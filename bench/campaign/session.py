@@ -61,7 +61,8 @@ def run(
         contextlib.ExitStack() as leaving,
     ):
         notes: list[str] = []
-        ready = _prepared(asked, phones, cache, watcher, leaving, hosts, notes.append)
+        with _preparing():
+            ready = _prepared(asked, phones, cache, watcher, leaving, hosts, notes.append)
         preparation_s = time.monotonic() - begun
         notes += cache.notes
         notes += [f"{serial} hung on host {one.host} of a farm." for serial, one in hosts.items()]
@@ -85,7 +86,8 @@ def run(
             record = before.model_copy(update={"finished": None, "wall_s": spent_s})
             notes = [*before.notes, *notes, f"Resumed on {started:%Y-%m-%d at %H:%M}."]
             _used(ready, progressed.ended.values())
-        pushed = _deployed(ready, watcher, notes.append)
+        with _preparing():
+            pushed = _deployed(ready, watcher, notes.append)
         folder = resumed or RunFolder.create(results, asked.plan.name, started)
         record = record.model_copy(update={"notes": tuple(dict.fromkeys(notes)), "transferred_bytes": pushed})
         folder.write_record(record)
@@ -220,6 +222,18 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
 
 
 @contextlib.contextmanager
+def _preparing() -> Iterator[None]:
+    """An interrupt in words that say what it interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "Interrupted while the run was prepared, before a trial was started. What was finished is kept, so the same "
+            "command goes on from there."
+        ) from None
+
+
+@contextlib.contextmanager
 def _room(folder: RunFolder) -> Iterator[None]:
     """A full disk of this host as HostFull."""
     try:
@@ -288,10 +302,11 @@ def report(folder: RunFolder) -> Findings:
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
-    frame, answers = folder.consolidate(), folder.answers()
+    stored, answers = folder.consolidate(), folder.answers()
+    frame = folder.settled(stored)
     findings = replace(
         analyse(frame, record, answers),
-        missing=folder.missing(frame, answers),
+        missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
     )
     html.write(folder.path, record, folder.measurements(), findings)

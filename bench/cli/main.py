@@ -68,10 +68,21 @@ def main() -> NoReturn:
         if not is_full(error):
             raise
         _leave(HostFull.at(error.filename or "a file"))
-    except KeyboardInterrupt:
-        terminal.err.print("Interrupted; what had been measured is kept.")
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        _interrupted(interrupt)
+    except SystemExit as end:
+        # typer makes an exit of an interrupt, and says nothing.
+        if isinstance(interrupt := getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            _interrupted(interrupt)
+        raise
     sys.exit(0)
+
+
+def _interrupted(interrupt: KeyboardInterrupt) -> NoReturn:
+    """Say it, in the words of whoever knows what was interrupted."""
+    with contextlib.suppress(OSError):
+        terminal.say(str(interrupt) or "Interrupted; what had been measured is kept.", to=terminal.err)
+    sys.exit(130)
 
 
 def _leave(error: BenchError) -> NoReturn:

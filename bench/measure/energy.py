@@ -6,7 +6,8 @@ slower; what either could explain bounds the error, and beyond `MOST_ERROR` ther
 would suffice. Units and signs of vendors count as unknown until they can be told:
 
 * charge (µAh or mAh) by the capacity that the reading and the level in percent give a battery;
-* current (µA or mA) by its size; its direction is known, as the phone runs on its battery.
+* current (µA or mA) by its size; its direction is known, as the phone runs on its battery. Some gauges count in other
+  units still, so a current alone is said to be that, and figures that contradict each other are refused.
 
 docs/measurement.md tells users.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from bench.devices.gauge import Gauge
@@ -30,6 +31,11 @@ _CAPACITY_MAH = (500.0, 40_000.0)
 """Of batteries of phones and tablets."""
 _MOST_MA, _LEAST_UA = 10_000, 20_000
 """A phone that is awake takes more than 20 mA and less than 10 A."""
+LOAD_W = (0.1, 20.0)
+"""What a phone takes under load: one small core at work and the memory take more than the first, and no phone gets rid
+of the heat of the second."""
+_SCALE = 0.10
+"""By how much two figures of one gauge may differ beyond their errors: each has a scale of its own, off by percents."""
 _LEAST_JUMPS = 2
 _LEAST_VALUES = 3
 ADVICE = (
@@ -47,27 +53,39 @@ class Look(NamedTuple):
 
 class Energy(NamedTuple):
     """What one inference took, in joules; the power at rest and under load in watts; the part of the difference that
-    the gauge's coarseness could explain; and how the gauge was understood."""
+    the gauge's coarseness could explain; how the gauge was understood; and what of that nothing else confirmed."""
 
     joules: float
     rest_watts: float
     load_watts: float
     error: float
     words: str
-
-
-class _Coarse(NamedTuple):
-    """No figure: why, and how many times as long rest and load would have to be; None where that is not known."""
-
-    why: str
-    times: float | None = None
+    doubt: str = ""
 
 
 class _Power(NamedTuple):
-    """Of one phase, in watts, and by how much the gauge may be wrong about it."""
+    """Of one phase, or of load less rest, in watts, and by how much the gauge may be wrong about it; `name` is that of
+    its source."""
 
     watts: float
     error: float
+    name: str = ""
+
+
+class _Coarse(NamedTuple):
+    """No figure: why, how many times as long rest and load would have to be (None where that is not known), and what
+    it would have been."""
+
+    why: str
+    times: float | None = None
+    more: _Power | None = None
+
+
+class _Figure(NamedTuple):
+    """One source's, `found.joules` being a second's."""
+
+    found: Energy
+    more: _Power
 
 
 def hindrance(device: Device) -> str:
@@ -123,16 +141,38 @@ def per_inference(rest: Sequence[Look], load: Sequence[Look], rate: float) -> En
     if len(rest) < _LEAST_VALUES or len(load) < _LEAST_VALUES or seconds <= 0:
         raise _none("the launch was too short for its gauge to be read three times at rest and under load")
     found = list(_by_source(rest, load))
-    figures = [one for one in found if isinstance(one, Energy)]
+    _agree([one.more for one in found if one.more])
+    figures = [one.found for one in found if isinstance(one, _Figure)]
     if figures:
         best = min(figures, key=lambda one: one.error)
-        return best._replace(joules=best.joules / rate)
+        _plausible(best)
+        return best._replace(joules=best.joules / rate, doubt=best.doubt if all(one.doubt for one in figures) else "")
     coarse = [one for one in found if isinstance(one, _Coarse)]
     known = [one for one in coarse if one.times is not None]
     if known:
         least = min(known, key=lambda one: one.times or 0.0)
         raise _none(f"{least.why}; {_length(seconds * (least.times or 1.0))}")
     raise _none("; ".join(dict.fromkeys(one.why for one in coarse)) or "its gauge was not there all the time")
+
+
+def _agree(found: Sequence[_Power]) -> None:
+    """Raise DeviceUnfit where two sources tell what the load took in figures that exclude each other."""
+    for one, other in combinations(found, 2):
+        scale = _SCALE * max(abs(one.watts), abs(other.watts))
+        if abs(one.watts - other.watts) > one.error + other.error + scale:
+            raise _none(
+                f"its gauge contradicts itself: by the {one.name} the load took {one.watts:.3g} W, by the {other.name} "
+                f"{other.watts:.3g} W; one of them may be in another unit than those that phones usually have"
+            )
+
+
+def _plausible(found: Energy) -> None:
+    """Raise DeviceUnfit for what no phone takes."""
+    if not LOAD_W[0] <= found.load_watts <= LOAD_W[1]:
+        raise _none(
+            f"the {found.words} makes {found.load_watts:.3g} W under load, and a phone at work takes {LOAD_W[0]:g} to "
+            f"{LOAD_W[1]:g} W; it may be in another unit"
+        )
 
 
 def _none(why: str) -> DeviceUnfit:
@@ -152,8 +192,8 @@ def _span(looks: Sequence[Look]) -> float:
     return looks[-1].at - looks[0].at
 
 
-def _by_source(rest: Sequence[Look], load: Sequence[Look]) -> Iterator[Energy | _Coarse]:
-    """What each figure of the gauge that was there all the time tells; `joules` are a second's."""
+def _by_source(rest: Sequence[Look], load: Sequence[Look]) -> Iterator[_Figure | _Coarse]:
+    """What each figure of the gauge that was there all the time tells."""
     gauges = [look.gauge for look in (*rest, *load)]
     for name in _always([g.counters for g in gauges]):
         yield _counted(name, rest, load)
@@ -165,7 +205,7 @@ def _always(found: Sequence[dict[str, int]]) -> list[str]:
     return [name for name in found[0] if all(name in one for one in found)]
 
 
-def _counted(name: str, rest: Sequence[Look], load: Sequence[Look]) -> Energy | _Coarse:
+def _counted(name: str, rest: Sequence[Look], load: Sequence[Look]) -> _Figure | _Coarse:
     """By a counter of the charge that is left."""
     first = rest[0].gauge
     value, level = first.counters[name], (first.percent or 0) / 100
@@ -189,7 +229,8 @@ def _counted(name: str, rest: Sequence[Look], load: Sequence[Look]) -> Energy | 
         in_all = coulombs * statistics.fmean(look.gauge.volts or 0.0 for look in phase) / _span(phase)
         powers.append(_Power((values[0] - values[-1]) * in_all, grain * in_all))
     words = f"charge counter ({name}), taken as {unit} by its size; it moves by {grain:,} {unit}"
-    return _judged(powers[0], powers[1], words, f"the charge counter ({name}) moves by {grain:,} {unit}", root=False)
+    coarse = f"the charge counter ({name}) moves by {grain:,} {unit}"
+    return _judged(f"charge counter ({name})", powers[0], powers[1], words, coarse, root=False)
 
 
 def _grain(series: Sequence[Sequence[int]]) -> int:
@@ -199,7 +240,7 @@ def _grain(series: Sequence[Sequence[int]]) -> int:
     return math.gcd(*moves) if all(moves) else max(moves)
 
 
-def _flowing(name: str, rest: Sequence[Look], load: Sequence[Look]) -> Energy | _Coarse:
+def _flowing(name: str, rest: Sequence[Look], load: Sequence[Look]) -> _Figure | _Coarse:
     """By single looks at a current."""
     series = [[look.gauge.currents[name] for look in phase] for phase in (rest, load)]
     every = [value for values in series for value in values]
@@ -219,15 +260,26 @@ def _flowing(name: str, rest: Sequence[Look], load: Sequence[Look]) -> Energy | 
         watts = abs(statistics.fmean(values)) * ampere * volts
         powers.append(_Power(watts, 2 * statistics.stdev(new) / math.sqrt(len(new)) * ampere * volts))
     words = f"current ({name}), taken as {unit} by its size, mean of {len(every)} looks"
-    return _judged(powers[0], powers[1], words, f"the current ({name}) varies too much", root=True)
+    coarse = f"the current ({name}) varies too much"
+    found = _judged(f"current ({name})", powers[0], powers[1], words, coarse, root=True)
+    if isinstance(found, _Coarse):
+        return found
+    doubt = (
+        f"that the current is in {unit} was told by its size alone, {largest:,} at most; no charge counter "
+        f"confirms it, and some gauges count in tens of µA"
+    )
+    return found._replace(found=found.found._replace(doubt=doubt))
 
 
-def _judged(rest: _Power, load: _Power, words: str, coarse: str, *, root: bool) -> Energy | _Coarse:
+def _judged(name: str, rest: _Power, load: _Power, words: str, coarse: str, *, root: bool) -> _Figure | _Coarse:
     """A figure, or how many times as long would do: an error shrinks with the length, or with its `root`."""
     more, error = load.watts - rest.watts, rest.error + load.error
+    told = _Power(more, error, name)
     if more <= 0:
-        return _Coarse(f"under load it took no more than at rest ({load.watts:.3g} W and {rest.watts:.3g} W)")
+        return _Coarse(
+            f"under load it took no more than at rest ({load.watts:.3g} W and {rest.watts:.3g} W)", more=told
+        )
     if error > MOST_ERROR * more:
         part = f"which may be {100 * error / more:.0f} % of what the load took"
-        return _Coarse(f"{coarse}, {part}", 1.1 * (error / more / MOST_ERROR) ** (2 if root else 1))
-    return Energy(more, rest.watts, load.watts, error / more, words)
+        return _Coarse(f"{coarse}, {part}", 1.1 * (error / more / MOST_ERROR) ** (2 if root else 1), told)
+    return _Figure(Energy(more, rest.watts, load.watts, error / more, words), told)

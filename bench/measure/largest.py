@@ -1,7 +1,8 @@
 """The memory test: the largest square picture that a machine answers before its memory ends.
 
 A launch gets one picture and infers once. Sides double until one is too much, then the gap is halved until it is
-`WITHIN` of the side. Each launch is a process of its own, so what a killed one took is free again.
+`WITHIN` of the side. Each launch is a process of its own, so what a killed one took is free again. A picture that was
+too much is tried again before that is believed: a phone kills for other reasons than the size of a picture, too.
 """
 
 from __future__ import annotations
@@ -34,47 +35,61 @@ class End(NamedTuple):
 
 class Found(NamedTuple):
     """`side` is that of the largest picture answered. `at_least`: no picture was too much for the memory. `why` says in
-    words what ended the search, `tried` are the sides in the order in which they were tried."""
+    words what ended the search, `tried` are the sides in the order in which they were tried, and `once` the ends of
+    launches whose picture was answered when it was tried again, by side."""
 
     side: int
     at_least: bool
     why: str
     tried: tuple[int, ...]
+    once: dict[int, str]
 
 
 def search(answered: Callable[[int], End | None], first: int, step: int, most: int) -> Found:
     """The largest side, of `first` plus multiples of `step` and at most `most`, for which `answered` has no End.
 
-    `answered` is never asked twice about a side, and is taken to fail for all that are larger than one for which it
-    failed. Raises RunnerFailed where the first already fails, and whatever `answered` raises.
+    A side whose memory ended is tried once more, and counts as too much if it fails again; then all larger ones are
+    taken to fail. Raises RunnerFailed where the first already fails, and whatever `answered` raises.
     """
-    tried = [first]
-    if (end := answered(first)) is not None:
+    tried: list[int] = []
+    once: dict[int, str] = {}
+
+    def end_of(side: int) -> End | None:
+        tried.append(side)
+        before = answered(side)
+        if before is None or not before.memory:
+            return before
+        tried.append(side)
+        if (again := answered(side)) is None:
+            once[side] = before.words
+        return again
+
+    def found(at_least: bool, why: str) -> Found:
+        return Found(largest, at_least, why, tuple(tried), once)
+
+    if (end := end_of(first)) is not None:
         raise RunnerFailed(f"not even a picture of {_square(first)} was answered: {end.words}")
     largest, too_much = first, None
     most -= (most - first) % step
     while largest < most and too_much is None:
         side = min(most, 2 * largest - (2 * largest - first) % step)
-        tried.append(side)
-        if (end := answered(side)) is None:
+        if (end := end_of(side)) is None:
             largest = side
         elif not end.memory:
-            return Found(largest, True, f"{_square(side)} was too much for another reason: {end.words}", tuple(tried))
+            return found(True, f"{_square(side)} was too much for another reason: {end.words}")
         else:
             too_much = side
     if too_much is None or end is None:
-        return Found(largest, True, f"{_square(largest)} was the largest picture to be tried", tuple(tried))
+        return found(True, f"{_square(largest)} was the largest picture to be tried")
     while too_much - largest > max(step, WITHIN * largest):
         side = largest + max(1, (too_much - largest) // step // 2) * step
-        tried.append(side)
-        if (found := answered(side)) is None:
+        if (last := end_of(side)) is None:
             largest = side
-        elif not found.memory:
-            why = f"{_square(side)} was too much for another reason: {found.words}"
-            return Found(largest, True, why, tuple(tried))
+        elif not last.memory:
+            return found(True, f"{_square(side)} was too much for another reason: {last.words}")
         else:
-            too_much, end = side, found
-    return Found(largest, False, f"{_square(too_much)} was too much: {end.words}", tuple(tried))
+            too_much, end = side, last
+    return found(False, f"{_square(too_much)} was too much, twice: {end.words}")
 
 
 def reading(launched: Callable[[int], Reading], artifact: Artifact, most: int, transport: Transport) -> Reading:
@@ -97,8 +112,10 @@ def reading(launched: Callable[[int], Reading], artifact: Artifact, most: int, t
 
     before = memory(transport)
     found = search(answered, first, step, min(most, int(MOST_PIXELS**0.5)))
-    facts = {"largest_end": found.why, "largest_tried": ", ".join(map(str, found.tried)), **before}
-    remark = f"at least, not a measured limit: {found.why}" if found.at_least else ""
+    once = [f"{_square(side)} was answered at its second try: before, {why}" for side, why in found.once.items()]
+    end = "; ".join((found.why, *once))
+    facts = {"largest_end": end, "largest_tried": ", ".join(map(str, found.tried)), **before}
+    remark = f"at least, not a measured limit: {end}" if found.at_least else ""
     return replace(
         last[-1],
         samples=(Sample("largest_picture", 0, float(found.side**2)),),

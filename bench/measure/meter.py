@@ -70,11 +70,13 @@ def launch(
 
 
 def told(reading: Reading, into: Metered) -> Reading:
-    """The reading of that launch with the energy of an inference. Raises DeviceUnfit where it cannot be told."""
+    """The reading of that launch with the energy of an inference, what is doubtful of that being its remark. Raises
+    DeviceUnfit where it cannot be told."""
     if reading.rate is None:
         raise RunnerFailed("its load was over within a second", "Ask for a longer --energy.")
     into.found = energy.per_inference(into.rest, into.load, reading.rate)
-    return replace(reading, samples=(*reading.samples, Sample("energy", 0, into.found.joules)))
+    samples = (*reading.samples, Sample("energy", 0, into.found.joules))
+    return replace(reading, samples=samples, remark=into.found.doubt)
 
 
 def _rest(transport: Transport, seconds: float, into: Metered) -> None:

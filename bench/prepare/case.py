@@ -8,7 +8,7 @@ from itertools import chain
 
 from bench.cache import Cache
 from bench.compress.learner import Stage
-from bench.errors import BenchError
+from bench.errors import naming
 from bench.networks.network import Network
 from bench.plan import Case
 from bench.prepare import variant as one
@@ -43,16 +43,14 @@ def case(
 
     Raises UsageError (data, targets, weights), CorruptData, ExportRefused, ToolMissing, and what `run_here` raises.
     """
-    shown = samples(network, asked.data, cache)
+    with naming(asked.label):
+        shown = samples(network, asked.data, cache)
     artifacts, expected = [], {}
     for variant in asked.variants or ():
         job = one.Job(network, asked, variant, runtimes[variant.label], shown, cache, run_here, stage)
-        try:
+        with naming(f"{asked.label}, {variant.label}"):
             artifacts += [one.artifact(job, name) for name in runtimes[variant.label]]
             expected[variant.label] = _expected(job, shown)
-        except BenchError as error:
-            error.what = f"{asked.label}, {variant.label}: {error.what}"
-            raise
     return Prepared(tuple(artifacts), shown.file, shown.record, expected, network.notes)
 
 

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from bench.errors import CorruptData, UsageError
 from bench.files import ordinary, read_bounded, reason, replace, replacing
-from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Task
-from bench.results import migrate, prune
+from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Status, Task
+from bench.results import bounds, migrate, prune
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ class RunFolder:
     def with_samples(self, measurement: Measurement) -> Measurement:
         """A stored trial with its figures again. Raises CorruptData."""
         path = self.path / "parts" / f"{measurement.trial.file_stem}.parquet"
-        table = migrate.table(_read(path), path, COLUMNS, self._tasks)
+        table = self._table(path)
         rows = table.select(["metric", "index", "value"]).to_pylist()
         samples = tuple(Sample(row["metric"], row["index"], row["value"]) for row in rows if row["metric"])
         return measurement.model_copy(update={"samples": samples})
@@ -116,12 +116,30 @@ class RunFolder:
         sampled = set(frame["trial"])
         # Schema 1 stored scores as samples instead of answers.
         judged = frame["trial"][(frame["pass"] == "accuracy") & (frame["metric"] == "") & (frame["status"] != "failed")]
+        odd = _differing(frame, self.measurements())
         gone = (
+            (
+                odd.keys(),
+                "trials.jsonl and the samples of {} tell differently how they went: the worse of both counts.",
+            ),
             (sampled - ended, "trials.jsonl lacks {}: how they went and in which conditions is not known."),
             (ended - sampled, "The samples of {} are gone from parts/ and measurements.parquet."),
             (set(judged) - answers.keys(), "The answers of {} are gone, or count no more: their scores are not shown."),
         )
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
+
+    def settled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """These samples, where trials.jsonl tells of worse conditions with those: what is said in two places and
+        differs has been altered, and the worse counts. Raises CorruptData."""
+        worse = {trial: m for trial, m in _differing(frame, self.measurements()).items() if m is not None}
+        if not worse:
+            return frame
+        found = frame.astype({"status": object, "reason": object})
+        for trial, measurement in worse.items():
+            rows = found["trial"] == trial
+            found.loc[rows, "status"] = measurement.status
+            found.loc[rows, "reason"] = measurement.reason or f"{measurement.status}, as trials.jsonl has it"
+        return found
 
     def consolidate(self) -> pd.DataFrame:
         """All samples as one table, also written to measurements.parquet. Raises as `answers` does."""
@@ -142,11 +160,11 @@ class RunFolder:
         parts = sorted((self.path / "parts").glob("*.parquet"))
         if (known := self._consolidated(parts)) is not None:
             return known
-        tables = [migrate.table(_read(part), part, COLUMNS, self._tasks) for part in parts]
+        tables = [self._table(part) for part in parts]
         table = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
         target = self.path / "measurements.parquet"
         if target.is_file():
-            before = migrate.table(_read(target), target, COLUMNS, self._tasks)
+            before = self._table(target)
             missing = set(before["trial"].unique().to_pylist()) - set(table["trial"].unique().to_pylist())
             if missing:
                 rest = before.filter(pc.is_in(before["trial"], pa.array(sorted(missing))))
@@ -163,8 +181,14 @@ class RunFolder:
                 return None
         except OSError:
             return None
-        table = migrate.table(_read(target), target, COLUMNS, self._tasks)
+        table = self._table(target)
         return table if len(table["trial"].unique()) == len(parts) else None
+
+    def _table(self, path: Path) -> pa.Table:
+        """The samples in one file, none of which is impossible. Raises CorruptData."""
+        table = migrate.table(_read(path), path, COLUMNS, self._tasks)
+        bounds.check(table, path)
+        return table
 
     def refuse_pruned(self) -> None:
         """Raise UsageError where the samples of this run were removed."""
@@ -260,6 +284,21 @@ def _no_place(results: Path, error: OSError) -> UsageError:
 def now() -> str:
     """The time as it is stored: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+_GRAVITY: tuple[Status, ...] = ("ok", "tagged", "failed")
+
+
+def _differing(frame: pd.DataFrame, measurements: Sequence[Measurement]) -> dict[str, Measurement | None]:
+    """The trials whose samples have another status than their line, by id; with the line where that is the worse."""
+    lines = {m.trial.id: m for m in measurements}
+    found: dict[str, Measurement | None] = {}
+    for trial, status in frame[["trial", "status"]].drop_duplicates("trial").itertuples(index=False):
+        line = lines.get(trial)
+        if line is not None and line.status != status:
+            is_worse = status not in _GRAVITY or _GRAVITY.index(line.status) > _GRAVITY.index(status)
+            found[trial] = line if is_worse else None
+    return found
 
 
 def _header(measurement: Measurement) -> dict[str, Any]:

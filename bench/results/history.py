@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from bench.errors import CorruptData, UsageError
 from bench.files import ordinary, read_bounded, reason, replace, replacing
+from bench.results import bounds
 
 VERSION = 1
 NAME = "history"
@@ -181,6 +182,9 @@ def _read(file: Path, schema: pa.Schema) -> pa.Table:
             raise ValueError("it lacks columns")
     except (OSError, pa.ArrowException, ValueError) as error:
         raise CorruptData(f"{file} is damaged: {reason(error)}", _AGAIN) from error
+    for column in ("value", "low", "high"):
+        if {column, "metric"} <= set(schema.names):
+            bounds.check(table, file, column, optional=column != "value")
     return table
 
 

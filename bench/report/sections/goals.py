@@ -44,6 +44,7 @@ def _missed(goal: GoalRecord, context: Context) -> str:
     why = {
         "budget": f"the budget of {_time(plan.of_run(context.run).protocol_for(goal.model).budget_seconds)} ended",
         "launches": "as many launches as are allowed ended",
+        "tagged": f"launches beyond the planned ones were all tagged ({goal.reason}), so more would not help: it ended",
         "interrupted": "the run was interrupted",
     }[goal.ended]
     return f"{model}: {why} with {what} at {_within(goal.reached)} after {goal.launches} launches{_wanted(goal)}."

@@ -19,9 +19,12 @@ def subject(variant: str, device: str = "p1", runtime: str = "ncnn") -> Subject:
     return Subject(model="m", variant=variant, device=device, runtime=runtime)
 
 
+REASONS: dict[Status, str] = {"ok": "", "tagged": "4 threads shared 1 core", "failed": "killed"}
+
+
 def measured(trial: Trial, median: float, status: Status = "ok") -> Measurement:
     samples = () if status == "failed" else tuple(Sample("latency", i, median) for i in range(3))
-    return Measurement(trial=trial, status=status, samples=samples, started="", wall_s=0.0)
+    return Measurement(trial=trial, status=status, samples=samples, reason=REASONS[status], started="", wall_s=0.0)
 
 
 class Clock:
@@ -112,6 +115,35 @@ def test_only_launches_under_good_conditions_count() -> None:
     (record,), _ = pursued(BOTH, noisy(0.001), status=lambda t: "tagged" if t.launch < 5 else "ok")
     assert record.ended == "reached"
     assert record.launches == 3  # of those after the first five, as many as have an interval
+
+
+def test_a_place_whose_launches_are_all_tagged_is_given_up_with_their_reason() -> None:
+    (record,), further = pursued(BOTH, noisy(0.001), budget=86_400, status=lambda t: "tagged")
+    assert (record.ended, record.reason) == ("tagged", "4 threads shared 1 core")
+    assert (record.reached, record.launches, len(further)) == (None, 0, 6)
+
+
+def test_a_variant_that_is_always_tagged_does_not_cost_the_others_their_launches() -> None:
+    three = (*BOTH, subject("hot"))
+    (record,), further = pursued(
+        three, noisy(0.03), status=lambda t: "tagged" if t.subject.variant == "hot" else "ok", budget=86_400
+    )
+    assert (record.ended, record.variant, record.launches) == ("tagged", "hot", 0)
+    assert sum(t.subject.variant == "hot" for t in further) == 3
+    assert sum(t.subject.variant == "half" for t in further) > 3
+
+
+def test_a_place_whose_ordinary_network_is_always_tagged_is_given_up() -> None:
+    (record,), further = pursued(
+        BOTH, noisy(0.3), status=lambda t: "tagged" if t.subject.variant == "baseline" else "ok", budget=86_400
+    )
+    assert (record.ended, len(further)) == ("tagged", 6)
+
+
+def test_one_launch_that_counts_keeps_a_place_going() -> None:
+    (record,), _ = pursued(BOTH, noisy(0.001), status=lambda t: "ok" if t.launch % 3 == 0 else "tagged")
+    assert record.ended == "reached"
+    assert record.launches >= 3
 
 
 def test_what_always_fails_is_given_up_and_the_rest_goes_on() -> None:

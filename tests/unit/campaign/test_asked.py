@@ -186,3 +186,17 @@ def test_an_outline_costs_nothing_and_counts_every_trial(tmp_path: Path) -> None
     assert [row[0] for row in outline.rows] == ["lenet5", "unet", "unet-small"]
     assert sum(int(row[-1]) for row in outline.rows) == outline.trials > 50
     assert outline.estimate_s > 10
+
+
+def test_a_refusal_in_a_plan_of_several_networks_names_the_one(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\ndef build(good):\n    made = nn.Conv2d(3, 4, 3)\n"
+        "    with torch.no_grad():\n        made.weight[0] = 0.5 if good else torch.nan\n    return made\n"
+    )
+    cases = "\n".join(
+        f"[[cases]]\nlabel = 'net{n}'\nmodel = '{tmp_path}/net.py:build'\narguments = {{good = {good}}}\n"
+        f"input = [{{name = 'x', shape = [3, 8, 8]}}]\nvariants = ['baseline']"
+        for n, good in enumerate(("true", "false", "true"))
+    )
+    with pytest.raises(CorruptData, match=r"^net1: .*not finite: 27 of 108 values of weight"):
+        checked(cases)

@@ -100,8 +100,8 @@ def test_a_fine_counter_gives_the_energy_less_what_rest_takes() -> None:
 
 
 def test_a_counter_in_mah_is_told_by_the_battery_that_it_would_make() -> None:
-    found = energy.per_inference(*drained(1, 40, unit=1e-3, seconds=600, every=60), RATE)
-    assert found.joules == pytest.approx(39 / RATE, rel=MOST_ERROR)
+    found = energy.per_inference(*drained(1, 9, unit=1e-3, seconds=2400, every=60), RATE)
+    assert found.joules == pytest.approx(8 / RATE, rel=MOST_ERROR)
     assert "taken as mAh" in found.words
 
 
@@ -136,6 +136,56 @@ def test_a_current_counts_whatever_its_sign_and_unit(sign: int, unit: int, word:
     found = energy.per_inference(*flowing(rest, load), RATE)
     assert found.joules == pytest.approx(0.5 * VOLTS / RATE, rel=0.01)
     assert f"taken as {word}" in found.words
+
+
+def both(unit_a: float, rest_watts: float = 0.8, load_watts: float = 3.9) -> tuple[list[Look], list[Look]]:
+    """Looks at a true counter and at a current of the same battery, which counts in so many amperes."""
+    shown = []
+    for looks, watts in zip(drained(rest_watts, load_watts), (rest_watts, load_watts), strict=True):
+        values = [round((watts / VOLTS + wander) / unit_a) for wander in (-0.01, 0, 0.01, 0.005, -0.005, 0, 0.002)]
+        shown.append(
+            [
+                one._replace(gauge=replace(one.gauge, currents={"i": values[k % len(values)]}))
+                for k, one in enumerate(looks)
+            ]
+        )
+    return shown[0], shown[1]
+
+
+def alone(unit_a: float) -> tuple[list[Look], list[Look]]:
+    rest, load = both(unit_a)
+    bare = [[one._replace(gauge=replace(one.gauge, counters={})) for one in phase] for phase in (rest, load)]
+    return bare[0], bare[1]
+
+
+@pytest.mark.parametrize("unit_a", [1e-6, 1e-3])
+def test_two_figures_of_a_gauge_that_agree_confirm_each_other(unit_a: float) -> None:
+    found = energy.per_inference(*both(unit_a), RATE)
+    assert found.joules == pytest.approx(3.1 / RATE, rel=0.02)
+    assert found.doubt == ""
+
+
+@pytest.mark.parametrize(("unit_a", "said"), [(1e-5, "0.31"), (1e-4, "3[01]")])
+def test_two_figures_of_a_gauge_that_contradict_each_other_are_refused_with_both(unit_a: float, said: str) -> None:
+    words = rf"contradicts itself: by the charge counter \(c\) the load took 3.1 W, by the current \(i\) {said}.*unit"
+    with pytest.raises(DeviceUnfit, match=words):
+        energy.per_inference(*both(unit_a), RATE)
+
+
+def test_a_current_alone_says_that_only_its_size_told_its_unit() -> None:
+    found = energy.per_inference(*alone(1e-6), RATE)
+    assert found.joules == pytest.approx(3.1 / RATE, rel=0.02)
+    assert "in µA was told by its size alone, 985,000" in found.doubt
+
+
+@pytest.mark.parametrize("looks", [alone(1e-4), flowing([5, 6, 5, 6, 5], [30, 31, 29, 30, 31, 30])[:2]])
+def test_powers_that_no_phone_takes_are_refused(looks: tuple[list[Look], list[Look]]) -> None:
+    rest, load = looks
+    if max(one.gauge.currents["i"] for one in load) < 1000:
+        load = [one._replace(gauge=replace(one.gauge, volts=2.0)) for one in load]
+        rest = [one._replace(gauge=replace(one.gauge, volts=2.0)) for one in rest]
+    with pytest.raises(DeviceUnfit, match=r"W under load, and a phone at work takes 0.1 to 20 W"):
+        energy.per_inference(rest, load, RATE)
 
 
 @pytest.mark.parametrize(

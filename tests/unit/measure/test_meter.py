@@ -11,7 +11,7 @@ import pytest
 
 from bench.devices.transport import Completed
 from bench.errors import DeviceUnfit, TransportBroken
-from bench.measure import lines, meter
+from bench.measure import energy, lines, meter
 from bench.measure.meter import Metered
 
 VOLTS, REST_W, LOAD_W = 4.0, 1e3, 3e3
@@ -59,6 +59,7 @@ class Battery:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "EVERY_S", SECONDS / 20)
+    monkeypatch.setattr(energy, "LOAD_W", (0.1, 10_000.0))  # time goes as much faster
 
 
 def test_a_launch_gives_the_energy_of_an_inference_and_keeps_every_look() -> None:

@@ -13,9 +13,9 @@ from bench.results.folder import COLUMNS
 
 def asked(stored: Stored, figures: dict[str, list[float]], reason: str = "") -> Stored:
     """A stored run whose plan asked for energy, with the joules of launches by variant of lenet5 on the phone, or with
-    that reason why there are none."""
+    that reason why there are none, or what to think of them."""
     run = stored.run.model_copy(update={"plan": {**stored.run.plan, "protocol": {"energy_seconds": 60.0}}})
-    new, rows = [], []
+    failed, new, rows = reason.startswith("no energy"), [], []
     for variant, joules in figures.items():
         subject = Subject(model="lenet5", variant=variant, device=PHONE, runtime="ncnn")
         for launch, value in enumerate(joules):
@@ -23,15 +23,15 @@ def asked(stored: Stored, figures: dict[str, list[float]], reason: str = "") -> 
             about: dict[str, Any] = {"rest_watts": 0.8, "load_watts": 2.8 + launch / 10, "words": "charge counter"}
             new.append(
                 Measurement(
-                    trial=trial, status="failed" if reason else "ok", reason=reason, started="", wall_s=120.0,
-                    samples=() if reason else (Sample("energy", 0, value),),
-                    conditions={} if reason else {"energy": about},
+                    trial=trial, status="failed" if failed else "ok", reason=reason, started="", wall_s=120.0,
+                    samples=() if failed else (Sample("energy", 0, value),),
+                    conditions={} if failed else {"energy": about},
                 )
             )  # fmt: skip
             rows.append(
                 {**subject.model_dump(), "trial": trial.id, "pass": "energy", "launch": launch, "order": trial.order,
                  "virtual": False, "translated": False, "status": new[-1].status, "reason": reason,
-                 "metric": "" if reason else "energy", "index": 0, "value": value}
+                 "metric": "" if failed else "energy", "index": 0, "value": value}
             )  # fmt: skip
     frame = pd.concat([stored.frame, pd.DataFrame(rows, columns=COLUMNS.names)], ignore_index=True)
     return stored.but(run=run, measurements=(*stored.measurements, *new), frame=frame)
@@ -66,3 +66,12 @@ def test_an_energy_that_is_not_there_is_absent_with_its_reason_and_a_way_out(jud
 def test_energy_that_no_phone_was_there_for_is_said(judged: Stored) -> None:
     section = asked(judged, {}).sections()["energy"]
     assert section.notices == ("Energy was asked for; no phone was there to measure it.",)
+
+
+def test_a_unit_that_only_its_size_told_stands_with_the_figure(judged: Stored) -> None:
+    found = asked(
+        judged, {"baseline": [0.04] * 5, "half": [0.02] * 5}, "that the current is in µA was told by its size"
+    )
+    (table,) = found.tables("energy")
+    assert all("that the current is in µA was told by its size" in row[6] for row in table.rows), table.rows
+    assert table.rows[0][2].startswith("40.0 mJ")

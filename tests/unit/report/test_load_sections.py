@@ -59,16 +59,20 @@ def test_a_goal_that_was_reached_is_one_sentence(stored: Stored) -> None:
 
 
 def test_a_goal_that_was_missed_says_where_and_why(stored: Stored) -> None:
-    spent, none, failed, interrupted = sections(
+    spent, none, failed, interrupted, tagged = sections(
         stored,
         (
             goal("budget", 0.031), goal("launches", None), goal("failed", None), goal("interrupted", 0.05, of="median"),
+            goal("tagged", None, reason="4 threads shared 1 core"),
         ),
     )["goals"].sentences  # fmt: skip
     assert f"the budget of 5 min ended with the ratio of half on {VIRTUAL} at ± 3.10 % after 9 launches" in spent
     assert "as many launches as are allowed ended" in none
     assert "no interval at all" in none
     assert f"no ratio on {VIRTUAL} could be narrowed, because its launches failed" in failed
+    assert (
+        "were all tagged (4 threads shared 1 core), so more would not help: it ended with the ratio of half" in tagged
+    )
     assert f"the run was interrupted with the median of half on {VIRTUAL} at ± 5.00 %" in interrupted
 
 

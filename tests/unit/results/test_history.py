@@ -171,3 +171,19 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="nothing can be kept"):
         History(tmp_path / "file" / "history").add(rows())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("value", -1.0), ("value", float("nan")), ("value", float("inf")), ("value", None), ("value", 1e300),
+     ("low", float("nan")), ("high", -float("inf"))],
+)  # fmt: skip
+def test_figures_that_cannot_have_been_measured_are_refused_with_their_file(
+    history: History, column: str, value: float | None
+) -> None:
+    history.add(rows("good"))
+    history.add(rows("bad", **{column: value}))
+    words = r"bad-[0-9a-f]{8}.parquet is damaged: .*run bad.*: latency of "
+    with pytest.raises(CorruptData, match=words):
+        history.launches()
+    assert history.launches(["run"]).num_rows == 6  # who asks for no figure is not stopped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import threading
 from datetime import datetime
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import CorruptData, UsageError
-from bench.records import SCHEMA_VERSION, Device, Measurement, Pass, RunRecord, Sample, Subject, Trial
+from bench.records import METRICS, SCHEMA_VERSION, Device, Measurement, Pass, RunRecord, Sample, Subject, Trial
 from bench.results.folder import COLUMNS, RunFolder, refuse_unwritable
 
 PHONE = Device(serial="p1", kind="phone", name="", os="", abis=("x86_64",), virtual=True)
@@ -282,3 +284,77 @@ def test_the_lines_of_a_log_stay_whole_when_several_lanes_write(tmp_path: Path) 
             lane.join()
     lines = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
     assert sorted(line["lane"] for line in lines) == sorted(list(range(8)) * 50)
+
+
+def altered(folder: RunFolder, column: str, value: object) -> None:
+    """The first row of measurements.parquet with another value in that column."""
+    path = folder.path / "measurements.parquet"
+    table = pq.read_table(path)
+    values = table[column].to_pylist()
+    values[0] = value
+    place = table.schema.get_field_index(column)
+    pq.write_table(
+        table.set_column(place, table.schema.field(place), pa.array(values, table.schema.types[place])), path
+    )
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, float("nan"), float("inf"), -float("inf"), 1e300, 1e-300])
+def test_a_figure_that_cannot_have_been_measured_is_refused_with_its_place(folder: RunFolder, value: float) -> None:
+    folder.append(measurement(0, 1e6, 2e6), PHONE)
+    folder.append(measurement(1, reason="it broke"), PHONE)
+    folder.consolidate()
+    altered(folder, "value", value)
+    words = rf"measurements.parquet is damaged: trial latency/m/v/p1/ncnn/t1/fp32/0: latency of {value:g} ns"
+    for read in (folder.consolidate, folder.frame):
+        with pytest.raises(CorruptData, match=re.escape(words).replace("measurements\\.", "measurements.")):
+            read()
+
+
+@pytest.mark.parametrize("metric", [*METRICS, "of a later bench"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_metric_is_anything_but_a_number(folder: RunFolder, metric: str, value: float) -> None:
+    folder.append(measurement(0, 1e6), PHONE)
+    folder.consolidate()
+    altered(folder, "metric", metric)
+    altered(folder, "value", value)
+    with pytest.raises(CorruptData, match=f"{metric} of {value:g}"):
+        folder.frame()
+
+
+@pytest.mark.parametrize(
+    ("line", "samples", "counts"),
+    [
+        ("tagged", "ok", "tagged"),
+        ("ok", "tagged", "tagged"),
+        ("failed", "ok", "failed"),
+        ("tagged", "failed", "failed"),
+    ],
+)
+def test_of_two_places_that_differ_the_worse_counts_and_that_is_said(
+    folder: RunFolder, line: str, samples: str, counts: str
+) -> None:
+    folder.append(measurement(0, 1e6, 2e6), PHONE)
+    folder.append(measurement(1, 1e6), PHONE)
+    (folder.path / "trials.jsonl").write_text(
+        (folder.path / "trials.jsonl").read_text().replace('"status": "ok"', f'"status": "{line}"', 1)
+    )
+    for part in (folder.path / "parts").glob("*-0-*"):
+        table = pq.read_table(part)
+        place = table.schema.get_field_index("status")
+        pq.write_table(table.set_column(place, "status", pa.array([samples] * len(table))), part)
+    for _ in range(2):  # the second time from measurements.parquet, which says what the parts did
+        frame = folder.consolidate()
+        assert folder.missing(frame, {}) == (
+            "trials.jsonl and the samples of 1 trial tell differently how they went: the worse of both counts.",
+        )
+        settled = folder.settled(frame)
+        assert list(settled.loc[settled.launch == 0, "status"]) == [counts, counts]
+        assert list(settled.loc[settled.launch == 1, "status"]) == ["ok"]
+        assert list(folder.settled(folder.frame())["status"]) == [counts, counts, "ok"]
+
+
+def test_places_that_agree_change_nothing(folder: RunFolder) -> None:
+    folder.append(measurement(0, 1e6), PHONE)
+    frame = folder.consolidate()
+    assert folder.settled(frame) is frame
+    assert folder.missing(frame, {}) == ()
