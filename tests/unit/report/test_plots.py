@@ -107,6 +107,19 @@ def test_times_of_a_translated_phone_are_not_drawn(judged: Stored) -> None:
     assert trace.draw(shown) == ()
 
 
+def test_a_ratio_of_launches_that_were_all_tagged_is_drawn_as_not_usable(judged: Stored) -> None:
+    latency = judged.frame["pass"] == "latency"
+    frame = judged.frame.assign(
+        status=judged.frame.status.where(~latency, "tagged"), reason=judged.frame.reason.where(~latency, "hot")
+    )
+    for picture in ratios.draw(context(judged.but(frame=frame))):
+        told = [part for part in re.split(r"[,;] (?=latency)|: (?=latency)", picture.alt) if part.startswith("latency")]
+        assert told
+        assert all("not usable: " in part for part in told)
+        assert picture.svg.count("×, not usable") >= len(told)
+        assert "latency" not in re.sub(r"latency [^ ]*, not usable", "", picture.svg.split("<text")[0])
+
+
 def test_nothing_measured_draws_nothing_but_says_so(stored: Stored) -> None:
     empty = Context.of(stored.run, (), Findings(), pictures=True)
     assert all("Nothing was measured" in picture.alt for picture in bars.draw(empty))
