@@ -103,7 +103,7 @@ def _panel(axes: Axes, found: Sequence[Comparison | None], wide: float) -> None:
         values += [known.ratio or 1.0, *((known.interval.low, known.interval.high) if known.interval else ())]
         if known.floor and known.floor.value < 1:
             values += [1 / (1 + known.floor.value), 1 + known.floor.value]
-    style.scale(axes, "ratio", values, logarithmic=True, pad=0.12, most=min(max(2, int(wide / 0.5)), 8))
+    style.scale(axes, "ratio", values, logarithmic=True, pad=0.2, most=min(max(2, int(wide / 0.5)), 8), edge=0.05)
     axes.axvline(1, color=style.INK, linewidth=1.1)
     middle = sum(axes.transAxes.inverted().transform(axes.transData.transform((1, 0)))[:1])
     for y, c in enumerate(found):
@@ -122,8 +122,11 @@ def _panel(axes: Axes, found: Sequence[Comparison | None], wide: float) -> None:
         axes.plot(c.ratio, y, shape, color=colour, markerfacecolor=fill, markersize=6.5, markeredgewidth=1.3)
         low, high = (c.interval.low, c.interval.high) if c.interval and usable else (c.ratio, c.ratio)
         text = ratio(c.ratio) if usable else f"{ratio(c.ratio)}, not usable"
-        share = float(axes.transAxes.inverted().transform(axes.transData.transform((max(high, c.ratio), 0)))[0])
-        to_right = share * wide + style.width(text, style.SMALL) + 0.12 < wide
+        ends = [[min(low, c.ratio), 0], [max(high, c.ratio), 0]]
+        start, end = wide * axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 0]
+        words = style.width(text, style.SMALL) + 0.12
+        # Away from the line at 1, which would go through the words, where there is room.
+        to_right = end + words < wide and (c.ratio > 1 or start < words)
         axes.annotate(
             text, (max(high, c.ratio) if to_right else min(low, c.ratio), y), (7 if to_right else -7, 0),
             textcoords="offset points", ha="left" if to_right else "right", va="center_baseline",

@@ -36,7 +36,8 @@ def _table(
     title: str, subjects: Sequence[Subject], metrics: Sequence[str], context: Context, *, verdict: bool
 ) -> Table:
     notes = Notes()
-    header = ["Variant", "Where"]
+    # The verdict stands before the figures, where no narrow screen cuts it off.
+    header = ["Variant", "Where", *(["Verdict"] if verdict else [])]
     for metric in metrics:
         header += ["Latency, median", "p90"] if metric == "latency" else [heading(metric)]
     rows = []
@@ -45,14 +46,15 @@ def _table(
         known = [s for s in found.values() if s]
         virtual: list[CaveatKind] = ["virtual"] if any(s.virtual for s in known) else []
         row = [Cell(subject.variant, tone="strong"), Cell(context.labels.where(subject), marks=notes.marks(virtual))]
+        row += [_verdict(known)] if verdict else []
         for metric, summary in found.items():
             row.append(_figure(metric, summary, subject, context, notes))
             if metric == "latency":
                 row.append(_p90(summary))
-        rows.append((*row, *((_verdict(known),) if verdict else ())))
+        rows.append(tuple(row))
     shown = [s for s in context.findings.summaries if s.subject in subjects and s.metric in metrics]
     texts = (*notes.texts(), *_about_intervals(shown))
-    return Table(title, (*header, *(("Verdict",) if verdict else ())), tuple(rows), texts)
+    return Table(title, tuple(header), tuple(rows), texts, words=2 + verdict)
 
 
 def _about_intervals(shown: Sequence[Summary]) -> Iterator[str]:

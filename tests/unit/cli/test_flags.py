@@ -67,3 +67,11 @@ def test_a_run_is_resumed_without_flags_and_refused_with_one(command: Command) -
     changed = command("run", "--resume", folder, "--launches", "3")
     assert changed.status == 2
     assert "other flags would change it" in " ".join(changed.stderr.split())
+
+
+def test_a_plan_says_what_cannot_be_had(command: Command) -> None:
+    done = command("plan", "--model", "lenet5", "--largest", "2048", "--energy", "10s")
+    said = " ".join(done.stdout.split() + done.stderr.split())
+    assert "The memory test of lenet5 will fail if a layer of it depends on the picture's size" in said
+    assert "Energy can be had of a real, unplugged phone alone" in said
+    assert command("plan", "--model", "vdsr", "--largest", "2048", "--json").answer["impossible"] == []
