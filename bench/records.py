@@ -289,6 +289,9 @@ class SamplesRecord(Record):
     labelled: bool
     classes: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
+    unaltered: dict[str, tuple[float, ...]] = {}
+    """Where an answer has the input's shape: the facts of each sample's input, were it the answer. It is what
+    can be had without any network."""
 
 
 class NoiseRecord(Record):

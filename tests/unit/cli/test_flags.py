@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_kit import Command, command
 
 from bench.cli.options import Request, asking
+from tests.unit.cli.command_kit import Command, command
 
 __all__ = ["command"]
 
