@@ -127,7 +127,7 @@ def _words(subject: Subject, context: Context) -> list[str]:
     tagged = sum(bool(one.reason) for one in context.findings.distributions if one.subject == subject)
     each = min(launch.samples for launch in figures.launches)
     lines = [
-        f"median {quantity(figures.median, 'ns')}",
+        f"median {quantity(figures.median, 'ns')}{', not usable' * (not summary.usable)}",
         f"n = {len(figures.launches)} launch{'es' * (len(figures.launches) != 1)}, ≥ {each:,} each",
     ]
     return [*lines, *([f"{tagged} tagged (crosses)"] if tagged else [])]

@@ -125,6 +125,9 @@ def _panel(axes: Axes, found: Sequence[Comparison | None], wide: float) -> None:
         ends = [[min(low, c.ratio), 0], [max(high, c.ratio), 0]]
         start, end = wide * axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 0]
         words = style.width(text, style.SMALL) + 0.12
+        if not usable and max(start, wide - end) < words:  # no room for the figure too, which the text alternative has
+            text = "not usable"
+            words = style.width(text, style.SMALL) + 0.12
         # Away from the line at 1, which would go through the words, where there is room.
         to_right = end + words < wide and (c.ratio > 1 or start < words)
         axes.annotate(
