@@ -5,7 +5,8 @@ Nothing here is stored as truth: all of it is computed again from the samples of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from bench.endurance import Contention, Sustained, Turn
@@ -295,6 +296,8 @@ class Findings:
 
     summaries: tuple[Summary, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """By network, in dB: the PSNR that its input has by itself, which needs no network."""
     missing: tuple[str, ...] = ()
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()

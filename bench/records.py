@@ -291,6 +291,9 @@ class SamplesRecord(Record):
     preprocess: Preprocess | None = None
     sha256: str = ""
     """Of the packed samples, where a run was measured."""
+    unaltered: dict[str, tuple[float, ...]] = {}
+    """Where an answer has the input's shape: the facts of each sample's input, were it the answer. It is what
+    can be had without any network."""
 
 
 class NoiseRecord(Record):

@@ -26,15 +26,17 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
     from bench.analyse.score import scores
+    from bench.analyse.scores import floors
     from bench.analyse.sustained import in_order, sustained, turns
 
     found = summaries(frame, run, answers)
     noises = of_run(run, found)
-    compared = compare(found, run, by_subject(frame, answers), noises)
+    answered = by_subject(frame, answers)
+    compared = compare(found, run, answered, noises)
     loaded = tuple(in_order(sustained(frame, run), [s.subject for s in found if s.metric == "sustained"]))
     contended, overtaken = contention(found, run, noises)
     return Findings(
-        found, compared, reach=tuple(reach(noises, Protocol().launches)),
+        found, compared, floors=floors(run, answered), reach=tuple(reach(noises, Protocol().launches)),
         sustained=loaded, turned=turns(loaded, noises),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
     )  # fmt: skip

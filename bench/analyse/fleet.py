@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from bench.analyse.noise import Place, floor
 from bench.analyse.series import CONDITIONS, Series
-from bench.analyse.statistics import median_interval, ratio
+from bench.analyse.statistics import MIN_LAUNCHES, median_interval, ratio
 from bench.findings import Noise
 from bench.fleet import Figure, Standing
 from bench.records import METRICS, Pass, Subject
 
 SHOWN = ("latency", "vm_hwm", "deployed", "energy", "top1", "dice", "psnr")
+EXACT = frozenset({"size", "accuracy"})
+"""Passes whose figures are the same in every launch."""
 _TIMED = ("inputs", "protocol", "cores")
 _FORBIDDING: dict[Pass, tuple[str, ...]] = {
     "latency": _TIMED, "energy": _TIMED, "memory": ("inputs",), "size": (), "accuracy": ("inputs", "samples"),
@@ -64,7 +68,7 @@ def _standings(run: Run, noises: Mapping[Place, Noise]) -> Iterator[tuple[Standi
         yield Standing(
             run.name, run.started, run.commit, subject, any_.conditions.get("device_name", ""),
             any_.conditions.get("os", ""), any_.virtual, any_.translated, _ordinary(mine),
-            {m: _figure(one, beside.get(m), noises) for m, one in mine.items() if one.median is not None},
+            {m: _figure(one, beside.get(m), noises) for m, one in mine.items()},
         ), mine  # fmt: skip
 
 
@@ -80,13 +84,26 @@ def _same_setting(a: Subject, b: Subject) -> bool:
     return _same_place(a, b) and (a.threads, a.precision) == (b.threads, b.precision)
 
 
+def _doubt(one: Series) -> str:
+    """Why a run's figure may not be used, as its own report says it: the history keeps nothing that follows from the
+    launches it has."""
+    kind, count = METRICS[one.metric], len(one.launches)
+    if one.translated and kind.pass_ not in EXACT:
+        return "machine code was translated"
+    if one.unusable:
+        return one.unusable
+    if one.left_out and count < MIN_LAUNCHES:
+        return f"{one.left_out} of {one.left_out + count} launches tagged: {one.why or 'no reason given'}"
+    if count < MIN_LAUNCHES and kind.pass_ not in EXACT and kind.unit != "B":
+        return f"{count} launch{'es' * (count != 1)}, so no interval"
+    return ""
+
+
 def _figure(one: Series, ordinary: Series | None, noises: Mapping[Place, Noise]) -> Figure:
-    kind, value = METRICS[one.metric], one.median
-    assert value is not None
-    doubt = one.unusable or (f"{one.left_out} launches left out: {one.why}" if len(one.launches) < one.left_out else "")
-    if one.translated and kind.pass_ not in ("size", "accuracy"):
-        doubt = "machine code was translated"
-    exact = kind.pass_ in ("size", "accuracy")
+    kind, value, doubt = METRICS[one.metric], one.median, _doubt(one)
+    if value is None:  # all launches were tagged: the figure is theirs, and says so
+        return Figure(float(np.median(one.tagged)) if one.tagged else math.nan, doubt=doubt)
+    exact = kind.pass_ in EXACT
     within = (
         one.interval if kind.pass_ == "accuracy" else None if exact else median_interval(list(one.launches.values()))
     )
@@ -96,7 +113,7 @@ def _figure(one: Series, ordinary: Series | None, noises: Mapping[Place, Noise])
         return found
     if kind.pass_ == "accuracy":
         return replace(found, difference=value - before)
-    if not value or not before or doubt or ordinary.unusable:
+    if not value or not before or doubt or _doubt(ordinary):
         return found
     if exact:
         return replace(found, ratio=before / value, called=before != value)

@@ -88,7 +88,7 @@ def _place(run: RunRecord, device: Device, artifact: Artifact | None, subject: S
         "inputs": " + ".join("x".join(map(str, t.shape)) for t in artifact.inputs) if artifact else "",
         "artifact": _digest([artifact.execution, *sorted(f.sha256 for f in artifact.needed)]) if artifact else "",
         "program": _digest(facts.get("sha256") or facts) if facts else "",
-        "samples": _digest(shown.model_dump(mode="json")) if shown else "",
+        "samples": _digest(shown.model_dump(mode="json", exclude={"unaltered"})) if shown else "",
         "protocol": _words(plan.protocol_for(subject.model)), "cores": case.cores if case else "any",
     }  # fmt: skip
 

@@ -199,8 +199,9 @@ def _best(
     ordinary: set[tuple[str, str]],
     figures: Mapping[tuple[Subject, str], Summary],
 ) -> dict[str, tuple[Points, ...]]:
-    """Of each network the variant that is fastest among those that keep the ordinary network's score; itself at worst.
-    What a network answers is one decision, so its memory is that of the same variant."""
+    """Of each network the variant with most points for latency among those that keep the ordinary network's score;
+    itself at worst. Not the fastest: a little speed bought by accuracy would lower the score of what is deployed. What
+    a network answers is one decision, so its memory is that of the same variant."""
     chosen: dict[str, tuple[Points, ...]] = {}
     for model in dict.fromkeys(subject.model for subject in subjects):
         mine = [s for s in subjects if s.model == model]
@@ -208,8 +209,8 @@ def _best(
         if own is None:
             continue
         able = [s for s in mine if s == own or _keeps(s, own, figures)]
-        speed = {s: _speed(found[s.model, s.variant]) for s in able}
-        best = max(able, key=lambda s: (speed[s], s == own))
+        got = {s: _for_latency(found[s.model, s.variant]) for s in able}
+        best = max(able, key=lambda s: (got[s], s == own))
         chosen[model] = found[best.model, best.variant]
     return chosen
 
@@ -224,7 +225,7 @@ def _keeps(variant: Subject, own: Subject, figures: Mapping[tuple[Subject, str],
     return ours is not None and theirs is not None and lost(score, ours, theirs) <= KEPT
 
 
-def _speed(tests: Sequence[Points]) -> float:
+def _for_latency(tests: Sequence[Points]) -> float:
     return max((test.points or 0.0 for test in tests if test.metric == "latency"), default=0.0)
 
 

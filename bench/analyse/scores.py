@@ -18,7 +18,7 @@ from bench.errors import CorruptData
 from bench.findings import Interval
 
 if TYPE_CHECKING:
-    pass
+    from bench.records import Answers, RunRecord, Subject
 
 BINS = 15
 """Of confidence, for the calibration error."""
@@ -218,3 +218,15 @@ SCORES: dict[str, Score] = {
         Score("agreement", "same answer as the desktop reference", "fraction", "equal", ("agrees",), _fact("agrees")),
     )
 }  # fmt: skip
+
+
+def floors(run: RunRecord, answers: Mapping[Subject, Answers]) -> dict[str, float]:
+    """By network, in dB: the mean PSNR of the inputs themselves, where the run has stored how far they are off."""
+    found = {}
+    for subject, one in answers.items():
+        shown = run.samples.get(subject.model)
+        errors = shown.unaltered.get("squared_error") if shown else None
+        peak = one.get("peak")
+        if errors and peak is not None and len(peak) == len(errors):
+            found[subject.model] = float(_psnr({"peak": peak, "squared_error": np.array(errors)}).mean())
+    return found

@@ -40,6 +40,8 @@ class Series:
     ordinary: bool
     conditions: dict[str, str] = field(default_factory=dict)
     interval: Interval | None = None
+    tagged: tuple[float, ...] = ()
+    """The medians of the launches that are left out."""
 
     @property
     def median(self) -> float | None:
@@ -71,4 +73,5 @@ def _one(rows: Sequence[dict[str, Any]]) -> Series:
         "; ".join(dict.fromkeys(row["reason"] for row in bad)), newest["unusable"], newest["virtual"],
         newest["translated"], newest["ordinary"], {name: newest[name] for name in CONDITIONS},
         Interval(low, high, "stored") if low is not None and high is not None else None,
+        tuple(row["value"] for row in bad),
     )  # fmt: skip

@@ -196,6 +196,28 @@ def can_run(network: Network, runtime: str) -> bool:
     return network.graph is None or content.kind(network.graph) in runtimes.runtime(runtime).graphs
 
 
+def impossible(asked: Asked) -> list[str]:
+    """What of the plan cannot be had, as far as that is known without a device, in sentences."""
+    found = []
+    for case in asked.plan.cases:
+        network, p = asked.networks[case.label], asked.plan.protocol_for(case.label)
+        if not p.largest_side:
+            continue
+        if len(network.inputs) != 1 or len(network.inputs[0].shape) != 3:
+            found.append(f"The memory test of {case.label} will fail: it does not take one picture.")
+        elif network.smallest is None:
+            found.append(
+                f"The memory test of {case.label} will fail if a layer of it depends on the picture's size: the "
+                "network is stated for one size alone."
+            )
+    if any(asked.plan.protocol_for(case.label).energy_seconds for case in asked.plan.cases):
+        found.append(
+            "Energy can be had of a real, unplugged phone alone: on a virtual one each variant gets one failed trial "
+            "that says so."
+        )
+    return found
+
+
 def outline(asked: Asked, cache: Cache) -> Outline:
     """What a checked plan asks for, on one phone and this host."""
     plan, where = asked.plan, entries(asked, ["phone"])

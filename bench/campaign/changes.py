@@ -41,8 +41,8 @@ _ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
 def changed(plan: Plan, changes: Changes) -> Plan:
     """The plan with only these models and variants, and these settings instead of its own.
 
-    Raises UsageError for a value that a plan could not hold, and for what belongs to one network where the plan has
-    several.
+    Raises UsageError for a value that a plan could not hold, for what belongs to one network where the plan has
+    several, and for a budget of nothing.
     """
     cases = list(plan.cases)
     if changes.models:
@@ -70,7 +70,15 @@ def changed(plan: Plan, changes: Changes) -> Plan:
         top["runtime"] = changes.runtime
     if changes.models and not {case.label for case in made} & {case.label for case in plan.cases}:
         top |= {"name": re.sub(r"[^A-Za-z0-9._-]", "_", made[0].label), "description": ""}
-    return _validated(Plan, plan.model_dump() | top)
+    wanted = _validated(Plan, plan.model_dump() | top)
+    if "budget_seconds" in changes.protocol and not any(
+        wanted.protocol_for(c.label).ratio_interval for c in wanted.cases
+    ):
+        raise UsageError(
+            "--budget is the time to reach a percentage, and neither --precision nor the plan gives one",
+            "Add e.g. --precision 2%, or leave --budget out.",
+        )
+    return wanted
 
 
 def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:

@@ -23,7 +23,7 @@ from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience, Stopped
 from bench.campaign.phones import HERE, Elsewhere
 from bench.campaign.turns import Turns
-from bench.measure import gates, order, station, trial
+from bench.measure import energy, gates, order, station, trial
 from bench.measure.gallery import Gallery
 from bench.measure.order import Block
 from bench.measure.station import Station
@@ -79,10 +79,12 @@ class Ready(NamedTuple):
         return [file for one in self.prepared.values() for file in one.files(machine.programs)]
 
     def blocks(self, machine: Station) -> tuple[Block, ...]:
-        """What the plan is sure to have on a machine."""
+        """What the plan is sure to have on a machine; a device that has no energy to measure is asked once for each
+        variant."""
         phones = [s.device.serial for s in self.stations if s.is_phone]
         whole = order.blocks(self.asked.plan, entries(self.asked, phones))
-        return tuple(order.of_device(whole, machine.device.serial))
+        mine = order.of_device(whole, machine.device.serial)
+        return tuple(order.once(mine, "energy") if energy.hindrance(machine.device) else mine)
 
     def goal(self, model: str) -> Goal | None:
         """How closely the ratios of a network shall be known; None where the plan does not say."""

@@ -55,14 +55,15 @@ class Row(NamedTuple):
 
     def cells(self) -> tuple[str, ...]:
         mark = {True: " (virtual)", False: "", None: " (real or virtual: unknown)"}[self.virtual]
+        if self.held:
+            return (
+                self.serial, self.state, f"{self.name or 'not asked'}{mark}", "not asked", "not asked",
+                f"in use by {self.held}",
+            )  # fmt: skip
         return (
-            self.serial,
-            self.state,
-            f"{self.name}{mark}",
-            ", ".join(self.abis),
-            units.size(self.ram_bytes) if self.ram_bytes else "",
-            self.held,
-        )
+            self.serial, self.state, f"{self.name}{mark}", ", ".join(self.abis),
+            units.size(self.ram_bytes) if self.ram_bytes else "", "",
+        )  # fmt: skip
 
 
 def connected(server: AdbServer, cache: Cache) -> tuple[Row, ...]:
@@ -71,7 +72,8 @@ def connected(server: AdbServer, cache: Cache) -> tuple[Row, ...]:
     for listed in server.devices():
         row = Row(listed.serial, listed.state)
         if holder := hold.holder(cache.root / LOCKS, listed.serial):
-            row = row._replace(held=str(holder))
+            emulated = True if listed.serial.startswith("emulator-") else None
+            row = row._replace(name=server.models().get(listed.address, ""), virtual=emulated, held=str(holder))
         elif listed.state == "device":
             try:
                 device = facts.phone(listed.serial, facts.probe(server.choose(listed.address)))

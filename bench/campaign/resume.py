@@ -45,8 +45,9 @@ def same(before: RunRecord, now: RunRecord, folder: RunFolder) -> None:
 def _differences(before: RunRecord, now: RunRecord) -> Iterator[str]:
     if before.plan != now.plan:
         yield "its plan is understood otherwise by this version of bench"
-    if before.samples != now.samples:
-        labels = [label for label in now.samples if before.samples.get(label) != now.samples[label]]
+    shown, here = ({k: s.model_dump(exclude={"unaltered"}) for k, s in run.samples.items()} for run in (before, now))
+    if shown != here:
+        labels = [label for label in here if shown.get(label) != here[label]]
         yield f"the samples of {', '.join(labels) or 'a network'} are not the same"
     old, new = _files(before), _files(now)
     for name in (*new, *(name for name in old if name not in new)):

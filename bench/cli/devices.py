@@ -41,7 +41,7 @@ def list_devices(
     if as_json:
         print_json([row._asdict() for row in listed])
     elif listed:
-        header = ("serial", "state", "what", "ABI", "memory", "in use by")
+        header = ("serial", "state", "what", "ABI", "memory", "use")
         terminal.table(header, [row.cells() for row in listed], words=4)
     else:
         terminal.err.print(

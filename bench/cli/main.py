@@ -72,8 +72,8 @@ def main() -> NoReturn:
         _interrupted(interrupt)
     except SystemExit as end:
         # typer makes an exit of an interrupt, and says nothing.
-        if isinstance(interrupt := getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
-            _interrupted(interrupt)
+        if isinstance(cause := getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            _interrupted(cause)
         raise
     sys.exit(0)
 

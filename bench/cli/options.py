@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
@@ -189,9 +189,17 @@ def _request(
     strict: Strict = False, sustained: Sustained = None, energy: Energy = None, beside: Beside = None,
     load: Load = None, largest: Largest = None,
 ) -> Request:  # fmt: skip
-    """Raises UsageError for a time, a size or a precision that is none."""
+    """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
     names = [text for text in precision or () if not text.endswith("%")]
+    if len(goals) > 1:
+        raise UsageError(f"--precision has {len(goals)} percentages: {', '.join(goals)}", "Give one of them.")
+    _refuse_empty(
+        {
+            "--suite": suite, "--label": label, "--cores": cores, "--runtime": runtime, "--input-size": input_size,
+            "--model": model, "--variant": variant, "--input": input_shape, "--precision": precision,
+        }
+    )  # fmt: skip
     if unknown := [name for name in names if name not in PRECISIONS]:
         choices = ", ".join(PRECISIONS)
         raise UsageError(
@@ -204,17 +212,25 @@ def _request(
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(
-        model or (), variant or (), threads or (), names, weights, input_shape or (), size(input_size), data, samples,
-        label, cores, runtime, protocol,
+        tuple(model or ()), tuple(variant or ()), tuple(threads or ()), tuple(names), weights,
+        tuple(input_shape or ()), size(input_size), data, samples, label, cores, runtime, protocol,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 
 
 def _percentage(text: str) -> float:
-    try:
-        return float(text.removesuffix("%")) / 100
-    except ValueError:
-        raise UsageError(f"--precision {text!r} is not a percentage", "Write e.g. 2%.") from None
+    """Raises UsageError."""
+    found = re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text.removesuffix("%").strip(), re.ASCII)
+    if found is None or not 0 < float(found[0]) <= 100:
+        raise UsageError(f"--precision {text!r} is not a percentage above 0 and up to 100", "Write e.g. 2%.")
+    return float(found[0]) / 100
+
+
+def _refuse_empty(given: Mapping[str, str | list[str] | None]) -> None:
+    """Raise UsageError for a flag whose words are none: it would change nothing, and nobody means that."""
+    for flag, value in given.items():
+        if any(not text.strip() for text in ([value] if isinstance(value, str) else value or ())):
+            raise UsageError(f"{flag} is given without a value", "Give it one, or leave it out.")
 
 
 def _seconds(flag: str, text: str | None) -> float | None:

@@ -157,7 +157,8 @@ def show_plan(
     outline, full = asked.outline(wanted, Cache()), wanted.plan
     found = _power(wanted, past.place(history, results), device or ())
     if as_json:
-        print_json({"plan": full.model_dump(mode="json"), **outline._asdict(), "power": [asdict(one) for one in found]})
+        print_json({"plan": full.model_dump(mode="json"), **outline._asdict(), "power": [asdict(one) for one in found],
+                    "impossible": asked.impossible(wanted)})  # fmt: skip
         return
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
@@ -174,6 +175,8 @@ def show_plan(
             budget = units.duration(1e9 * protocol.budget_seconds)
             goal = f"until ± {100 * protocol.ratio_interval:g} % is reached"
             terminal.say(f"Up to {budget} of it are for more launches of {case.label}, {goal}.")
+    for sentence in asked.impossible(wanted):
+        terminal.say(sentence)
     from bench.report.noise import sentences
 
     for sentence in sentences(found):

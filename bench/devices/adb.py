@@ -147,6 +147,14 @@ class AdbServer:
         rows = (line.partition("\t") for line in self.ask("host:devices").splitlines())
         return tuple(Listed(clean(address, 80), clean(state), address) for address, tab, state in rows if tab)
 
+    def models(self) -> dict[str, str]:
+        """What the server itself says that each connected device is, by address, fit to be shown; asks no device."""
+        found = {}
+        for line in self.ask("host:devices-l").splitlines():
+            if model := re.search(r" model:(\S+)", line):
+                found[line.split(maxsplit=1)[0]] = clean(model[1].replace("_", " "), 80)
+        return found
+
     def features(self, address: str) -> frozenset[str]:
         """What the daemon of a device offers, e.g. "shell_v2". Raises adb_streams.Refused and what `devices` does."""
         with self.connect(f"host-serial:{address}:features") as conn:

@@ -77,6 +77,12 @@ def of_device(blocks: Iterable[Block], device: str) -> Iterator[Block]:
             yield block._replace(trials=own)
 
 
+def once(blocks: Iterable[Block], pass_: Pass) -> Iterator[Block]:
+    """The blocks with only the first launch of each subject in that pass: where it must fail for what cannot change,
+    one record of a variant has the reason, and more would say nothing new."""
+    return (one for one in blocks if one.pass_ != pass_ or all(trial.launch == 0 for trial in one.trials))
+
+
 def further(launches: Mapping[Subject, int], seed: int) -> tuple[Trial, ...]:
     """A block beyond the planned ones of the latency pass: one launch more of each subject that has had so many, in
     random order. Its number follows from that count alone, so that a resumed run has the same trials."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+import numpy as np
+
 from bench.cache import Cache
 from bench.compress.learner import Stage
 from bench.errors import naming
@@ -51,7 +53,19 @@ def case(
         with naming(f"{asked.label}, {variant.label}"):
             artifacts += [one.artifact(job, name) for name in runtimes[variant.label]]
             expected[variant.label] = _expected(job, shown)
-    return Prepared(tuple(artifacts), shown.file, shown.record, expected, network.notes)
+    record = shown.record
+    if artifacts and artifacts[0].task == "reconstruction":
+        record = record.model_copy(update={"unaltered": _unaltered(shown)})
+    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes)
+
+
+def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
+    """How far each input is from its target, where both are pictures of one shape."""
+    inputs = shown.read()
+    if shown.labels is None or len(inputs) != 1 or inputs[0].shape != shown.labels.shape:
+        return {}
+    apart = inputs[0].astype(np.float64) - shown.labels.astype(np.float64)
+    return {"squared_error": tuple(map(float, (apart**2).reshape(len(apart), -1).mean(axis=1)))}
 
 
 def _expected(job: one.Job, shown: Samples) -> Expected:

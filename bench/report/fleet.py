@@ -142,10 +142,33 @@ def _sentences(mine: dict[str, list[Standing]]) -> Iterator[str]:
                 gains.setdefault(one.subject.variant, []).append(one.figures["latency"])
         ranked = {v: _middle([f.ratio for f in fs if f.ratio]) for v, fs in gains.items() if any(f.ratio for f in fs)}
         if not ranked:
-            yield f"{model}: no variant was compared with the ordinary network."
+            yield _without_times(model, found)
             continue
         best = max(ranked, key=lambda variant: ranked[variant])
         yield _sentence(model, best, gains[best], runs)
+
+
+def _without_times(model: str, found: Sequence[Standing]) -> str:
+    """What is known of a network whose latencies are not compared, and why they are not."""
+    times = [one.figures["latency"] for one in found if "latency" in one.figures]
+    why = "; ".join(dict.fromkeys(figure.doubt for figure in times if figure.doubt))
+    others = {
+        metric: [
+            (f.ratio, one.subject.variant) for one in found if (f := one.figures.get(metric)) and f.ratio and f.called
+        ]
+        for metric in ("vm_hwm", "deployed", "energy")
+    }
+    gains = [
+        f"{_SHORT[metric]} {ratio(times)} less with {variant}"
+        for metric, ratios in others.items()
+        if ratios
+        for times, variant in (max(ratios),)
+        if times > 1
+    ]
+    if not times and not gains:
+        return f"{model}: no variant was compared with the ordinary network."
+    told = f"latency is not compared{f' ({why})' * bool(why)}" if times else "latency was not measured"
+    return f"{model}: {told}; at best {listed(gains)}." if gains else f"{model}: {told}."
 
 
 def _sentence(model: str, variant: str, figures: Sequence[Figure], runs: int) -> str:
@@ -257,9 +280,14 @@ def _remark(one: Standing) -> Cell:
     for metric, figure in one.figures.items():
         if figure.apart:
             reasons.setdefault(figure.apart, []).append(_SHORT[metric])
-    if reasons:
-        text = "; ".join(f"not {listed(metrics)}: {why}" for why, metrics in reasons.items())
-        return Cell(f"* {text}", ", ".join(one.remarks), "bad")
+    doubts: dict[str, list[str]] = {}
+    for metric, figure in one.figures.items():
+        if figure.doubt:
+            doubts.setdefault(figure.doubt, []).append(_SHORT[metric])
+    texts = [f"* not {listed(metrics)}: {why}" for why, metrics in reasons.items()]
+    texts += [f"{listed(metrics)} not usable: {why}" for why, metrics in doubts.items()]
+    if texts:
+        return Cell("; ".join(texts), ", ".join(one.remarks), "bad")
     return Cell("yes", ", ".join(one.remarks))
 
 

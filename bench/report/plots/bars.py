@@ -28,6 +28,8 @@ class Mark:
     text: str = ""
     interval: Interval | None = None
     launches: tuple[float, ...] = ()
+    usable: bool = True
+    """Else it is drawn hollow, with a cross."""
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -68,7 +70,9 @@ def _time(summary: Summary, variant: str, where: str, colour: str) -> Mark:
         text += f" [{interval(figures.interval, summary.unit)}]"
     medians = tuple(launch.median for launch in figures.launches)
     text = style.short(f"{text}, n = {len(medians)}")
-    return Mark(variant, where, colour, summary.virtual, figures.median, text, figures.interval, medians)
+    return Mark(
+        variant, where, colour, summary.virtual, figures.median, text, figures.interval, medians, summary.usable
+    )
 
 
 def _sizes(model: str, context: Context) -> Iterator[Mark]:
@@ -120,9 +124,11 @@ def _bars(axes: Axes, marks: Sequence[Mark], values: Sequence[float]) -> None:
         if mark.value is not None:
             axes.barh(
                 y, mark.value, height=0.62, linewidth=1, edgecolor=mark.colour,
-                facecolor=style.tint(mark.colour) if mark.hatched else mark.colour,
-                hatch="////" if mark.hatched else None,
+                facecolor="none" if not mark.usable else style.tint(mark.colour) if mark.hatched else mark.colour,
+                hatch="////" if mark.hatched and mark.usable else None,
             )  # fmt: skip
+            if not mark.usable:
+                axes.plot(mark.value, y, "x", color=style.REFERENCE, markersize=8, markeredgewidth=1.8)
             axes.plot(mark.launches, [y] * len(mark.launches), "|", color=style.INK, markersize=5, markeredgewidth=0.7)
         axes.annotate(
             mark.text, (max(mark.values, default=0.0), y), (8, 0), textcoords="offset points", va="center_baseline",
@@ -138,7 +144,8 @@ def _dots(axes: Axes, marks: Sequence[Mark], unit: str, values: Sequence[float])
         if mark.value is not None:
             style.guide(axes, y)
             fill = style.tint(mark.colour) if mark.hatched else mark.colour
-            axes.plot(mark.value, y, "o", color=mark.colour, markerfacecolor=fill, markersize=7, markeredgewidth=1.6)
+            shape, colour = ("o", mark.colour) if mark.usable else ("x", style.REFERENCE)
+            axes.plot(mark.value, y, shape, color=colour, markerfacecolor=fill, markersize=7, markeredgewidth=1.6)
             axes.plot(mark.launches, [y] * len(mark.launches), "|", color=style.INK, markersize=5, markeredgewidth=0.7)
             _interval(axes, y, mark)
 

@@ -17,6 +17,8 @@ from bench.units import quantity
 
 MOST_PICTURES = 12
 STRIP_IN, GAP_IN, LEAST_IN = 0.13, 0.09, 0.3
+LINE_IN = 0.14
+"""Of the words beside a variant's strips."""
 MOST_IN = 1.1
 """Of all launches of a variant; with many launches the strips become thinner."""
 DOT_IN = 0.006
@@ -47,7 +49,8 @@ def _picture(name: str, place: Sequence[Distribution], context: Context) -> Pict
     subjects = [s for s in context.findings.subjects if any(one.subject == s for one in place)]
     launches = {s: sorted((one for one in place if one.subject == s), key=lambda one: one.launch) for s in subjects}
     strips = {s: min(STRIP_IN, MOST_IN / len(mine)) for s, mine in launches.items()}
-    heights = {s: max(strips[s] * len(mine), LEAST_IN) + GAP_IN for s, mine in launches.items()}
+    lines_in = {s: LINE_IN * len(_words(s, context)) for s in subjects}
+    heights = {s: max(strips[s] * len(mine), LEAST_IN, lines_in[s]) + GAP_IN for s, mine in launches.items()}
     top, height = style.TITLE_IN, sum(heights.values())
     first = subjects[0]
     title = f"{context.labels.model(first.model)} on {context.labels.place(first)}: {TITLE}"
@@ -71,7 +74,7 @@ def _picture(name: str, place: Sequence[Distribution], context: Context) -> Pict
                 sheet.rule(top + y)
             sheet.text(0.06, middle + 0.05, style.cut(_named(subject, context), 1.9), weight="bold")
             for n, line in enumerate(lines):
-                sheet.text(right + 0.06, middle + 0.14 * (n - len(lines) / 2) + 0.11, line, size=style.SMALL)
+                sheet.text(right + 0.06, middle + LINE_IN * (n - len(lines) / 2) + 0.11, line, size=style.SMALL)
             start = y + (heights[subject] - strips[subject] * len(launches[subject])) / 2
             for n, one in enumerate(launches[subject]):
                 _strip(axes, start + (n + 0.5) * strips[subject], strips[subject], one, colour)
@@ -124,10 +127,10 @@ def _words(subject: Subject, context: Context) -> list[str]:
     tagged = sum(bool(one.reason) for one in context.findings.distributions if one.subject == subject)
     each = min(launch.samples for launch in figures.launches)
     lines = [
-        f"median {quantity(figures.median, 'ns')}",
-        f"n = {len(figures.launches)} launches × {each:,}",
+        f"median {quantity(figures.median, 'ns')}{', not usable' * (not summary.usable)}",
+        f"n = {len(figures.launches)} launch{'es' * (len(figures.launches) != 1)}, ≥ {each:,} each",
     ]
-    return [*lines, *([f"× {tagged} tagged"] if tagged else [])]
+    return [*lines, *([f"{tagged} tagged (crosses)"] if tagged else [])]
 
 
 def _alt(title: str, launches: dict[Subject, list[Distribution]], context: Context) -> str:

@@ -20,6 +20,9 @@ GAP_IN = 0.22
 HEAD_IN = 0.2
 METRICS = {"latency": "latency", "vm_hwm": "peak RSS", "deployed": "bytes deployed"}
 
+NOT_USABLE = frozenset({"unusable", "no-interval"})
+"""Outcomes of which a ratio is drawn as a grey cross, with these words."""
+
 
 class Row(NamedTuple):
     """One line: how it is named, and its comparisons by metric."""
@@ -100,7 +103,7 @@ def _panel(axes: Axes, found: Sequence[Comparison | None], wide: float) -> None:
         values += [known.ratio or 1.0, *((known.interval.low, known.interval.high) if known.interval else ())]
         if known.floor and known.floor.value < 1:
             values += [1 / (1 + known.floor.value), 1 + known.floor.value]
-    style.scale(axes, "ratio", values, logarithmic=True, pad=0.12, most=min(max(2, int(wide / 0.5)), 8))
+    style.scale(axes, "ratio", values, logarithmic=True, pad=0.2, most=min(max(2, int(wide / 0.5)), 8), edge=0.05)
     axes.axvline(1, color=style.INK, linewidth=1.1)
     middle = sum(axes.transAxes.inverted().transform(axes.transData.transform((1, 0)))[:1])
     for y, c in enumerate(found):
@@ -110,19 +113,28 @@ def _panel(axes: Axes, found: Sequence[Comparison | None], wide: float) -> None:
         if c.floor:
             least, most = 1 / (1 + c.floor.value), 1 + c.floor.value
             axes.fill_betweenx([y - 0.5, y + 0.5], least, most, color=style.GRID, alpha=0.35, linewidth=0)
-        colour = style.PHONES[1] if c.ratio > 1 else style.PHONES[0]
-        if c.interval:
+        usable = c.outcome not in NOT_USABLE
+        colour = style.REFERENCE if not usable else style.PHONES[1] if c.ratio > 1 else style.PHONES[0]
+        if c.interval and usable:
             axes.plot([c.interval.low, c.interval.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
-        shape = ">" if c.ratio > 1 else "<"
+        shape = "x" if not usable else ">" if c.ratio > 1 else "<"
         fill = colour if c.called or c.metric == "deployed" else "none"
         axes.plot(c.ratio, y, shape, color=colour, markerfacecolor=fill, markersize=6.5, markeredgewidth=1.3)
-        low, high = (c.interval.low, c.interval.high) if c.interval else (c.ratio, c.ratio)
-        share = float(axes.transAxes.inverted().transform(axes.transData.transform((max(high, c.ratio), 0)))[0])
-        to_right = share * wide + style.width(ratio(c.ratio), style.SMALL) + 0.12 < wide
+        low, high = (c.interval.low, c.interval.high) if c.interval and usable else (c.ratio, c.ratio)
+        text = ratio(c.ratio) if usable else f"{ratio(c.ratio)}, not usable"
+        ends = [[min(low, c.ratio), 0], [max(high, c.ratio), 0]]
+        start, end = wide * axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 0]
+        words = style.width(text, style.SMALL) + 0.12
+        if not usable and max(start, wide - end) < words:  # no room for the figure too, which the text alternative has
+            text = "not usable"
+            words = style.width(text, style.SMALL) + 0.12
+        # Away from the line at 1, which would go through the words, where there is room.
+        to_right = end + words < wide and (c.ratio > 1 or start < words)
         axes.annotate(
-            ratio(c.ratio), (max(high, c.ratio) if to_right else min(low, c.ratio), y), (7 if to_right else -7, 0),
+            text, (max(high, c.ratio) if to_right else min(low, c.ratio), y), (7 if to_right else -7, 0),
             textcoords="offset points", ha="left" if to_right else "right", va="center_baseline",
             fontsize=style.SMALL, fontweight="bold" if c.called else "normal",
+            style="normal" if usable else "italic",
         )  # fmt: skip
 
 
@@ -139,5 +151,7 @@ def _alt(title: str, panels: dict[str, list[Row]], context: Context) -> str:
 
 def _said(metric: str, c: Comparison) -> str:
     between = f" ({interval(c.interval, 'ratio')})" if c.interval else ""
+    if c.outcome in NOT_USABLE:
+        return f"{METRICS[metric]} {ratio(c.ratio or 1.0)}, not usable: {c.verdict}"
     called = "" if c.called or metric == "deployed" else ", not called"
     return f"{METRICS[metric]} {ratio(c.ratio or 1.0)}{between}{called}"

@@ -91,6 +91,8 @@ def _row(subject: Subject, context: Context) -> Row | None:
     parts["load"] = max(parts["load"] - parts["decode"], 0.0)
     launches = found["load"].statistics.launches if found["load"] and found["load"].statistics else ()
     words = [push, f"start {quantity(total, 'ns')}", f"n = {len(launches)}"]
+    doubtful = [name for metric, name, *_ in PARTS if metric in known and (s := found[metric]) and not s.usable]
+    words += [f"not usable: {'all' if len(doubtful) == len(known) else ', '.join(doubtful)}"] if doubtful else []
     return Row(subject, parts, ", ".join(filter(None, words)))
 
 

@@ -17,7 +17,9 @@ NOTE = (
 
 
 def section(context: Context) -> Section | None:
-    found = {m.trial.subject: m for m in context.measurements if m.trial.pass_ == "largest"}
+    tried = {m.trial.subject: m for m in context.measurements if m.trial.pass_ == "largest"}
+    # As everywhere in the report: in the order of the plan, not of the trials.
+    found = {one: tried[one] for one in (*context.findings.subjects, *tried) if one in tried}
     if not found:
         return None
     header = ("Network", "Variant", "Where", "Largest picture", "Pixels to the ordinary", "Memory", "What ended it")

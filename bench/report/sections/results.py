@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.findings import CaveatKind, Summary
 from bench.records import METRICS, Subject
-from bench.report.labels import SHORT, heading, interval, score_interval
+from bench.report.labels import SHORT, heading, interval, listed, score_interval
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Notes, Table
 from bench.units import quantity
@@ -36,7 +36,8 @@ def _table(
     title: str, subjects: Sequence[Subject], metrics: Sequence[str], context: Context, *, verdict: bool
 ) -> Table:
     notes = Notes()
-    header = ["Variant", "Where"]
+    # The verdict stands before the figures, where no narrow screen cuts it off.
+    header = ["Variant", "Where", *(["Verdict"] if verdict else [])]
     for metric in metrics:
         header += ["Latency, median", "p90"] if metric == "latency" else [heading(metric)]
     rows = []
@@ -45,14 +46,15 @@ def _table(
         known = [s for s in found.values() if s]
         virtual: list[CaveatKind] = ["virtual"] if any(s.virtual for s in known) else []
         row = [Cell(subject.variant, tone="strong"), Cell(context.labels.where(subject), marks=notes.marks(virtual))]
+        row += [_verdict(known)] if verdict else []
         for metric, summary in found.items():
             row.append(_figure(metric, summary, subject, context, notes))
             if metric == "latency":
                 row.append(_p90(summary))
-        rows.append((*row, *((_verdict(known),) if verdict else ())))
+        rows.append(tuple(row))
     shown = [s for s in context.findings.summaries if s.subject in subjects and s.metric in metrics]
-    texts = (*notes.texts(), *_about_intervals(shown))
-    return Table(title, (*header, *(("Verdict",) if verdict else ())), tuple(rows), texts)
+    texts = (*notes.texts(), *_about_intervals(shown), *_about_floor(shown, context))
+    return Table(title, tuple(header), tuple(rows), texts, words=2 + verdict)
 
 
 def _about_intervals(shown: Sequence[Summary]) -> Iterator[str]:
@@ -61,6 +63,22 @@ def _about_intervals(shown: Sequence[Summary]) -> Iterator[str]:
         yield "With the median: its 95 % bootstrap interval over launches."
     if any(_is_score(s) for s in known):
         yield "With a score: its 95 % interval over the n samples."
+
+
+def _about_floor(shown: Sequence[Summary], context: Context) -> Iterator[str]:
+    """What the input has by itself, and which variants are no better than that."""
+    scores = [s for s in shown if s.metric == "psnr" and s.statistics]
+    floor = context.findings.floors.get(scores[0].subject.model) if scores else None
+    if floor is None:
+        return
+    idle = dict.fromkeys(
+        s.subject.variant
+        for s in scores
+        if s.statistics and (s.statistics.interval.low if s.statistics.interval else s.statistics.median) <= floor
+    )
+    yield f"The input itself, without any network, has a PSNR of {quantity(floor, 'dB')}." + (
+        f" No better than its input: {listed(list(idle))}." if idle else ""
+    )
 
 
 def _is_score(summary: Summary) -> bool:

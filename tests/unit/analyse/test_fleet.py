@@ -1,5 +1,7 @@
 """Runs beside each other: what is computed of each, and what forbids to compare them."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.analyse.fleet import Run, fleet
@@ -128,3 +130,32 @@ def test_a_score_has_a_difference_and_bytes_an_exact_ratio() -> None:
     half = standing(found, "a", "half").figures
     assert half["top1"].difference == pytest.approx(-0.03)
     assert (half["deployed"].ratio, half["deployed"].within, half["deployed"].called) == (2.0, None, True)
+
+
+def test_latency_of_fewer_than_three_launches_is_not_usable_and_has_no_ratio() -> None:
+    found = fleet([run("a", series("latency", SLOW), series("latency", FAST[:1], "fr-auto"))])
+    figure = standing(found, "a", "fr-auto").figures["latency"]
+    assert figure.doubt == "1 launch, so no interval"
+    assert figure.ratio is None
+    found = fleet([run("a", series("latency", SLOW[:2]), series("latency", FAST, "fr-auto"))])
+    assert standing(found, "a").figures["latency"].doubt == "2 launches, so no interval"
+    assert standing(found, "a", "fr-auto").figures["latency"].ratio is None, "the other side is not usable"
+
+
+def test_memory_and_scores_need_no_three_launches() -> None:
+    found = fleet([run("a", series("latency", SLOW), series("vm_hwm", [4e6]), series("top1", [0.9]))])
+    assert [standing(found, "a").figures[metric].doubt for metric in ("vm_hwm", "top1")] == ["", ""]
+
+
+def test_a_figure_whose_launches_were_all_tagged_is_there_with_the_reason() -> None:
+    tagged = replace(series("latency", []), left_out=3, why="hot: 48 °C", tagged=(9e5, 1e6, 2e6))
+    found = fleet([run("a", tagged, series("latency", FAST, "fr-auto"))])
+    figure = standing(found, "a").figures["latency"]
+    assert (figure.value, figure.launches, figure.doubt) == (1e6, 0, "3 of 3 launches tagged: hot: 48 °C")
+    assert standing(found, "a", "fr-auto").figures["latency"].ratio is None
+
+
+def test_too_few_launches_beside_tagged_ones_are_not_usable() -> None:
+    """As the run's own report has it: with two good launches the tagged one is not left out."""
+    found = fleet([run("a", replace(series("latency", SLOW[:2]), left_out=1, why="hot", tagged=(1e6,)))])
+    assert standing(found, "a").figures["latency"].doubt == "1 of 3 launches tagged: hot"

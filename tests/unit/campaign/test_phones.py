@@ -44,3 +44,11 @@ def test_all_of_none_that_is_ready_is_an_error() -> None:
     with server("def\toffline\n") as found, pytest.raises(NoDevice, match="no phone is ready"):
         phones.chosen(found, ["all"], stages)
     assert stages.notes == ["def is left out: offline"]
+
+
+def test_a_device_in_use_says_what_the_adb_server_knows_and_that_nothing_else_was_asked() -> None:
+    row = Row("abc", "device", "Pixel 8", virtual=None, held="ann's `bench run` (process 7)")
+    assert row.cells() == (
+        "abc", "device", "Pixel 8 (real or virtual: unknown)", "not asked", "not asked",
+        "in use by ann's `bench run` (process 7)",
+    )  # fmt: skip

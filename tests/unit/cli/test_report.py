@@ -114,3 +114,13 @@ def test_words_from_a_device_are_shown_as_text(command: Command, tmp_path: Path)
     text = page.read_text(encoding="utf-8") + page.with_suffix(".md").read_text(encoding="utf-8")
     assert "<script>alert" not in text
     assert "\x1b" not in text + done.stdout
+
+
+def test_samples_of_a_run_that_also_stored_how_far_its_inputs_are_off_are_the_same(command: Command) -> None:
+    command.synthetic("night")
+    other = command.synthetic("later")
+    samples = RunFolder(other).record().samples
+    more = {label: one.model_copy(update={"unaltered": {"squared_error": (0.1,)}}) for label, one in samples.items()}
+    changed(other, samples=more)
+    figures = command("report", "night", "later", "--json").answer["figures"]
+    assert {row["apart"] for row in figures} == {""}

@@ -104,3 +104,14 @@ def test_an_estimate_grows_with_what_is_asked_for() -> None:
     )
     assert 0 < few < many
     assert order.estimate_s(planned("m"), [], {}, {}) == pytest.approx(0)
+
+
+def test_a_pass_that_must_fail_is_tried_once_for_each_variant() -> None:
+    plan = Plan(name="a", cases=(Case(model="m"),), protocol=Protocol(energy_seconds=5))
+    entries = [Entry("m", variant, PLACES) for variant in ("baseline", "b")]
+    every = list(order.of_device(order.blocks(plan, entries), "p1"))
+    kept = [trial for block in order.once(every, "energy") for trial in block.trials]
+    energy = [trial for trial in kept if trial.pass_ == "energy"]
+    assert sorted((trial.subject.variant, trial.launch) for trial in energy) == [("b", 0), ("baseline", 0)]
+    others = [trial for block in every for trial in block.trials if trial.pass_ != "energy"]
+    assert [trial for trial in kept if trial.pass_ != "energy"] == others

@@ -52,7 +52,7 @@ def test_a_run_in_which_everything_failed(stored: Stored, tmp_path: Path) -> Non
     page = Checker(failed.page(tmp_path))
     assert f"Nothing was measured: {len(failed.measurements)} trials failed" in page.text
     assert "left with status 7" in page.text
-    cells = {row[2] for table in failed.tables("results") for row in table.rows}
+    cells = {row[3] for table in failed.tables("results") for row in table.rows}
     assert {cell.split(" ")[0] for cell in cells} == {"failed"}
 
 

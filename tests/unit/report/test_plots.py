@@ -93,7 +93,7 @@ def test_ticks_are_round_figures_and_no_more_than_there_is_room_for() -> None:
 def test_tagged_launches_are_marked(stored: Stored) -> None:
     (of_phone,) = (p for p in distributions.draw(context(stored)) if p.title.startswith("lenet5 ") and PHONE in p.title)
     assert "1 tagged" in of_phone.alt
-    assert "× 1 tagged" in of_phone.svg
+    assert "1 tagged (crosses)" in of_phone.svg
 
 
 def test_times_of_a_translated_phone_are_not_drawn(judged: Stored) -> None:
@@ -105,6 +105,22 @@ def test_times_of_a_translated_phone_are_not_drawn(judged: Stored) -> None:
     (start,) = startup.draw(shown)
     assert "meaningless under translation" in start.alt
     assert trace.draw(shown) == ()
+
+
+def test_a_ratio_of_launches_that_were_all_tagged_is_drawn_as_not_usable(judged: Stored) -> None:
+    latency = judged.frame["pass"] == "latency"
+    frame = judged.frame.assign(
+        status=judged.frame.status.where(~latency, "tagged"), reason=judged.frame.reason.where(~latency, "hot")
+    )
+    for picture in ratios.draw(context(judged.but(frame=frame))):
+        told = [part for part in re.split(r"[,;] (?=latency)|: (?=latency)", picture.alt) if part.startswith("latency")]
+        assert told
+        assert all("not usable: " in part for part in told)
+        assert picture.svg.count("not usable") >= len(told)
+    hot = context(judged.but(frame=frame))
+    assert all("not usable" in picture.alt for picture in startup.draw(hot))
+    assert "not usable: tagged" in bars.draw(hot)[0].alt
+    assert all("not usable" in picture.svg for picture in distributions.draw(hot))
 
 
 def test_nothing_measured_draws_nothing_but_says_so(stored: Stored) -> None:

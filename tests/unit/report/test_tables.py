@@ -39,7 +39,7 @@ def test_settings_are_told_apart(stored: Stored) -> None:
     wheres = [row[1].split(" [")[0] for row in lenet.rows]
     assert len({(row[0], where) for row, where in zip(lenet.rows, wheres, strict=True)}) == len(lenet.rows)
     assert {where.rpartition(", ")[2] for where in wheres} == {"1 thread", "2 threads"}
-    sizes = {row[5] for row in lenet.rows if "ncnn" in row[1] and row[0] == "baseline"}
+    sizes = {row[6] for row in lenet.rows if "ncnn" in row[1] and row[0] == "baseline"}
     assert sizes == {"1.73 MB"}
 
 
