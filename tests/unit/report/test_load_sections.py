@@ -199,4 +199,4 @@ def test_the_page_with_all_of_it_is_sound(stored: Stored, tmp_path: Path) -> Non
     page = html.write(tmp_path, run, stored.measurements, findings).read_text(encoding="utf-8")
     Checker(page)
     assert 'id="sustained"' in page
-    assert (tmp_path / "sustained-0.png").is_file()
+    assert (tmp_path / "plots" / "sustained-0.png").is_file()
