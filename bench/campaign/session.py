@@ -169,8 +169,8 @@ def _preparing() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "Interrupted while the run was prepared, before a trial was started. What was finished is kept, so the same "
-            "command goes on from there."
+            "Interrupted while the run was prepared, before a trial was started. What was finished is kept, so the "
+            "same command goes on from there."
         ) from None
 
 
