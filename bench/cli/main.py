@@ -72,7 +72,8 @@ def main() -> NoReturn:
         _interrupted(interrupt)
     except SystemExit as end:
         # typer makes an exit of an interrupt, and says nothing.
-        if isinstance(cause := getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+        cause = getattr(end.__context__, "__cause__", None)
+        if isinstance(cause, KeyboardInterrupt):
             _interrupted(cause)
         raise
     sys.exit(0)

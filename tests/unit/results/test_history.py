@@ -182,7 +182,8 @@ def test_figures_that_cannot_have_been_measured_are_refused_with_their_file(
     history: History, column: str, value: float | None
 ) -> None:
     history.add(rows("good"))
-    history.add(rows("bad", **{column: value}))
+    more: dict[str, Any] = {column: value}
+    history.add(rows("bad", **more))
     words = r"bad-[0-9a-f]{8}.parquet is damaged: .*run bad.*: latency of "
     with pytest.raises(CorruptData, match=words):
         history.launches()
