@@ -342,8 +342,9 @@ class Verdict:
     """`right` against `left` in one metric: what has changed from the one to the other.
 
     Costs have the `ratio` right ÷ left with its bootstrap `interval`, and `bounds`, that interval made as wide as the
-    noise `floor` of the place at least. Scores have the `difference` right − left with its own interval, and `p_value`.
-    `same` means that all of the bounds lie within the `margin`. `tags` say what else differed between the two.
+    noise `floor` of the place at least; no bounds where a side is a lower bound. Scores have the `difference`
+    right − left with its own interval, and `p_value`. `same` means that all of the bounds lie within the `margin`.
+    `tags` say what else differed between the two.
     """
 
     metric: str
@@ -363,6 +364,9 @@ class Verdict:
     p_value: float | None = None
     not_worse: bool = False
     """Whether `right` is shown to be no worse than `left` by more than the margin."""
+    counts: bool = True
+    """Whether it decides on the whole where it cannot be told: not where a memory test was done for one side alone, or
+    met no limit on either."""
     tags: tuple[str, ...] = ()
 
 

@@ -40,6 +40,8 @@ class Series:
     ordinary: bool
     conditions: dict[str, str] = field(default_factory=dict)
     interval: Interval | None = None
+    bound: str = ""
+    """Why the figure is no more than a lower bound, where it is."""
 
     @property
     def median(self) -> float | None:
@@ -64,6 +66,8 @@ def _one(rows: Sequence[dict[str, Any]]) -> Series:
         row["launch"] if len(runs) == 1 else runs.index(row["key"]) * 1_000_000 + row["launch"]: row["value"]
         for row in good
     }
+    told = [row["reason"] for row in good if row["reason"]]
+    bound = "; ".join(dict.fromkeys(told)) if newest["metric"] == "largest_picture" else ""
     low, high = newest["low"], newest["high"]
     return Series(
         Subject.model_validate({name: newest[name] for name in Subject.model_fields}),
@@ -71,4 +75,5 @@ def _one(rows: Sequence[dict[str, Any]]) -> Series:
         "; ".join(dict.fromkeys(row["reason"] for row in bad)), newest["unusable"], newest["virtual"],
         newest["translated"], newest["ordinary"], {name: newest[name] for name in CONDITIONS},
         Interval(low, high, "stored") if low is not None and high is not None else None,
+        bound,
     )  # fmt: skip
