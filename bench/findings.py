@@ -162,6 +162,10 @@ class Launch:
     total: float
     tagged: bool = False
 
+    @property
+    def mean(self) -> float:
+        return self.total / self.samples
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -171,8 +175,9 @@ class Statistics:
     scaled) and `cv` (standard deviation over mean) are over all samples; `launch_cv` is over the per-launch medians.
     A CV of fewer than two values, or of mean zero, is None.
 
-    `launches` are those that all of this is of. `left_out` are tagged ones that it is not of: three others or more are
-    enough to do without.
+    `launches` are those that all of this is of. With `means`, a launch stands for its mean in all of these instead of
+    its median: what others at work beside it take, a median does not see. `left_out` are tagged ones that it is not of:
+    three others or more are enough to do without.
     """
 
     median: float
@@ -186,6 +191,16 @@ class Statistics:
     launches: tuple[Launch, ...]
     interval: Interval | None
     left_out: tuple[Launch, ...] = ()
+    means: bool = False
+
+    @property
+    def figures(self) -> dict[int, float]:
+        """What each of the launches stands for, by its number: what is compared."""
+        return {launch.launch: self.figure(launch) for launch in self.launches}
+
+    def figure(self, launch: Launch) -> float:
+        """What a launch stands for."""
+        return launch.mean if self.means else launch.median
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bench.analyse.noise import Place, floor
+from bench.analyse.noise import Place, called_beyond
 from bench.analyse.statistics import ratio
 from bench.endurance import Contention, Turn
 from bench.findings import Noise, Summary
@@ -49,7 +49,7 @@ def _of_subject(alone: Summary, beside: Summary, run: RunRecord, noises: Mapping
     return Contention(
         subject=beside.subject, alone=float(np.median(list(ours.values()))),
         contended=float(np.median(list(theirs.values()))),
-        medians=(alone.statistics.median, beside.statistics.median), ratio=value,
+        medians=(_median(alone), _median(beside)), ratio=value,
         bounds=(interval.low, interval.high) if interval else None, launches=(len(ours), len(theirs)),
         copies=protocol.beside, load=protocol.load,
         called=not doubts and (_above(beside, alone, noises) or _above(alone, beside, noises)),
@@ -59,7 +59,12 @@ def _of_subject(alone: Summary, beside: Summary, run: RunRecord, noises: Mapping
 
 def _means(summary: Summary) -> Means:
     assert summary.statistics is not None
-    return {launch.launch: launch.total / launch.samples for launch in summary.statistics.launches}
+    return {launch.launch: launch.mean for launch in summary.statistics.launches}
+
+
+def _median(summary: Summary) -> float:
+    assert summary.statistics is not None
+    return float(np.median([launch.median for launch in summary.statistics.launches]))
 
 
 def _above(over: Summary, under: Summary, noises: Mapping[Place, Noise]) -> bool:
@@ -67,8 +72,8 @@ def _above(over: Summary, under: Summary, noises: Mapping[Place, Noise]) -> bool
     a, b = _means(over), _means(under)
     value, interval, _ = ratio(a, b, same_machine=over.metric == under.metric)
     places = {Place(s.subject.device, s.subject.runtime, s.metric) for s in (over, under)}
-    noise = max(floor(noises.get(place), len(a), len(b), between_runs=False).value for place in places)
-    return interval is not None and interval.low > 1 and value > 1 + noise
+    noise = called_beyond(noises, places, a, b)
+    return interval is not None and interval.low > 1 and value > 1 + noise.value
 
 
 def _turns(both: Sequence[tuple[Summary, Summary]], noises: Mapping[Place, Noise]) -> Iterator[Turn]:

@@ -19,7 +19,8 @@ runs it does up to exp(t · √2 · S). docs/measurement.md tells users.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -92,12 +93,36 @@ def own(summaries: Sequence[Summary]) -> dict[Place, Noise]:
     places: list[Place] = []
     for number, s in enumerate(summaries):
         if s.statistics and s.usable and METRICS[s.metric].pass_ in NOISY_PASSES:
-            mine = [math.log(launch.median) for launch in s.statistics.launches if launch.median > 0]
+            mine = [math.log(figure) for figure in s.statistics.figures.values() if figure > 0]
             logs += mine
             groups += [number] * len(mine)
             places += [Place(s.subject.device, s.subject.runtime, s.metric)] * len(mine)
     found = _spreads(np.array(logs), np.array(groups), places)
     return {where: Noise(*_known(one, MIN_FREEDOM)) for where, one in found.items()}
+
+
+def of_pair(left: Mapping[int, float], right: Mapping[int, float]) -> Noise:
+    """The noise of the launches of two subjects, by their number, by themselves: they may differ
+    more among each other than what else ran in the place, on which its own noise rests."""
+    place = Place("", "", "")
+    logs = [[math.log(side[k]) for k in sorted(side) if side[k] > 0] for side in (left, right)]
+    groups = np.repeat([0, 1], [len(one) for one in logs])
+    found = _spreads(np.array(logs[0] + logs[1]), groups, [place] * len(groups))
+    return Noise(*_known(found.get(place), MIN_FREEDOM))
+
+
+def called_beyond(
+    noises: Mapping[Place, Noise], places: Iterable[Place], left: Mapping[int, float], right: Mapping[int, float]
+) -> Floor:
+    """The floor of the ratio of medians of launches of one run: the largest of those of the places,
+    and of that of these launches themselves where these tell it."""
+    counts = len(left), len(right)
+    floors = [floor(noises.get(place), *counts, between_runs=False) for place in places]
+    mine = of_pair(left, right)
+    if mine.launch is not None:
+        words = f"these launches differ among themselves, {mine.launch_freedom} degrees of freedom"
+        floors.append(replace(floor(mine, *counts, between_runs=False), words=words))
+    return max(floors, key=lambda one: one.value)
 
 
 def floor(noise: Noise | None, left: int, right: int, *, between_runs: bool) -> Floor:
