@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bench.endurance import Contention, Sustained, Turn
+from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.records import METRICS, Subject
 from bench.scored import Scores
@@ -314,6 +314,8 @@ class Findings:
     contention: tuple[Contention, ...] = ()
     overtaken: tuple[Turn, ...] = ()
     """Variants that change places when others work beside them."""
+    leads: tuple[Lead, ...] = ()
+    """Who is ahead of whom at the start and at the end of load that goes on, alone and beside others."""
     scores: Scores | None = None
     """Of a run of the suite that has a score (docs/score.md)."""
     distributions: tuple[Distribution, ...] = ()
