@@ -39,6 +39,8 @@ WITHIN, BETWEEN = 0.05, 0.15
 """Floors where a place's own noise is not known. Runs on stock phones vary by 15 % and more from day to day."""
 NOISY_PASSES = frozenset({"latency", "memory", "contended", "energy"})
 """Those whose launches differ by noise."""
+LOUDER_LEVEL = 0.9
+"""One comparison in ten rests on the spread of its own few launches although these are as quiet as the place is."""
 MIN_FREEDOM = 4
 """Degrees of freedom below which the noise of launches counts as unknown."""
 MIN_RUN_FREEDOM = 2
@@ -114,15 +116,24 @@ def of_pair(left: Mapping[int, float], right: Mapping[int, float]) -> Noise:
 def called_beyond(
     noises: Mapping[Place, Noise], places: Iterable[Place], left: Mapping[int, float], right: Mapping[int, float]
 ) -> Floor:
-    """The floor of the ratio of medians of launches of one run: the largest of those of the places,
-    and of that of these launches themselves where these tell it."""
+    """The floor of the ratio of medians of launches of one run: the largest of those of the places, and of that of
+    these launches themselves where they differ by more than the noise of the places explains."""
     counts = len(left), len(right)
-    floors = [floor(noises.get(place), *counts, between_runs=False) for place in places]
+    known = [noises.get(place) for place in places]
+    floors = [floor(noise, *counts, between_runs=False) for noise in known]
     mine = of_pair(left, right)
-    if mine.launch is not None:
+    if mine.launch is not None and all(_louder(mine, noise) for noise in known):
         words = f"these launches differ among themselves, {mine.launch_freedom} degrees of freedom"
         floors.append(replace(floor(mine, *counts, between_runs=False), words=words))
     return max(floors, key=lambda one: one.value)
+
+
+def _louder(one: Noise, other: Noise | None) -> bool:
+    """Whether launches are louder than another noise explains, by an F test; so they are where that is not known."""
+    if one.launch is None or other is None or not other.launch:
+        return True
+    most = float(special.fdtri(one.launch_freedom, other.launch_freedom, LOUDER_LEVEL))
+    return (one.launch / other.launch) ** 2 > most
 
 
 def floor(noise: Noise | None, left: int, right: int, *, between_runs: bool) -> Floor:
