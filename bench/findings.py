@@ -248,11 +248,12 @@ class Noise:
 @dataclass(frozen=True)
 class Floor:
     """The smallest difference that noise of the place does not explain, as a fraction: 0.02 is 2 %. `measured` is False
-    where a default stands for it; `words` say what it rests on."""
+    where a default stands for it; `own` is True where it rests on the compared launches alone; `words` say on what."""
 
     value: float
     measured: bool
     words: str
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -107,24 +107,31 @@ def of_pair(left: Mapping[int, float], right: Mapping[int, float]) -> Noise:
     """The noise of the launches of two subjects, by their number, by themselves: they may differ
     more among each other than what else ran in the place, on which its own noise rests."""
     place = Place("", "", "")
-    logs = [[math.log(side[k]) for k in sorted(side) if side[k] > 0] for side in (left, right)]
+    above = [[side[k] for k in sorted(side) if side[k] > 0] for side in (left, right)]
+    # Divided by one of them, so that their unit does not matter to the last bit.
+    logs = [[math.log(value / mine[0]) for value in mine] for mine in above]
     groups = np.repeat([0, 1], [len(one) for one in logs])
     found = _spreads(np.array(logs[0] + logs[1]), groups, [place] * len(groups))
     return Noise(*_known(found.get(place), MIN_FREEDOM))
 
 
 def called_beyond(
-    noises: Mapping[Place, Noise], places: Iterable[Place], left: Mapping[int, float], right: Mapping[int, float]
+    noises: Mapping[Place, Noise],
+    places: Iterable[Place],
+    left: Mapping[int, float],
+    right: Mapping[int, float],
+    *,
+    between_runs: bool = False,
 ) -> Floor:
-    """The floor of the ratio of medians of launches of one run: the largest of those of the places, and of that of
-    these launches themselves where they differ by more than the noise of the places explains."""
+    """The floor of the ratio of medians of launches of one run, or of two: the largest of those of the places, and of
+    that of these launches themselves where they differ by more than the noise of the places explains."""
     counts = len(left), len(right)
     known = [noises.get(place) for place in places]
-    floors = [floor(noise, *counts, between_runs=False) for noise in known]
+    floors = [floor(noise, *counts, between_runs=between_runs) for noise in known]
     mine = of_pair(left, right)
     if mine.launch is not None and all(_louder(mine, noise) for noise in known):
         words = f"these launches differ among themselves, {mine.launch_freedom} degrees of freedom"
-        floors.append(replace(floor(mine, *counts, between_runs=False), words=words))
+        floors.append(replace(floor(mine, *counts, between_runs=False), words=words, own=True))
     return max(floors, key=lambda one: one.value)
 
 

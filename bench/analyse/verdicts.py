@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 
-from bench.analyse.noise import NOISY_PASSES, Place, floor
+from bench.analyse.noise import NOISY_PASSES, Place, called_beyond, floor
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.series import CONDITIONS, Series
 from bench.analyse.statistics import MIN_LAUNCHES, ratio
@@ -32,6 +32,9 @@ MARGIN = 0.03
 SCORE_MARGIN = {"fraction": 0.01, "dB": 0.5}
 """The same for scores, by unit: a point, half a decibel."""
 TEST_LEVEL = 0.05
+ONCE = frozenset({"load", "decode", "first_inference"})
+"""What happens once in a launch, with nothing to take a median of: launches of one subject may differ by factors where
+another's do not, so that the noise of the place does not vouch for them."""
 WORDS: dict[str, dict[Outcome, str]] = {
     "ns": {"better": "faster", "worse": "slower"},
     "B": {"better": "smaller", "worse": "larger"},
@@ -113,9 +116,13 @@ def verdict(
     if kind.pass_ == "largest":
         return _cost(between, left, right, RESOLUTION, exact=True)
     one_run = left.runs == right.runs and len(left.runs) == 1
-    known = [noises.get(Place(s.subject.device, s.subject.runtime, s.metric)) for s in (left, right)]
-    floors = [floor(noise, *between.launches, between_runs=not one_run) for noise in known]
-    return _cost(between, left, right, max(floors, key=lambda f: f.value), exact=False)
+    places = [Place(s.subject.device, s.subject.runtime, s.metric) for s in (left, right)]
+    if right.metric in ONCE:
+        beyond = called_beyond(noises, places, left.launches, right.launches, between_runs=not one_run)
+    else:
+        floors = [floor(noises.get(place), *between.launches, between_runs=not one_run) for place in places]
+        beyond = max(floors, key=lambda f: f.value)
+    return _cost(between, left, right, beyond, exact=False)
 
 
 def _tags(left: Series, right: Series) -> Iterator[str]:
@@ -216,6 +223,8 @@ def _by(value: float) -> str:
 def _unclear(value: float, interval: Interval | None, noise_floor: Floor) -> str:
     """Which of the two made the bounds too wide."""
     reach = 1 + noise_floor.value
+    if noise_floor.own:
+        return "these launches differ too much among themselves"
     if interval is None or (value / reach <= interval.low and interval.high <= value * reach) or interval.excludes(1):
         return f"within the noise floor of {_plain(noise_floor.value)}"
     return "these launches differ too much among themselves"

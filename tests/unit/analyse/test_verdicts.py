@@ -62,6 +62,16 @@ def test_launches_that_differ_more_than_the_place_does_are_blamed_themselves() -
     assert found.reason == "these launches differ too much among themselves"
 
 
+@pytest.mark.parametrize("run", ["r", "later"])
+def test_three_launches_that_differ_by_factors_call_nothing(run: str) -> None:
+    before, after = (4.9e6, 9e4, 2.6e6), (1.7e4, 1e4, 8e3)
+    for noises in ({}, {Place("p1", "ncnn", "first_inference"): Noise(0.05, 40, 0.05, 10)}):
+        found = judged(made(before, "first_inference"), made(after, "first_inference", run), noises=noises)
+        assert found.outcome == "cannot tell"
+        assert found.floor is not None
+        assert found.floor.words.startswith("these launches differ among themselves")
+
+
 def test_nor_is_what_is_not_shown_called_the_same() -> None:
     loud = {Place("p1", "ncnn", "latency"): Noise(0.05, 40, None, 0)}
     assert judged(made(FIVE), made(FIVE), noises=loud).outcome == "cannot tell"
