@@ -5,8 +5,9 @@ Like `bench.findings`, computed again from the samples of a run at any time. Int
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bench.records import Subject
 
@@ -30,8 +31,9 @@ class Sustained:
     where the load was shorter than a minute (`unit_s` 1); the second of each is where the unit begins. `cold` is the
     median of the windows of the first minute, or of the first tenth of a shorter load, `steady` that of the last third,
     `ratio` steady ÷ cold: above 1 it became slower. `bounds` are None where there are too few windows for an interval.
-    `throttled` is the unit, counted from 0, from which the median stays above the first one to the end, by more than
-    SLOWER; None where there is none. `doubts` says why it should not be compared.
+    `throttled` is the unit, counted from 0, from which medians are above `cold` by more than SLOWER, all but a few;
+    None where there is none, or `steady` is not above it by as much too, or `bounds` do not show that. `doubts` says
+    why it should not be compared.
     """
 
     subject: Subject
@@ -63,6 +65,21 @@ class Turn:
     gain: float
     loss: float
     called: bool
+
+
+@dataclass(frozen=True)
+class Lead:
+    """`ahead` is faster than `behind`, another variant in the same place, beyond what noise explains."""
+
+    when: Literal["cold", "steady", "alone", "contended"]
+    ahead: Subject
+    behind: Subject
+
+
+def fastest(among: Sequence[Subject], leads: Sequence[Lead], when: str) -> Subject | None:
+    """The one of several that is ahead of each other one; None where it is not shown of any."""
+    ahead = {(one.ahead, one.behind) for one in leads if one.when == when}
+    return next((a for a in among if all(a == b or (a, b) in ahead for b in among)), None)
 
 
 @dataclass(frozen=True)

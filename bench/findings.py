@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from bench.endurance import Contention, Sustained, Turn
+from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.records import METRICS, Subject
 from bench.scored import Scores
@@ -169,6 +169,10 @@ class Launch:
     total: float
     tagged: bool = False
 
+    @property
+    def mean(self) -> float:
+        return self.total / self.samples
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -178,8 +182,9 @@ class Statistics:
     scaled) and `cv` (standard deviation over mean) are over all samples; `launch_cv` is over the per-launch medians.
     A CV of fewer than two values, or of mean zero, is None.
 
-    `launches` are those that all of this is of. `left_out` are tagged ones that it is not of: three others or more are
-    enough to do without.
+    `launches` are those that all of this is of. With `means`, a launch stands for its mean in all of these instead of
+    its median: what others at work beside it take, a median does not see. `left_out` are tagged ones that it is not of:
+    three others or more are enough to do without.
     """
 
     median: float
@@ -193,6 +198,16 @@ class Statistics:
     launches: tuple[Launch, ...]
     interval: Interval | None
     left_out: tuple[Launch, ...] = ()
+    means: bool = False
+
+    @property
+    def figures(self) -> dict[int, float]:
+        """What each of the launches stands for, by its number: what is compared."""
+        return {launch.launch: self.figure(launch) for launch in self.launches}
+
+    def figure(self, launch: Launch) -> float:
+        """What a launch stands for."""
+        return launch.mean if self.means else launch.median
 
 
 @dataclass(frozen=True)
@@ -240,11 +255,12 @@ class Noise:
 @dataclass(frozen=True)
 class Floor:
     """The smallest difference that noise of the place does not explain, as a fraction: 0.02 is 2 %. `measured` is False
-    where a default stands for it; `words` say what it rests on."""
+    where a default stands for it; `own` is True where it rests on the compared launches alone; `words` say on what."""
 
     value: float
     measured: bool
     words: str
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -308,6 +324,8 @@ class Findings:
     contention: tuple[Contention, ...] = ()
     overtaken: tuple[Turn, ...] = ()
     """Variants that change places when others work beside them."""
+    leads: tuple[Lead, ...] = ()
+    """Who is ahead of whom at the start and at the end of load that goes on, alone and beside others."""
     scores: Scores | None = None
     """Of a run of the suite that has a score (docs/score.md)."""
     distributions: tuple[Distribution, ...] = ()
@@ -351,8 +369,9 @@ class Verdict:
     """`right` against `left` in one metric: what has changed from the one to the other.
 
     Costs have the `ratio` right ÷ left with its bootstrap `interval`, and `bounds`, that interval made as wide as the
-    noise `floor` of the place at least. Scores have the `difference` right − left with its own interval, and `p_value`.
-    `same` means that all of the bounds lie within the `margin`. `tags` say what else differed between the two.
+    noise `floor` of the place at least; no bounds where a side is a lower bound. Scores have the `difference`
+    right − left with its own interval, and `p_value`. `same` means that all of the bounds lie within the `margin`.
+    `tags` say what else differed between the two.
     """
 
     metric: str
@@ -372,6 +391,9 @@ class Verdict:
     p_value: float | None = None
     not_worse: bool = False
     """Whether `right` is shown to be no worse than `left` by more than the margin."""
+    counts: bool = True
+    """Whether it decides on the whole where it cannot be told: not where a memory test was done for one side alone, or
+    met no limit on either."""
     tags: tuple[str, ...] = ()
 
 

@@ -15,6 +15,8 @@ def _three_digits(value: float) -> str:
     if value == 0:
         return "0"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    if abs(round(value, decimals)) >= 10 ** (3 - decimals):  # 0.9996 is 1.00, not 1.000
+        decimals = max(0, decimals - 1)
     return f"{value:.{min(decimals, 3)}f}"
 
 

@@ -27,17 +27,18 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     from bench.analyse.noise import of_run, reach
     from bench.analyse.score import scores
     from bench.analyse.scores import floors
-    from bench.analyse.sustained import in_order, sustained, turns
+    from bench.analyse.sustained import in_order, leads, sustained, turns
 
     found = summaries(frame, run, answers)
     noises = of_run(run, found)
     answered = by_subject(frame, answers)
     compared = compare(found, run, answered, noises)
     loaded = tuple(in_order(sustained(frame, run), [s.subject for s in found if s.metric == "sustained"]))
-    contended, overtaken = contention(found, run, noises)
+    contended, overtaken, ahead = contention(found, run, noises)
     return Findings(
         found, compared, floors=floors(run, answered), reach=tuple(reach(noises, Protocol().launches)),
         sustained=loaded, turned=turns(loaded, noises),
+        leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from bench.analyse.noise import Place, floor
+from bench.analyse.noise import Place, called_beyond
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
 from bench.analyse.summary import ONE_LAUNCH
@@ -34,9 +34,9 @@ def compare(
     * `runtime`: the reference runtime against another on the desktop, same variant and setting. For accuracy the
       reference's row of any setting serves: it computes in fp32, and its answers do not depend on threads.
 
-    A ratio is *called* when its interval excludes 1, it is beyond the noise floor of its places, and both sides are
-    usable; sizes in bytes are exact. Scores of
-    variants are compared by a paired test over the samples that both answered.
+    A ratio is *called* when its interval excludes 1, it is beyond the noise floor of its places and of these launches,
+    and both sides are usable; sizes in bytes are exact. Scores of variants are compared by a paired test over the
+    samples that both answered.
     """
     relations = _Relations.of(run)
     found: dict[tuple[Kind, str, Subject, Subject | None], Comparison] = {}
@@ -95,10 +95,9 @@ def _ratio(kind: Kind, left: Summary, right: Summary, noises: Mapping[Place, Noi
     if METRICS[right.metric].pass_ == "size":
         return between(a.median / b.median, None, "equal" if a.median == b.median else "differs", "exact")
     same_machine = left.subject.device == right.subject.device
-    value, interval, _ = ratio(_medians(left), _medians(right), same_machine=same_machine)
-    counts = len(a.launches), len(b.launches)
+    value, interval, _ = ratio(a.figures, b.figures, same_machine=same_machine)
     places = {Place(s.subject.device, s.subject.runtime, s.metric) for s in (left, right)}
-    beyond = max((floor(noises.get(p), *counts, between_runs=False) for p in places), key=lambda f: f.value)
+    beyond = called_beyond(noises, places, a.figures, b.figures)
     between = partial(between, floor=beyond)
     unusable = [s.verdict for s in (left, right) if not s.usable]
     if unusable:
@@ -113,11 +112,6 @@ def _ratio(kind: Kind, left: Summary, right: Summary, noises: Mapping[Place, Noi
     if interval.excludes(1):
         return between(value, interval, "differs", "the interval excludes 1")
     return between(value, interval, "not-shown", "no difference shown: the interval includes 1")
-
-
-def _medians(summary: Summary) -> Mapping[int, float]:
-    launches = summary.statistics.launches if summary.statistics else ()
-    return {launch.launch: launch.median for launch in launches}
 
 
 def _paired(left: Summary, right: Summary, answers: Mapping[Subject, Answers]) -> Comparison:

@@ -9,26 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
-from bench.analyse.noise import Place, floor
+from bench.analyse.noise import Place, called_beyond
 from bench.analyse.statistics import ratio
-from bench.endurance import Contention, Turn
+from bench.endurance import Contention, Lead, Turn
 from bench.findings import Noise, Summary
 from bench.plan import of_run
 from bench.records import RunRecord
 
 METRIC = "contended"
+Pair = tuple[Summary, Summary]
+"""A subject alone and beside others."""
 Means = dict[int, float]
 """The mean of each launch, by its number."""
 
 
 def contention(
     summaries: Sequence[Summary], run: RunRecord, noises: Mapping[Place, Noise]
-) -> tuple[tuple[Contention, ...], tuple[Turn, ...]]:
-    """The ratio contended ÷ alone of each subject that has both, and the variants that change places: the first is
-    faster alone, the second contended.
+) -> tuple[tuple[Contention, ...], tuple[Turn, ...], tuple[Lead, ...]]:
+    """The ratio contended ÷ alone of each subject that has both; the variants that change places, the first faster
+    alone and the second contended; and which are ahead of which, alone and contended, of those that are usable.
 
     Launches alone and contended are not paired: they ran in passes of their own. A ratio is called where its interval
     excludes 1 and it is beyond the noise floor; a change of places where both orders are. Raises CorruptData for a plan
@@ -36,7 +39,9 @@ def contention(
     """
     latency = {s.subject: s for s in summaries if s.metric == "latency" and s.statistics}
     both = [(latency[s.subject], s) for s in summaries if s.metric == METRIC and s.statistics and s.subject in latency]
-    return tuple(_of_subject(*pair, run, noises) for pair in both), tuple(_turns(both, noises))
+    found = tuple(_of_subject(*pair, run, noises) for pair in both)
+    judged = [pair for pair in both if all(s.usable and not s.translated for s in pair)]
+    return found, tuple(_turns(judged, noises)), tuple(_leads(judged, noises))
 
 
 def _of_subject(alone: Summary, beside: Summary, run: RunRecord, noises: Mapping[Place, Noise]) -> Contention:
@@ -49,7 +54,7 @@ def _of_subject(alone: Summary, beside: Summary, run: RunRecord, noises: Mapping
     return Contention(
         subject=beside.subject, alone=float(np.median(list(ours.values()))),
         contended=float(np.median(list(theirs.values()))),
-        medians=(alone.statistics.median, beside.statistics.median), ratio=value,
+        medians=(_median(alone), _median(beside)), ratio=value,
         bounds=(interval.low, interval.high) if interval else None, launches=(len(ours), len(theirs)),
         copies=protocol.beside, load=protocol.load,
         called=not doubts and (_above(beside, alone, noises) or _above(alone, beside, noises)),
@@ -59,7 +64,12 @@ def _of_subject(alone: Summary, beside: Summary, run: RunRecord, noises: Mapping
 
 def _means(summary: Summary) -> Means:
     assert summary.statistics is not None
-    return {launch.launch: launch.total / launch.samples for launch in summary.statistics.launches}
+    return {launch.launch: launch.mean for launch in summary.statistics.launches}
+
+
+def _median(summary: Summary) -> float:
+    assert summary.statistics is not None
+    return float(np.median([launch.median for launch in summary.statistics.launches]))
 
 
 def _above(over: Summary, under: Summary, noises: Mapping[Place, Noise]) -> bool:
@@ -67,18 +77,29 @@ def _above(over: Summary, under: Summary, noises: Mapping[Place, Noise]) -> bool
     a, b = _means(over), _means(under)
     value, interval, _ = ratio(a, b, same_machine=over.metric == under.metric)
     places = {Place(s.subject.device, s.subject.runtime, s.metric) for s in (over, under)}
-    noise = max(floor(noises.get(place), len(a), len(b), between_runs=False).value for place in places)
-    return interval is not None and interval.low > 1 and value > 1 + noise
+    noise = called_beyond(noises, places, a, b)
+    return interval is not None and interval.low > 1 and value > 1 + noise.value
 
 
-def _turns(both: Sequence[tuple[Summary, Summary]], noises: Mapping[Place, Noise]) -> Iterator[Turn]:
+def _rivals(both: Sequence[Pair]) -> Iterator[tuple[Pair, Pair]]:
     for one, two in combinations(both, 2):
-        a, b = one[0].subject, two[0].subject
-        if b.model_copy(update={"variant": a.variant}) != a or one[0].translated:
-            continue
+        if two[0].subject.model_copy(update={"variant": one[0].subject.variant}) == one[0].subject:
+            yield one, two
+
+
+def _turns(both: Sequence[Pair], noises: Mapping[Place, Noise]) -> Iterator[Turn]:
+    for one, two in _rivals(both):
         early, late = sorted((one, two), key=lambda pair: float(np.median(list(_means(pair[0]).values()))))
         gain, loss = (ratio(_means(x), _means(y)).value for x, y in ((late[0], early[0]), (early[1], late[1])))
         if gain > 1 and loss > 1:
-            usable = all(s.usable for s in (*early, *late))
-            called = usable and _above(late[0], early[0], noises) and _above(early[1], late[1], noises)
+            called = _above(late[0], early[0], noises) and _above(early[1], late[1], noises)
             yield Turn(early[0].subject, late[0].subject, gain, loss, called)
+
+
+def _leads(both: Sequence[Pair], noises: Mapping[Place, Noise]) -> Iterator[Lead]:
+    whens: tuple[Literal["alone", "contended"], ...] = ("alone", "contended")
+    for pairs in _rivals(both):
+        for ahead, behind in (pairs, pairs[::-1]):
+            for when, fast, slow in zip(whens, ahead, behind, strict=True):
+                if _above(slow, fast, noises):
+                    yield Lead(when, fast.subject, slow.subject)

@@ -70,7 +70,8 @@ def _of_launches(summary: Summary, conditions: dict[Any, tuple[str, str]]) -> It
     for launch in (*summary.statistics.launches, *summary.statistics.left_out):
         status, why = conditions.get((summary.subject, kind, launch.launch), ("ok", ""))
         yield summary.subject.model_dump() | {
-            "metric": summary.metric, "launch": launch.launch, "value": launch.median, "iterations": launch.samples,
+            "metric": summary.metric, "launch": launch.launch, "value": summary.statistics.figure(launch),
+            "iterations": launch.samples,
             "low": interval.low if interval else None, "high": interval.high if interval else None,
             "status": status, "reason": why, "unusable": "; ".join(unusable),
         }  # fmt: skip
@@ -102,11 +103,12 @@ def _words(p: Protocol) -> str:
 
 
 def _beside(run: RunRecord, summary: Summary) -> str:
-    """What worked beside a launch, which is part of what was measured."""
+    """What worked beside a launch, which is part of what was measured, and that its figure is a mean: rows of medians
+    are of another protocol."""
     if METRICS[summary.metric].pass_ != "contended":
         return ""
     p = of_run(run).protocol_for(summary.subject.model)
-    return f", beside {p.beside} copies and {p.load} threads"
+    return f", means beside {p.beside} copies and {p.load} threads"
 
 
 def _digest(value: object) -> str:

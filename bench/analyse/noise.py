@@ -19,7 +19,8 @@ runs it does up to exp(t · √2 · S). docs/measurement.md tells users.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,8 @@ WITHIN, BETWEEN = 0.05, 0.15
 """Floors where a place's own noise is not known. Runs on stock phones vary by 15 % and more from day to day."""
 NOISY_PASSES = frozenset({"latency", "memory", "contended", "energy"})
 """Those whose launches differ by noise."""
+LOUDER_LEVEL = 0.9
+"""One comparison in ten rests on the spread of its own few launches although these are as quiet as the place is."""
 MIN_FREEDOM = 4
 """Degrees of freedom below which the noise of launches counts as unknown."""
 MIN_RUN_FREEDOM = 2
@@ -92,12 +95,52 @@ def own(summaries: Sequence[Summary]) -> dict[Place, Noise]:
     places: list[Place] = []
     for number, s in enumerate(summaries):
         if s.statistics and s.usable and METRICS[s.metric].pass_ in NOISY_PASSES:
-            mine = [math.log(launch.median) for launch in s.statistics.launches if launch.median > 0]
+            mine = [math.log(figure) for figure in s.statistics.figures.values() if figure > 0]
             logs += mine
             groups += [number] * len(mine)
             places += [Place(s.subject.device, s.subject.runtime, s.metric)] * len(mine)
     found = _spreads(np.array(logs), np.array(groups), places)
     return {where: Noise(*_known(one, MIN_FREEDOM)) for where, one in found.items()}
+
+
+def of_pair(left: Mapping[int, float], right: Mapping[int, float]) -> Noise:
+    """The noise of the launches of two subjects, by their number, by themselves: they may differ
+    more among each other than what else ran in the place, on which its own noise rests."""
+    place = Place("", "", "")
+    above = [[side[k] for k in sorted(side) if side[k] > 0] for side in (left, right)]
+    # Divided by one of them, so that their unit does not matter to the last bit.
+    logs = [[math.log(value / mine[0]) for value in mine] for mine in above]
+    groups = np.repeat([0, 1], [len(one) for one in logs])
+    found = _spreads(np.array(logs[0] + logs[1]), groups, [place] * len(groups))
+    return Noise(*_known(found.get(place), MIN_FREEDOM))
+
+
+def called_beyond(
+    noises: Mapping[Place, Noise],
+    places: Iterable[Place],
+    left: Mapping[int, float],
+    right: Mapping[int, float],
+    *,
+    between_runs: bool = False,
+) -> Floor:
+    """The floor of the ratio of medians of launches of one run, or of two: the largest of those of the places, and of
+    that of these launches themselves where they differ by more than the noise of the places explains."""
+    counts = len(left), len(right)
+    known = [noises.get(place) for place in places]
+    floors = [floor(noise, *counts, between_runs=between_runs) for noise in known]
+    mine = of_pair(left, right)
+    if mine.launch is not None and all(_louder(mine, noise) for noise in known):
+        words = f"these launches differ among themselves, {mine.launch_freedom} degrees of freedom"
+        floors.append(replace(floor(mine, *counts, between_runs=False), words=words, own=True))
+    return max(floors, key=lambda one: one.value)
+
+
+def _louder(one: Noise, other: Noise | None) -> bool:
+    """Whether launches are louder than another noise explains, by an F test; so they are where that is not known."""
+    if one.launch is None or other is None or not other.launch:
+        return True
+    most = float(special.fdtri(one.launch_freedom, other.launch_freedom, LOUDER_LEVEL))
+    return (one.launch / other.launch) ** 2 > most
 
 
 def floor(noise: Noise | None, left: int, right: int, *, between_runs: bool) -> Floor:

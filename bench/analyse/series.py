@@ -42,6 +42,8 @@ class Series:
     interval: Interval | None = None
     tagged: tuple[float, ...] = ()
     """The medians of the launches that are left out."""
+    bound: str = ""
+    """Why the figure is no more than a lower bound, where it is."""
 
     @property
     def median(self) -> float | None:
@@ -66,6 +68,8 @@ def _one(rows: Sequence[dict[str, Any]]) -> Series:
         row["launch"] if len(runs) == 1 else runs.index(row["key"]) * 1_000_000 + row["launch"]: row["value"]
         for row in good
     }
+    told = [row["reason"] for row in good if row["reason"]]
+    bound = "; ".join(dict.fromkeys(told)) if newest["metric"] == "largest_picture" else ""
     low, high = newest["low"], newest["high"]
     return Series(
         Subject.model_validate({name: newest[name] for name in Subject.model_fields}),
@@ -74,4 +78,5 @@ def _one(rows: Sequence[dict[str, Any]]) -> Series:
         newest["translated"], newest["ordinary"], {name: newest[name] for name in CONDITIONS},
         Interval(low, high, "stored") if low is not None and high is not None else None,
         tuple(row["value"] for row in bad),
+        bound,
     )  # fmt: skip

@@ -32,9 +32,15 @@ class Ratio(NamedTuple):
 
 
 def statistics(
-    values: ArrayLike, launches: ArrayLike, *, tagged: Collection[int] = (), exact: bool = False
+    values: ArrayLike,
+    launches: ArrayLike,
+    *,
+    tagged: Collection[int] = (),
+    exact: bool = False,
+    means: bool = False,
 ) -> Statistics:
-    """The statistics of samples (N) with the launch (N) of each. N ≥ 1. `exact` figures get no interval.
+    """The statistics of samples (N) with the launch (N) of each. N ≥ 1. `exact` figures get no interval. With
+    `means` a launch stands for its mean instead of its median.
 
     The launches that were `tagged` are left out where enough others remain (MIN_LAUNCHES); else they are in, and the
     figures are not to be used. Raises ValueError for no samples or lengths that differ.
@@ -47,7 +53,7 @@ def statistics(
     good = tuple(one for one in all_launches if not one.tagged)
     per_launch = good if len(good) >= MIN_LAUNCHES else tuple(all_launches)
     data = data[np.isin(ids, [one.launch for one in per_launch])]
-    medians = np.array([launch.median for launch in per_launch])
+    medians = np.array([launch.mean if means else launch.median for launch in per_launch])
     p90, p95 = np.quantile(data, (0.90, 0.95))
     return Statistics(
         median=float(np.median(medians)),
@@ -61,6 +67,7 @@ def statistics(
         launches=per_launch,
         interval=None if exact else median_interval(medians),
         left_out=tuple(one for one in all_launches if one not in per_launch),
+        means=means,
     )
 
 

@@ -113,7 +113,7 @@ def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protoco
         rows = samples[samples["metric"] == metric]
         figures = statistics(
             rows["value"].to_numpy(), rows["launch"].to_numpy(), tagged=set(tagged["launch"]),
-            exact=metric in EXACT | ONE_LAUNCH,
+            exact=metric in EXACT | ONE_LAUNCH, means=METRICS[metric].pass_ == "contended",
         )  # fmt: skip
         own = [*shared, *_conditions(figures, tagged, launches), *_caveats(metric, figures, translated, protocol)]
         if metric == "latency":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from scipy import special
 
 from bench.analyse.noise import Place, floor
 from bench.analyse.statistics import LEVEL, SEED
-from bench.endurance import SLOWER, Bounds, Moment, Sustained, Turn
+from bench.endurance import SLOWER, Bounds, Lead, Moment, Sustained, Turn
 from bench.findings import Noise
 from bench.plan import of_run
 from bench.records import RunRecord, Subject
@@ -34,6 +34,10 @@ COLD_PART, STEADY_PART = 1 / 10, 1 / 3
 MIN_WINDOWS = 12
 """Fewer windows than this, cold or steady, give no interval."""
 RESAMPLES = 1_999
+MOSTLY = 0.8
+"""The part of the medians since a phone throttles that are slower: a few dips do not undo it."""
+LEAST_SECONDS = 3
+"""Throttling for less than that is not told from a disturbance."""
 
 Values = NDArray[np.float64]
 
@@ -58,6 +62,8 @@ def _of_launch(rows: pd.DataFrame, seconds: float) -> Sustained | None:
     if not windows:
         return None
     cold, steady = parts(windows, seconds)
+    bounds = ratio_bounds(steady, cold)
+    begin, end = float(np.median(cold)), float(np.median(steady))
     unit_s = MINUTE if seconds >= MINUTE else 1
     medians = per_unit(windows, unit_s)
     # What a virtual phone says of clocks and heat is its profile's, and has nothing to do with these times.
@@ -69,11 +75,11 @@ def _of_launch(rows: pd.DataFrame, seconds: float) -> Sustained | None:
         unit_s=unit_s,
         windows=windows,
         medians=medians,
-        cold=float(np.median(cold)),
-        steady=float(np.median(steady)),
-        ratio=float(np.median(steady) / np.median(cold)),
-        bounds=ratio_bounds(steady, cold),
-        throttled=throttled([median.value for median in medians]),
+        cold=begin,
+        steady=end,
+        ratio=end / begin,
+        bounds=bounds,
+        throttled=throttled([m.value for m in medians], begin, end, unit_s) if not bounds or bounds[0] > 1 else None,
         **traces,
         virtual=bool(first["virtual"]),
         translated=bool(first["translated"]),
@@ -108,13 +114,19 @@ def per_unit(windows: Sequence[Moment], unit_s: int) -> tuple[Moment, ...]:
     return tuple(Moment(float(unit * unit_s), float(np.median(values))) for unit, values in sorted(units.items()))
 
 
-def throttled(medians: Sequence[float]) -> int | None:
-    """The place of the first median from which all are above the first one by more than SLOWER; None where the last is
-    not."""
-    above = [median > (1 + SLOWER) * medians[0] for median in medians]
-    if not above[-1]:
+def throttled(medians: Sequence[float], cold: float, steady: float, unit_s: int) -> int | None:
+    """The place of the first median from which most, and that one, are above `cold` by more than SLOWER; None where
+    `steady` is not, or where that is for less than LEAST_SECONDS."""
+    slow = (1 + SLOWER) * cold
+    above = [median > slow for median in medians]
+    if steady <= slow:
         return None
-    return max((i for i, one in enumerate(above) if not one), default=-1) + 1
+    starts = (
+        i
+        for i, one in enumerate(above)
+        if one and sum(above[i:]) >= max(MOSTLY * len(above[i:]), LEAST_SECONDS / unit_s)
+    )
+    return next(starts, None)
 
 
 def ratio_bounds(over: Values, under: Values) -> Bounds | None:
@@ -144,28 +156,50 @@ def _variance(values: Values, random: np.random.Generator) -> tuple[float, float
 
 
 def turns(found: Sequence[Sustained], noises: Mapping[Place, Noise]) -> tuple[Turn, ...]:
-    """The pairs of variants that change places between the start and the end, in the order of `found`.
+    """The pairs of variants that change places between the start and the end, in the order of `found`; of those that
+    can be judged.
 
-    A turn is called where both orders hold beyond what noise explains: the interval over windows excludes 1, and so
-    does the noise floor of single launches of the place, which are all that there is of each variant.
+    A turn is called where both orders hold beyond what noise explains, as `leads` has them.
     """
-    return tuple(turn for one, two in combinations(found, 2) if (turn := _turn(one, two, noises)))
+    return tuple(turn for one, two in _rivals(found) if (turn := _turn(one, two, noises)))
+
+
+def leads(found: Sequence[Sustained], noises: Mapping[Place, Noise]) -> tuple[Lead, ...]:
+    """Which variants are ahead of which, at the start and at the end, of those that can be judged.
+
+    One is ahead where the interval over windows says so, and noise does not explain it: the noise floor of single
+    launches of the place, which are all that there is of each variant.
+    """
+    whens: tuple[Literal["cold", "steady"], ...] = ("cold", "steady")
+    return tuple(
+        Lead(when, ahead.subject, behind.subject)
+        for pair in _rivals(found)
+        for ahead, behind in (pair, pair[::-1])
+        for when in whens
+        if _ahead(ahead, behind, when, noises)
+    )
+
+
+def _rivals(found: Sequence[Sustained]) -> Iterator[tuple[Sustained, Sustained]]:
+    """The pairs in the same place, none of which is in doubt."""
+    for one, two in combinations([one for one in found if not (one.translated or one.doubts)], 2):
+        if two.subject.model_copy(update={"variant": one.subject.variant}) == one.subject:
+            yield one, two
 
 
 def _turn(one: Sustained, two: Sustained, noises: Mapping[Place, Noise]) -> Turn | None:
-    a, b = one.subject, two.subject
-    if b.model_copy(update={"variant": a.variant}) != a or one.translated or two.translated:
-        return None
     early, late = (one, two) if one.cold < two.cold else (two, one)
     if early.cold == late.cold or early.steady <= late.steady:
         return None
-    gain, loss = late.cold / early.cold, early.steady / late.steady
-    noise = floor(noises.get(Place(a.device, a.runtime, "latency")), 1, 1, between_runs=False)
-    windows = [parts(s.windows, s.seconds) for s in (early, late)]
-    bounds = [ratio_bounds(windows[1][0], windows[0][0]), ratio_bounds(windows[0][1], windows[1][1])]
-    clear = all(found is not None and found[0] > 1 for found in bounds)
-    called = clear and min(gain, loss) > 1 + noise.value and not (one.doubts or two.doubts)
-    return Turn(early.subject, late.subject, gain, loss, called)
+    called = _ahead(early, late, "cold", noises) and _ahead(late, early, "steady", noises)
+    return Turn(early.subject, late.subject, late.cold / early.cold, early.steady / late.steady, called)
+
+
+def _ahead(one: Sustained, two: Sustained, when: Literal["cold", "steady"], noises: Mapping[Place, Noise]) -> bool:
+    noise = floor(noises.get(Place(one.subject.device, one.subject.runtime, "latency")), 1, 1, between_runs=False)
+    fast, slow = (parts(s.windows, s.seconds)[when == "steady"] for s in (one, two))
+    bounds = ratio_bounds(slow, fast)
+    return bounds is not None and bounds[0] > 1 and float(np.median(slow) / np.median(fast)) > 1 + noise.value
 
 
 def in_order(found: Sequence[Sustained], subjects: Sequence[Subject]) -> Iterator[Sustained]:

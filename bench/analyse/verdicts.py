@@ -5,19 +5,20 @@ floor of the place, however alike a few launches happen to be. Of these bounds:
 
 * all within the margin: the same, by an equivalence test (D. J. Schuirmann, J. Pharmacokin. Biopharm. 15 (1987)
   657–680, with intervals of 95 % where 90 % would do);
-* else 1 is outside: better or worse;
+* else 1 is outside: better or worse, by what `METRICS` says is better of that figure;
 * else nobody can tell.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from bench.analyse.noise import NOISY_PASSES, Place, floor
+from bench.analyse.noise import NOISY_PASSES, Place, called_beyond, floor
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.series import CONDITIONS, Series
 from bench.analyse.statistics import MIN_LAUNCHES, ratio
@@ -31,12 +32,18 @@ MARGIN = 0.03
 SCORE_MARGIN = {"fraction": 0.01, "dB": 0.5}
 """The same for scores, by unit: a point, half a decibel."""
 TEST_LEVEL = 0.05
+ONCE = frozenset({"load", "decode", "first_inference"})
+"""What happens once in a launch, with nothing to take a median of: launches of one subject may differ by factors where
+another's do not, so that the noise of the place does not vouch for them."""
 WORDS: dict[str, dict[Outcome, str]] = {
     "ns": {"better": "faster", "worse": "slower"},
     "B": {"better": "smaller", "worse": "larger"},
     "J": {"better": "less", "worse": "more"},
+    "px": {"better": "larger", "worse": "smaller"},
 }
 """Of outcomes, where better and worse have a plainer name."""
+RESOLUTION = Floor(1.03**2 - 1, True, "the memory test ends when the side that was too much is 3 % larger")
+"""Of the largest picture, in pixels."""
 _TIMED = frozenset({"cores", "protocol"})
 _FORBIDDING = {
     "accuracy": ("samples",),
@@ -86,6 +93,7 @@ def gone(left: Series) -> Verdict:
     return Verdict(
         left.metric, left.subject, left.subject, (left.median, None), (len(left.launches), 0), "cannot tell",
         "cannot tell", "measured before only: it failed after, or was not asked for", 0.0,
+        counts=METRICS[left.metric].pass_ != "largest",
     )  # fmt: skip
 
 
@@ -105,10 +113,16 @@ def verdict(
         return _score(between, left, right, answers)
     if kind.pass_ == "size":
         return _cost(between, left, right, Floor(0.0, True, "exact"), exact=True)
+    if kind.pass_ == "largest":
+        return _cost(between, left, right, RESOLUTION, exact=True)
     one_run = left.runs == right.runs and len(left.runs) == 1
-    known = [noises.get(Place(s.subject.device, s.subject.runtime, s.metric)) for s in (left, right)]
-    floors = [floor(noise, *between.launches, between_runs=not one_run) for noise in known]
-    return _cost(between, left, right, max(floors, key=lambda f: f.value), exact=False)
+    places = [Place(s.subject.device, s.subject.runtime, s.metric) for s in (left, right)]
+    if right.metric in ONCE:
+        beyond = called_beyond(noises, places, left.launches, right.launches, between_runs=not one_run)
+    else:
+        floors = [floor(noises.get(place), *between.launches, between_runs=not one_run) for place in places]
+        beyond = max(floors, key=lambda f: f.value)
+    return _cost(between, left, right, beyond, exact=False)
 
 
 def _tags(left: Series, right: Series) -> Iterator[str]:
@@ -170,23 +184,35 @@ def _cost(v: Verdict, left: Series, right: Series, noise_floor: Floor, *, exact:
         same_machine = left.runs == right.runs and left.subject.device == right.subject.device
         value, interval, _ = ratio(right.launches, left.launches, same_machine=same_machine)
     reach = 1 + noise_floor.value
-    low = min(interval.low if interval else value, value / reach)
-    high = max(interval.high if interval else value, value * reach)
+    # A lower bound says nothing of how much more there would have been.
+    low = 0.0 if left.bound else min(interval.low if interval else value, value / reach)
+    high = math.inf if right.bound else max(interval.high if interval else value, value * reach)
+    outcome, word, reason = _outcome(v.metric, value, low, high, v.margin)
+    if not reason:
+        reason = _unclear(value, interval, noise_floor)
+        if left.bound or right.bound:
+            sides = "both figures are" if left.bound and right.bound else "one figure is"
+            reason = f"{sides} a lower bound: {left.bound or right.bound}"
     margin = v.margin
-    outcome: Outcome
-    if 1 / (1 + margin) <= low and high <= 1 + margin:
-        outcome, reason = "same", f"within ±{_plain(margin)}"
-    elif low > 1:
-        outcome, reason = "worse", _by(value)
-    elif high < 1:
-        outcome, reason = "better", _by(value)
-    else:
-        outcome, reason = "cannot tell", _unclear(value, interval, noise_floor)
-    unit = METRICS[v.metric].unit
+    not_worse = {"lower": high <= 1 + margin, "higher": low >= 1 / (1 + margin)}.get(METRICS[v.metric].better, False)
     return replace(
-        v, outcome=outcome, word=WORDS.get(unit, {}).get(outcome, outcome), reason=reason, ratio=value,
-        interval=interval, bounds=(low, high), floor=noise_floor, not_worse=high <= 1 + margin,
+        v, outcome=outcome, word=word, reason=reason, ratio=value, interval=interval,
+        bounds=None if left.bound or right.bound else (low, high), floor=noise_floor,
+        not_worse=not_worse or outcome == "same", counts=not (left.bound and right.bound),
     )  # fmt: skip
+
+
+def _outcome(metric: str, value: float, low: float, high: float, margin: float) -> tuple[Outcome, str, str]:
+    """What bounds of a ratio say of that metric, in a word, and why; no reason where they say nothing."""
+    kind = METRICS[metric]
+    if 1 / (1 + margin) <= low and high <= 1 + margin:
+        return "same", "same", f"within ±{_plain(margin)}"
+    if low <= 1 <= high:
+        return "cannot tell", "cannot tell", ""
+    if kind.better == "equal":
+        return "cannot tell", "differs", f"{_by(value)}, and neither is better"
+    outcome: Outcome = "better" if (value > 1) == (kind.better == "higher") else "worse"
+    return outcome, WORDS.get(kind.unit, {}).get(outcome, outcome), _by(value)
 
 
 def _by(value: float) -> str:
@@ -197,6 +223,8 @@ def _by(value: float) -> str:
 def _unclear(value: float, interval: Interval | None, noise_floor: Floor) -> str:
     """Which of the two made the bounds too wide."""
     reach = 1 + noise_floor.value
+    if noise_floor.own:
+        return "these launches differ too much among themselves"
     if interval is None or (value / reach <= interval.low and interval.high <= value * reach) or interval.excludes(1):
         return f"within the noise floor of {_plain(noise_floor.value)}"
     return "these launches differ too much among themselves"
@@ -231,7 +259,7 @@ def _score(v: Verdict, left: Series, right: Series, answers: AnswersOf) -> Verdi
     interval = test.interval
     if interval is not None:
         worst = interval.low if sign > 0 else -interval.high
-        found = replace(found, not_worse=worst >= -v.margin)
+        found = replace(found, not_worse=worst >= -v.margin and kind.better != "equal")
         if -v.margin <= interval.low and interval.high <= v.margin:
             text = percent(v.margin) if kind.unit == "fraction" else quantity(v.margin, kind.unit)
             return replace(found, outcome="same", word="same", reason=f"within ±{text}")
@@ -239,6 +267,8 @@ def _score(v: Verdict, left: Series, right: Series, answers: AnswersOf) -> Verdi
         return replace(found, reason=f"{words}: too few samples to tell")
     tested = f"{words}, p = {test.p_value:.2g} ({test.method})"
     if test.p_value < TEST_LEVEL:
+        if kind.better == "equal":
+            return replace(found, word="differs", reason=f"{tested}, and neither is better")
         outcome: Outcome = "better" if sign * test.difference > 0 else "worse"
         return replace(found, outcome=outcome, word=outcome, reason=tested)
     return replace(found, reason=tested)
@@ -253,5 +283,5 @@ def overall(verdicts: Sequence[Verdict]) -> int:
     """0 where nothing became worse, 1 where something did, 2 where that cannot be told, or nothing was compared."""
     if any(v.outcome == "worse" for v in verdicts):
         return 1
-    fine = [v.outcome in ("better", "same") or v.not_worse for v in verdicts]
+    fine = [v.outcome in ("better", "same") or v.not_worse for v in verdicts if v.counts]
     return 0 if fine and all(fine) else 2

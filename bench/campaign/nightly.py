@@ -291,11 +291,12 @@ class _Night:
 
 def blind(v: Verdict, rule_out: float) -> bool:
     """Whether a verdict leaves room for a change to the worse that a night has to rule out."""
-    if v.outcome != "cannot tell" or v.not_worse:
+    if v.outcome != "cannot tell" or v.not_worse or not v.counts:
         return False
     kind = METRICS[v.metric]
     if v.bounds is not None:
-        return v.bounds[1] > 1 + rule_out if kind.better == "lower" else v.bounds[0] < 1 / (1 + rule_out)
+        more, less = v.bounds[1] > 1 + rule_out, v.bounds[0] < 1 / (1 + rule_out)
+        return {"lower": more, "higher": less, "equal": more or less}[kind.better]
     if v.interval is not None:
         worst = v.interval.low if kind.better != "lower" else -v.interval.high
         return worst < -RULE_OUT_MARGINS * v.margin

@@ -33,7 +33,8 @@ def for_the_worse(found: Trend | None) -> Change | None:
     if found is None or not found.changes:
         return None
     last = found.changes[-1]
-    return last if (last.ratio > 1) == (METRICS[found.metric].better == "lower") else None
+    worse = {"lower": last.ratio > 1, "higher": last.ratio < 1}.get(METRICS[found.metric].better, False)
+    return last if worse else None
 
 
 def first(

@@ -13,8 +13,8 @@ from bench.cli.options import HistoryPlace, Json, Results, print_json
 from bench.errors import UsageError
 from bench.records import METRICS
 
-METRICS_SHOWN = ("latency", "vm_hwm", "deployed", "top1", "dice", "psnr")
-"""What is compared unless --metric asks for others: one figure of each kind."""
+METRICS_SHOWN = ("latency", "vm_hwm", "deployed", "top1", "dice", "psnr", "largest_picture")
+"""What is compared, where both sides measured it, unless --metric asks for others: one figure of each kind."""
 
 
 def compare(

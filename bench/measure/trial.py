@@ -112,8 +112,9 @@ def _once(
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
     reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
+        copies = "the copy" if protocol.beside == 1 else f"the {protocol.beside} copies"
         raise RunnerFailed(
-            f"the {protocol.beside} copies beside it finished no inference meanwhile: nothing contended with it",
+            f"{copies} beside it finished no inference meanwhile: nothing contended with it",
             "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
         )
     if trial.pass_ != "accuracy":

@@ -192,7 +192,7 @@ def suite(night: Nightly) -> junit.Suite:
         v = one.verdict
         state: junit.State = "failure" if one.worse else "passed"
         if v.outcome == "cannot tell":
-            state = "error" if v.values[1] is None else "skipped"
+            state = "error" if v.values[1] is None and v.counts else "skipped"
         classname = f"bench.{junit.part(v.right.model)}.{junit.part(v.right.variant)}"
         cases.append(junit.Case(classname, f"{v.metric} on {one.where}", state, v.word, one.words))
     return junit.Suite(f"bench nightly {night.plan}", night.started, night.wall_s, tuple(cases))

@@ -92,7 +92,7 @@ def test_load_goes_on_for_as_long_as_was_asked(finished: Finished, said: str, vi
     assert "The load was shorter than a minute, so seconds stand for minutes." in (
         finished.folder / "report.html"
     ).read_text(encoding="utf-8")
-    assert (finished.folder / "sustained-0.png").is_file()
+    assert (finished.folder / "plots" / "sustained-0.png").is_file()
     told = {(s["subject"]["device"], s["subject"]["variant"]): s for s in finished.answer["sustained"]}
     assert len(told) == 4
     assert told[virtual_phone.serial, "half"]["unit_s"] == 1

@@ -17,6 +17,9 @@ from bench import units
         (5130.4, "ratio", "5,130×"),
         (4.017, "ratio", "4.02×"),
         (0.25, "ratio", "0.250×"),
+        (0.9996, "ratio", "1.00×"),
+        (0.9994, "ratio", "0.999×"),
+        (9.996, "ratio", "10.0×"),
     ],
 )
 def test_quantities_as_people_write_them(value: float, unit: str, text: str) -> None:

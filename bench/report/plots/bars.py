@@ -68,7 +68,7 @@ def _time(summary: Summary, variant: str, where: str, colour: str) -> Mark:
         text += f", not usable: {', '.join(kinds)}"
     elif figures.interval:
         text += f" [{interval(figures.interval, summary.unit)}]"
-    medians = tuple(launch.median for launch in figures.launches)
+    medians = tuple(figures.figures.values())
     text = style.short(f"{text}, n = {len(medians)}")
     return Mark(
         variant, where, colour, summary.virtual, figures.median, text, figures.interval, medians, summary.usable

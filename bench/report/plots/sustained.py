@@ -209,7 +209,9 @@ def _alt(title: str, mine: Sequence[Sustained]) -> str:
     parts = []
     for one in mine:
         unit = "minute" if one.unit_s > 1 else "second"
-        throttles = f"throttled from {unit} {one.throttled + 1} on" if one.throttled is not None else "not throttled"
+        throttles = (
+            f"throttled from {unit} {one.throttled + 1} on" if one.throttled is not None else "not shown to throttle"
+        )
         words = [f"{duration(one.cold)} cold, {duration(one.steady)} steady ({ratio(one.ratio)})", throttles]
         for trace, kind in ((one.clock, "Hz"), (one.skin, "°C")):
             if len(trace) > 1:

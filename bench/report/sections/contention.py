@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.endurance import Contention, Turn
+from bench.endurance import Contention, Lead, fastest
 from bench.findings import Interval, Summary
 from bench.report.labels import interval, listed
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table, Tone
 from bench.units import duration, ratio
 
-HEADER = ("Variant", "Where", "Alone, mean", "Beside others, mean", "Beside ÷ alone", "Medians", "Launches")
+HEADER = (
+    "Variant",
+    "Where",
+    "Alone, mean",
+    "Beside others, mean",
+    "Beside ÷ alone",
+    "Medians, alone → beside",
+    "Launches, beside / alone",
+)
 NOTES = (
     "Medians over launches of their means, and the 95 % bootstrap interval of the ratio, not paired. Above 1× it "
     "suffers.",
@@ -58,9 +66,9 @@ def _sentence(mine: Sequence[Contention], context: Context) -> str:
     if first.translated:
         return f"{model} on {where}: times beside others mean nothing, because the machine code is translated."
     words = f"{model} on {where}, beside {beside(first)}: {'; '.join(_of_variant(one) for one in mine)}."
-    here = {one.subject for one in mine}
-    overtaken = [turn for turn in context.findings.overtaken if turn.early in here]
-    return f"{words} {_fastest(mine, overtaken) if len(mine) > 1 else ''}".rstrip()
+    judged = [one for one in mine if not one.doubts]
+    order = _fastest(judged, context.findings.leads) if len(judged) > 1 else ""
+    return f"{words} {order}".rstrip()
 
 
 def _of_variant(one: Contention) -> str:
@@ -74,14 +82,20 @@ def _of_variant(one: Contention) -> str:
     return f"{name} is faster than alone ({_ratio(one)} the time)"
 
 
-def _fastest(mine: Sequence[Contention], overtaken: Sequence[Turn]) -> str:
-    alone, contended = (min(mine, key=lambda c: getattr(c, what)).subject.variant for what in ("alone", "contended"))
-    if alone == contended:
-        return f"{alone} is the fastest alone and beside others."
-    turn = next((t for t in overtaken if (t.early.variant, t.late.variant) == (alone, contended)), None)
-    if turn and turn.called:
-        return f"The fastest variant changes: {alone} alone, {contended} beside others ({ratio(turn.loss)} faster)."
-    return f"Beside others {contended} has the lowest mean instead of {alone}; the difference is not shown."
+def _fastest(judged: Sequence[Contention], leads: Sequence[Lead]) -> str:
+    by_subject = {one.subject: one for one in judged}
+    alone, contended = (fastest(list(by_subject), leads, when) for when in ("alone", "contended"))
+    if alone and contended and alone != contended:
+        by = ratio(by_subject[alone].contended / by_subject[contended].contended)
+        names = f"{alone.variant} alone, {contended.variant} beside others"
+        return f"The fastest variant changes: {names} ({by} faster)."
+    if alone and contended:
+        return f"{alone.variant} is the fastest alone and beside others."
+    if alone:
+        return f"{alone.variant} is the fastest alone; beside others no variant is clearly ahead."
+    if contended:
+        return f"{contended.variant} is the fastest beside others; alone no variant is clearly ahead."
+    return "No variant is clearly ahead, neither alone nor beside others."
 
 
 def _ratio(one: Contention) -> str:
@@ -108,5 +122,5 @@ def _row(one: Contention, context: Context) -> tuple[Cell, ...]:
         name, where, Cell(duration(one.alone)), Cell(duration(one.contended)),
         Cell(ratio(one.ratio), detail if one.called or one.doubts else f"{detail}, not called", tone),
         Cell(" → ".join(map(duration, one.medians))),
-        Cell(f"{contended} against {alone}"),
+        Cell(f"{contended} / {alone}"),
     )  # fmt: skip

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.endurance import SLOWER, Moment, Sustained, Turn
+from bench.endurance import SLOWER, Moment, Sustained, fastest
 from bench.findings import Interval, Summary
 from bench.report.labels import interval, listed
 from bench.report.section import Context, Picture, Section
 from bench.report.table import Cell, Table
 from bench.units import duration, quantity, ratio
 
+WITHIN = f"within ± {100 * SLOWER:g} %"
 HEADER = ("Variant", "Where", "Cold", "Steady", "Steady ÷ cold", "Throttles", "Clock", "Skin", "Thermal status")
 NOTES = (
     "Cold: the median of the first minute, or of the first tenth of a shorter load. Steady: that of the last third. "
     "With the ratio: its 95 % interval over windows of a second (moving block bootstrap).",
-    f"Throttles: from when on the median stays more than {100 * SLOWER:g} % above the first one to the end. One launch "
-    "each: what differs between launches is not in these intervals.",
+    f"Throttles: from when on at least four of five medians, and the steady one, are more than {100 * SLOWER:g} % "
+    "above the cold one. No: its interval ends below that. "
+    "One launch each: what differs between launches is not in these intervals.",
 )
 WORTH_SAYING = 0.02
 """A smaller change is left to the table."""
@@ -78,11 +80,10 @@ def _sentence(mine: Sequence[Sustained], context: Context) -> str:
         parts.append(f"{calm[0].subject.variant} does not slow down ({_ratio(calm[0])})")
     elif calm:
         names = listed([one.subject.variant for one in calm])
-        parts.append(f"{names} do not slow down (at most {ratio(max(one.ratio for one in calm))})")
+        most = ratio(max(one.ratio for one in calm))
+        parts.append(f"{names} do not slow down (at most {most}, all intervals {WITHIN})")
     words = f"{model} on {where}, {_time(first.seconds)} of load: {'; '.join(parts)}."
-    here = {one.subject for one in mine}
-    order = _order(mine, [turn for turn in context.findings.turned if turn.early in here]) if len(mine) > 1 else ""
-    return f"{words} {order}".rstrip()
+    return f"{words} {_order([one for one in mine if not one.doubts], context)}".rstrip()
 
 
 def _of_variant(one: Sustained) -> str:
@@ -91,19 +92,33 @@ def _of_variant(one: Sustained) -> str:
         return f"{name} cannot be judged ({one.doubts})"
     if one.throttled is not None:
         return f"{name} throttles from {unit(one)} {one.throttled + 1} on and takes {times} as long at the end"
-    if one.ratio > 1:
-        return f"{name} takes {times} as long at the end, which is not throttling"
-    return f"{name} is faster at the end ({times} the time)"
+    if one.bounds is None:
+        return f"whether {name} slows down cannot be told ({times}, too short for an interval)"
+    if one.bounds[0] > 1:
+        words = f"{name} takes {times} as long at the end"
+        return f"{words}, which is not throttling" if one.ratio <= 1 + SLOWER else words
+    if one.bounds[1] < 1:
+        return f"{name} is faster at the end ({times} the time)"
+    return f"whether {name} slows down cannot be told ({times})"
 
 
 def _is_calm(one: Sustained) -> bool:
-    """Whether nothing is worth saying: no throttling, and no change that is shown."""
-    shown = one.bounds is not None and not one.bounds[0] <= 1 <= one.bounds[1]
-    return not one.doubts and one.throttled is None and not (shown and abs(one.ratio - 1) > WORTH_SAYING)
+    """Whether it is shown that nothing is worth saying: all of the interval is within the margin, and a smaller change
+    that is shown is too small to be said."""
+    if one.doubts or one.throttled is not None or one.bounds is None:
+        return False
+    low, high = one.bounds
+    within = low >= 1 / (1 + SLOWER) and high <= 1 + SLOWER
+    return within and (low <= 1 <= high or abs(one.ratio - 1) <= WORTH_SAYING)
 
 
-def _order(mine: Sequence[Sustained], turned: Sequence[Turn]) -> str:
-    when = f"in the first {'minute' if mine[0].seconds >= TEN_MINUTES else 'tenth'}"
+def _order(judged: Sequence[Sustained], context: Context) -> str:
+    """Who is the fastest, of those that can be judged; nothing where these are fewer than two."""
+    if len(judged) < 2:
+        return ""
+    when = f"in the first {'minute' if judged[0].seconds >= TEN_MINUTES else 'tenth'}"
+    subjects = [one.subject for one in judged]
+    turned = [turn for turn in context.findings.turned if turn.early in subjects and turn.late in subjects]
     for turn in turned:
         if turn.called:
             early, late = turn.early.variant, turn.late.variant
@@ -111,15 +126,21 @@ def _order(mine: Sequence[Sustained], turned: Sequence[Turn]) -> str:
                 f"The ranking flips: {when} {early} is {ratio(turn.gain)} faster than {late}, at the end {late} is "
                 f"{ratio(turn.loss)} faster than {early}."
             )
+    cold, steady = (fastest(subjects, context.findings.leads, part) for part in ("cold", "steady"))
+    if cold and cold == steady:
+        return f"The ranking stays: {cold.variant} is the fastest {when} and at the end."
     if turned:
         pairs = listed([f"{turn.early.variant} and {turn.late.variant}" for turn in turned])
         return f"At the end {pairs} have changed places, but by no more than noise explains."
-    fastest = min(mine, key=lambda one: one.steady).subject.variant
-    return f"The ranking stays: {fastest} is the fastest {when} and at the end."
+    if cold:
+        return f"{cold.variant} is the fastest {when}; at the end no variant is clearly ahead."
+    if steady:
+        return f"{steady.variant} is the fastest at the end; {when} no variant is clearly ahead."
+    return f"No variant is clearly ahead, neither {when} nor at the end."
 
 
 def _ratio(one: Sustained) -> str:
-    return f"{ratio(one.ratio)} [{_bounds(one)}]" if one.bounds else f"{ratio(one.ratio)}, too short for an interval"
+    return f"{ratio(one.ratio)} [{_bounds(one)}]" if one.bounds else ratio(one.ratio)
 
 
 def _bounds(one: Sustained) -> str:
@@ -144,7 +165,8 @@ def _row(one: Sustained, context: Context) -> tuple[Cell, ...]:
     name, where = Cell(one.subject.variant, tone="strong"), Cell(context.labels.where(one.subject))
     if one.translated:
         return (name, where, *[Cell("meaningless", tone="muted")] * 4, *[Cell("–", tone="muted")] * 3)
-    throttles = "no" if one.throttled is None else f"from {unit(one)} {one.throttled + 1}"
+    shown = one.bounds is not None and one.bounds[1] <= 1 + SLOWER
+    throttles = f"from {unit(one)} {one.throttled + 1}" if one.throttled is not None else "no" if shown else "not shown"
     figures = (
         Cell(duration(one.cold)), Cell(duration(one.steady)),
         Cell(ratio(one.ratio), _bounds(one), "muted" if one.doubts else "plain"),

@@ -10,7 +10,7 @@ import pytest
 from bench.analyse.contention import contention
 from bench.analyse.noise import Place
 from bench.analyse.statistics import statistics
-from bench.endurance import Contention, Turn
+from bench.endurance import Contention, Lead, Turn
 from bench.findings import Caveat, Noise, Summary
 from bench.plan import Case, Plan, Protocol
 from bench.records import RunRecord, Subject
@@ -33,13 +33,17 @@ def launches(mean: float, seed: int = 0, count: int = 5) -> list[list[float]]:
     return [[mean * float(dice.normal(1, 0.002))] * 10 for _ in range(count)]
 
 
-def found(*summaries: Summary) -> tuple[tuple[Contention, ...], tuple[Turn, ...]]:
+def all_of(*summaries: Summary) -> tuple[tuple[Contention, ...], tuple[Turn, ...], tuple[Lead, ...]]:
     plan = Plan(name="a", cases=(Case(model="m"),), protocol=Protocol(beside=2, load=1))
     run = RunRecord(
         id="r", name="a", started="", bench_version="0", plan=plan.model_dump(mode="json"), reference="torch",
         versions={}, toolchain={}, devices=(), artifacts=(),
     )  # fmt: skip
     return contention(summaries, run, NOISES)
+
+
+def found(*summaries: Summary) -> tuple[tuple[Contention, ...], tuple[Turn, ...]]:
+    return all_of(*summaries)[:2]
 
 
 def test_what_suffers_is_called_with_its_ratio_and_interval() -> None:
@@ -101,3 +105,13 @@ def test_a_change_of_places_within_the_noise_is_not_called() -> None:
         summary("latency", "b", launches(1.005e6, 2)), summary("contended", "b", launches(1.5e6, 3)),
     )  # fmt: skip
     assert not turn.called
+
+
+def test_who_is_ahead_is_said_where_it_is_shown_and_of_those_alone_that_can_be_judged() -> None:
+    hot = Caveat("tagged", "2 of 5 launches tagged: hot")
+    _, _, leads = all_of(
+        summary("latency", "a", launches(1e6)), summary("contended", "a", launches(3e6, 1)),
+        summary("latency", "b", launches(1.2e6, 2)), summary("contended", "b", launches(3e6, 1)),
+        summary("latency", "c", launches(0.5e6, 2)), summary("contended", "c", launches(1e6, 1), hot),
+    )  # fmt: skip
+    assert [(one.when, one.ahead.variant, one.behind.variant) for one in leads] == [("alone", "a", "b")]

@@ -37,7 +37,9 @@ def test_a_single_launch_of_load_is_not_kept_and_others_beside_are_part_of_the_p
         devices=(Device(serial="p1", kind="phone", name="P", os="Android", abis=("arm64-v8a",)),),
     )  # fmt: skip
     frame = frame_of({"latency": 3, "contended": 3, "sustained": 1})
+    frame.loc[(frame["metric"] == "contended") & (frame["index"] == 9), "value"] += 100
     rows = launches(run, frame, summaries(frame, run, {}), tmp_path).to_pylist()
     assert {row["metric"] for row in rows} == {"latency", "contended"}
+    assert {row["value"] for row in rows if row["metric"] == "contended"} == {1e6 + 4.5 + 10}  # one waited
     words = {row["metric"]: row["protocol"] for row in rows}
-    assert words["contended"] == f"{words['latency']}, beside 2 copies and 1 threads"
+    assert words["contended"] == f"{words['latency']}, means beside 2 copies and 1 threads"

@@ -376,3 +376,36 @@ def test_energy_is_compared_as_times_are() -> None:
     assert {s.verdict for s in found.summaries} == {"usable"}
     (ratio,) = found.comparisons
     assert (ratio.metric, ratio.ratio, ratio.called) == ("energy", pytest.approx(4), True)
+
+
+def test_latency_beside_others_is_a_mean_everywhere() -> None:
+    """One inference of ten waits for a slice, which a median does not see."""
+
+    def contended(variant: str, waited: float) -> list[list[dict[str, Any]]]:
+        return [launch(i, {"contended": [1e6] * 90 + [waited + 1e3 * i] * 10}, variant=variant) for i in range(5)]
+
+    found = find(*contended("baseline", 31e6), *contended("b", 1e6), beside=1)
+    assert [s.statistics.median for s in found.summaries if s.statistics] == pytest.approx([4e6, 1e6], rel=1e-3)
+    (ratio,) = found.comparisons
+    assert (ratio.metric, ratio.ratio, ratio.called) == ("contended", pytest.approx(4, rel=1e-3), True)
+
+
+def test_quiet_neighbours_do_not_vouch_for_launches_that_differ_among_themselves() -> None:
+    """The noise of a place is of all that ran there, and these two differ more than the rest."""
+    quiet = [
+        launch(i, {"first_inference": [1e6 * (1 + i / 1e3)]}, variant=variant, threads=threads)
+        for variant in ("baseline", "b")
+        for threads in (2, 4, 6, 8)
+        for i in range(3)
+    ]
+    loud = [
+        launch(i, {"first_inference": [ns]}, variant=variant)
+        for variant, times in (("baseline", (4.9e6, 9e4, 2.6e6)), ("b", (1.7e4, 1e4, 8e3)))
+        for i, ns in enumerate(times)
+    ]
+    found = find(*quiet, *loud)
+    (ratio,) = (c for c in found.comparisons if c.right.threads == 1)
+    assert ratio.interval is not None
+    assert ratio.interval.excludes(1)
+    assert not ratio.called
+    assert "these launches differ among themselves" in ratio.verdict

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bench.analyse.noise import Place
-from bench.analyse.sustained import parts, per_unit, ratio_bounds, sustained, throttled, turns
+from bench.analyse.sustained import leads, parts, per_unit, ratio_bounds, sustained, throttled, turns
 from bench.endurance import Moment, Sustained, Turn
 from bench.findings import Noise
 from bench.plan import Case, Plan, Protocol
@@ -124,15 +124,40 @@ def test_windows_longer_than_a_second_count_by_when_they_began() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(1, 1e9), min_size=1, max_size=40))
-def test_throttling_lasts_to_the_end(medians: list[float]) -> None:
-    start = throttled(medians)
-    if start is None:
-        assert not medians[-1] > 1.05 * medians[0]
-    else:
-        assert start > 0
-        assert all(median > 1.05 * medians[0] for median in medians[start:])
-        assert not medians[start - 1] > 1.05 * medians[0]
+@given(st.lists(st.floats(1, 1e9), min_size=1, max_size=40), st.floats(1, 1e9), st.sampled_from([1, 60]))
+def test_throttling_agrees_with_what_is_steady_and_holds_for_most_of_the_rest(
+    medians: list[float], cold: float, unit_s: int
+) -> None:
+    steady = float(np.median(medians[-(len(medians) // 3 + 1) :]))
+    start = throttled(medians, cold, steady, unit_s)
+    if start is not None:
+        above = [median > 1.05 * cold for median in medians[start:]]
+        assert steady > 1.05 * cold
+        assert above[0]
+        assert sum(above) >= 0.8 * len(above)
+        assert sum(above) * unit_s >= 3
+
+
+def test_a_dip_at_the_very_end_does_not_undo_throttling() -> None:
+    minutes = (1e6, *[1.5e6] * 8, 1e6)
+    (one,) = found(launched(600, wobbling(lambda s: minutes[s // 60])), seconds=600)
+    assert one.throttled == 1
+    (short,) = found(launched(20, lambda s: 100 if s < 2 else 104 if s == 19 else 150), seconds=20)
+    assert (short.throttled, short.ratio, short.bounds) == (2, 1.5, None)
+
+
+def test_one_slow_second_at_the_end_is_no_throttling() -> None:
+    (one,) = found(launched(20, lambda s: 106 if s == 19 else 100), seconds=20)
+    assert (one.throttled, one.ratio) == (None, 1)
+
+
+def test_nothing_is_throttling_that_the_interval_does_not_show() -> None:
+    """A load that swings by half from block to block."""
+    level = np.repeat(np.random.default_rng(2).uniform(0.5e6, 2e6, 12), 10)
+    (one,) = found(launched(120, lambda s: float(level[s])), seconds=120)
+    assert one.bounds is not None
+    assert one.bounds[0] < 1 < one.bounds[1]
+    assert one.throttled is None
 
 
 @given(st.lists(st.floats(1e3, 1e9), min_size=1, max_size=60), st.lists(st.floats(1e3, 1e9), min_size=1, max_size=60))
@@ -204,3 +229,15 @@ def test_variants_in_different_places_are_not_ranked() -> None:
         launched(120, lambda second: 1e6), launched(120, lambda s: 0.9e6 if s < 40 else 1.2e6, "half"), seconds=120
     )
     assert turns((one, replace(two, subject=here)), QUIET) == ()
+
+
+def test_who_is_ahead_is_said_where_it_is_shown_and_of_those_alone_that_can_be_judged() -> None:
+    def of(variant: str, ns: float, seed: int, status: str = "ok") -> pd.DataFrame:
+        return launched(120, wobbling(lambda second: ns, seed), variant, status)
+
+    three = found(of("a", 1e6, 1), of("b", 1.2e6, 2), of("c", 1.2e6, 2), of("d", 0.5e6, 3, "tagged"), seconds=120)
+    ahead = {(one.when, one.ahead.variant, one.behind.variant) for one in leads(three, QUIET)}
+    assert ahead == {(when, "a", other) for when in ("cold", "steady") for other in "bc"}
+    assert leads(three, {PLACE: Noise(0.2, 20)}) == ()
+    short = found(launched(20, lambda s: 1e6), launched(20, lambda s: 2e6, "b"), seconds=20)
+    assert leads(short, QUIET) == ()

@@ -14,6 +14,7 @@ from bench.analyse.noise import Place
 from bench.analyse.series import Series
 from bench.analyse.verdicts import gone, overall, pairs, verdict
 from bench.findings import Noise, Verdict
+from bench.records import METRICS
 from tests.unit.analyse.verdict_kit import SAME, made
 
 QUIET = {Place("p1", "ncnn", metric): Noise(0.003, 40, 0.004, 10) for metric in ("latency", "vm_hwm", "load")}
@@ -59,6 +60,16 @@ def test_launches_that_differ_more_than_the_place_does_are_blamed_themselves() -
     found = judged(made(FIVE), made([100.0, 125.0, 99.0, 126.0, 100.1]))
     assert found.outcome == "cannot tell"
     assert found.reason == "these launches differ too much among themselves"
+
+
+@pytest.mark.parametrize("run", ["r", "later"])
+def test_three_launches_that_differ_by_factors_call_nothing(run: str) -> None:
+    before, after = (4.9e6, 9e4, 2.6e6), (1.7e4, 1e4, 8e3)
+    for noises in ({}, {Place("p1", "ncnn", "first_inference"): Noise(0.05, 40, 0.05, 10)}):
+        found = judged(made(before, "first_inference"), made(after, "first_inference", run), noises=noises)
+        assert found.outcome == "cannot tell"
+        assert found.floor is not None
+        assert found.floor.words.startswith("these launches differ among themselves")
 
 
 def test_nor_is_what_is_not_shown_called_the_same() -> None:
@@ -140,6 +151,51 @@ def test_bytes_are_exact() -> None:
     same, larger = (judged(made([100.0], "deployed"), made([size], "deployed")) for size in (102.0, 104.0))
     assert (same.outcome, larger.word) == ("same", "larger")
     assert larger.interval is None
+
+
+@pytest.mark.parametrize(("side", "word", "status"), [(252, "smaller", 1), (688, "same", 0), (1400, "larger", 0)])
+def test_a_larger_picture_is_better_than_a_smaller_one(side: int, word: str, status: int) -> None:
+    found = judged(made([688.0**2], "largest_picture"), made([float(side**2)], "largest_picture"), margin=0.07)
+    assert (found.word, overall([found])) == (word, status)
+    assert found.not_worse == (status == 0)
+
+
+def test_pictures_that_the_search_does_not_tell_apart_are_not_told_apart() -> None:
+    for side in (672.0, 704.0):
+        found = judged(made([688.0**2], "largest_picture"), made([side**2], "largest_picture", run="later"))
+        assert found.outcome == "cannot tell"
+        assert found.floor is not None
+        assert 0.06 < found.floor.value < 0.062
+
+
+def test_a_lower_bound_is_compared_only_where_it_decides() -> None:
+    small, large = (made([side**2], "largest_picture") for side in (700.0, 1400.0))
+    small_bound, large_bound = (replace(one, bound="all up to the limit") for one in (small, large))
+    assert judged(small, large_bound).outcome == "better"
+    assert judged(large_bound, small).outcome == "worse"
+    for left, right in ((small_bound, large), (large, small_bound)):
+        assert judged(left, right).outcome == "cannot tell"
+        assert "lower bound" in judged(left, right).reason
+        assert overall([judged(left, right)]) == 2
+    both = judged(large_bound, large_bound)
+    assert (both.outcome, both.bounds) == ("cannot tell", None)
+    assert overall([both, judged(made(FIVE), made(FIVE))]) == 0
+
+
+def test_a_memory_test_of_one_side_alone_decides_nothing() -> None:
+    assert overall([gone(made([700.0**2], "largest_picture")), judged(made(FIVE), made(FIVE))]) == 0
+
+
+def test_every_figure_knows_which_way_is_better() -> None:
+    for name, kind in METRICS.items():
+        if kind.pass_ in ("accuracy", "sustained"):
+            continue
+        more, less = (judged(made(FIVE, name), made(times(f), name)) for f in (2.0, 0.5))
+        expected = {"lower": ("worse", "better"), "higher": ("better", "worse"), "equal": ("cannot tell",) * 2}
+        assert (more.outcome, less.outcome) == expected[kind.better], name
+        assert (more.not_worse, less.not_worse) == tuple(one == "better" for one in expected[kind.better]), name
+        if kind.better == "equal":
+            assert more.word == less.word == "differs"
 
 
 class TestScores:

@@ -8,7 +8,7 @@ from typing import Any
 
 from report_kit import PHONE, Stored
 
-from bench.endurance import Contention, Moment, Sustained, Turn
+from bench.endurance import Contention, Lead, Moment, Sustained, Turn
 from bench.findings import Caveat, Findings, Summary
 from bench.records import GoalRecord, Subject
 from bench.report import Context, Section, content
@@ -31,6 +31,10 @@ def loaded(variant: str, **more: Any) -> Sustained:
     medians = tuple(Moment(60.0 * m, 1e6 if m < 3 else 1.5e6) for m in range(10))
     one = Sustained(subject(variant), 600.0, 60, windows, medians, 1e6, 1.5e6, 1.5, (1.45, 1.55), 3)
     return replace(one, **more)
+
+
+def ahead(whens: str, first: str, *others: str) -> tuple[Lead, ...]:
+    return tuple(Lead(when, subject(first), subject(one)) for when in whens.split() for one in others)  # type: ignore[arg-type]
 
 
 def contended(variant: str, alone: float, beside: float, **more: Any) -> Contention:
@@ -85,16 +89,53 @@ def test_throttling_is_said_with_its_minute_ratio_and_interval(stored: Stored) -
 
 def test_what_bears_the_load_is_said_to(stored: Stored) -> None:
     calm = loaded("half", ratio=1.001, bounds=(0.99, 1.01), throttled=None)
-    (sentence,) = sections(stored, sustained=(loaded("baseline"), calm))["sustained"].sentences
+    leads = ahead("cold steady", "half", "baseline")
+    (sentence,) = sections(stored, sustained=(loaded("baseline"), calm), leads=leads)["sustained"].sentences
     assert "half does not slow down (1.00× [0.990–1.01×])." in sentence
-    assert sentence.endswith("is the fastest in the first minute and at the end.")
+    assert sentence.endswith("half is the fastest in the first minute and at the end.")
+
+
+def test_calm_is_said_only_where_it_is_shown(stored: Stored) -> None:
+    wide = loaded("half", ratio=1.1, bounds=(0.52, 1.9), throttled=None)
+    short = loaded("baseline", ratio=1.5, bounds=None, throttled=None)
+    section = sections(stored, sustained=(short, wide))["sustained"]
+    assert "whether baseline slows down cannot be told (1.50×, too short for an interval); " in section.sentences[0]
+    assert "whether half slows down cannot be told (1.10× [0.520–1.90×])" in section.sentences[0]
+    assert "not slow" not in section.sentences[0]
+    assert [row[5] for row in section.tables[0].rows] == ["not shown"] * 2
+    slower = loaded("half", ratio=1.5, bounds=(1.4, 1.6), throttled=None)
+    assert (
+        "half takes 1.50× [1.40–1.60×] as long at the end."
+        in sections(stored, sustained=(slower,))["sustained"].sentences[0]
+    )
+
+
+def test_nobody_is_ranked_by_figures_that_are_unfit_or_alike(stored: Stored) -> None:
+    hot = loaded("baseline", doubts="hot")
+    (sentence,) = sections(stored, sustained=(hot, loaded("half")))["sustained"].sentences
+    assert "ranking" not in sentence
+    assert "fastest" not in sentence
+    tie = (loaded("baseline"), loaded("half"))
+    (sentence,) = sections(stored, sustained=tie)["sustained"].sentences
+    assert sentence.endswith("No variant is clearly ahead, neither in the first minute nor at the end.")
+    (sentence,) = sections(stored, sustained=tie, leads=ahead("cold", "half", "baseline"))["sustained"].sentences
+    assert sentence.endswith("half is the fastest in the first minute; at the end no variant is clearly ahead.")
+
+
+def test_nobody_is_ranked_beside_others_by_figures_that_are_unfit_or_alike(stored: Stored) -> None:
+    unfit = contended("baseline", 611, 611, doubts="not usable")
+    (sentence,) = sections(stored, contention=(unfit, contended("half", 1e6, 1e6)))["contention"].sentences
+    assert "fastest" not in sentence
+    tie = (contended("baseline", 611, 611), contended("half", 611, 611), unfit)
+    (sentence,) = sections(stored, contention=tie)["contention"].sentences
+    assert sentence.endswith("No variant is clearly ahead, neither alone nor beside others.")
 
 
 def test_variants_that_bear_the_load_are_named_together(stored: Stored) -> None:
     calm = {"ratio": 1.001, "bounds": (0.99, 1.01), "throttled": None}
     three = (loaded("baseline"), loaded("half", **calm), loaded("fr-auto", **calm | {"ratio": 1.006}))
     (sentence,) = sections(stored, sustained=three)["sustained"].sentences
-    assert "; half and fr-auto do not slow down (at most 1.01×)." in sentence
+    assert "; half and fr-auto do not slow down (at most 1.01×, all intervals within ± 5 %)." in sentence
 
 
 def test_a_change_without_throttling_is_said_where_it_is_shown(stored: Stored) -> None:
@@ -149,7 +190,7 @@ def test_a_picture_says_what_it_shows_in_words_too(stored: Stored) -> None:
     (picture,) = next(s for s in content(context) if s.id == "sustained").pictures
     assert picture.title.endswith(f"on {VIRTUAL}: one inference under 10 min of load")
     assert "baseline: 1.00 ms cold, 1.50 ms steady (1.50×) and throttled from minute 4 on" in picture.alt
-    assert "half: 1.00 ms cold, 1.00 ms steady (1.00×) and not throttled" in picture.alt
+    assert "half: 1.00 ms cold, 1.00 ms steady (1.00×) and not shown to throttle" in picture.alt
     assert "currentColor" in picture.svg
     assert picture.svg.count("<svg") == 1
     assert picture.png.startswith(b"\x89PNG")
@@ -157,15 +198,15 @@ def test_a_picture_says_what_it_shows_in_words_too(stored: Stored) -> None:
 
 def test_suffering_is_said_for_each_variant_and_who_is_the_fastest(stored: Stored) -> None:
     found = (contended("baseline", 1e6, 1.8e6), contended("half", 1.1e6, 1.1e6, called=False))
-    turn = Turn(subject("baseline"), subject("half"), 1.1, 1.64, called=True)
-    section = sections(stored, contention=found, overtaken=(turn,))["contention"]
+    leads = (*ahead("alone", "baseline", "half"), *ahead("contended", "half", "baseline"))
+    section = sections(stored, contention=found, leads=leads)["contention"]
     (sentence,) = section.sentences
     assert f"on {VIRTUAL}, beside 2 copies of itself and 1 thread of other work: " in sentence
     assert "baseline takes 1.80× [1.62–1.98×] as long on average; half is not shown to suffer (1.00×" in sentence
     assert sentence.endswith("The fastest variant changes: baseline alone, half beside others (1.64× faster).")
     assert section.tables[0].rows[0][2:5] == ("1.00 ms", "1.80 ms", "1.80× (1.62–1.98×)")
     (doubtful,) = sections(stored, contention=found)["contention"].sentences
-    assert doubtful.endswith("half has the lowest mean instead of baseline; the difference is not shown.")
+    assert doubtful.endswith("No variant is clearly ahead, neither alone nor beside others.")
 
 
 def failure(metric: str) -> Summary:
