@@ -40,7 +40,11 @@ class Course:
         """The next trial; None when all are done."""
         one = next(self._trials, None)
         self.complete = one is None
-        return one and one.model_copy(update={"order": next(self._places)})
+        return one
+
+    def begun(self, trial: Trial) -> Trial:
+        """The trial with its place in the run, which it gets when it begins."""
+        return trial.model_copy(update={"order": next(self._places)})
 
     def put_off(self, trial: Trial) -> None:
         """Do it again when all others are done."""

@@ -93,8 +93,8 @@ class Lane:
         """
         if self._aside_since is not None and not self._probe(others_at_work):
             return None
-        one = self._now
-        assert one is not None
+        assert self._now is not None
+        one = self._course.begun(self._now)
         if self._given_up:
             outcome: Outcome | None = self._failed(one, self._given_up, "DeviceOffline", now(), 0.0)
         else:

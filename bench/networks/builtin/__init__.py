@@ -47,7 +47,7 @@ class Card(Record):
     data: Literal["digits", "vehicles", "photos", "enlarged"]
     input: str
     smallest: int | None = None
-    coefficients: int
+    coefficients: int | None = None
     trained: bool = False
     learns: bool = False
     forms: tuple[Literal["learner", "twin"], ...] = ()

@@ -36,7 +36,7 @@ def course(blocks: list[Block], goal: Goal | None = None, ended: Mapping[str, Me
 def all_of(made: Course) -> list[Trial]:
     found = []
     while one := made.next():
-        found.append(one)
+        found.append(made.begun(one))
         made.tell(measured(one))
     return found
 
@@ -57,7 +57,7 @@ def test_what_is_put_off_comes_last_with_a_place_of_its_own() -> None:
     made = course(PLANNED)
     first = made.next()
     assert first is not None
-    made.put_off(first)
+    made.put_off(made.begun(first))
     found = all_of(made)
     assert (found[-1].id, found[-1].order) == (first.id, 6)
     assert len(found) == 6

@@ -99,5 +99,5 @@ def test_the_table_says_what_bench_does() -> None:
         assert title == network.title
         assert shape.split(",")[0] == "×".join(map(str, network.shape))
         assert parameters == f"{sum(p.numel() for p in network.build().parameters()):,}"
-        assert coefficients == f"{network.coefficients:,}"
+        assert coefficients == ("–" if network.coefficients is None else f"{network.coefficients:,}")
         assert (weights == "none") == (not network.trained and not network.learns)
