@@ -41,7 +41,7 @@ def document(suite: Suite) -> str:
     numbers = {
         "tests": str(len(suite.cases)), "failures": str(counts["failure"]), "errors": str(counts["error"])
     }  # fmt: skip
-    seconds = f"{max(suite.wall_s, 0.0):.3f}"
+    seconds = f"{max(suite.wall_s, 0.0) + 0.0:.3f}"
     root = ElementTree.Element("testsuites", {"name": "bench", "time": seconds, **numbers})
     one = ElementTree.SubElement(
         root, "testsuite",

@@ -36,6 +36,14 @@ MEMORY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Ctrl-C is heard, also by tests that run in the background of a shell, which makes its children deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @dataclass
 class Seen:
     """A watcher that keeps what it is told; `then` is called with each trial."""
