@@ -3,6 +3,8 @@ here."""
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
 import traceback
@@ -30,6 +32,17 @@ class Patience(NamedTuple):
     comes_back_s: float = 180.0
     probe_every_s: float = 30.0
     set_aside_s: float = 300.0
+
+    @classmethod
+    def asked_for(cls) -> Patience:
+        """By FR_BENCH_PATIENCE, the seconds that a device may be gone in a trial; 180 where that is no number. All
+        times follow it."""
+        try:
+            seconds = float(os.environ.get("FR_BENCH_PATIENCE", ""))
+        except ValueError:
+            return cls()
+        part = min(max(seconds, 0.0), 86_400.0) / 180 if math.isfinite(seconds) else 1.0
+        return cls(180 * part, max(0.3, 30 * part), 300 * part)
 
 
 class Stopped(Exception):

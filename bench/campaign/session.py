@@ -31,7 +31,6 @@ from bench.records import Measurement, NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 from bench.results.pictures import Pictures
 
-DEFAULT_PATIENCE = Patience()
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
 
@@ -42,7 +41,7 @@ def run(
     cache: Cache,
     watcher: Watcher,
     noise: Sequence[NoiseRecord] = (),
-    patience: Patience = DEFAULT_PATIENCE,
+    patience: Patience | None = None,
     resumed: RunFolder | None = None,
     command: Sequence[str] = (),
     hosts: Mapping[str, Elsewhere] = HERE,
@@ -93,7 +92,7 @@ def run(
         folder.write_record(record)
         try:
             with _room(folder):
-                measure(ready, folder, watcher, progressed, patience)
+                measure(ready, folder, watcher, progressed, patience or Patience.asked_for())
         except HostFull:
             with contextlib.suppress(OSError, BenchError):
                 _ended(ready, folder, record, begun, progressed, watcher)

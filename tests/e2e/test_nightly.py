@@ -149,7 +149,8 @@ def test_a_phone_that_goes_away_makes_a_night_incomplete(
     phone = phone_maker.start()
     nights = Nights(tmp_path, phone, env)
     arguments = nights.arguments(8, "--launches", "10")
-    night = subprocess.Popen(command(*arguments), env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    impatient = env | {"FR_BENCH_PATIENCE": "15"}
+    night = subprocess.Popen(command(*arguments), env=impatient, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     begun(night, nights.results, 4)
     phones.stop(phone.serial)
     stdout, _ = night.communicate(timeout=600)
