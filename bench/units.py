@@ -28,6 +28,11 @@ def duration(ns: float) -> str:
     return f"{_three_digits(ns)} ns"
 
 
+def span(seconds: float) -> str:
+    """A time that somebody asked for, in seconds, to its last digit: `90 s`; in minutes from two on."""
+    return f"{seconds / 60:g} min" if seconds >= 120 else f"{seconds:g} s"
+
+
 def size(count: float) -> str:
     """Bytes as text in powers of 1000, e.g. `124 MB`; exact below 10 kB."""
     if abs(count) < 10_000:

@@ -26,18 +26,12 @@ from bench.cli import terminal
 from bench.devices.transport import Transport
 from bench.records import Measurement
 from benchmarks.farm_hosts import BENCH, Host, hosts, scheduler
+from tests.e2e.command import QUICK
 
-PLAN = """
+PLAN = f"""
 name = "farm"
 desktop = []
-[protocol]
-launches = LAUNCHES
-reference_launches = 1
-memory_launches = 1
-warmup_iterations = 1
-warmup_seconds = 0
-min_iterations = 3
-min_seconds = 0
+{QUICK}
 [[cases]]
 model = "lenet5"
 variants = ["baseline"]
@@ -64,7 +58,7 @@ class Watched(terminal.Quiet):
 def run(title: str, launches: int, folder: Path, farm: tuple[str, Path], watcher: Watched) -> None:
     print(f"\n{title}", flush=True)
     address, credentials = farm
-    wanted = asked.checked(plan.parse(PLAN.replace("LAUNCHES", str(launches)), "farm"))
+    wanted = asked.checked(plan.parse(PLAN.replace("\nlaunches = 3", f"\nlaunches = {launches}"), "farm"))
     with reached(["all"], watcher, scheduler=address, credentials=credentials) as (phones, where):
         before = time.monotonic()
         stored, _ = session.run(wanted, phones, folder / "results", Cache(), watcher, patience=PATIENCE, hosts=where)

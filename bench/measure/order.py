@@ -48,12 +48,8 @@ class Block(NamedTuple):
 
 def trials(plan: Plan, entries: Sequence[Entry]) -> tuple[Trial, ...]:
     """Every launch that the plan is sure to have, in the order in which they are to run."""
-    return numbered(chain.from_iterable(one.trials for one in blocks(plan, entries)))
-
-
-def numbered(trials: Iterable[Trial], first: int = 0) -> tuple[Trial, ...]:
-    """The trials with their places in the run, from `first` on."""
-    return tuple(trial.model_copy(update={"order": order}) for order, trial in enumerate(trials, first))
+    found = chain.from_iterable(one.trials for one in blocks(plan, entries))
+    return tuple(trial.model_copy(update={"order": order}) for order, trial in enumerate(found))
 
 
 def blocks(plan: Plan, entries: Sequence[Entry]) -> Iterator[Block]:

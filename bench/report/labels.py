@@ -117,6 +117,11 @@ def interval(found: Interval, unit: str) -> str:
     return f"{number}–{high}" if number and high.endswith(f" {suffix}") else f"{low}–{high}"
 
 
+def bounds(found: tuple[float, float] | None) -> str:
+    """The bounds of a ratio as text."""
+    return interval(Interval(*found, "bootstrap"), "ratio") if found else "no interval"
+
+
 def score_interval(found: Interval, unit: str) -> str:
     """An interval of a score to a decimal less than the score itself has: `95.9–98.0 %`, `31.2–32.0 dB`."""
     scale, suffix = (100, " %") if unit == "fraction" else (1, f" {unit}".removesuffix(" 1"))

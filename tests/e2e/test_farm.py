@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,32 +16,19 @@ import pytest
 
 from bench.results.folder import RunFolder
 from bench.virtual import phone as phones
-from tests.e2e.command import bench, command
+from tests.e2e.command import QUICK, bench, command
 from tests.e2e.conftest import Adb, PhoneMaker, free_port
+from tests.faults.injector import until
 
 pytestmark = pytest.mark.timeout(300)
-PLAN = """
+PLAN = f"""
 name = "farm"
 desktop = []
-[protocol]
-launches = LAUNCHES
-reference_launches = 1
-memory_launches = 1
-warmup_iterations = 1
-warmup_seconds = 0
-min_iterations = 3
-min_seconds = 0
+{QUICK}
 [[cases]]
 model = "lenet5"
 variants = ["baseline"]
 """
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.1)
 
 
 @dataclass
@@ -92,7 +78,7 @@ class Farm:
 
     def plan(self, launches: int) -> Path:
         path = self.folder / f"plan-{launches}.toml"
-        path.write_text(PLAN.replace("LAUNCHES", str(launches)))
+        path.write_text(PLAN.replace("\nlaunches = 3", f"\nlaunches = {launches}"))
         return path
 
 
@@ -120,7 +106,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory, phone_maker: PhoneMaker, env:
         for host in made.hosts:
             host.work(made)
         try:
-            until(lambda: all("works emulator" in host.log for host in made.hosts))
+            until(lambda: all("works emulator" in host.log for host in made.hosts), 60)
             yield made
         finally:
             processes += [host.process for host in made.hosts if host.process]

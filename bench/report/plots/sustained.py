@@ -16,7 +16,7 @@ from bench.findings import Interval
 from bench.report.labels import interval, listed
 from bench.report.plots import style
 from bench.report.section import Context, Picture
-from bench.units import duration, quantity, ratio
+from bench.units import duration, quantity, ratio, span
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7f7f7f")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -51,7 +51,7 @@ def draw(context: Context) -> tuple[Picture, ...]:
 def _picture(name: str, mine: Sequence[Sustained], context: Context) -> Picture:
     first = mine[0]
     where, model = context.labels.where(first.subject), context.labels.model(first.subject.model)
-    title = f"{model} on {where}: one inference under {_span(first)} of load"
+    title = f"{model} on {where}: one inference under {span(first.seconds)} of load"
     traces = [
         (label, unit, of)
         for label, unit, of in (("clock", "Hz", _clock), ("skin", "°C", _skin))
@@ -199,10 +199,6 @@ def _conditions(mine: Sequence[Sustained]) -> tuple[str, str]:
     known = "with its 95 % interval" if any(one.bounds for one in mine) else "too short for an interval"
     heat = " Virtual: this computer's processor, without the heat of a phone." if mine[0].virtual else ""
     return f"{'; '.join(parts)}.", f"Right: the last third, and that ÷ the first tenth or minute, {known}.{heat}"
-
-
-def _span(one: Sustained) -> str:
-    return f"{one.seconds / 60:g} min" if one.seconds >= 120 else f"{one.seconds:g} s"
 
 
 def _alt(title: str, mine: Sequence[Sustained]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.endurance import Contention, Lead, fastest
-from bench.findings import Interval, Summary
-from bench.report.labels import interval, listed
+from bench.findings import Summary
+from bench.report.labels import bounds, listed
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table, Tone
 from bench.units import duration, ratio
@@ -99,11 +99,7 @@ def _fastest(judged: Sequence[Contention], leads: Sequence[Lead]) -> str:
 
 
 def _ratio(one: Contention) -> str:
-    return f"{ratio(one.ratio)} [{_bounds(one)}]" if one.bounds else f"{ratio(one.ratio)}, no interval"
-
-
-def _bounds(one: Contention) -> str:
-    return interval(Interval(*one.bounds, "bootstrap"), "ratio") if one.bounds else "no interval"
+    return f"{ratio(one.ratio)} [{bounds(one.bounds)}]" if one.bounds else f"{ratio(one.ratio)}, no interval"
 
 
 def _table(model: str, found: Sequence[Contention], context: Context) -> Table:
@@ -116,7 +112,7 @@ def _row(one: Contention, context: Context) -> tuple[Cell, ...]:
     if one.translated:
         return (name, where, *[Cell("meaningless", tone="muted")] * 4, Cell("–", tone="muted"))
     tone: Tone = "muted" if one.doubts else "strong" if one.called else "plain"
-    detail = _bounds(one) + (", not usable" if one.doubts else "")
+    detail = bounds(one.bounds) + (", not usable" if one.doubts else "")
     alone, contended = one.launches
     return (
         name, where, Cell(duration(one.alone)), Cell(duration(one.contended)),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from bench import plan
 from bench.records import GoalRecord, Subject
 from bench.report.section import Context, Section
-from bench.units import percent
+from bench.units import percent, span
 
 
 def section(context: Context) -> Section | None:
@@ -42,7 +42,7 @@ def _missed(goal: GoalRecord, context: Context) -> str:
     if goal.ended == "failed":
         return f"{model}: no {goal.of} on {where} could be narrowed, because its launches failed{_wanted(goal)}."
     why = {
-        "budget": f"the budget of {_time(plan.of_run(context.run).protocol_for(goal.model).budget_seconds)} ended",
+        "budget": f"the budget of {span(plan.of_run(context.run).protocol_for(goal.model).budget_seconds)} ended",
         "launches": "as many launches as are allowed ended",
         "tagged": f"launches beyond the planned ones were all tagged ({goal.reason}), so more would not help: it ended",
         "interrupted": "the run was interrupted",
@@ -56,7 +56,3 @@ def _within(reached: float | None) -> str:
 
 def _wanted(goal: GoalRecord) -> str:
     return f" (wanted: ± {100 * goal.wanted:g} %)"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 60:g} min" if seconds >= 120 else f"{seconds:g} s"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.endurance import SLOWER, Moment, Sustained, fastest
-from bench.findings import Interval, Summary
-from bench.report.labels import interval, listed
+from bench.findings import Summary
+from bench.report.labels import bounds, listed
 from bench.report.section import Context, Picture, Section
 from bench.report.table import Cell, Table
-from bench.units import duration, quantity, ratio
+from bench.units import duration, quantity, ratio, span
 
 WITHIN = f"within ± {100 * SLOWER:g} %"
 HEADER = ("Variant", "Where", "Cold", "Steady", "Steady ÷ cold", "Throttles", "Clock", "Skin", "Thermal status")
@@ -82,7 +82,7 @@ def _sentence(mine: Sequence[Sustained], context: Context) -> str:
         names = listed([one.subject.variant for one in calm])
         most = ratio(max(one.ratio for one in calm))
         parts.append(f"{names} do not slow down (at most {most}, all intervals {WITHIN})")
-    words = f"{model} on {where}, {_time(first.seconds)} of load: {'; '.join(parts)}."
+    words = f"{model} on {where}, {span(first.seconds)} of load: {'; '.join(parts)}."
     return f"{words} {_order([one for one in mine if not one.doubts], context)}".rstrip()
 
 
@@ -140,20 +140,12 @@ def _order(judged: Sequence[Sustained], context: Context) -> str:
 
 
 def _ratio(one: Sustained) -> str:
-    return f"{ratio(one.ratio)} [{_bounds(one)}]" if one.bounds else ratio(one.ratio)
-
-
-def _bounds(one: Sustained) -> str:
-    return interval(Interval(*one.bounds, "bootstrap"), "ratio") if one.bounds else "no interval"
+    return f"{ratio(one.ratio)} [{bounds(one.bounds)}]" if one.bounds else ratio(one.ratio)
 
 
 def unit(one: Sustained) -> str:
     """What its medians are of."""
     return "minute" if one.unit_s > 1 else "second"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 60:g} min" if seconds >= 120 else f"{seconds:g} s"
 
 
 def _table(model: str, found: Sequence[Sustained], context: Context) -> Table:
@@ -169,7 +161,7 @@ def _row(one: Sustained, context: Context) -> tuple[Cell, ...]:
     throttles = f"from {unit(one)} {one.throttled + 1}" if one.throttled is not None else "no" if shown else "not shown"
     figures = (
         Cell(duration(one.cold)), Cell(duration(one.steady)),
-        Cell(ratio(one.ratio), _bounds(one), "muted" if one.doubts else "plain"),
+        Cell(ratio(one.ratio), bounds(one.bounds), "muted" if one.doubts else "plain"),
         Cell("not judged" if one.doubts else throttles, one.doubts),
     )  # fmt: skip
     if one.virtual:
