@@ -68,6 +68,7 @@ METRICS: dict[str, Metric] = {
     "energy": Metric("J", "one inference, what the idle phone takes subtracted", "lower", "energy"),
     "largest_picture": Metric("px", "pixels of the largest square picture that memory allows", "higher", "largest"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
+    "downloaded": Metric("B", "the same files, each packed by zstd -19", "lower", "size"),
     "top1": Metric("fraction", "the right class is the largest output", "higher", "accuracy"),
     "top5": Metric("fraction", "the right class is among the five largest outputs", "higher", "accuracy"),
     "dice": Metric("fraction", "mean Dice of masks", "higher", "accuracy"),
@@ -97,12 +98,17 @@ class Tensor(Record):
 
 
 class ArtifactFile(Record):
-    """One file of an artifact. `role` is what its runtime calls it, `sha256` is of its bytes, `path` on this host."""
+    """One file of an artifact. `role` is what its runtime calls it, `sha256` is of its bytes, `path` on this host.
+
+    `zstd` are the bytes of the same file packed by zstd at level 19, as a shop for apps would send it; None where
+    nobody packed it.
+    """
 
     role: str
     path: Path
     sha256: str
     bytes: int
+    zstd: int | None = None
 
 
 class Verified(Record):
@@ -116,6 +122,22 @@ class Verified(Record):
     max_abs_delta: float
     max_abs_reference: float
     headroom: float
+
+
+class Made(Record):
+    """How the package of a variant was made, which is what equal effort means: `epochs` of training or fine-tuning over
+    `pictures`, with or without their `labels`, by `seed`.
+
+    `seconds` are those that it took on this host when it was made, trainings included; None for a finished package.
+    """
+
+    method: str
+    target: str | None
+    seed: int
+    epochs: int
+    pictures: int
+    labels: bool
+    seconds: float | None
 
 
 class Artifact(Record):
@@ -145,6 +167,7 @@ class Artifact(Record):
     for that size alone."""
     width: str | None = None
     """What was asked for and what came of it, where it is computed at less than its whole width."""
+    made: Made | None = None
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 

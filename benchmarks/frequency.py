@@ -25,8 +25,8 @@ from bench.compress.frequency import factor, layers, oneshot, train
 from bench.compress.frequency.budget import budget, sizes
 from bench.compress.frequency.schedule import TailTruncation
 from bench.compress.frequency.sensitivity import sensitivity
-from bench.compress.frequency.target import Target
 from bench.compress.frequency.train import HEADROOM
+from bench.compress.target import Target
 from bench.compress.training import Images, accuracy, fit
 from bench.data import digits
 from bench.networks import resolve
@@ -77,7 +77,7 @@ def overhead(work: Workload, rounds: int) -> dict[str, list[float]]:
     spec = resolve(work.model)
     plain, dense = ((spec.learner or spec.build)() for _ in range(2))
     target = budget("uniform", dense)(work.target)
-    oneshot.compress(dense, Target("coefficients", work.start), "uniform")
+    oneshot.compress(dense, Target("count", work.start), "uniform")
     factored = copy.deepcopy(dense)
     images = torch.rand(work.batch, spec.shape[0], *work.pixels)
     classes = plain(images[:1]).shape[1]

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compress.frequency.target import Target
 from bench.compress.method import Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.target import Target
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ class DenseSmall(Ordinary):
 
 
 def _parsed(text: str) -> Target:
-    try:
-        return Target.parse(text)
-    except UsageError as error:
-        raise UsageError(error.what, _FORMS) from None
+    return Target.parse(text, _FORMS)
 
 
 def _widths(network: Network, ordinary: nn.Module, target: Target) -> Widths:

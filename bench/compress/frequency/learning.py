@@ -14,9 +14,10 @@ from bench.compress import training
 from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency import budget, layers, norms, package, restore, sensitivity, train
 from bench.compress.frequency.budget import Split
-from bench.compress.frequency.target import Target
+from bench.compress.frequency.target import kept
 from bench.compress.learner import Learner, with_epochs
 from bench.compress.method import Request
+from bench.compress.target import Target
 from bench.networks.count import examples
 from bench.networks.settle import settle
 from bench.records import Progress
@@ -52,7 +53,7 @@ class _Job:
     def kept(self, network: nn.Module, split: Split) -> dict[str, int]:
         """What each weight of `network`, an ordinary one or the form that FR trains, keeps."""
         parameters = sum(parameter.numel() for parameter in self.learner.network.build().parameters())
-        return self.target.kept(norms.folded(network), split, name=self.name, parameters=parameters)
+        return kept(self.target, norms.folded(network), split, name=self.name, parameters=parameters)
 
     def split(self, network: nn.Module) -> Split:
         """The request's budget, by the weights of a trained `network`, compressed or not."""

@@ -40,12 +40,12 @@ class FrequencyRegularization:
     executions: tuple[str, ...] = ("auto", "resident", "factored", "dense")
 
     def check(self, request: Request) -> None:
-        from bench.compress.frequency.target import Target
+        from bench.compress.frequency.target import parsed
 
         if request.budget not in BUDGETS:
             raise UnknownName.of("budget", request.budget, BUDGETS)
         if request.target is not None:
-            Target.parse(request.target)
+            parsed(request.target)
         if not request.one_shot and request.fine_tune:
             raise UsageError(
                 "--fine-tune is for a network that is already trained, and this one will be trained with few "
@@ -63,14 +63,14 @@ class FrequencyRegularization:
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress.frequency import learning
-        from bench.compress.frequency.target import FORMS, Target
+        from bench.compress.frequency.target import FORMS, parsed
 
         self.check(request)
         module_of(learner.network, self)
         target = request.target or self.default_target(learner.network)
         if target is None:
             raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
-        return learning.compress(learner, request, Target.parse(target))
+        return learning.compress(learner, request, parsed(target))
 
     def check_width(self, execution: str, width: Width) -> None:
         if execution not in _RESIDENT and not is_whole(width):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from bench.compress.frequency import layers
+from bench.compress.frequency import target as targets
 from bench.compress.frequency.budget import Split
 from bench.compress.frequency.budget import budget as named
-from bench.compress.frequency.target import Target
+from bench.compress.target import Target
 
 
 def compress(
@@ -23,11 +24,11 @@ def compress(
     `budget` is the name of one, or one made before (`sensitivity`). Biases and norms stay as they are: running
     statistics of batch norms are best taken anew from a few inputs afterwards, or by a fine-tuning. Raises UsageError,
     with nothing changed, for a target that is no target or out of this network's reach, and for a network that cannot
-    be compressed (`layers.compress`); UnknownName. For `name` and `parameters` see `Target.kept`.
+    be compressed (`layers.compress`); UnknownName. For `name` and `parameters` see `target.kept`.
     """
     layers.check(network)
     split = named(budget, network) if isinstance(budget, str) else budget
-    wanted = Target.parse(target) if isinstance(target, str) else target
-    kept = wanted.kept(network, split, name=name, parameters=parameters)
+    wanted = targets.parsed(target) if isinstance(target, str) else target
+    kept = targets.kept(wanted, network, split, name=name, parameters=parameters)
     layers.compress(network, kept)
     return kept

@@ -15,48 +15,13 @@ from torch import nn
 from bench.compress.frequency import budget, layers, oneshot, package
 from bench.compress.frequency.sensitivity import sensitivity
 from bench.compress.frequency.size import count
-from bench.compress.frequency.target import Target
+from bench.compress.frequency.target import kept as kept_by
+from bench.compress.frequency.target import parsed
+from bench.compress.target import Target
 from bench.errors import UnknownName, UsageError
 from bench.networks import resolve
 
 # --- targets -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "amount"),
-    [
-        ("1110x", "ratio", 1110),
-        (" 37.5 × ", "ratio", 37.5),
-        ("776", "coefficients", 776),
-        ("7,668", "coefficients", 7_668),
-        ("12_058", "coefficients", 12_058),
-        ("1.6kB", "bytes", 1_600),
-        ("2 KB", "bytes", 2_000),
-        ("2764B", "bytes", 2_764),
-        ("1.5 MiB", "bytes", 1_572_864),
-        ("4.35MB", "bytes", 4_350_000),
-    ],
-)
-def test_targets_are_read_as_people_write_them(text: str, kind: str, amount: float) -> None:
-    assert Target.parse(text) == Target(kind, amount)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "text", ["", "x", "small", "-5", "0", "0x", "0.0kB", "7.5", "1e3", "10 parsecs", "5%", "1.2.3kB"]
-)
-def test_what_is_no_target_is_refused_with_the_three_forms(text: str) -> None:
-    with pytest.raises(UsageError, match=r"1110x.*776.*1\.6kB"):
-        Target.parse(text)
-
-
-@given(st.text(max_size=12))
-def test_any_text_is_a_target_or_refused(text: str) -> None:
-    try:
-        target = Target.parse(text)
-    except UsageError:
-        return
-    assert target.amount >= 0
-    assert math.isfinite(target.amount)
 
 
 def lenet5() -> nn.Module:
@@ -66,14 +31,14 @@ def lenet5() -> nn.Module:
 @pytest.mark.parametrize(("text", "total"), [("1110x", 776), ("776", 776), ("112.4x", 7_670), ("430500", 430_500)])
 def test_published_targets_of_lenet5(text: str, total: int) -> None:
     network = lenet5()
-    assert sum(Target.parse(text).kept(network, budget.budget("uniform", network)).values()) == total
+    assert sum(kept_by(parsed(text), network, budget.budget("uniform", network)).values()) == total
 
 
 def test_a_ratio_can_be_of_the_ordinary_forms_parameters() -> None:
     network = nn.Sequential(nn.Linear(100, 10, bias=False))
     split = budget.budget("uniform", network)
-    assert Target.parse("20x").kept(network, split) == {"0.weight": 100}
-    assert Target.parse("20x").kept(network, split, parameters=1_010) == {"0.weight": 101}
+    assert kept_by(parsed("20x"), network, split) == {"0.weight": 100}
+    assert kept_by(parsed("20x"), network, split, parameters=1_010) == {"0.weight": 101}
 
 
 @pytest.mark.parametrize(
@@ -89,14 +54,14 @@ def test_a_ratio_can_be_of_the_ordinary_forms_parameters() -> None:
 def test_targets_out_of_reach_say_what_is_in_reach(text: str, words: str) -> None:
     network = lenet5()
     with pytest.raises(UsageError, match=words):
-        Target.parse(text).kept(network, budget.budget("uniform", network))
+        kept_by(parsed(text), network, budget.budget("uniform", network))
 
 
 def test_the_limits_that_a_refusal_names_are_in_reach() -> None:
     network = lenet5()
     split = budget.budget("uniform", network)
     for text in ("2.01x", "215540x", "4", "430500", "1206B"):
-        Target.parse(text).kept(network, split)
+        kept_by(parsed(text), network, split)
 
 
 @st.composite
