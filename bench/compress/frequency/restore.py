@@ -41,7 +41,7 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
 @torch.no_grad()
 def _fill(part: layers.Site | torch.Tensor, tensor: Tensor) -> None:
     if not isinstance(part, layers.Site) or tensor.kind == "raw":
-        values = torch.from_numpy(tensor.values.astype(np.float32)).view(part.shape)
+        values = torch.from_numpy(tensor.numbers).view(part.shape)
         if isinstance(part, layers.Site):
             part.weight.copy_(layers.regrouped(values, part.groups))
         else:
@@ -49,8 +49,9 @@ def _fill(part: layers.Site | torch.Tensor, tensor: Tensor) -> None:
         return
     kept = len(tensor.values) if tensor.positions is None else int(tensor.positions[-1]) + 1
     prefix = np.zeros(kept, np.float32)
-    prefix[slice(None) if tensor.positions is None else tensor.positions] = tensor.values
+    prefix[slice(None) if tensor.positions is None else tensor.positions] = tensor.numbers
     part.compress(layers.Frequency(tensor.shape, kept, part.groups))
+    part.frequency.scale = tensor.scale
     part.coefficients.copy_(torch.from_numpy(prefix))
 
 
