@@ -184,18 +184,27 @@ def _form(tensor: Tensor) -> _Form:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
     if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
-    if (tensor.values.dtype == np.int8) != (tensor.scale is not None) or (tensor.scale is not None and not _fits(tensor)):
-        raise ValueError("values of int8, -127 to 127, are coefficients and have a positive scale, and no others have one")
+    if (tensor.values.dtype == np.int8) != (tensor.scale is not None) or (
+        tensor.scale is not None and not _fits(tensor)
+    ):
+        raise ValueError(
+            "values of int8, -127 to 127, are coefficients and have a positive scale, and no others have one"
+        )
     if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
         raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
-    flags = _VECTOR * tensor.vector | _INT8 * (tensor.scale is not None) | _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
+    flags = (
+        _VECTOR * tensor.vector
+        | _INT8 * (tensor.scale is not None)
+        | _TRANSPOSED * tensor.transposed
+        | _FLOAT32 * (tensor.values.dtype == np.float32)
+    )
     tag = _KINDS.index(tensor.kind) | flags | rank << 5
     return _Form(tag, tensor.shape[2:], None if tensor.kind == "raw" else count)
 
 
 def _fits(tensor: Tensor) -> bool:
     scale = tensor.scale
-    good = scale is not None and bool(np.isfinite(scale)) and scale > 0
+    good = scale is not None and bool(np.isfinite(scale)) and bool(scale > 0)
     return good and tensor.kind != "raw" and int(tensor.values.min()) >= -LARGEST
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import nn
 from bench.compress.frequency import layers, norms
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.networks import Network
 
 
 def restored(network: nn.Module, package: Package) -> nn.Module:
@@ -36,6 +40,17 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
             raise _mismatch(package, f"its tensor {number} is {told} where {name} is {'×'.join(map(str, shape))}")
         _fill(part, tensor)
     return copied
+
+
+def of_either_form(network: Network, ordinary: nn.Module, package: Package) -> nn.Module:
+    """`restored` in evaluation, of the form of `network` that FR trains where the package is of that, else of the
+    ordinary one. Raises what `restored` raises."""
+    if network.learner is not None:
+        try:
+            return restored(network.learner(), package).eval()
+        except UsageError:  # it was made of the ordinary form, or is refused with what is wrong with that
+            pass
+    return restored(ordinary, package).eval()
 
 
 @torch.no_grad()
