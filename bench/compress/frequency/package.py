@@ -99,10 +99,10 @@ def scale_of(largest: float) -> np.float16:
     """The scale by which no number beyond `largest` is cut in 8 bits: the least float16 that allows it, or 0 where that
     would have fewer than its eleven significant bits."""
     wanted = largest / LARGEST
-    if not np.finfo(np.float16).tiny <= wanted <= np.finfo(np.float16).max:
+    if not 2**-14 <= wanted <= 65472:  # the least normal float16, and the last but one of all
         return np.float16(0)
     scale = np.float16(wanted)
-    return scale if scale >= wanted else np.nextafter(scale, np.float16(np.inf))
+    return scale if float(scale) >= wanted else np.nextafter(scale, np.float16(np.inf))
 
 
 @dataclass(frozen=True, eq=False)
