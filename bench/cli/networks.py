@@ -123,6 +123,13 @@ def compress(
     fine_tune: Annotated[
         int, typer.Option("--fine-tune", help="After --one-shot, fine-tune for this many epochs.", min=0)
     ] = 0,
+    unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--unlabelled",
+            help="Learn from what the ordinary network answers, not from labels; --data may be any pictures.",
+        ),
+    ] = False,
     weights: Weights = None,
     data: DataPath = None,
     input_shape: Input = None,
@@ -149,7 +156,7 @@ def compress(
         Changes(weights=weights, input=input_shape or (), data=data),
     ).cases[0]
     network = networks.resolve(model, weights=weights, inputs=asked.input)
-    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh)
+    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh, labels=not unlabelled)
     try:
         with terminal.watcher(quiet=quiet or as_json) as watcher:
             found = compression(network, asked.data, method, request, Cache(), watcher.stage)

@@ -123,23 +123,26 @@ def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
 
 
 def _trained(learner: Learner, request: Request, widths: Widths) -> bytes:
-    from bench.compress import training
+    from bench.compress import training, tuning
     from bench.compress.dense_small import package, structure
     from bench.compress.dense_small.recipe import initial, recipe
     from bench.compress.learner import with_epochs
 
-    network, data = learner.network, learner.needed()
+    network = learner.network
     made = structure.resized(initial(network, request.seed), widths)
     parts = with_epochs(recipe(request.seed, network.task), request.epochs)
-    teacher = learner.ordinary(request) if learner.trained else None
+    learnt = tuning.lesson(learner, request)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
-        training.fit(made, data.train, parts, progress, teacher=teacher, test=data.test, checkpoint=checkpoint)
+        training.fit(
+            made, learnt.train, parts, progress,
+            teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
+        )  # fmt: skip
         file.write_bytes(package.write(network, widths, made.eval()))
 
     total = sum(parameter.numel() for parameter in made.parameters())
     title = f"train a small {network.name} with {total:,} parameters"
-    key = ("dense-small", repr(widths), repr(parts), repr(network.trained))
+    key = ("dense-small", repr(widths), repr(parts), repr(network.trained), *learnt.key)
     return learner.learned(request, title, "network.safetensors", key, make).read_bytes()
 
 
