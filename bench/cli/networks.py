@@ -108,7 +108,9 @@ def compress(
             "or the bytes of the whole package (1.6kB).",
         ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help=f"How: {', '.join(methods.names())}.")] = methods.names()[0],
+    method: Annotated[
+        str, typer.Option("--method", help=f"How: {', '.join(methods.names())}, or a chain.")
+    ] = methods.names()[0],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The package (default: named after MODEL, method and target).")
     ] = None,
@@ -150,6 +152,7 @@ def compress(
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
+    * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small,half --target 16kB`
     """
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
@@ -163,7 +166,7 @@ def compress(
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; run the same command again to resume.")
         raise typer.Exit(130) from None
-    named = "-".join(filter(None, (asked.label, method, (target or "").strip().replace("/", "_"))))
+    named = "-".join(filter(None, (asked.label, method.replace(",", "+"), (target or "").strip().replace("/", "_"))))
     path = output or Path(f"{named}{methods.method(method).suffix}")
     try:
         replace(path, found.package)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.errors import UsageError
 from bench.width import shown
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from bench.records import ArtifactFile, Tensor, WeightsFormat
     from bench.runtimes.runtime import Runtime, Shown
     from bench.width import Width
+
+
+Alters = Literal["structure", "numbers", "both"]
+"""What a method changes: the structure of a network, whose package then restores ordinary layers that another method
+can go on from; how its numbers are stored; or both at once, in a format of its own."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,14 @@ class Method(Protocol):
 
     `name` is what a plan says; `suffix` ends the names of its packages; `executions` are the forms in which a
     compressed network can be run, the first of them the default. With several, `<name>-<execution>` is a short name
-    for each.
+    for each. `alters` says where it stands in a chain (docs/methods.md): a method that changes structure, then one that
+    changes numbers; one that does both stands alone.
     """
 
     name: str
     title: str
     suffix: str
+    alters: Alters
     executions: tuple[str, ...]
 
     def check(self, request: Request) -> None:
@@ -166,6 +173,7 @@ class Ordinary:
     executions: tuple[str, ...] = ("stock",)
     float16 = False
     suffix = ".safetensors"
+    alters: Alters = "both"
     name: str
     title: str
 

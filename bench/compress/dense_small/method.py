@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.method import Alters, Narrowed, Ordinary, Request, Size, module_of
 from bench.compress.target import Target
 from bench.errors import UsageError
 
@@ -32,6 +32,7 @@ class DenseSmall(Ordinary):
 
     name = "dense-small"
     title = "a small dense network"
+    alters: Alters = "structure"
     float16 = True
 
     def check(self, request: Request) -> None:
