@@ -10,7 +10,7 @@ import numpy as np
 from bench.analyse.compare import LEVEL, called
 from bench.analyse.noise import Place
 from bench.analyse.scores import SCORES, Facts, paired
-from bench.contest import COSTS, MAIN_SCORES, Contest, Standing, jobs
+from bench.contest import COSTS, MAIN_SCORES, SAME_SIZE, Contest, Standing, jobs
 from bench.errors import CorruptData
 from bench.findings import Noise, Summary
 from bench.records import METRICS, Answers, RunRecord, Subject
@@ -90,7 +90,8 @@ class _Rival:
     @property
     def at(self) -> tuple[float, float]:
         """Cost and score."""
-        assert self.cost.statistics and self.score.statistics
+        assert self.cost.statistics
+        assert self.score.statistics
         return self.cost.statistics.median, self.score.statistics.median
 
     @property
@@ -105,13 +106,14 @@ def _standings(cost: str, score: str, subjects: Sequence[Subject], table: _Table
         for subject in subjects
         if (price := table.figure(subject, cost)) and price.statistics and (worth := table.figure(subject, score))
     ]
+    same = SAME_SIZE if METRICS[cost].pass_ == "size" else 0.0
     rivals = sorted(found, key=lambda one: one.at[0])
     usable = [one for one in rivals if one.usable]
     for one in rivals:
         if not one.usable:
             yield Standing(one.subject, "unusable")
             continue
-        ahead = [other for other in usable if beats(other.at, one.at)]
+        ahead = [other for other in usable if beats(other.at, one.at, same)]
         sure = next((other for other in ahead if _surely(other, one, table)), None)
         if sure:
             yield Standing(one.subject, "beaten", sure.subject)
@@ -121,18 +123,20 @@ def _standings(cost: str, score: str, subjects: Sequence[Subject], table: _Table
             yield Standing(one.subject, "front")
 
 
-def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether, of (cost, score), the one costs no more and is no worse, and is better in one of both."""
-    return one[0] <= other[0] and one[1] >= other[1] and one != other
+def beats(one: tuple[float, float], other: tuple[float, float], same: float = 0.0) -> bool:
+    """Whether, of (cost, score), the one costs no more and is no worse, and is better in one of both. Costs that differ
+    by less than the part `same` are one cost."""
+    cheaper, dearer = (1 + same) * one[0] < other[0], one[0] > (1 + same) * other[0]
+    return not dearer and one[1] >= other[1] and (cheaper or one[1] > other[1])
 
 
 def _surely(one: _Rival, other: _Rival, table: _Table) -> bool:
-    """Whether neither of both advantages, as far as there are any, may be chance. `one` beats `other` by the medians."""
+    """Whether neither of both advantages, as far as there are any, is chance. `one` beats `other` by the medians."""
     better = _better_answers(one, other, table)
     if better is None:
         return False
     if METRICS[one.cost.metric].pass_ == "size":
-        return better or one.at[0] < other.at[0]
+        return True  # what is exact needs no test, and where answers are the same it has won by bytes
     return called(other.cost, one.cost, table.noises)
 
 

@@ -246,7 +246,7 @@ def _floors(shown: SamplesRecord | None, facts: Facts) -> Iterator[WithoutNetwor
 
 
 def _without_marks(facts: Facts) -> dict[str, Values]:
-    """The facts of masks where every pixel is ground: class 0, which has no facts of its own where there are but two."""
+    """The facts of masks where every pixel is ground: class 0, which has no facts where there are but two."""
     ours, theirs = _members(facts, "ours"), _members(facts, "theirs")
     pixels = np.sum([facts[name] for name in ours], axis=0)  # of more than two classes, every pixel has one
     found: dict[str, Values] = {}

@@ -26,6 +26,8 @@ def fronts(contest: Contest, context: Context) -> Iterator[str]:
         front = contest.front(cost)
         if len(contest.standings.get(cost, ())) < 3 or not front:
             continue
+        if cost == "downloaded" and front == contest.front("deployed"):
+            continue
         parts = []
         for family, group in groupby(front, key=lambda subject: found[subject].family):
             parts.append(_stretch(family, [found[s] for s in group], cost, context))
@@ -48,12 +50,13 @@ def _behind(contest: Contest, cost: str, found: dict[Subject, Row]) -> str:
     ahead = {found[s].family for s in contest.front(cost)}
     places: dict[str, set[str]] = {}
     for one in contest.standings[cost]:
-        if one.place != "unusable" and found[one.subject].family not in ahead:
-            places.setdefault(found[one.subject].family, set()).add(one.place)
+        family = found[one.subject].family
+        if one.place != "unusable" and family not in (*ahead, ORDINARY):
+            places.setdefault(family, set()).add(one.place)
     sure = [family for family, known in places.items() if known == {"beaten"}]
     doubtful = [family for family in places if family not in sure]
-    parts = [f"{listed(sure)} never" if sure else "", f"{listed(doubtful)} perhaps never" if doubtful else ""]
-    words = "; ".join(filter(None, parts))
+    parts = [f"{word} {listed(some)}" for word, some in (("never", sure), ("perhaps never", doubtful)) if some]
+    words = "; ".join(parts)
     return f" {words[0].upper()}{words[1:]}." if words else ""
 
 
@@ -75,9 +78,9 @@ def levels(contest: Contest, context: Context) -> Iterator[str]:
                 continue
             best, *others = ahead
             figure = quantity(best.figures.median, METRICS[metric].unit)
-            near = listed([name(o.subject, contest, context) for o in others]) if len(others) < 3 else f"{len(others)}"
-            near += "" if len(others) < 3 else " others"
-            figure += f", not clearly ahead of {near}" if others else ""
+            if others:
+                few = [name(one.subject, contest, context) for one in others]
+                figure += f", not clearly ahead of {listed(few) if len(few) < 3 else f'{len(few)} others'}"
             wins.setdefault(name(best.subject, contest, context), []).append(words.format(figure))
         if wins:
             size = quantity(sum(sizes) / len(sizes), "B")

@@ -172,10 +172,11 @@ def uneven(found: Sequence[Row]) -> str:
 COLUMNS = (
     "model", "variant", "family", "target", "device", "runtime", "threads", "precision", "virtual", "deployed",
     "off_target", "downloaded", "latency", "latency_low", "latency_high", "vm_hwm", "vm_hwm_low", "vm_hwm_high",
-    "score", "value", "value_low", "value_high", "front", "beaten", "perhaps", "epochs", "pictures", "labels",
+    "score", "value", "value_low", "value_high", "front", "beaten", "perhaps", "behind", "epochs", "pictures", "labels",
     "seconds", "usable",
 )  # fmt: skip
-"""Of variants.csv: figures in base units (ns, bytes, fractions); `front`, `beaten` and `perhaps` list costs."""
+"""Of variants.csv: figures in base units (ns, bytes, fractions); `front`, `beaten` and `perhaps` list costs,
+`behind` the variants that beat it, or perhaps do."""
 
 
 def plain(context: Context) -> Iterator[dict[str, Any]]:
@@ -184,7 +185,7 @@ def plain(context: Context) -> Iterator[dict[str, Any]]:
         for row in rows(contest, context):
             yield _plain(row)
         for floor in floors(contest, context):
-            empty = dict.fromkeys(COLUMNS) | dict.fromkeys(("front", "beaten", "perhaps"), "")
+            empty = dict.fromkeys(COLUMNS) | dict.fromkeys(("front", "beaten", "perhaps", "behind"), "")
             yield empty | {
                 "model": contest.models[0], "variant": f"({floor.words})", "device": contest.device,
                 "runtime": contest.runtime, "threads": contest.threads, "score": contest.score, "value": floor.value,
@@ -211,5 +212,7 @@ def _plain(row: Row) -> dict[str, Any]:
     for place in ("front", "beaten", "perhaps"):
         costs = (c for c in COSTS if (one := row.contest.standing(c, row.subject)) and one.place == place)
         found[place] = " ".join(costs)
+    by = (one.by for cost in COSTS if (one := row.contest.standing(cost, row.subject)))
+    found["behind"] = " ".join(dict.fromkeys(f"{one.model}/{one.variant}" for one in by if one))
     made = row.made.model_dump(include={"epochs", "pictures", "labels", "seconds"}) if row.made else {}
     return dict.fromkeys(COLUMNS) | found | made

@@ -24,7 +24,14 @@ from bench.report.sections.rivals import name, where
 from bench.units import quantity
 
 COSTS = ("deployed", "latency", "vm_hwm")
-HEIGHT_IN, GAP_IN = 3.1, 0.16
+HEIGHT_IN, GAP_IN = 2.9, 0.16
+WIDE_IN, BETWEEN_IN = 3.0, 0.3
+"""Of a panel with the whole width, and what its title needs above it."""
+FEW = 10
+"""Points that stand in panels side by side; more have panels of the whole width, below each other."""
+LOGARITHMIC = 5.0
+"""Costs that differ by more times are drawn on a logarithmic axis: ratios are what is asked about."""
+LEFT_IN = 0.78
 KEY_IN = 0.2
 """Of a line of the key, below."""
 MOST_PICTURES = 8
@@ -102,33 +109,43 @@ def _picture(title_id: str, contest: Contest, context: Context) -> Picture | Non
     look = marks(p.family for p in every)
     key = _key({p.family for p in every}, {p.place for p in every}, look)
     top = style.TITLE_IN + 0.24
+    boxes, bottom = _boxes(len(found), top, stacked=max(map(len, found.values())) > FEW)
     lines = _lines_of(key)
-    sheet = style.Sheet(top + HEIGHT_IN + style.AXIS_IN + KEY_IN * len(lines) + 0.06)
+    sheet = style.Sheet(bottom + KEY_IN * len(lines) + 0.06)
     scores = [v for p in every for v in (p.score, *_ends(p.score_interval))]
     room = 0.1 * (max(scores) - min(scores)) or 0.02 * abs(max(scores)) or 0.1
-    left = 0.78
-    wide = (style.WIDTH_IN - left - GAP_IN * (len(found) - 1) - 0.05) / len(found)
+    unit = METRICS[contest.score].unit
     floor = next(floors(contest, context), None)
     with style.styled(title_id):
-        for n, (metric, points) in enumerate(found.items()):
-            axes = sheet.axes(left + n * (wide + GAP_IN), top, wide, HEIGHT_IN)
+        for (metric, points), box in zip(found.items(), boxes, strict=True):
+            axes = sheet.axes(*box)
             axes.set_title(f"{SHORT[metric]} →", loc="left", fontsize=style.FONT, pad=4)
             axes.set_ylim(min(scores) - room, max(scores) + room)
             axes.yaxis.set_major_locator(MaxNLocator(6))
-            unit = METRICS[contest.score].unit
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _, unit=unit: style.tick(value, unit)))
-            axes.tick_params(axis="y", length=0, labelsize=style.SMALL, labelleft=not n)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.tick(value, unit)))
+            axes.tick_params(axis="y", length=0, labelsize=style.SMALL, labelleft=box[0] == LEFT_IN)
             axes.grid(axis="y", color=style.GRID, alpha=0.3, linewidth=0.6)
             axes.spines["left"].set_visible(False)
             if floor and axes.get_ylim()[0] < floor.value:
                 axes.axhline(floor.value, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7)
-            _panel(axes, METRICS[metric].unit, points, look, wide)
+            _panel(axes, METRICS[metric].unit, points, look, box[2])
         words = _rests_on(contest, context)
         sheet.text(0.06, style.TITLE_IN - 0.13, style.cut(title, 6.0, 11), weight="bold", size=10.5)
         sheet.text(0.06, top - 0.06, f"{SHORT[contest.score]} ↑", size=style.SMALL)
         sheet.text(style.WIDTH_IN - 0.06, style.TITLE_IN - 0.13, words, size=style.SMALL, ha="right", alpha=0.8)
-        _draw_key(sheet, lines, top + HEIGHT_IN + style.AXIS_IN + 0.06)
+        _draw_key(sheet, lines, bottom)
         return style.finished(sheet, title_id, title, _alt(title, contest, found))
+
+
+def _boxes(count: int, top: float, *, stacked: bool) -> tuple[list[tuple[float, float, float, float]], float]:
+    """Left, top, width and height of each panel, in inches, and where they end."""
+    if stacked:
+        high = WIDE_IN + style.AXIS_IN + BETWEEN_IN
+        wide = style.WIDTH_IN - LEFT_IN - 0.05
+        return [(LEFT_IN, top + n * high, wide, WIDE_IN) for n in range(count)], top + count * high - BETWEEN_IN + 0.06
+    wide = (style.WIDTH_IN - LEFT_IN - GAP_IN * (count - 1) - 0.05) / count
+    boxes = [(LEFT_IN + n * (wide + GAP_IN), top, wide, HEIGHT_IN) for n in range(count)]
+    return boxes, top + HEIGHT_IN + style.AXIS_IN + 0.06
 
 
 def _rests_on(contest: Contest, context: Context) -> str:
@@ -149,7 +166,7 @@ def _ends(interval: Interval | None) -> tuple[float, ...]:
 
 def _panel(axes: Axes, unit: str, points: Sequence[Point], look: Mapping[str, Mark], wide: float) -> None:
     costs = [v for p in points for v in (p.cost, *_ends(p.cost_interval))]
-    style.scale(axes, unit, costs, logarithmic=style.spans(costs), pad=0.12, most=max(2, int(wide / 0.65)), edge=0.09)
+    style.scale(axes, unit, costs, logarithmic=_spans(costs), pad=0.08, most=max(2, int(wide / 0.65)), edge=0.05)
     for line in dict.fromkeys(p.line for p in points if p.family != ORDINARY):
         sizes = sorted((p.cost, p.score) for p in points if p.line == line and p.place != "unusable")
         if len(sizes) > 1:
@@ -174,6 +191,10 @@ def _panel(axes: Axes, unit: str, points: Sequence[Point], look: Mapping[str, Ma
         [(p.cost, p.score) for p in points],
         _strokes(axes, points, best),
     )
+
+
+def _spans(costs: Sequence[float]) -> bool:
+    return min(costs) > 0 and max(costs) > LOGARITHMIC * min(costs)
 
 
 def _drawn(place: Place, mark: Mark) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.contest import COSTS, Contest, WithoutNetwork
+from bench.contest import COSTS, SAME_SIZE, Contest, WithoutNetwork
 from bench.findings import CaveatKind
 from bench.records import METRICS, Subject
 from bench.report import rivals
@@ -19,12 +19,11 @@ _FIGURES = ("latency", "vm_hwm")
 
 
 def section(context: Context) -> Section | None:
-    contests = [one for one in context.findings.contests if rivals.many(one)]
-    found = {one: rivals.rows(one, context) for one in contests}
+    found = [(one, rivals.rows(one, context)) for one in context.findings.contests if rivals.many(one)]
     if not found:
         return None
-    notices = dict.fromkeys(filter(None, map(rivals.uneven, found.values())))
-    tables = tuple(_table(contest, rows, context) for contest, rows in found.items())
+    notices = dict.fromkeys(filter(None, (rivals.uneven(rows) for _, rows in found)))
+    tables = tuple(_table(contest, rows, context) for contest, rows in found)
     by = "best answers first" if context.sort == "accuracy" else f"by {context.sort}, least first"
     note = f"All variants that compete, {by}. Click a heading to sort by it; bench report --sort changes the order."
     return Section("rivals", "All variants", notices=tuple(notices), note=note, tables=tables)
@@ -34,15 +33,15 @@ def _table(contest: Contest, rows: tuple[Row, ...], context: Context) -> Table:
     notes = Notes()
     any_packed = any(row.figures.get("downloaded") for row in rows)
     header = [
-        "Variant", "Family", "Target", "In front by", heading(contest.score), "Bytes pushed",
-        *(["Downloaded"] if any_packed else []), "Latency", "Peak RSS", "Made with", "In",
+        "Variant", "Family", "In front by", heading(contest.score), "Bytes pushed",
+        *(["Downloaded"] if any_packed else []), "Latency", "Peak RSS", "Made with", "Time",
     ]  # fmt: skip
     lines = [(row.value(contest.score), _line(row, any_packed, notes, context)) for row in rows]
     lines += [(f.value, _floor(f, len(header))) for f in rivals.floors(contest, context)]
     if context.sort == "accuracy":
         lines.sort(key=lambda line: (line[0] is None, -(line[0] or 0.0)))
     title = f"{', '.join(context.labels.model(m) for m in contest.models)} on {where(contest, context)}"
-    return Table(title, tuple(header), tuple(cells for _, cells in lines), (*notes.texts(), *_about(rows)), words=4)
+    return Table(title, tuple(header), tuple(cells for _, cells in lines), (*notes.texts(), *_about(rows)), words=3)
 
 
 def where(contest: Contest, context: Context) -> str:
@@ -64,28 +63,33 @@ def _line(row: Row, any_packed: bool, notes: Notes, context: Context) -> tuple[C
     virtual: list[CaveatKind] = ["virtual"] if any(s.virtual for s in row.figures.values()) else []
     cells = [
         Cell(name(subject, contest, context), tone="strong", marks=notes.marks(virtual)),
-        Cell(row.family), Cell(row.target or "–", tone="plain" if row.target else "muted"), _standing(row, context),
+        Cell(row.family, f"target {row.target}" if row.target else ""), _standing(row),
         _figure(row, contest.score, notes, context), _bytes(row),
         *([_figure(row, "downloaded", notes, context)] if any_packed else []),
         *(_figure(row, metric, notes, context) for metric in _FIGURES),
     ]  # fmt: skip
-    words = rivals.effort(row.made) or ("–" if row.family == rivals.ORDINARY else "not stored")
-    seconds = row.made.seconds if row.made else None
-    spent = Cell(duration(1e9 * seconds), value=seconds) if seconds is not None else Cell("–", tone="muted")
-    epochs = row.made.epochs if row.made else None
-    return (*cells, Cell(words, tone="plain" if row.made else "muted", value=epochs), spent)
+    return (*cells, *_effort(row))
 
 
-def _standing(row: Row, context: Context) -> Cell:
-    """The fronts it is on; else whether it is beaten everywhere, or may be."""
-    found = [one for cost in COSTS if (one := row.contest.standing(cost, row.subject))]
+def _effort(row: Row) -> tuple[Cell, Cell]:
+    """What a variant was trained with, and how long making it took."""
+    if row.made is None:
+        unknown = "–" if row.family == rivals.ORDINARY else "not stored"
+        return Cell(unknown, tone="muted"), Cell("–", tone="muted")
+    epochs, _, pictures = rivals.effort(row.made).partition(", ")
+    seconds = row.made.seconds
+    spent = Cell("–", tone="muted") if seconds is None else Cell(duration(1e9 * seconds), value=seconds)
+    return Cell(epochs, pictures, value=row.made.epochs), spent
+
+
+def _standing(row: Row) -> Cell:
+    """The fronts it is on; else whether it is beaten by every cost, or may be."""
+    found = [one.place for cost in COSTS if (one := row.contest.standing(cost, row.subject))]
     if row.fronts:
         return Cell(", ".join(_AXES[cost] for cost in row.fronts), tone="strong")
-    if not found or all(one.place == "unusable" for one in found):
+    if not found or set(found) == {"unusable"}:
         return Cell("not usable", tone="bad")
-    sure = all(one.place != "perhaps" for one in found)
-    by = dict.fromkeys(name(one.by, row.contest, context) for one in found if one.by)
-    return Cell("nothing" if sure else "perhaps nothing", f"behind {', '.join(list(by)[:2])}", tone="muted")
+    return Cell("perhaps none" if "perhaps" in found else "none", tone="muted")
 
 
 def _bytes(row: Row) -> Cell:
@@ -122,16 +126,20 @@ def _figure(row: Row, metric: str, notes: Notes, context: Context) -> Cell:
 
 def _floor(floor: WithoutNetwork, columns: int) -> tuple[Cell, ...]:
     figure = Cell(quantity(floor.value, METRICS[floor.metric].unit), tone="muted", value=floor.value)
-    cells = [Cell("no network", floor.words, tone="muted"), *(Cell("–", tone="muted"),) * 3, figure]
+    cells = [Cell("no network", floor.words, tone="muted"), *(Cell("–", tone="muted"),) * 2, figure]
     return (*cells, *(Cell("–", tone="muted"),) * (columns - len(cells)))
 
 
 def _about(rows: tuple[Row, ...]) -> Iterator[str]:
+    score = heading(rows[0].contest.score)
     yield (
-        f"In front by: no other is as good and as cheap by the medians. Behind: another is, by differences that are "
-        f"called, or by the medians alone (perhaps). {heading(rows[0].contest.score)} with its 95 % interval over "
-        f"samples, latency and peak RSS with theirs over launches."
+        "In front by: by the medians no other is as good and as cheap. None: by each cost another is, by differences "
+        "that are called; perhaps none: by some, the medians alone say so. Bytes within "
+        f"{100 * SAME_SIZE:.0f} % are the same."
     )
+    yield f"{score} with its 95 % interval over samples, latency and peak RSS with theirs over launches."
+    if any(row.made for row in rows):
+        yield "Made with: trainings and fine-tuning of the package; time: all that making it took on this computer."
     if any(row.off is not None and abs(row.off) > rivals.MISSED for row in rows):
         yield (
             f"Under bytes: how far what is pushed, the graph included, is from its target, where that is more than "
