@@ -109,6 +109,8 @@ def fit(
     answers that do not suit the network's outputs.
     """
     device = best_device()
+    if checkpoint:
+        checkpoint.learns(recipe.epochs, len(samples))
     network.to(device).train()
     if teacher:
         teacher.to(device)

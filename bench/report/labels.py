@@ -15,6 +15,7 @@ SHORT = {
     "contended": "latency beside others",
     "vm_hwm": "peak RSS",
     "deployed": "bytes deployed",
+    "downloaded": "bytes downloaded",
     "load": "load",
     "first_inference": "first inference",
     "top1": "accuracy",
