@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
-from bench.records import Precision, RunRecord, Tensor
+from bench.records import Made, Precision, RunRecord, Tensor
 from bench.width import Width, canonical, short
 
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+@-]*)?$"
@@ -122,6 +122,8 @@ class Variant(_Strict):
     runtime: str | None = None
     weights: Path | None = None
     """A finished package of the method, instead of making one."""
+    made: Made | None = None
+    """How that package was made, where whoever made it says so."""
     label: str = Field("", max_length=60, pattern=_LABEL)
 
     @model_validator(mode="before")

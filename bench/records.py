@@ -82,6 +82,9 @@ METRICS: dict[str, Metric] = {
     "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),
 }
 
+SIZES = tuple(name for name, metric in METRICS.items() if metric.pass_ == "size")
+"""Metrics of files, which are the same whatever runs them with however many threads."""
+
 
 class Record(BaseModel):
     """Frozen, strict about names, stored as JSON."""
@@ -128,16 +131,17 @@ class Made(Record):
     """How the package of a variant was made, which is what equal effort means: `epochs` of training or fine-tuning over
     `pictures`, with or without their `labels`, by `seed`.
 
-    `seconds` are those that it took on this host when it was made, trainings included; None for a finished package.
+    The training of the ordinary network, which all methods have in common, is in none of these figures. `seconds` are
+    those that it took where it was made, trainings included, however often they were interrupted.
     """
 
     method: str
-    target: str | None
+    target: str | None = None
     seed: int
     epochs: int
     pictures: int
     labels: bool
-    seconds: float | None
+    seconds: float | None = None
 
 
 class Artifact(Record):
@@ -168,6 +172,7 @@ class Artifact(Record):
     width: str | None = None
     """What was asked for and what came of it, where it is computed at less than its whole width."""
     made: Made | None = None
+    """None for the ordinary network, and for a finished package of which nobody says how it was made."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 
@@ -183,6 +188,12 @@ class Artifact(Record):
     @property
     def deployed_bytes(self) -> int:
         return sum(f.bytes for f in self.needed)
+
+    @property
+    def downloaded_bytes(self) -> int | None:
+        """Of the same files, each packed as a download would be; None where one of them was not packed."""
+        packed = [f.zstd for f in self.needed]
+        return None if None in packed else sum(filter(None, packed))
 
 
 class Cpu(Record):

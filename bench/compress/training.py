@@ -131,6 +131,8 @@ def fit(
     """
     assert teacher or not matching
     device = best_device()
+    if checkpoint:
+        checkpoint.learns(recipe.epochs, len(samples))
     network.to(device).train()
     measure = "explained" if test and np.issubdtype(test.read(np.arange(1))[1].dtype, np.floating) else "right"
     if teacher:

@@ -26,8 +26,10 @@ from bench.networks.network import Network
 from bench.networks.own import task_of
 from bench.plan import Case, Variant
 from bench.prepare.compression import learner_of
+from bench.prepare.download import with_downloads
+from bench.prepare.making import made
 from bench.prepare.samples import Samples, data_key
-from bench.records import Artifact, ArtifactFile, Task, Tensor, Verified
+from bench.records import Artifact, ArtifactFile, Made, Task, Tensor, Verified
 from bench.runtimes.runtime import Shown
 from bench.width import is_whole
 
@@ -126,16 +128,30 @@ class Job:
 
     def package(self) -> bytes | None:
         """The package of the variant's weights; None for the ordinary network. Raises what the method raises."""
-        if self.method is None:
-            return None
         if self.given is not None:
             return self.given.read_bytes()
-        method = self.method
+        return (self._made / "package").read_bytes() if self.method else None
+
+    @property
+    def made(self) -> Made | None:
+        """How the package was made; of a finished one what the plan says. Raises what the method raises."""
+        if self.method is None or self.given is not None:
+            return self.variant.made
+        return Made.model_validate_json((self._made / "made.json").read_bytes())
+
+    @property
+    def _made(self) -> Path:
+        """The folder of the package that is made here."""
+        name, method = self.variant.method, self.method
+        assert name is not None
+        assert method is not None
 
         def make(folder: Path) -> None:
-            (folder / "package").write_bytes(method.compress(self._learner(), self.request))
+            package, how = made(name, method, self._learner(), self.request)
+            (folder / "package").write_bytes(package)
+            (folder / "made.json").write_text(how.model_dump_json(), encoding="utf-8")
 
-        return (self.cache.build("packages", self.weights_key, make) / "package").read_bytes()
+        return self.cache.build("packages", self.weights_key, make)
 
     def module(self) -> nn.Module:
         """The eager network, which is what every runtime's answers are compared with."""
@@ -251,8 +267,10 @@ def artifact(job: Job, runtime_name: str) -> Artifact:
     folder = job.cache.build("artifacts", key, make)
     stored = Artifact.model_validate_json((folder / "artifact.json").read_bytes())
     # The same files serve whatever the plan calls them.
-    labels = {"model": job.case.label, "variant": job.variant.label}
-    return stored.model_copy(update=labels | {"files": _at(stored.files, folder)})
+    labels = {"model": job.case.label, "variant": job.variant.label, "made": job.made}
+    found = stored.model_copy(update=labels | {"files": _at(stored.files, folder)})
+    # The reference runtime stands for the network as its author runs it, and what that reads is sent to nobody.
+    return found if runtime.reference else with_downloads(found, job.cache, job.stage)
 
 
 def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Exported:
