@@ -53,11 +53,6 @@ class _Int8(nn.Module):
     """A layer whose input is rounded to int8, as its weight has been. Its sums are whole numbers; each is then
     multiplied by 1/(input scale × weight scale) and gets its bias, in float32."""
 
-    codes: Tensor
-    factor: Tensor
-    bias: Tensor | None
-    into: Tensor
-
     def __init__(self, layer: Layer, made: Quantised, axes: int) -> None:
         super().__init__()
         assert made.input is not None
@@ -68,10 +63,10 @@ class _Int8(nn.Module):
             return values.reshape(-1, *[1] * axes)
 
         self.rounding = Rounding(scales.LEVELS)
-        self.register_buffer("codes", torch.from_numpy(made.codes.astype(np.float32)))
-        self.register_buffer("factor", channels(torch.from_numpy(factor.repeat(len(made.codes) // len(factor)))))
-        self.register_buffer("bias", None if layer.bias is None else channels(layer.bias.detach().clone()))
-        self.register_buffer("into", torch.tensor(into))
+        self.codes = _fixed(torch.from_numpy(made.codes.astype(np.float32)))
+        self.factor = _fixed(channels(torch.from_numpy(factor.repeat(len(made.codes) // len(factor)))))
+        self.bias = None if layer.bias is None else _fixed(channels(layer.bias.detach().clone()))
+        self.into = _fixed(torch.tensor(into))
 
     def sums(self, steps: Tensor) -> Tensor:
         raise NotImplementedError
@@ -79,6 +74,10 @@ class _Int8(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         found = self.sums(self.rounding(values * self.into)) * self.factor
         return found if self.bias is None else found + self.bias
+
+
+def _fixed(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values, requires_grad=False)
 
 
 class Int8Linear(_Int8):

@@ -84,12 +84,18 @@ def fetch(cache: Cache, progress: Progress | None = None) -> Path:
                 raise BuildFailed(f"ncnn {VERSION} has nothing to correct in {name}", "Compare CORRECTIONS with it.")
             file.write_text(text.replace(before, after), encoding="utf-8")
 
-    return cache.build("ncnn-source", key(), make) / f"ncnn-{VERSION}"
+    return cache.build("ncnn-source", content_key(SHA256, repr(CORRECTIONS)), make) / f"ncnn-{VERSION}"
 
 
-def key() -> str:
-    """Of the source as it is compiled."""
-    return content_key(SHA256, repr(CORRECTIONS))
+def corrections(architecture: str) -> tuple[tuple[str, str, str], ...]:
+    """Those of CORRECTIONS that concern what is compiled for `x86`, `arm64` or `arm`."""
+    return tuple(one for one in CORRECTIONS if f"/{architecture}/" in one[0])
+
+
+def key(architecture: str) -> str:
+    """Of the source as it is compiled for that."""
+    own = corrections(architecture)
+    return content_key(SHA256, repr(own)) if own else SHA256
 
 
 def _download(archive: Path) -> None:
