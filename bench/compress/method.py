@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.cache import Cache
     from bench.compress.learner import Learner
     from bench.networks.network import Network
-    from bench.records import ArtifactFile, Tensor, WeightsFormat
+    from bench.records import ArtifactFile, Precision, Tensor, WeightsFormat
     from bench.runtimes.runtime import Runtime, Shown
     from bench.width import Width
 
@@ -104,11 +104,13 @@ class Narrowed:
 
 @dataclass(frozen=True)
 class Exported:
-    """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them."""
+    """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them.
+    `notes` are sentences: what of the form this runtime does not do."""
 
     files: tuple[ArtifactFile, ...]
     weights_format: WeightsFormat
     execution: str
+    notes: tuple[str, ...] = ()
 
 
 class Method(Protocol):
@@ -168,10 +170,12 @@ class Method(Protocol):
 class Ordinary:
     """What most methods have in common: one form, no target, modules that every runtime can export, and packages in
     safetensors, where whatever has two axes or more counts as kept. `float16` is whether all weights have values of
-    float16, so that a runtime can store them as such."""
+    float16, so that a runtime can store them as such; `calibrates` whether data is looked at where nothing is trained.
+    """
 
     executions: tuple[str, ...] = ("stock",)
     float16 = False
+    calibrates = False
     suffix = ".safetensors"
     alters: Alters = "both"
     name: str
@@ -195,6 +199,10 @@ class Ordinary:
             f"{self.title} does not say how it computes {network.name} at a width, and {shown(width)} was asked for",
             f"Leave the width out; {self.name} has `check_width`, and lacks `narrowed` (docs/methods.md).",
         )
+
+    def precision(self, execution: str, runtime: Runtime) -> Precision | None:
+        """What that runtime computes the form in, whatever the plan asks for; None: in what the plan asks for."""
+        return None
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         raise NotImplementedError

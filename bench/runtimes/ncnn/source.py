@@ -11,13 +11,24 @@ import tarfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.cache import Cache, sha256_file
+from bench.cache import Cache, content_key, sha256_file
 from bench.errors import BuildFailed
 from bench.records import Progress
 
 VERSION = "1.0.20261020"
 SHA256 = "ad8cdd63e9755cfa8e23b9b6d9ce46156077d80298a89e7c3ba325ffccfca200"
 """Of `ncnn-1.0.20261020.tar.gz` as published, so that the index that serves it need not be trusted."""
+
+CORRECTIONS = (
+    (
+        "src/layer/x86/convolutiondepthwise_x86.cpp",
+        "_mm_rcp_ps(_mm_mul_ps(",
+        "_mm_div_ps(_mm_set1_ps(1.f), _mm_mul_ps(",
+    ),
+)
+"""What is changed of it before it is compiled: a file, what it says, and what it says then. The int8 kernel of depthwise
+convolutions on x86 estimates 1/x to 12 bits, differently on Intel's and AMD's processors, where its plain C++ and all
+ARM kernels divide."""
 
 _DEFAULT_INDEX = "https://pypi.org/simple/"
 _TIMEOUT = 60.0
@@ -53,7 +64,7 @@ def _pip_settings() -> dict[str, str]:
 
 
 def fetch(cache: Cache, progress: Progress | None = None) -> Path:
-    """The folder with ncnn's source, downloaded and unpacked once.
+    """The folder with ncnn's source, downloaded, unpacked and corrected once.
 
     Raises BuildFailed when no index gives it, or what it gives has another check sum.
     """
@@ -66,8 +77,25 @@ def fetch(cache: Cache, progress: Progress | None = None) -> Path:
         with tarfile.open(archive) as opened:
             opened.extractall(draft, filter="data")
         archive.unlink()
+        for name, before, after in CORRECTIONS:
+            file = draft / f"ncnn-{VERSION}" / name
+            text = file.read_text(encoding="utf-8")
+            if before not in text:
+                raise BuildFailed(f"ncnn {VERSION} has nothing to correct in {name}", "Compare CORRECTIONS with it.")
+            file.write_text(text.replace(before, after), encoding="utf-8")
 
-    return cache.build("ncnn-source", SHA256[:24], make) / f"ncnn-{VERSION}"
+    return cache.build("ncnn-source", content_key(SHA256, repr(CORRECTIONS)), make) / f"ncnn-{VERSION}"
+
+
+def corrections(architecture: str) -> tuple[tuple[str, str, str], ...]:
+    """Those of CORRECTIONS that concern what is compiled for `x86`, `arm64` or `arm`."""
+    return tuple(one for one in CORRECTIONS if f"/{architecture}/" in one[0])
+
+
+def key(architecture: str) -> str:
+    """Of the source as it is compiled for that."""
+    own = corrections(architecture)
+    return content_key(SHA256, repr(own)) if own else SHA256
 
 
 def _download(archive: Path) -> None:

@@ -62,7 +62,7 @@ Network::Network(const Job& job) {
     enter_phase(Exit::bad_graph, "reading the graph");
     Graph graph(job.graph, job.inputs, job.outputs);
     enter_phase(Exit::bad_weights, "reading the weights");
-    weights_ = open_weights(job, graph.text);
+    weights_ = open_weights(job, graph);
 
     enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
