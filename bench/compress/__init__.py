@@ -19,6 +19,7 @@ METHODS: Registry[Method] = Registry(
         "fr": "bench.compress.frequency.method:METHOD",
         "half": "bench.compress.half.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",
+        "tucker": "bench.compress.tucker.method:METHOD",
     },
 )
 BASELINE = "baseline"
