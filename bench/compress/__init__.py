@@ -24,6 +24,7 @@ METHODS: Registry[Method] = Registry(
         "half": "bench.compress.half.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",
         "int8": "bench.compress.int8.method:METHOD",
+        "tucker": "bench.compress.tucker.method:METHOD",
     },
 )
 BASELINE = "baseline"

@@ -6,7 +6,7 @@ This module does not import torch, and a member's does so only when it works: na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -57,12 +57,15 @@ class Request:
 @dataclass(frozen=True)
 class Size:
     """How much a package keeps. `kept` counts the numbers of each weight, `parameters` those of the ordinary network;
-    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file."""
+    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `layers` says in a few words
+    what became of each weight, and `notes` are sentences, where a method has something to say."""
 
     kept: Mapping[str, int]
     parameters: int
     float32_bytes: int
     float16_bytes: int
+    layers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
