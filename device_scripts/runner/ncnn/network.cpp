@@ -182,10 +182,4 @@ std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
     return answers;
 }
 
-void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs) {
-    for (size_t i = 0; i < inputs.size(); i++) {
-        samples.read(sample, samples.inputs()[i], inputs[i], inputs[i].cstep * sizeof(float));
-    }
-}
-
 }  // namespace bench

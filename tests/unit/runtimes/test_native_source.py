@@ -11,6 +11,7 @@ import pytest
 
 from bench.cache import Cache
 from bench.errors import BuildFailed
+from bench.runtimes import index
 from bench.runtimes.ncnn import source
 
 
@@ -44,20 +45,20 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_pypi_unless_the_user_says_otherwise() -> None:
-    assert source.index_urls() == ("https://pypi.org/simple/",)
+    assert index.index_urls() == ("https://pypi.org/simple/",)
 
 
 def test_the_users_indexes_in_pips_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://one/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://two/simple http://one/simple")
-    assert source.index_urls() == ("http://one/simple", "http://two/simple")
+    assert index.index_urls() == ("http://one/simple", "http://two/simple")
 
 
 def test_the_users_pip_configuration_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("[global]\nindex-url = http://mirror/simple\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
-    assert source.index_urls() == ("http://mirror/simple",)
+    assert index.index_urls() == ("http://mirror/simple",)
 
 
 def test_a_file_with_another_check_sum_is_refused(
