@@ -339,6 +339,104 @@ class Findings:
     @property
     def subjects(self) -> tuple[Subject, ...]:
         """Every subject that ran, in order; the size of a file alone does not make one."""
+        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric not in SIZES))
+
+    def summary(self, subject: Subject, metric: str) -> Summary | None:
+        """The summary of that metric; where its whole pass failed, the failure; None where it was not measured.
+
+        A failed pass has one summary, without statistics, under the first of its metrics.
+
         Files do not depend on threads and precision, so these are ignored for their sizes.
         """
         if metric in SIZES:
+            place = (subject.model, subject.variant, subject.device, subject.runtime)
+            for s in self.summaries:
+                t = s.subject
+                if s.metric == metric and (t.model, t.variant, t.device, t.runtime) == place:
+                    return s
+            return None
+        mine = [s for s in self.summaries if s.subject == subject]
+        for s in mine:
+            if s.metric == metric:
+                return s
+        return next(
+            (s for s in mine if s.statistics is None and METRICS[s.metric].pass_ == METRICS[metric].pass_), None
+        )
+
+
+Outcome = Literal["better", "worse", "same", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`right` against `left` in one metric: what has changed from the one to the other.
+
+    Costs have the `ratio` right ÷ left with its bootstrap `interval`, and `bounds`, that interval made as wide as the
+    noise `floor` of the place at least; no bounds where a side is a lower bound. Scores have the `difference`
+    right − left with its own interval, and `p_value`. `same` means that all of the bounds lie within the `margin`.
+    `tags` say what else differed between the two.
+    """
+
+    metric: str
+    left: Subject
+    right: Subject
+    values: tuple[float | None, float | None]
+    launches: tuple[int, int]
+    outcome: Outcome
+    word: str
+    reason: str
+    margin: float
+    ratio: float | None = None
+    interval: Interval | None = None
+    bounds: tuple[float, float] | None = None
+    floor: Floor | None = None
+    difference: float | None = None
+    p_value: float | None = None
+    not_worse: bool = False
+    """Whether `right` is shown to be no worse than `left` by more than the margin."""
+    counts: bool = True
+    """Whether it decides on the whole where it cannot be told: not where a memory test was done for one side alone, or
+    met no limit on either."""
+    tags: tuple[str, ...] = ()
+
+
+class Night(NamedTuple):
+    """One run's figure in a trend: median and quartiles of its launches, in the metric's unit.
+
+    `started` is ISO 8601.
+    """
+
+    key: str
+    started: str
+    folder: str
+    commit: str
+    median: float
+    low: float
+    high: float
+    launches: int
+
+
+class Change(NamedTuple):
+    """Since `night`, number `at` of a trend, a figure is `after` instead of `before`; `ratio` is after ÷ before.
+
+    `nights_before` and `nights_after` are how many it rests on: as far as the changes beside it.
+    """
+
+    at: int
+    night: Night
+    before: float
+    after: float
+    ratio: float
+    nights_before: int
+    nights_after: int
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A figure of one subject over all runs that measured it, the oldest first, and its changes."""
+
+    subject: Subject
+    metric: str
+    virtual: bool
+    nights: tuple[Night, ...]
+    changes: tuple[Change, ...]

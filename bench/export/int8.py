@@ -74,7 +74,9 @@ def export(
     else:
         tops = [None] * len(loaded)
     graph.write(graph.Graph(tuple(one.layer for one in loaded)), to.folder / "graph.param")
-    parts = [_stored(one, parsed_one, top, integer) for one, parsed_one, top in zip(loaded, parsed.layers, tops, strict=True)]
+    parts = [
+        _stored(one, parsed_one, top, integer) for one, parsed_one, top in zip(loaded, parsed.layers, tops, strict=True)
+    ]
     (to.folder / "weights.bin").write_bytes(b"".join(parts))
     return file_of(to.folder / "graph.param", "graph"), file_of(to.folder / "weights.bin", "weights")
 

@@ -111,7 +111,12 @@ def sites(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Layer]:
     hooks = []
     for name, module in network.named_modules():
         # Only torch's own: what is derived from one may do more with its weight.
-        if not name or type(module) not in (nn.Conv2d, nn.Linear) or id(module) in sealed or owners[id(module.weight)] > 1:
+        if (
+            not name
+            or type(module) not in (nn.Conv2d, nn.Linear)
+            or id(module) in sealed
+            or owners[id(module.weight)] > 1
+        ):
             continue
         assert isinstance(module, Layer)
         found[name] = module

@@ -45,7 +45,9 @@ def build(abi: str, backend: str, cache: Cache, progress: Progress) -> Built:
     )
     names = "\n".join(path.relative_to(scripts).as_posix() for path in sources)
     recipe = json.dumps([kit.versions, kit.arguments[1:]], sort_keys=True)
-    key = content_key(abi, recipe, names, *sources, *sorted(p for p in (scripts / "toolchain").iterdir() if p.is_file()))
+    key = content_key(
+        abi, recipe, names, *sources, *sorted(p for p in (scripts / "toolchain").iterdir() if p.is_file())
+    )
     logs = cache.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     work = Work(target, kit, logs / f"loaded-{abi}.log", cores())

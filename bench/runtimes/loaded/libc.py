@@ -70,10 +70,14 @@ def _own(abi: str) -> Base:
         try:
             handle = ctypes.CDLL(name)._handle
         except OSError as error:
-            raise ToolMissing(f"this computer has no {name}", "On Debian: apt-get install libstdc++6 libgcc-s1") from error
+            raise ToolMissing(
+                f"this computer has no {name}", "On Debian: apt-get install libstdc++6 libgcc-s1"
+            ) from error
         path = Path(os.fsdecode(_LinkMap.from_address(handle).name or b"")).resolve()
         if not path.is_file():
-            raise ToolMissing(f"this computer does not say where its {name} is", "Measure with ncnn, which needs nothing.")
+            raise ToolMissing(
+                f"this computer does not say where its {name} is", "Measure with ncnn, which needs nothing."
+            )
         found.append(path)
     return Base(found[0], tuple(found[1:]), f"glibc {version} of this computer")
 
