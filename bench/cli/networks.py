@@ -15,6 +15,7 @@ from bench import networks, plan, units
 from bench import width as widths
 from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
+from bench.campaign.rivals import ALL
 from bench.cli import terminal
 from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
 from bench.compress.method import Request
@@ -144,6 +145,11 @@ def compress(
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
     """
+    if method == ALL:
+        raise UsageError(
+            "bench compress writes one package, and all methods make as many",
+            f"Name one of {', '.join(methods.names())}; bench run --model {model} --method all measures all of them.",
+        )
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
         Changes(weights=weights, input=input_shape or (), data=data),
