@@ -3,6 +3,7 @@
     python -m benchmarks.rivals_train jobs JOBS.json --plan PLAN.toml --data DATA     where there are the native tools
     python -m benchmarks.rivals_train train JOBS.json OUT --data DATA --seconds 200   on the GPU
     python -m benchmarks.rivals_train plan OUT PLAN.toml --data DATA                  for `bench run --plan PLAN.toml`
+    python -m benchmarks.rivals_train table OUT                                       what the seeds gave
 
 `jobs` asks a plan's methods which bytes of a package give the files that the plan asks for. `train` makes packages by
 the code of `bench compress`, most wanted first, in processes beside each other; what is done when the time is up is
@@ -293,6 +294,31 @@ def _measured(one: dict[str, Any], out: Path) -> dict[str, Any]:
     }
 
 
+# --- table: what the seeds gave -------------------------------------------------------------------------------------
+
+
+def table(out: Path) -> str:
+    """Of each variant its bytes, and over its seeds the mean accuracy, the lowest and the highest, as Markdown."""
+    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in manifest["made"]:
+        rows.setdefault((one["case"], one["variant"]), []).append(one)
+    lines = ["| network | variant | package | accuracy | seeds | making it |", "|---|---|---:|---:|---:|---:|"]
+    for (case, variant), several in sorted(rows.items()):
+        good = [one for one in several if "file" in one]
+        if not good:
+            lines.append(f"| {case} | {variant} | – | {several[0]['failed'].splitlines()[-1]} | 0 | – |")
+            continue
+        right = [100 * one["accuracy"] for one in good]
+        seconds = [(one.get("made") or one)["seconds"] for one in good]
+        spread = f" ({min(right):.1f} to {max(right):.1f})" if len(good) > 1 else ""
+        lines.append(
+            f"| {case} | {variant} | {good[0]['bytes']:,} B | {sum(right) / len(right):.1f} %{spread} | {len(good)} | "
+            f"{sum(seconds) / len(seconds):.0f} s |"
+        )
+    return "\n".join(lines)
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
@@ -302,11 +328,16 @@ def _toml(value: Any) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rivals_train", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, names in (("jobs", ("jobs",)), ("train", ("jobs", "out")), ("plan", ("out", "path"))):
+    for verb, names in (
+        ("jobs", ("jobs",)),
+        ("train", ("jobs", "out")),
+        ("plan", ("out", "path")),
+        ("table", ("out",)),
+    ):
         one = verbs.add_parser(verb)
         for name in names:
             one.add_argument(name, type=Path)
-        one.add_argument("--data", type=Path, required=True)
+        one.add_argument("--data", type=Path, required=verb != "table")
         one.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
         one.add_argument("--plan", type=Path, default=Path("benchmarks/rivals-gtsrb.toml"))
         one.add_argument("--seconds", type=float, default=200)
@@ -317,6 +348,8 @@ def main() -> None:
             jobs(given.plan, given.data, given.jobs)
         case "train":
             sys.exit(not train(given.jobs, given.out, given.data, given.seconds, given.workers, given.seeds))
+        case "table":
+            print(table(given.out))
         case "plan":
             plan_of(given.out, given.path, given.data, given.seeds)
 

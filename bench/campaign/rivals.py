@@ -126,7 +126,9 @@ def _understood(method: Method, case: Case, network: Network) -> Effort:
     none = {"epochs": None, "fine_tune": 0}
     one_shot = whole.model_copy(update=none | {"one_shot": True})
     ways = [one_shot, whole.model_copy(update={"fine_tune": 0, "one_shot": False})]
-    if learns:
+    if whole.one_shot:
+        ways = [one_shot.model_copy(update={"fine_tune": whole.fine_tune}), one_shot]
+    elif learns:
         ways = [
             whole.model_copy(update={"fine_tune": tuned, "one_shot": False}),
             whole.model_copy(update={"fine_tune": 0, "one_shot": False}),
