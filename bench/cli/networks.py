@@ -15,6 +15,7 @@ from bench import networks, plan, units
 from bench import width as widths
 from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
+from bench.campaign.rivals import ALL
 from bench.cli import terminal
 from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
 from bench.compress.method import Request
@@ -155,6 +156,11 @@ def compress(
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small,half --target 16kB`
     * `bench compress lenet5 --method tucker --target 4xMAC`
     """
+    if method == ALL:
+        raise UsageError(
+            "bench compress writes one package, and all methods make as many",
+            f"Name one of {', '.join(methods.names())}; bench run --model {model} --method all measures all of them.",
+        )
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
         Changes(weights=weights, input=input_shape or (), data=data),

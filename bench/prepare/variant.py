@@ -25,6 +25,7 @@ from bench.networks import content
 from bench.networks.network import Network
 from bench.networks.own import task_of
 from bench.plan import Case, Variant
+from bench.prepare import fitting
 from bench.prepare.compression import learner_of
 from bench.prepare.download import with_downloads
 from bench.prepare.making import made
@@ -76,9 +77,34 @@ class Job:
         own = self.network.package_for(self.variant.target)
         return self.variant.weights or (own if own is not None and made_by(self.method, own) else None)
 
-    @property
+    @cached_property
     def request(self) -> Request:
-        return request_of(self.variant, self.network)
+        """What is asked of the method; where files of a size are, with the target that gives these."""
+        asked, method, shipped = request_of(self.variant, self.network), self.method, self.variant.shipped
+        if method is None or shipped is None or self.given is not None:
+            return asked
+        runtime = runtimes.runtime(self.runtimes[-1])
+        key = content_key(
+            *self.network.sources, self.variant.method or "", self.execution, str(shipped), runtime.key(),
+            repr(self.network.inputs), repr(asked), metadata.version("torch"),
+            *own_sources("networks", "compress", "export", "prepare"),
+        )  # fmt: skip
+
+        def found() -> int:
+            progress = self.stage(f"fit {self.case.label}, {self.variant.label} to {shipped:,} bytes")
+            samples = tuple(array[:2] for array in self.shown.read())
+            learner = learner_of(self.network, None, self.cache, self.stage, needs_data=False)
+
+            def tried(most: int) -> fitting.Sizes:
+                progress(0.5, f"{most:,} bytes of weights")
+                return fitting.sizes(
+                    learner, method, self.execution, runtime, samples, replace(asked, target=f"{most}B")
+                )
+
+            with one_thread():
+                return fitting.target(shipped, tried)
+
+        return replace(asked, target=f"{fitting.kept(self.cache, key, found)}B")
 
     @property
     def trained(self) -> bool:
@@ -137,7 +163,8 @@ class Job:
         """How the package was made; of a finished one what the plan says. Raises what the method raises."""
         if self.method is None or self.given is not None:
             return self.variant.made
-        return Made.model_validate_json((self._made / "made.json").read_bytes())
+        how = Made.model_validate_json((self._made / "made.json").read_bytes())
+        return how.model_copy(update={"shipped": self.variant.shipped})
 
     @property
     def _made(self) -> Path:
