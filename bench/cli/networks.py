@@ -115,7 +115,11 @@ def compress(
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
+        str,
+        typer.Option(
+            "--budget",
+            help="fr: how layers share the total (uniform, energy, sensitivity); prune: the ranking (l1, taylor, trr).",
+        ),
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Compress trained weights as they are, without training.")

@@ -23,8 +23,8 @@ class Compressed:
 
     `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
     `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
-    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where none has a
-    label. `accuracy_before` is the ordinary network's; None where that is not trained.
+    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where no
+    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained.
     """
 
     model: str
