@@ -154,6 +154,9 @@ def compress(
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
+    * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
+    * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
+    * `bench compress net.py:build --weights state.pt --data pictures/ --unlabelled --method distil --target 20x`
     """
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
