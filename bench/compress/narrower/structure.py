@@ -219,7 +219,7 @@ def _in_groups(stay: Sequence[int], channels: int, groups: int) -> list[list[int
     each = channels // groups
     found = [[place - number * each for place in stay if place // each == number] for number in range(groups)]
     if len({len(places) for places in found}) > 1:
-        raise ValueError("the groups have different numbers of channels")
+        raise ValueError("the groups would be left with different numbers of channels")
     return found
 
 

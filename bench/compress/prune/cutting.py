@@ -24,24 +24,24 @@ def cut(
     """
     found = structure.sites(network)
     by_root = {coupled.root: coupled for coupled in scaling.dependencies(network, inputs, title)}
-    gone: dict[tuple[str, str], set[int]] = {}
-    for group, few in zip(groups, kept, strict=True):
-        coupled = by_root[group.root]
-        if few < coupled.channels:
-            stay = set(staying(rank(coupled), few, _blocks(group, found)))
-            for name, out, places, roots in coupled.sides:
-                assert name is not None  # of a group that can be smaller every layer is known
-                for side in structure.sides_of(found[name], out):
-                    lost = {place for place, root in zip(places, roots, strict=True) if root not in stay}
-                    gone.setdefault((name, side), set()).update(lost)
-    left: dict[str, structure.Stay] = {
-        name: {
-            side: [place for place in range(size) if place not in gone.get((name, side), ())]
-            for side, size in found[name].width._asdict().items()
-        }
-        for name in dict.fromkeys(name for name, _ in gone)
-    }
     try:
+        gone: dict[tuple[str, str], set[int]] = {}
+        for group, few in zip(groups, kept, strict=True):
+            coupled = by_root[group.root]
+            if few < coupled.channels:
+                stay = set(staying(rank(coupled), few, _blocks(group, found)))
+                for name, out, places, roots in coupled.sides:
+                    assert name is not None  # of a group that can be smaller every layer is known
+                    for side in structure.sides_of(found[name], out):
+                        lost = {place for place, root in zip(places, roots, strict=True) if root not in stay}
+                        gone.setdefault((name, side), set()).update(lost)
+        left: dict[str, structure.Stay] = {
+            name: {
+                side: [place for place in range(size) if place not in gone.get((name, side), ())]
+                for side, size in found[name].width._asdict().items()
+            }
+            for name in dict.fromkeys(name for name, _ in gone)
+        }
         return structure.selected(network, left)
     except ValueError as error:
         raise UsageError(
@@ -52,7 +52,9 @@ def cut(
 
 def staying(scores: Tensor, few: int, blocks: int) -> list[int]:
     """The places of the `few` highest scores, of several equal ones the first; of `blocks`, equal parts of a group of
-    which as many have to stay in each, the same places in all."""
+    which as many have to stay in each, the same places in all. Raises ValueError where it has no such parts."""
+    if len(scores) % blocks or few % blocks:
+        raise ValueError(f"the groups, {blocks}, do not divide its channels")
     of_block = scores.view(blocks, -1).mean(0)
     best = torch.argsort(of_block, descending=True, stable=True)[: few // blocks]
     return [int(place) + block * len(of_block) for block in range(blocks) for place in best]

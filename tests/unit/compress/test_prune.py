@@ -366,6 +366,24 @@ def test_grouped_layers_that_would_be_left_uneven_are_not_cut() -> None:
         structure.selected(layer, {"0": {"into": [0, 1, 2, 3], "out": [0, 1, 2, 3, 4, 5]}})
 
 
+class Together(nn.Module):
+    """The groups of a norm reach over the border of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.norm = nn.Conv2d(3, 24, 1), nn.Conv2d(3, 12, 1), nn.GroupNorm(4, 36)
+        self.last = nn.Conv2d(36, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.norm(torch.cat([self.one(x), self.other(x)], 1)))
+
+
+def test_a_norm_whose_groups_would_be_left_uneven_is_refused_in_words(tmp_path: Path) -> None:
+    network = small(lambda: Together().eval(), 3, 4, 4)
+    with pytest.raises(UsageError, match="cannot be pruned: of one of its layers in groups the groups"):
+        PRUNE.compress(learnt(network, tmp_path), Request("3x", one_shot=True))
+
+
 # --- distil ----------------------------------------------------------------------------------------------------------
 
 
