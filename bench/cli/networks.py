@@ -118,7 +118,11 @@ def compress(
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
+        str,
+        typer.Option(
+            "--budget",
+            help="fr: how layers share the total (uniform, energy, sensitivity); prune: the ranking (l1, taylor, trr).",
+        ),
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Compress trained weights as they are, without training.")
@@ -155,6 +159,9 @@ def compress(
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small,half --target 16kB`
     * `bench compress lenet5 --method tucker --target 4xMAC`
+    * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
+    * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
+    * `bench compress net.py:build --weights state.pt --data pictures/ --unlabelled --method distil --target 20x`
     """
     if method == ALL:
         raise UsageError(

@@ -22,9 +22,11 @@ METHODS: Registry[Method] = Registry(
     {
         "fr": "bench.compress.frequency.method:METHOD",
         "half": "bench.compress.half.method:METHOD",
+        "prune": "bench.compress.prune.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",
         "int8": "bench.compress.int8.method:METHOD",
         "tucker": "bench.compress.tucker.method:METHOD",
+        "distil": "bench.compress.distil.method:METHOD",
     },
 )
 BASELINE = "baseline"

@@ -13,7 +13,8 @@ from bench.networks import Network
 UNTRAINED = "No --weights given: these are seeded, and the network's answers mean nothing."
 
 NO_SCORE = (
-    "The data has no labels, so no score was computed from any; what is measured with it are pictures it learnt from."
+    "The data has no labels, so no score was computed from any; measured with the same pictures it is measured with "
+    "what it learnt from."
 )
 
 
@@ -23,8 +24,8 @@ class Compressed:
 
     `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
     `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
-    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where none has a
-    label. `accuracy_before` is the ordinary network's; None where that is not trained.
+    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where no
+    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained.
     """
 
     model: str
@@ -98,11 +99,10 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
 
 
 def unlabelled(request: Request, network: Network, data: Data | None) -> tuple[str, ...]:
-    """Sentences for what learnt without labels: what it learnt from, and what therefore is not known of it."""
+    """Sentences for what was made without labels: what it learnt from, and what therefore is not known of it."""
     if request.labels or data is None or not (request.fine_tune or not request.one_shot):
         return ()
-    whose = "" if network.trained else "; that one was trained with labels"
-    told = (
-        f"No labels were used: it learnt from what the ordinary network answers to {len(data.train):,} pictures{whose}."
-    )
+    seen = f"the ordinary network's answers to {len(data.train):,} pictures"
+    whose = "" if network.trained else "; that network was trained with labels"
+    told = f"No labels were used to make it smaller: whatever was trained on learnt {seen}{whose}."
     return (told,) if data.labelled else (told, NO_SCORE)

@@ -161,7 +161,7 @@ def fit(
                 if teacher and matching:
                     loss = matched(outputs, _answers_of(teacher, images), matching)
                 else:
-                    _check(outputs, labels)
+                    check(outputs, labels)
                     loss = loss_of(outputs, labels)
                     if teacher:
                         loss = taught(loss, outputs, labels, teacher, images)
@@ -195,7 +195,7 @@ def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
     return loss
 
 
-def _check(outputs: object, labels: Tensor) -> None:
+def check(outputs: object, labels: Tensor) -> None:
     """Raises UsageError unless `labels` are answers to such outputs."""
     if not isinstance(outputs, Tensor):
         raise UsageError(

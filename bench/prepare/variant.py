@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
-from bench.compress.method import Destination, Exported, Method, Narrowed, Request, Sight
+from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight
 from bench.compress.result import unlabelled
 from bench.export.answers import Answers
 from bench.networks import content
@@ -250,7 +250,7 @@ class Job:
 
     def _learner(self) -> Learner:
         request = self.request
-        looks = request.fine_tune > 0 or request.budget != "uniform" or getattr(self.method, "calibrates", False)
+        looks = request.fine_tune > 0 or request.budget in BY_DATA or getattr(self.method, "calibrates", False)
         needs_data = self.network.learns or not request.one_shot or looks
         return learner_of(
             self.network, self.case.data, self.cache, self.stage, needs_data=needs_data, labels=request.labels

@@ -182,7 +182,8 @@ def test_a_folder_of_pictures_without_labels_is_enough_and_nothing_is_scored(tmp
     learner = learner_with(tmp_path, network, labelled=False)
     made = compressed(method("fr"), learner, Request("3x", one_shot=True, fine_tune=1, labels=False))
     assert (made.accuracy, made.accuracy_before, made.tested) == (None, None, 0)
-    assert made.notes[0].startswith("No labels were used: it learnt from what the ordinary network answers to 12")
+    assert made.notes[0].startswith("No labels were used to make it smaller")
+    assert "answers to 12 pictures" in made.notes[0]
     assert "no score was computed" in made.notes[1]
 
 
