@@ -177,15 +177,15 @@ class _Table:
 
 
 def _at_most(value: float, interval: Interval | None, most: float, *, exact: bool) -> Met:
-    if interval is None:
-        return ("yes" if exact else "perhaps") if value <= most else "no"
-    return "yes" if interval.high <= most else "perhaps" if interval.low <= most else "no"
+    if value > most:
+        return "no"
+    return "yes" if exact or (interval and interval.high <= most) else "perhaps"
 
 
 def _at_least(value: float, interval: Interval | None, least: float) -> Met:
-    if interval is None:
-        return "perhaps" if value >= least else "no"
-    return "yes" if interval.low >= least else "perhaps" if interval.high >= least else "no"
+    if value < least:
+        return "no"
+    return "yes" if interval and interval.low >= least else "perhaps"
 
 
 def _fit(found: Sequence[Candidate], metric: str, *, sure: bool) -> list[Candidate]:
