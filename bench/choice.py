@@ -48,13 +48,15 @@ class Held:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A variant in one place with every limit held against it, and the `remarks` that its figures come with."""
+    """A variant in one place with every limit held against it, and the `remarks` that its figures come with. `figures`
+    are those that may be used, by metric; it is `doubtful` where one that was measured may not."""
 
     subject: Subject
     ordinary: bool
     virtual: bool
     held: tuple[Held, ...]
     figures: dict[str, float]
+    doubtful: bool = False
     remarks: tuple[str, ...] = ()
 
     @property

@@ -25,7 +25,7 @@ def sentences(choice: Choice, context: Context) -> Iterator[str]:
     if chosen is None:
         yield from _nothing(choice, context)
         return
-    fit = [one for one in choice.candidates if one.met == chosen.met]
+    fit = [one for one in choice.candidates if (one.met, one.doubtful) == (chosen.met, chosen.doubtful)]
     if not chosen.held:
         met = "no limit was given"
     elif chosen.met == "yes":
@@ -39,7 +39,8 @@ def sentences(choice: Choice, context: Context) -> Iterator[str]:
     if chosen.virtual:
         yield "Its times and memory are of a virtual phone: they tell variants apart, not what a phone takes."
     if chosen.remarks:
-        yield f"With care: {'; '.join(chosen.remarks)}."
+        words = "Some of its figures must not be used" if chosen.doubtful else "With care"
+        yield f"{words}: {'; '.join(chosen.remarks)}."
 
 
 def _close(choice: Choice, context: Context) -> str:

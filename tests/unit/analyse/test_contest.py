@@ -26,8 +26,8 @@ def found(folder: RunFolder) -> Findings:
 
 
 @pytest.fixture(scope="module")
-def thirty(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    return found(store(tmp_path_factory.mktemp("thirty"), "thirty", many(), launches=3))
+def several(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    return found(store(tmp_path_factory.mktemp("several"), "several", many()[:14], launches=3))
 
 
 def only(findings: Findings) -> Contest:
@@ -63,12 +63,12 @@ def test_sizes_that_match_are_one_size(cost: float, score: float, less: float) -
     assert beats((cost, score + 0.1), smaller, 0.02)
 
 
-def test_no_one_in_front_is_beaten_and_everyone_behind_is_beaten_by_someone(thirty: Findings) -> None:
-    contest = only(thirty)
+def test_no_one_in_front_is_beaten_and_everyone_behind_is_beaten_by_someone(several: Findings) -> None:
+    contest = only(several)
     assert set(contest.standings) == set(COSTS)
     for cost, standings in contest.standings.items():
         same = 0.02 if cost in ("deployed", "downloaded") else 0.0
-        points = {one.subject: (at(thirty, one.subject, cost), at(thirty, one.subject, "top1")) for one in standings}
+        points = {one.subject: (at(several, one.subject, cost), at(several, one.subject, "top1")) for one in standings}
         for one in standings:
             ahead = [s for s, point in points.items() if beats(point, points[one.subject], same)]
             assert (one.place == "front") == (not ahead)
@@ -108,7 +108,7 @@ def test_what_is_tagged_or_failed_is_on_no_front(tmp_path: Path) -> None:
 
 
 def test_phones_desktops_and_threads_compete_apart(tmp_path: Path) -> None:
-    findings = found(store(tmp_path, "r", FEW[:3], devices=(PHONE, DESKTOP), threads=(1, 2), launches=3))
+    findings = found(store(tmp_path, "r", FEW[:2], devices=(PHONE, DESKTOP), threads=(1, 2), launches=3))
     assert [(c.device, c.threads) for c in findings.contests] == [(PHONE.serial, 1), (PHONE.serial, 2)]
     assert all(len({s.threads for s in c.subjects}) == 1 for c in findings.contests)
 
