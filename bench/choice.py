@@ -31,9 +31,9 @@ class Held:
     """One limit held against one variant: its figure and interval, or with `relative` limits the difference to the
     ordinary network and its interval.
 
-    `met`: yes where all of the interval meets the limit, perhaps where the figure or a part of the interval does, no
-    where none of it does. Exact figures (bytes) have no interval and meet it or do not. `unknown` says in `why` why
-    there is no figure that may be used. `margin` is by what part of the limit the figure is within it, of accuracy by
+    `met`: yes where the figure and all of its interval meet the limit, perhaps where the figure does but not all of the
+    interval, or there is none, no where the figure does not. Bytes are exact, and need no interval. `unknown`: there is
+    no figure that may be used, and `why`. `margin` is by what part of the limit the figure is within it, of accuracy by
     how much; negative where it is not.
     """
 
@@ -48,13 +48,15 @@ class Held:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A variant in one place with every limit held against it, and the `remarks` that its figures come with."""
+    """A variant in one place with every limit held against it, and the `remarks` that its figures come with. `figures`
+    are those that may be used, by metric; it is `doubtful` where one that was measured may not."""
 
     subject: Subject
     ordinary: bool
     virtual: bool
     held: tuple[Held, ...]
     figures: dict[str, float]
+    doubtful: bool = False
     remarks: tuple[str, ...] = ()
 
     @property

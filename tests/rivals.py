@@ -163,7 +163,7 @@ def _answers(one: One, count: int) -> Answers:
     answer = np.where(wrong, (labels + 1) % CLASSES, labels).astype(float)
     return {
         "max_abs_delta": np.full(count, 1e-6), "max_abs_reference": np.full(count, 9.0), "answer": answer,
-        "confidence": np.full(count, 0.9), "agrees": np.ones(count), "label": labels.astype(float),
+        "agrees": np.ones(count), "label": labels.astype(float),
         "rank": wrong.astype(float),
     }  # fmt: skip
 

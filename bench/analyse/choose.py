@@ -60,8 +60,9 @@ def choose(
     """The choice in one contest. `best` is what decides among those that meet all limits; None takes the first of
     accuracy, bytes, latency and memory that has no limit. With `sure` only what meets them for sure is chosen.
 
-    A figure that must not be used (tagged, failed, too few launches, translated) meets no limit, and a variant whose
-    answers were wrong, or that lacks the figure that decides, is never chosen. Raises UsageError for a limit in a unit
+    A figure that must not be used (tagged, failed, too few launches, translated) meets no limit, and a variant that has
+    such a figure is chosen only where no other fits. One that failed, or whose answers were wrong, or that lacks the
+    figure that decides, never is. Raises UsageError for a limit in a unit
     that the score does not have.
     """
     _check_units(limits, contest)
@@ -125,7 +126,7 @@ class _Table:
         wrong = any(c.kind in ("wrong-answers", "failed") for s in known.values() if s for c in s.caveats)
         return Candidate(
             subject, (subject.model, subject.variant) in self._ordinary, any(s.virtual for s in known.values() if s),
-            held, {} if wrong else figures, tuple(remarks),
+            held, {} if wrong else figures, any(s and not s.usable for s in known.values()), tuple(remarks),
         )  # fmt: skip
 
     def _figure(self, subject: Subject, metric: str) -> Summary | None:
@@ -177,22 +178,26 @@ class _Table:
 
 
 def _at_most(value: float, interval: Interval | None, most: float, *, exact: bool) -> Met:
-    if interval is None:
-        return ("yes" if exact else "perhaps") if value <= most else "no"
-    return "yes" if interval.high <= most else "perhaps" if interval.low <= most else "no"
+    if value > most:
+        return "no"
+    return "yes" if exact or (interval and interval.high <= most) else "perhaps"
 
 
 def _at_least(value: float, interval: Interval | None, least: float) -> Met:
-    if interval is None:
-        return "perhaps" if value >= least else "no"
-    return "yes" if interval.low >= least else "perhaps" if interval.high >= least else "no"
+    if value < least:
+        return "no"
+    return "yes" if interval and interval.low >= least else "perhaps"
 
 
 def _fit(found: Sequence[Candidate], metric: str, *, sure: bool) -> list[Candidate]:
-    """What meets all limits and has the figure that decides: for sure, else perhaps."""
+    """What meets all limits and has the figure that decides: for sure, else perhaps; what has a figure that must not be
+    used, e.g. where the phone was warm, after all others."""
     known = [one for one in found if metric in one.figures]
-    certain = [one for one in known if one.met == "yes"]
-    return certain or ([] if sure else [one for one in known if one.met == "perhaps"])
+    for doubtful in (False, True):
+        for met in ("yes",) if sure else ("yes", "perhaps"):
+            if fit := [one for one in known if one.met == met and one.doubtful == doubtful]:
+                return fit
+    return []
 
 
 def _exclusions(found: Sequence[Candidate], limits: Sequence[Limit], *, sure: bool) -> Iterator[Exclusion]:
@@ -221,9 +226,7 @@ def _without(
 
 def _less(candidate: Candidate, n: int) -> Candidate:
     held = (*candidate.held[:n], *candidate.held[n + 1 :])
-    return Candidate(
-        candidate.subject, candidate.ordinary, candidate.virtual, held, candidate.figures, candidate.remarks
-    )
+    return replace(candidate, held=held)
 
 
 def contest(

@@ -68,8 +68,8 @@ def choose(
 ) -> None:
     """Say which variant of a stored run to take under a budget, and why; or which limit excludes all. Needs no phone.
 
-    A limit is met for sure where all of the 95 % interval meets it, else perhaps. Figures that must not be used (failed,
-    tagged, translated) meet no limit.
+    A limit is met for sure where the figure and all of its 95 % interval meet it; perhaps, where the figure alone does.
+    Figures that must not be used (failed, tagged, translated) meet no limit.
 
     Exits with 0 where one was chosen, 34 where nothing fits.
 

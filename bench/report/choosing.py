@@ -12,7 +12,7 @@ from bench.report.labels import SHORT, heading, interval, listed, score_interval
 from bench.report.section import Context
 from bench.report.sections.rivals import name, where
 from bench.report.table import Cell, Table
-from bench.units import percent, quantity
+from bench.units import quantity, ratio
 
 _ORDER = ("yes", "perhaps", "no", "unknown")
 _MET = {"yes": "meets all", "perhaps": "perhaps", "no": "no", "unknown": "not usable"}
@@ -25,21 +25,22 @@ def sentences(choice: Choice, context: Context) -> Iterator[str]:
     if chosen is None:
         yield from _nothing(choice, context)
         return
-    fit = [one for one in choice.candidates if one.met == chosen.met]
+    fit = [one for one in choice.candidates if (one.met, one.doubtful) == (chosen.met, chosen.doubtful)]
     if not chosen.held:
         met = "no limit was given"
     elif chosen.met == "yes":
         met = "it meets every limit, with all of its intervals"
     else:
         doubtful = [_limit(one.limit, one.metric) for one in chosen.held if one.met == "perhaps"]
-        met = f"perhaps: its figures meet {listed(doubtful)} with a part of their intervals alone, and nothing is surer"
+        met = f"perhaps: it meets {listed(doubtful)}, but not with all of its interval, and nothing is surer"
     yield f"{place}: {_name(chosen, choice, context)}. {met[0].upper()}{met[1:]}."
     among = f"Of {len(fit)} such it has" if len(fit) > 1 else "It alone does so; what decides would be"
     yield f"{among} {choice.reason} ({_value(chosen, choice)}){_close(choice, context)}."
     if chosen.virtual:
         yield "Its times and memory are of a virtual phone: they tell variants apart, not what a phone takes."
     if chosen.remarks:
-        yield f"With care: {'; '.join(chosen.remarks)}."
+        words = "Some of its figures must not be used" if chosen.doubtful else "With care"
+        yield f"{words}: {'; '.join(chosen.remarks)}."
 
 
 def _close(choice: Choice, context: Context) -> str:
@@ -91,9 +92,13 @@ def _limit(limit: Limit, metric: str) -> str:
     unit = METRICS[metric].unit
     if not limit.relative:
         return f"{SHORT[metric]} {'≥' if limit.axis == 'accuracy' else '≤'} {quantity(limit.value, unit)}"
-    by = f"{100 * abs(limit.value):g} points" if unit == "fraction" else f"{abs(limit.value):g} {unit}"
+    by = _points(100 * abs(limit.value)) if unit == "fraction" else f"{abs(limit.value):g} {unit}"
     words = f"at most {by} below" if limit.value <= 0 else f"at least {by} above"
     return f"{SHORT[metric]} {words} the ordinary network's"
+
+
+def _points(count: float) -> str:
+    return f"{count:g} point{'s' * (count != 1)}"
 
 
 def _figure(held: Held) -> str:
@@ -123,7 +128,9 @@ def _margin(held: Held) -> str:
         return ""
     beyond = "within" if held.margin >= 0 else "beyond"
     if held.limit.axis != "accuracy":
-        return f"{percent(abs(held.margin)).replace('.00', '')} {beyond}"
+        if held.margin < -1:
+            return f"{ratio(1 - held.margin)} the limit"
+        return f"{100 * abs(held.margin):.0f} % {beyond}"
     if METRICS[held.metric].unit == "fraction":
         return f"{100 * abs(held.margin):.2f} points {beyond}"
     return f"{abs(held.margin):.2f} {METRICS[held.metric].unit} {beyond}"
