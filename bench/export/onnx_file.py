@@ -1,7 +1,8 @@
-"""A network as one ONNX file, for runtimes that load that: written by torch's own exporter (torch.export, onnxscript)."""
+"""A network as one ONNX file, written by torch's own exporter (torch.export and onnxscript)."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -94,14 +95,12 @@ def export_given(graph: Path, inputs: Sequence[Tensor], path: Path) -> tuple[str
 
 def need_exporter() -> None:
     """Raise ToolMissing where the packages are not installed that write ONNX files."""
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
+    lacking = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if lacking:
         raise ToolMissing(
-            f"ONNX files are written with the packages onnx and onnxscript, and {error.name} is not installed",
+            f"ONNX files are written with the packages onnx and onnxscript; {' and '.join(lacking)} cannot be found",
             "pip install 'fr-bench[onnxruntime]'",
-        ) from None
+        )
 
 
 def _onnx() -> Any:

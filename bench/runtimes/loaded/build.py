@@ -1,4 +1,5 @@
-"""Builds the runner for libraries that are loaded by name, and a backend: a small library of ours that calls one of them.
+"""Builds the runner for libraries that are loaded by name, and the backends, which are small libraries of ours that
+call one of them.
 
 Always with zig: an NDK has no glibc. Cached by content, and nothing of ncnn is needed.
 """
@@ -45,7 +46,9 @@ def build(abi: str, backend: str, cache: Cache, progress: Progress) -> Built:
     )
     names = "\n".join(path.relative_to(scripts).as_posix() for path in sources)
     recipe = json.dumps([kit.versions, kit.arguments[1:]], sort_keys=True)
-    key = content_key(abi, recipe, names, *sources, *sorted(p for p in (scripts / "toolchain").iterdir() if p.is_file()))
+    key = content_key(
+        abi, recipe, names, *sources, *sorted(p for p in (scripts / "toolchain").iterdir() if p.is_file())
+    )
     logs = cache.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     work = Work(target, kit, logs / f"loaded-{abi}.log", cores())

@@ -1,8 +1,7 @@
-"""glibc and what stands on it, brought along: Android has neither, and a loader that is given these files starts a program
-of Linux on any kernel.
+"""glibc and what stands on it, brought along: Android has neither, and its loader starts a program on any kernel.
 
-For the processor of this computer they are its own; for another one they are Debian's, fetched by the apt of this computer
-if it has one, which checks Debian's signature. No package index carries them.
+For the processor of this computer they are its own; for another one they are Debian's, fetched by the apt of this
+computer if it has one, which checks Debian's signature. No package index carries them.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def base(abi: str, cache: Cache, progress: Progress) -> Base:
 class _LinkMap(ctypes.Structure):
     """The public head of what a handle of glibc's dlopen points to (link.h)."""
 
-    _fields_ = [("address", ctypes.c_void_p), ("name", ctypes.c_char_p)]  # noqa: RUF012 - ctypes' way
+    _fields_ = [("address", ctypes.c_void_p), ("name", ctypes.c_char_p)]
 
 
 def _own(abi: str) -> Base:
@@ -70,10 +69,14 @@ def _own(abi: str) -> Base:
         try:
             handle = ctypes.CDLL(name)._handle
         except OSError as error:
-            raise ToolMissing(f"this computer has no {name}", "On Debian: apt-get install libstdc++6 libgcc-s1") from error
+            raise ToolMissing(
+                f"this computer has no {name}", "On Debian: apt-get install libstdc++6 libgcc-s1"
+            ) from error
         path = Path(os.fsdecode(_LinkMap.from_address(handle).name or b"")).resolve()
         if not path.is_file():
-            raise ToolMissing(f"this computer does not say where its {name} is", "Measure with ncnn, which needs nothing.")
+            raise ToolMissing(
+                f"this computer does not say where its {name} is", "Measure with ncnn, which needs nothing."
+            )
         found.append(path)
     return Base(found[0], tuple(found[1:]), f"glibc {version} of this computer")
 
@@ -124,5 +127,5 @@ def _run(command: list[str], folder: Path, abi: str) -> None:
     if words:
         raise ToolMissing(
             f"glibc for {abi} cannot be had from Debian's packages: {command[0]} says {words[:200]}",
-            "Check the network, and that this computer's sources of packages have that architecture; or measure with ncnn.",
+            "Check the network, and that this computer's sources have that architecture; or measure with ncnn.",
         )

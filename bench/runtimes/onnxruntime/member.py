@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +32,7 @@ class OnnxRuntime:
     deployed: tuple[str, ...] = ("onnx",)
     start_s = 0.2
     graphs: tuple[str, ...] = ("onnx",)
+    exporters: Mapping[str, str] = dict.fromkeys(("onnx", "onnxscript"), "fr-bench[onnxruntime]")
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
