@@ -1,4 +1,4 @@
-"""Single files of PyPI packages, pinned by name and content: fetched through the package indexes that the user's pip has."""
+"""Single files of PyPI packages, pinned by name and content, from the package indexes that the user's pip asks."""
 
 from __future__ import annotations
 

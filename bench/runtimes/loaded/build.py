@@ -1,4 +1,5 @@
-"""Builds the runner for libraries that are loaded by name, and a backend: a small library of ours that calls one of them.
+"""Builds the runner for libraries that are loaded by name, and the backends, which are small libraries of ours that
+call one of them.
 
 Always with zig: an NDK has no glibc. Cached by content, and nothing of ncnn is needed.
 """

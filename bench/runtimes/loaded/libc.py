@@ -1,8 +1,7 @@
-"""glibc and what stands on it, brought along: Android has neither, and a loader that is given these files starts a program
-of Linux on any kernel.
+"""glibc and what stands on it, brought along: Android has neither, and its loader starts a program on any kernel.
 
-For the processor of this computer they are its own; for another one they are Debian's, fetched by the apt of this computer
-if it has one, which checks Debian's signature. No package index carries them.
+For the processor of this computer they are its own; for another one they are Debian's, fetched by the apt of this
+computer if it has one, which checks Debian's signature. No package index carries them.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def base(abi: str, cache: Cache, progress: Progress) -> Base:
 class _LinkMap(ctypes.Structure):
     """The public head of what a handle of glibc's dlopen points to (link.h)."""
 
-    _fields_ = [("address", ctypes.c_void_p), ("name", ctypes.c_char_p)]  # noqa: RUF012 - ctypes' way
+    _fields_ = [("address", ctypes.c_void_p), ("name", ctypes.c_char_p)]
 
 
 def _own(abi: str) -> Base:
@@ -128,5 +127,5 @@ def _run(command: list[str], folder: Path, abi: str) -> None:
     if words:
         raise ToolMissing(
             f"glibc for {abi} cannot be had from Debian's packages: {command[0]} says {words[:200]}",
-            "Check the network, and that this computer's sources of packages have that architecture; or measure with ncnn.",
+            "Check the network, and that this computer's sources have that architecture; or measure with ncnn.",
         )
