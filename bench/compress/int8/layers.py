@@ -111,7 +111,7 @@ def sites(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Layer]:
     hooks = []
     for name, module in network.named_modules():
         # Only torch's own: what is derived from one may do more with its weight.
-        if not name or type(module) not in (nn.Conv2d, nn.Linear) or id(module) in sealed or owners[id(module.weight)] > 1:
+        if type(module) not in (nn.Conv2d, nn.Linear) or id(module) in sealed or owners[id(module.weight)] > 1:
             continue
         assert isinstance(module, Layer)
         found[name] = module
@@ -154,8 +154,9 @@ def integer(network: nn.Module, made: Mapping[str, Quantised]) -> nn.Module:
     copied = copy.deepcopy(network).eval()
     for name, one in made.items():
         layer = copied.get_submodule(name)
-        if isinstance(layer, nn.Linear):
-            copied.set_submodule(name, Int8Linear(layer, one))
-        elif isinstance(layer, nn.Conv2d):
-            copied.set_submodule(name, Int8Convolution(layer, one))
+        assert isinstance(layer, Layer)
+        integer = Int8Linear(layer, one) if isinstance(layer, nn.Linear) else Int8Convolution(layer, one)
+        if not name:  # the network is that layer
+            return integer.eval()
+        copied.set_submodule(name, integer)
     return copied.eval()

@@ -53,16 +53,17 @@ def divergence(histogram: NDArray[np.float64], largest: float) -> float:
     """The scale whose 128 levels distort the distribution of magnitudes least, by Kullback and Leibler's measure
     (S. Migacz, *8-bit inference with TensorRT*, GTC 2017).
 
-    `histogram` counts magnitudes other than zero in BINS bins from 0 to `largest`. Each number of bins from TARGET on
-    is tried as the range: what is beyond counts in the last bin, and the range is spread over TARGET levels.
+    `histogram` counts magnitudes other than zero in equal bins (BINS of them) from 0 to `largest`. Each number of bins
+    from TARGET on is tried as the range: what is beyond counts in its last bin, and it is spread over TARGET levels.
     """
+    bins = len(histogram)
     if largest <= 0 or not histogram.sum():
         return 1.0
     filled = (histogram > 0).astype(np.float64)
     mass, places = (np.concatenate(([0.0], np.cumsum(each))) for each in (histogram, filled))
-    edges = np.arange(BINS + 1)
-    best, chosen = np.inf, BINS
-    for width in range(TARGET, BINS + 1):
+    edges = np.arange(bins + 1)
+    best, chosen = np.inf, bins
+    for width in range(TARGET, bins + 1):
         levels = np.linspace(0, width, TARGET + 1)
         inside, used = (np.diff(np.interp(levels, edges, sums)) for sums in (mass, places))
         height = np.divide(inside, used, out=np.zeros(TARGET), where=used > 0)
@@ -73,7 +74,7 @@ def divergence(histogram: NDArray[np.float64], largest: float) -> float:
         distance = _divergence(clipped, spread)
         if distance < best:
             best, chosen = distance, width
-    return LEVELS / (chosen * largest / BINS)
+    return LEVELS / (chosen * largest / bins)
 
 
 def _divergence(wanted: NDArray[np.float64], found: NDArray[np.float64]) -> float:
