@@ -66,9 +66,7 @@ def _scales(largest: Floats, axis: int) -> Floats:
     return scales
 
 
-def worst(
-    found: Floats, expected: Floats, tolerance: float = TOLERANCE, doubt: Floats | None = None
-) -> Worst:
+def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE, doubt: Floats | None = None) -> Worst:
     """The value of `found` that is worst, both (N, *shape)."""
     limit = np.broadcast_to(allowed(expected, tolerance, doubt), expected.shape)
     with np.errstate(invalid="ignore"):

@@ -1,8 +1,8 @@
 """ncnn's two files of a quantised network: the float graph that pnnx makes, its layers told of their scales.
 
-A quantised layer loads int8 weights (type word, padded to 4 bytes), its float32 bias, the scales of its weights and that
-of its input: `load_model` in `src/layer/convolution.cpp` and its like. In the form with float arithmetic the graph stays
-as it is, and weights are blobs that our runner alone widens (docs/formats/int8.md).
+A quantised layer loads int8 weights (type word, padded to 4 bytes), its float32 bias, the scales of its weights and
+that of its input: `load_model` in `src/layer/convolution.cpp` and its like. With float arithmetic the graph stays as it
+is, and weights are blobs that our runner alone widens (docs/formats/int8.md).
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def export(
     else:
         tops = [None] * len(loaded)
     graph.write(graph.Graph(tuple(one.layer for one in loaded)), to.folder / "graph.param")
-    parts = [_stored(one, parsed_one, top, integer) for one, parsed_one, top in zip(loaded, parsed.layers, tops, strict=True)]
+    parts = [
+        _stored(one, parsed_one, top, integer) for one, parsed_one, top in zip(loaded, parsed.layers, tops, strict=True)
+    ]
     (to.folder / "weights.bin").write_bytes(b"".join(parts))
     return file_of(to.folder / "graph.param", "graph"), file_of(to.folder / "weights.bin", "weights")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.compress import tensors
-from bench.compress.int8.layers import Quantised, groups
+from bench.compress.int8.layers import Quantised
 from bench.errors import CorruptData, UsageError
 
 SCALES, INPUTS = "int8/scales", "int8/inputs"
@@ -38,10 +38,12 @@ def read(network: nn.Module, package: bytes) -> dict[str, Quantised]:
     if SCALES not in held:
         raise UsageError("the package is not one of int8", "Name the method that the package was made by.")
     rows = {name: held.pop(name, None) for name in (SCALES, INPUTS)}
-    names = sorted(name.removesuffix("weight").removesuffix(".") for name, one in held.items() if one.dtype == torch.int8)
+    names = sorted(
+        name.removesuffix("weight").removesuffix(".") for name, one in held.items() if one.dtype == torch.int8
+    )
     layers = {name: _layer(network, name) for name in names}
     weights = {name: held[_weight(name)] for name in names}
-    shares = [groups(layer) or len(layer.weight) for layer in layers.values()]
+    shares = [len(layer.weight) for layer in layers.values()]
     scales, inputs = _row(rows[SCALES], sum(shares)), None
     if rows[INPUTS] is not None:
         inputs = _row(rows[INPUTS], len(names))

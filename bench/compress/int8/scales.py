@@ -5,8 +5,6 @@ Weights have a scale for each output channel; what goes into a layer has one, of
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +19,10 @@ _NOTHING = 1e-9
 Floats = NDArray[np.float32]
 
 
-def quantised(weight: Floats, groups: int | None = None) -> tuple[NDArray[np.int8], Floats]:
-    """A weight (out, …) in int8, and its scales 127/absmax: one for each output channel, or for each of `groups` of
-    them. A channel of zeros has the scale 1, since ncnn divides by scales."""
-    rows = weight.reshape(groups or len(weight), -1)
+def quantised(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """A weight (out, …) in int8, and the scale 127/absmax of each output channel. A channel of zeros has the scale 1,
+    since ncnn divides by scales."""
+    rows = weight.reshape(len(weight), -1)
     largest = np.abs(rows).max(axis=1)
     with np.errstate(divide="ignore", over="ignore"):
         scales = (np.float32(LEVELS) / largest).astype(np.float32)
@@ -32,10 +30,11 @@ def quantised(weight: Floats, groups: int | None = None) -> tuple[NDArray[np.int
     return codes(rows, scales[:, None]).reshape(weight.shape), scales
 
 
-def codes(values: Floats, scales: NDArray[Any]) -> NDArray[np.int8]:
+def codes(values: Floats, scales: Floats) -> NDArray[np.int8]:
     """As `float2int8` of ncnn's src/layer/quantize.cpp."""
     steps = np.clip(values * scales, -LEVELS, LEVELS)
-    return (np.sign(steps) * np.floor(np.abs(steps) + np.float32(0.5))).astype(np.int8)
+    whole: NDArray[np.int8] = (np.sign(steps) * np.floor(np.abs(steps) + np.float32(0.5))).astype(np.int8)
+    return whole
 
 
 def dequantised(weight: NDArray[np.int8], scales: Floats) -> Floats:

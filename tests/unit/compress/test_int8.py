@@ -18,14 +18,16 @@ from torch import Tensor, nn
 from bench import runtimes
 from bench.compress import method, tensors
 from bench.compress.int8 import layers, scales
+from bench.compress.int8.method import METHOD
 from bench.compress.int8.package import read, write
 from bench.compress.method import Request
 from bench.errors import BenchError, CorruptData, UnknownName, UsageError
+from bench.export.steps import Rounding
 from bench.networks import Network
 from bench.networks.count import examples
 from tests.unit.compress.compress_kit import learning, learnt, small
 
-INT8 = method("int8")
+INT8 = METHOD
 PICTURES = np.random.default_rng(1).random((12, 3, 8, 8)).astype(np.float32)
 CLASSES = np.arange(12) % 4
 
@@ -45,7 +47,8 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.first(x)).relu()
         x = x + self.grouped(nn.functional.relu6(self.deep(x)))
-        return self.last(self.places(self.up(x)).flatten(1))
+        found: Tensor = self.last(self.places(self.up(x)).flatten(1))
+        return found
 
 
 def mixed() -> Network:
@@ -123,8 +126,8 @@ def test_a_weight_is_within_half_a_step_of_what_it_was(weight: np.ndarray) -> No
 
 def test_halves_are_rounded_away_from_zero_and_ends_are_held() -> None:
     values = np.array([0.5, 1.5, -0.5, -2.5, 126.5, 127.6, -300, 0.49], np.float32)
-    assert scales.codes(values, np.float32(1)).tolist() == [1, 2, -1, -3, 127, 127, -127, 0]
-    assert layers.Rounding()(torch.from_numpy(values)).tolist() == [1, 2, -1, -3, 127, 127, -127, 0]
+    assert scales.codes(values, np.ones(1, np.float32)).tolist() == [1, 2, -1, -3, 127, 127, -127, 0]
+    assert Rounding()(torch.from_numpy(values)).tolist() == [1, 2, -1, -3, 127, 127, -127, 0]
 
 
 def test_what_has_integer_kernels_is_quantised_and_the_rest_is_named(tmp_path: Path) -> None:
@@ -132,10 +135,11 @@ def test_what_has_integer_kernels_is_quantised_and_the_rest_is_named(tmp_path: P
     made = INT8.restored(mixed(), package, "full")
     kinds = {name: type(module).__name__ for name, module in made.named_modules() if "rounding" not in name and name}
     assert kinds == {
-        "first": "Int8Convolution", "norm": "Identity", "deep": "Int8Convolution", "grouped": "Int8Convolution",
+        "first": "Int8Convolution", "norm": "Identity", "deep": "Int8Convolution", "grouped": "Conv2d",
         "up": "ConvTranspose2d", "places": "Linear", "last": "Int8Linear",
     }  # fmt: skip
-    assert layers.left(mixed().build(), {"first": 1, "deep": 1, "grouped": 1, "last": 1}) == {
+    assert layers.left(mixed().build(), {"first": 1, "deep": 1, "last": 1}) == {
+        "grouped": "Conv2d",
         "up": "ConvTranspose2d",
         "places": "Linear",
     }
@@ -145,8 +149,8 @@ def test_what_has_integer_kernels_is_quantised_and_the_rest_is_named(tmp_path: P
         answers = INT8.restored(mixed(), package, form)(x)
         assert (answers - ordinary(x)).abs().max() < near * ordinary(x).abs().max(), form
     held = tensors.unpack(package)
-    assert held["grouped.weight"].dtype == torch.int8
-    assert held["int8/scales"].numel() == 8 + 8 + 2 + 4  # of channels; of the two groups
+    assert held["deep.weight"].dtype == torch.int8
+    assert held["int8/scales"].numel() == 8 + 8 + 4
     assert held["up.weight"].dtype == torch.float32
 
 
@@ -155,7 +159,9 @@ def test_what_has_integer_kernels_is_quantised_and_the_rest_is_named(tmp_path: P
     [
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 4)),
         lambda: nn.Conv2d(3, 4, 3),
-        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 3, padding="same")),
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 3, padding="same")
+        ),
         lambda: nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 4, (3, 1), stride=2, bias=False), nn.Conv2d(4, 6, 1)),
     ],
 )
@@ -232,8 +238,9 @@ def test_only_our_runner_computes_it_in_int8() -> None:
 @given(st.data())
 def test_a_package_is_read_back_or_refused(data: st.DataObject) -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2))
-    made = {name: layers.Quantised.of(network.get_submodule(name)) for name in ("0", "2")}
+    conv, dense = nn.Conv2d(2, 3, 3), nn.Linear(12, 2)
+    network = nn.Sequential(conv, nn.Flatten(), dense)
+    made = {name: layers.Quantised.of(layer) for name, layer in (("0", conv), ("2", dense))}
     made = {name: dataclasses.replace(one, input=0.5 + len(name)) for name, one in made.items()}
     package = write(network, made)
     back = read(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2)), package)
@@ -259,8 +266,9 @@ def test_a_package_is_read_back_or_refused(data: st.DataObject) -> None:
     ],
 )
 def test_scales_that_cannot_be_are_refused(change: dict[str, Tensor], words: str) -> None:
-    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2))
-    made = {name: layers.Quantised.of(network.get_submodule(name)) for name in ("0", "2")}
+    conv, dense = nn.Conv2d(2, 3, 3), nn.Linear(12, 2)
+    network = nn.Sequential(conv, nn.Flatten(), dense)
+    made = {name: layers.Quantised.of(layer) for name, layer in (("0", conv), ("2", dense))}
     held = tensors.unpack(write(network, made))
     with pytest.raises(CorruptData, match=words):
         read(network, tensors.pack(held | change))
