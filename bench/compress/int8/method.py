@@ -123,7 +123,7 @@ def _left(found: dict[str, str]) -> str:
     """Which layers stay float, in a sentence."""
     named = [f"{name} ({kind})" for name, kind in list(found.items())[:_FEW]]
     more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-    return f"not in int8, for which these layers have no kernel: {', '.join(named)}{more}"
+    return f"not in int8: {', '.join(named)}{more}"
 
 
 METHOD = Int8()
