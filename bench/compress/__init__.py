@@ -6,11 +6,15 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.compress.method import Method
 from bench.errors import ToolMissing, UnknownName, UsageError
 from bench.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.records import Precision
+    from bench.runtimes.runtime import Runtime
 
 METHODS: Registry[Method] = Registry(
     "method",
@@ -19,7 +23,11 @@ METHODS: Registry[Method] = Registry(
         "fr": "bench.compress.frequency.method:METHOD",
         "fr-int8": "bench.compress.frequency.method:INT8",
         "half": "bench.compress.half.method:METHOD",
+        "prune": "bench.compress.prune.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",
+        "int8": "bench.compress.int8.method:METHOD",
+        "tucker": "bench.compress.tucker.method:METHOD",
+        "distil": "bench.compress.distil.method:METHOD",
     },
 )
 BASELINE = "baseline"
@@ -47,6 +55,16 @@ def method(name: str) -> Method:
     from bench.compress.chain.method import chain
 
     return chain(name, tuple(METHODS[link] for link in name.split(",")), names())
+
+
+def precision(name: str | None, execution: str | None, runtime: Runtime) -> Precision | None:
+    """What that runtime computes a form of a method in, whatever a plan asks for; None: in what the plan asks for.
+
+    Raises UnknownName and ToolMissing."""
+    if name is None or execution is None:
+        return None
+    own = getattr(method(name), "precision", None)  # not in FR, nor in methods made for an earlier bench
+    return own(execution, runtime) if own else None
 
 
 def short_names() -> tuple[str, ...]:

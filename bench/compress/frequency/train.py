@@ -15,7 +15,7 @@ from bench.compress.frequency.budget import sizes, uniform
 from bench.compress.frequency.int8 import rounding
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
 from bench.compress.frequency.schedule import GAMMA, TailTruncation
-from bench.compress.training import Recipe, Samples, best_device, fit, half
+from bench.compress.training import Matching, Recipe, Samples, best_device, fit, half
 from bench.records import Progress, Task
 
 HEADROOM = 4
@@ -74,6 +74,7 @@ def train(
     *,
     twin: nn.Module | None = None,
     teacher: nn.Module | None = None,
+    matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
     int8: bool = False,
@@ -81,14 +82,15 @@ def train(
     """Compress `network` in place to `kept` coefficients per site, trained from seeded ones; see `training.fit`.
 
     Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values, or with `int8`
-    with values that learnt to be rounded to 8 bits (`int8.quantize`) and are not yet. Computes through
-    the layers' factors, of that narrower network where there is a `twin`; see `factor.learner`.
+    with values that learnt to be rounded to 8 bits (`int8.quantize`) and are not yet. Computes through the layers'
+    factors, of that narrower network where there is a `twin`; see `factor.learner`.
     """
     most = sizes(network)
     compress(network, {name: min(most[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
-    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), twin, teacher, test, checkpoint, int8)
+    gamma = _gamma(kept, steps)
+    _fit(network, samples, kept, recipe, progress, gamma, twin, teacher, matching, test, checkpoint, int8)
 
 
 def fine_tune(
@@ -98,6 +100,7 @@ def fine_tune(
     progress: Progress,
     *,
     teacher: nn.Module | None = None,
+    matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
     int8: bool = False,
@@ -105,7 +108,7 @@ def fine_tune(
     """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit` and
     `train`."""
     kept = {name: site.frequency.kept for name, site in sites(network).items()}
-    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, test, checkpoint, int8)
+    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, matching, test, checkpoint, int8)
 
 
 def _fit(
@@ -117,6 +120,7 @@ def _fit(
     gamma: float,
     twin: nn.Module | None,
     teacher: nn.Module | None,
+    matching: Matching | None,
     test: Samples | None,
     checkpoint: Checkpoint | None,
     int8: bool,
@@ -127,8 +131,8 @@ def _fit(
     learner = factor.learner(network, twin)
     fit(
         learner, samples, recipe, progress,
-        groups=groups, truncation=truncation, teacher=teacher, test=test, checkpoint=checkpoint,
-        rounding=rounding(network) if int8 else half,
+        groups=groups, truncation=truncation, rounding=rounding(network) if int8 else half,
+        teacher=teacher, matching=matching, test=test, checkpoint=checkpoint,
     )  # fmt: skip
     truncation.finish()
     network.cpu().eval()
