@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from bench.contest import Contest, WithoutNetwork
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
-from bench.records import METRICS, Subject
+from bench.records import METRICS, SIZES, Subject
 from bench.scored import Scores
 
 Level = Literal["note", "care", "unusable"]
@@ -339,16 +339,16 @@ class Findings:
     @property
     def subjects(self) -> tuple[Subject, ...]:
         """Every subject that ran, in order; the size of a file alone does not make one."""
-        return tuple(dict.fromkeys(s.subject for s in self.summaries if METRICS[s.metric].pass_ != "size"))
+        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric not in SIZES))
 
     def summary(self, subject: Subject, metric: str) -> Summary | None:
         """The summary of that metric; where its whole pass failed, the failure; None where it was not measured.
 
         A failed pass has one summary, without statistics, under the first of its metrics.
 
-        What is deployed does not depend on threads and precision, so these are ignored for sizes.
+        Files do not depend on threads and precision, so these are ignored for their sizes.
         """
-        if METRICS[metric].pass_ == "size":
+        if metric in SIZES:
             place = (subject.model, subject.variant, subject.device, subject.runtime)
             for s in self.summaries:
                 t = s.subject

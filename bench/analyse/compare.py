@@ -13,7 +13,7 @@ from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
 from bench.analyse.summary import ONE_LAUNCH
 from bench.findings import Comparison, Noise, Summary
-from bench.records import METRICS, Answers, RunRecord, Subject
+from bench.records import METRICS, SIZES, Answers, RunRecord, Subject
 from bench.units import percent, quantity
 
 Kind = Literal["variant", "device", "runtime"]
@@ -79,7 +79,7 @@ class _Relations:
             return "variant" if same_place and (a.model, a.variant) in self.ordinary else None
         if a.device == self.desktop != b.device:
             same_runner = a.runtime == b.runtime != self.reference and setting
-            return "device" if same_runner and left.metric not in ("deployed", "contended") else None
+            return "device" if same_runner and left.metric not in (*SIZES, "contended") else None
         if a.device == b.device == self.desktop and a.runtime == self.reference != b.runtime:
             return "runtime" if setting or METRICS[left.metric].pass_ == "accuracy" else None
         return None

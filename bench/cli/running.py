@@ -78,6 +78,7 @@ def run(
     * `bench run --model net.py:build --weights state.pt --data val/ --input 3x64x64`
     * `bench run --model resnet18 --variant baseline --variant fr-auto:20x --variant fr-auto:100x`
     * `bench run --model unet --weights unet.frq`
+    * `bench run --model lenet5 --method all --sizes 20x,100x`
     """
     begun = time.monotonic()
     resumed, serials = None, list(device or ())
