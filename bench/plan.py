@@ -92,13 +92,15 @@ class Protocol(_Strict):
 class Effort(_Strict):
     """How hard a method may try. `epochs` of training from the start (the method's own when None); `one_shot` takes the
     trained network and compresses it as it is, then trains on for `fine_tune` epochs; `budget` shares a total among
-    layers. None leaves the choice to the method: training where it has data and a recipe, else one shot."""
+    layers, or ranks channels; without `labels` what is made smaller learns from the ordinary network's answers alone.
+    `one_shot` None leaves the choice to the method: training where it has data and a recipe, else one shot."""
 
     seed: int = Field(1, ge=0, lt=2**31)
     epochs: Epochs | None = Field(None, ge=1)
     one_shot: bool | None = None
     fine_tune: Epochs = 0
     budget: str = "uniform"
+    labels: bool = True
 
 
 class Variant(_Strict):

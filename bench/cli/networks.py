@@ -116,7 +116,11 @@ def compress(
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
+        str,
+        typer.Option(
+            "--budget",
+            help="fr: how layers share the total (uniform, energy, sensitivity); prune: the ranking (l1, taylor, trr).",
+        ),
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Compress trained weights as they are, without training.")
@@ -124,6 +128,13 @@ def compress(
     fine_tune: Annotated[
         int, typer.Option("--fine-tune", help="After --one-shot, fine-tune for this many epochs.", min=0)
     ] = 0,
+    unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--unlabelled",
+            help="Learn from what the ordinary network answers, not from labels; --data may be any pictures.",
+        ),
+    ] = False,
     weights: Weights = None,
     data: DataPath = None,
     input_shape: Input = None,
@@ -144,6 +155,9 @@ def compress(
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
+    * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
+    * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
+    * `bench compress net.py:build --weights state.pt --data pictures/ --unlabelled --method distil --target 20x`
     """
     if method == ALL:
         raise UsageError(
@@ -155,7 +169,7 @@ def compress(
         Changes(weights=weights, input=input_shape or (), data=data),
     ).cases[0]
     network = networks.resolve(model, weights=weights, inputs=asked.input)
-    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh)
+    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh, labels=not unlabelled)
     try:
         with terminal.watcher(quiet=quiet or as_json) as watcher:
             found = compression(network, asked.data, method, request, Cache(), watcher.stage)

@@ -18,7 +18,9 @@ METHODS: Registry[Method] = Registry(
     {
         "fr": "bench.compress.frequency.method:METHOD",
         "half": "bench.compress.half.method:METHOD",
+        "prune": "bench.compress.prune.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",
+        "distil": "bench.compress.distil.method:METHOD",
     },
 )
 BASELINE = "baseline"

@@ -41,12 +41,14 @@ Make = Callable[["Checkpoint", Progress, Path], None]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a network learns from and is tested on. `key` changes with either; `source` is for a reader."""
+    """What a network learns from and is tested on. `key` changes with either; `source` is for a reader. Unless it is
+    `labelled`, no answers are known: nothing is scored, and only another network's answers can be learnt."""
 
     train: Samples
     test: Samples
     source: str
     key: str
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Learner:
     @property
     def trainable(self) -> bool:
         """Whether the ordinary network can be trained here: what learns through a twin is too large for that."""
-        return self.data is not None and self.network.twin is None
+        return self.data is not None and self.data.labelled and self.network.twin is None
 
     @property
     def trained(self) -> bool:

@@ -31,7 +31,8 @@ class Request:
 
     `target` is text that the method understands; None asks for its default. Without `one_shot` the compressed network
     is trained from the seed, for `epochs` (None: the method's own number); with it, the trained network is compressed
-    as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers.
+    as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers, or by what
+    channels are ranked. Without `labels` a network made smaller learns nothing but what the ordinary one answers.
     `fresh` ignores what an earlier run has reached. `seeded` asks for seeded values where there are neither trained
     weights nor data, with or without `one_shot`: such a network is good for measuring speed, and its answers mean
     nothing.
@@ -45,6 +46,11 @@ class Request:
     fine_tune: int = 0
     fresh: bool = False
     seeded: bool = False
+    labels: bool = True
+
+
+BY_DATA = ("sensitivity", "taylor", "trr")
+"""Budgets of bench's methods that look at what can be learnt from, also where nothing is trained."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
-from bench.compress.method import Destination, Exported, Method, Narrowed, Request, Sight
+from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight
+from bench.compress.result import unlabelled
 from bench.export.answers import Answers
 from bench.networks import content
 from bench.networks.network import Network
@@ -232,11 +233,19 @@ class Job:
             return self.network.task
         return task_of(self.network.inputs, self.reference().outputs)
 
+    def unlabelled(self) -> tuple[str, ...]:
+        """What is to be told of a variant that bench made without labels."""
+        if self.method is None or self.given is not None or self.request.labels:
+            return ()
+        return unlabelled(self.request, self.network, self._learner().data)
+
     def _learner(self) -> Learner:
         request = self.request
-        looks = request.fine_tune > 0 or request.budget == "sensitivity"
+        looks = request.fine_tune > 0 or request.budget in BY_DATA
         needs_data = self.network.learns or not request.one_shot or looks
-        return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
+        return learner_of(
+            self.network, self.case.data, self.cache, self.stage, needs_data=needs_data, labels=request.labels
+        )
 
 
 def made_by(method: Method, package: Path) -> bool:
@@ -251,7 +260,7 @@ def request_of(variant: Variant, network: Network) -> Request:
     one_shot = effort.one_shot if effort.one_shot is not None else not network.learns
     return Request(
         target=variant.target, seed=effort.seed, epochs=effort.epochs, budget=effort.budget, one_shot=one_shot,
-        fine_tune=effort.fine_tune, seeded=not (network.trained or network.learns),
+        fine_tune=effort.fine_tune, seeded=not (network.trained or network.learns), labels=effort.labels,
     )  # fmt: skip
 
 
@@ -336,7 +345,7 @@ def _record(
         trained=job.trained,
         side_step=_side_step(made, network.inputs, folder),
         width=job.narrowed.told if job.narrowed else None,
-        notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
+        notes=(*network.notes, *(() if job.trained else (UNTRAINED,)), *job.unlabelled()),
     )
 
 
