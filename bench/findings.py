@@ -5,10 +5,11 @@ Nothing here is stored as truth: all of it is computed again from the samples of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from bench.contest import Contest, WithoutNetwork
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.records import METRICS, SIZES, Subject
@@ -312,8 +313,10 @@ class Findings:
 
     summaries: tuple[Summary, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    floors: Mapping[str, float] = field(default_factory=dict)
-    """By network, in dB: the PSNR that its input has by itself, which needs no network."""
+    floors: Mapping[str, Sequence[WithoutNetwork]] = field(default_factory=dict)
+    """By network: what its scores are without any network."""
+    contests: tuple[Contest, ...] = ()
+    """Who competes with whom, and how each stands by its score and what it costs."""
     missing: tuple[str, ...] = ()
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()

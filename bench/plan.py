@@ -157,7 +157,8 @@ class Variant(_Strict):
             base = self.name or "-".join(filter(None, (self.method, self.execution)))
             extras = (self.target, self.runtime, self.precision)
             at = f"@{short(self.width)}" if self.width else ""
-            label = re.sub(r"[^A-Za-z0-9._:+@-]", "_", ":".join((base, *filter(None, extras))) + at)
+            told = ":".join((base, *filter(None, extras))).replace(",", "+") + at  # a chain's comma, for files and CSV
+            label = re.sub(r"[^A-Za-z0-9._:+@-]", "_", told)
             object.__setattr__(self, "label", label[:60])
         return self
 

@@ -178,6 +178,8 @@ class Artifact(Record):
     """What was asked for and what came of it, where it is computed at less than its whole width."""
     made: Made | None = None
     """None for the ordinary network, and for a finished package of which nobody says how it was made."""
+    precision: Precision | None = None
+    """What it is computed in, where that is not the plan's choice."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 
@@ -283,6 +285,9 @@ class Expected:
 
     outputs: tuple[NDArray[Any], ...]
     labels: NDArray[Any] | None
+    doubts: tuple[NDArray[Any], ...] = ()
+    """How much further than rounding explains each sample's values of an output may be from it, (N,); see
+    `bench.export.steps`."""
 
 
 class Sample(NamedTuple):

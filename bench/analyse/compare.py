@@ -114,6 +114,11 @@ def _ratio(kind: Kind, left: Summary, right: Summary, noises: Mapping[Place, Noi
     return between(value, interval, "not-shown", "no difference shown: the interval includes 1")
 
 
+def called(one: Summary, other: Summary, noises: Mapping[Place, Noise]) -> bool:
+    """Whether a comparison of two variants' costs calls a difference."""
+    return _ratio("variant", one, other, noises).called
+
+
 def _paired(left: Summary, right: Summary, answers: Mapping[Subject, Answers]) -> Comparison:
     """Two variants' scores on the same samples; where these are not stored, only whether they read the same."""
     ours, theirs = answers.get(left.subject), answers.get(right.subject)

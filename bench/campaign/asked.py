@@ -22,6 +22,7 @@ from bench.networks.network import Network
 from bench.plan import Case, Data, Plan, Variant
 from bench.prepare.variant import made_by, request_of
 from bench.records import Precision
+from bench.runtimes.runtime import Runtime
 
 MACS_PER_SECOND = 20e9
 """For estimates alone: float32 multiply-adds of one mid-range phone core (two 128-bit FMA pipes at 2.5 GHz)."""
@@ -172,11 +173,6 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             f"variant {full.label} of {case.label} asks for {runtime.name}, which does not run on phones",
             f"Name it in `desktop`, or choose one of {', '.join(runtimes.on('phone'))}.",
         )
-    for precision in (full.precision,) if full.precision else case.precision:
-        if precision not in runtime.precisions:
-            raise UsageError(
-                f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
-            )
     if full.method is not None:
         method_of = compress.method(full.method)
         if full.execution is None:
@@ -189,6 +185,17 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             _check_width(method_of, full, case)
         with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
             method_of.check(request_of(full, network))
+    own = compress.precision(full.method, full.execution, runtime)
+    if own and full.precision not in (None, own):
+        raise UsageError(
+            f"variant {full.label} of {case.label} computes in {own}, but {full.precision} is asked of it",
+            "Leave its precision out.",
+        )
+    for precision in (own,) if own else (full.precision,) if full.precision else case.precision:
+        if precision not in runtime.precisions:
+            raise UsageError(
+                f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
+            )
     return full
 
 
@@ -208,15 +215,23 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
     found = []
     for case in asked.plan.cases:
         for variant in case.variants or ():
-            wanted: tuple[Precision, ...] = (variant.precision,) if variant.precision else case.precision
-            places = {order.Place(phone, variant.runtime or asked.plan.runtime): wanted for phone in phones}
+            phones_runtime = runtimes.runtime(variant.runtime or asked.plan.runtime)
+            there = _precisions(variant, case, phones_runtime)
+            places = {order.Place(phone, phones_runtime.name): there for phone in phones}
             for name in asked.plan.desktop_for(case):
                 here = runtimes.runtime(name)
                 if can_run(asked.networks[case.label], name):
-                    possible = tuple(p for p in wanted if p in here.precisions) or here.precisions[:1]
-                    places[order.Place(DESKTOP, name, here.reference)] = possible
+                    possible = tuple(p for p in _precisions(variant, case, here) if p in here.precisions)
+                    places[order.Place(DESKTOP, name, here.reference)] = possible or here.precisions[:1]
             found.append(order.Entry(case.label, variant.label, places, case.threads))
     return tuple(found)
+
+
+def _precisions(variant: Variant, case: Case, runtime: Runtime) -> tuple[Precision, ...]:
+    """What a runtime is to compute a variant in."""
+    if own := compress.precision(variant.method, variant.execution, runtime):
+        return (own,)
+    return (variant.precision,) if variant.precision else case.precision
 
 
 def can_run(network: Network, runtime: str) -> bool:

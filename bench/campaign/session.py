@@ -303,8 +303,9 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     return found, notes
 
 
-def report(folder: RunFolder) -> Findings:
-    """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
+def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
+    """Tables, plots and the page, made from what is stored alone: needs no phone. Variants that compete are sorted as
+    `bench.report.rivals` has it. Returns what they show."""
     from bench.analyse.examples import examples
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
@@ -316,5 +317,5 @@ def report(folder: RunFolder) -> Findings:
         missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
     )
-    html.write(folder.path, record, folder.measurements(), findings)
+    html.write(folder.path, record, folder.measurements(), findings, sort)
     return findings

@@ -148,7 +148,8 @@ Cores = Annotated[
     str | None, typer.Option("--cores", help="Which cores: any, all, big, little, or a mask such as 0xf0.")
 ]
 RuntimeName = Annotated[
-    str | None, typer.Option("--runtime", help=f"What executes networks on phones: {', '.join(runtimes.on('phone'))}.")
+    str | None,
+    typer.Option("--runtime", help=f"What executes networks, on phones and here: {', '.join(runtimes.on('phone'))}."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where run folders are kept.")]
 HistoryPlace = Annotated[

@@ -121,15 +121,16 @@ def _once(
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
-    if trial.subject.precision == EXACT:
+    if trial.subject.precision in (EXACT, artifact.precision):
         _hold(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
     """Raise RunnerFailed for answers that rounding does not explain: of a damaged file, or a wrong kernel."""
-    for tensor, ours, wanted in zip(artifact.outputs, outputs, expected.outputs, strict=True):
-        worst = tolerance.worst(ours, wanted)
+    doubts = expected.doubts or (None,) * len(outputs)
+    for tensor, ours, wanted, doubt in zip(artifact.outputs, outputs, expected.outputs, doubts, strict=True):
+        worst = tolerance.worst(ours, wanted, doubt=doubt)
         if worst.headroom > 1:
             raise RunnerFailed(
                 f"its answers are not the network's: {tensor.name} is {worst.found:.4g} where it should be "
@@ -227,8 +228,9 @@ def answered(
     Outputs with an extent of 0, which is unknown, come as one row of values each.
     """
     subject = Subject(
-        model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
-    )
+        model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime,
+        precision=artifact.precision or EXACT,
+    )  # fmt: skip
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
     reading, remote = _launched(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0

@@ -83,4 +83,4 @@ def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
 def _expected(job: one.Job, shown: Samples) -> Expected:
     found = job.reference()
     shown.check(job.task(), found.outputs[0].shape)
-    return Expected(found.values, shown.labels)
+    return Expected(found.values, shown.labels, found.doubts)

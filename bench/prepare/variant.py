@@ -196,19 +196,28 @@ class Job:
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
         values = tuple(np.load(folder / f"{tensor.name}.npy") for tensor in outputs)
-        return Answers(outputs, tuple(about["places"]), values)
+        doubts = tuple(np.load(folder / f"{tensor.name}-doubt.npy") for tensor in outputs) if about["doubts"] else ()
+        return Answers(outputs, tuple(about["places"]), values, doubts)
 
     def _reference(self, folder: Path) -> None:
-        from bench.export import eager
+        from bench.export import eager, steps
 
         if self.network.graph is not None:
             found = self._answers_of(self.network.graph)
         else:
             with one_thread():
-                found = eager.answers(self.module(), self.shown.read())
+                module, samples = self.module(), self.shown.read()
+                found = eager.answers(module, samples)
+                found = replace(found, doubts=steps.doubt(module, samples, found))
         for tensor, values in zip(found.outputs, found.values, strict=True):
             np.save(folder / f"{tensor.name}.npy", values)
-        about = {"outputs": [tensor.model_dump() for tensor in found.outputs], "places": list(found.places)}
+        for tensor, doubt in zip(found.outputs, found.doubts, strict=False):
+            np.save(folder / f"{tensor.name}-doubt.npy", doubt)
+        about = {
+            "outputs": [tensor.model_dump() for tensor in found.outputs],
+            "places": list(found.places),
+            "doubts": bool(found.doubts),
+        }
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     def _answers_of(self, ready: Path) -> Answers:
@@ -241,7 +250,7 @@ class Job:
 
     def _learner(self) -> Learner:
         request = self.request
-        looks = request.fine_tune > 0 or request.budget in BY_DATA
+        looks = request.fine_tune > 0 or request.budget in BY_DATA or getattr(self.method, "calibrates", False)
         needs_data = self.network.learns or not request.one_shot or looks
         return learner_of(
             self.network, self.case.data, self.cache, self.stage, needs_data=needs_data, labels=request.labels
@@ -345,7 +354,8 @@ def _record(
         trained=job.trained,
         side_step=_side_step(made, network.inputs, folder),
         width=job.narrowed.told if job.narrowed else None,
-        notes=(*network.notes, *(() if job.trained else (UNTRAINED,)), *job.unlabelled()),
+        notes=(*network.notes, *(() if job.trained else (UNTRAINED,)), *job.unlabelled(), *made.notes),
+        precision=compress.precision(job.variant.method, job.execution, runtime),
     )
 
 
