@@ -40,7 +40,7 @@ PLAN = QUICK.replace("launches = 3", "launches = 1", 1) + """
 model = "net.py:build"
 label = "conv"
 input = "3x12x16"
-variants = ["baseline", "half", {name = "baseline", runtime = "ncnn", label = "by ncnn"}]
+variants = ["baseline", "half", {name = "baseline", runtime = "ncnn", label = "by-ncnn"}]
 
 [[cases]]
 model = "lenet5"
@@ -78,12 +78,12 @@ def graph(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def measured(graph: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
+def measured(onnx: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
     """One launch on this computer, as a station starts it."""
     program = runtimes.runtime("onnxruntime").program((runtimes.host_abi(),), True, Cache(), silent)
     (folder / "samples.bsmp").write_bytes(packed(SAMPLES))
     keys = {
-        "contract": 3, "mode": "accuracy", "graph": graph, "weights": "-", "weights_format": "runtime",
+        "contract": 3, "mode": "accuracy", "graph": onnx, "weights": "-", "weights_format": "runtime",
         "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": folder / "samples.bsmp",
         "answers": folder / "answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
     } | changes  # fmt: skip
@@ -177,7 +177,7 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
     frame, folder = found.frame, RunFolder(found.folder)
     assert all(m.status in ("ok", "tagged") for m in folder.measurements()), [m.reason for m in folder.measurements()]
     measured_by = {(row.device == "desktop", row.variant, row.runtime) for row in frame.itertuples()}
-    assert (False, "by ncnn", "ncnn") in measured_by
+    assert (False, "by-ncnn", "ncnn") in measured_by
     assert {(place, name, "onnxruntime") for place in (True, False) for name in ("baseline", "half")} <= measured_by
     assert (True, "baseline", "ncnn") not in measured_by
     by_ort = [artifact for artifact in folder.record().artifacts if artifact.runtime == "onnxruntime"]
