@@ -18,7 +18,6 @@ from torch import nn
 from bench import runtimes
 from bench.cache import Cache
 from bench.export import onnx_file
-from bench.measure.lines import read
 from bench.records import Tensor
 from bench.results.folder import RunFolder
 from bench.runtimes.onnxruntime.source import VERSION
