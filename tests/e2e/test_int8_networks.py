@@ -15,9 +15,9 @@ from bench import runtimes
 from bench.cache import Cache
 from bench.compress import method
 from bench.compress.method import Destination, Exported, Request
+from bench.compress.training import accuracy
 from bench.errors import ExportRefused
 from bench.export import eager, steps
-from bench.compress.training import accuracy
 from bench.networks import resolve
 from bench.networks.count import examples
 from bench.prepare.compression import learner_of
