@@ -196,7 +196,7 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             f"variant {full.label} of {case.label} computes in {own}, but {full.precision} is asked of it",
             "Leave its precision out.",
         )
-    for precision in (own,) if own else (full.precision,) if full.precision else case.precision:
+    for precision in (full.precision,) if full.precision else case.precision:
         if precision not in runtime.precisions:
             raise UsageError(
                 f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
@@ -233,9 +233,10 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
 
 
 def _precisions(variant: Variant, case: Case, runtime: Runtime) -> tuple[Precision, ...]:
-    """What a runtime is to compute a variant in."""
-    if own := compress.precision(variant.method, variant.execution, runtime):
-        return (own,)
+    """What a runtime is asked to compute a variant in. A form that has a precision of its own (`Artifact.precision`) is
+    measured once, beside the ordinary network in the first precision of the case: that is what it is compared with."""
+    if compress.precision(variant.method, variant.execution, runtime):
+        return case.precision[:1]
     return (variant.precision,) if variant.precision else case.precision
 
 
