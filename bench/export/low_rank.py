@@ -7,7 +7,7 @@ by itself. The runner's layer `LowRankPass` does all of it for a few pixels at a
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,9 @@ def rewritten(
     wanted = _Network(nodes, inputs, half).places()
     chosen = wanted if choice == "all" else _cheapest(nodes, wanted, inputs)
     made = _replaced(nodes, chosen)
+    if chosen:
+        sizes = sure_shapes(Graph(tuple(node.layer for node in made)), inputs)
+        made = [_core(node, sizes) for node in made]
     if half:
         made = _replaced(made, _Network(made, inputs, half).linear())
     return _split(made)
@@ -337,6 +340,28 @@ class _Network:
             size = {"0": "1", "1": "1", "2": str(len(found.bias))}
             nodes.append(Node(Layer("Reshape", "-", (row,), (chain.blob,), size)))
         return Place(frozenset([number]), number, tuple(nodes))
+
+
+NO_WINOGRAD = {"31": "64"}
+"""The parameter of every layer of ncnn that takes Winograd's method from it (`featmask` in src/layer.h)."""
+FEW_CHANNELS, FEW_PIXELS = 16, 256
+
+
+def _core(node: Node, shapes: Mapping[str, Shape]) -> Node:
+    """What stands between two passes, as it takes least time and memory: of few channels our own layer, for few pixels
+    without Winograd's method, whose weights are four to seven times the size."""
+    layer, p = node.layer, node.layer.parameters
+    shape = shapes.get(layer.inputs[0]) if layer.type == "Convolution" else None
+    after = shapes.get(layer.outputs[0])
+    if shape is None or after is None or any(p.get(key, "0") != "0" for key in ("5", "8", "9", "19")):
+        return node
+    kernel = int(p["1"]) * int(p.get("11", p["1"]))
+    padded = [int(p.get(key, "0")) for key in ("4", "14", "15", "16")]
+    if kernel > 1 and min(padded) >= 0 and min(shape[0], after[0]) < FEW_CHANNELS and max(shape[0], after[0]) <= 32:
+        return replace(node, layer=replace(layer, type="RankCore"))
+    if p["1"] == "3" and kernel == 9 and math.prod(after[1:]) <= FEW_PIXELS and node.blobs[0].size >= LARGE:
+        return replace(node, layer=replace(layer, parameters={**p, **NO_WINOGRAD}))
+    return node
 
 
 def _apply(chain: _Chain, affine: Affine, straight: bool) -> bool:
