@@ -62,8 +62,9 @@ def measure(
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
     if trial.pass_ == "size":
-        deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
-        return Outcome(Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun))
+        sizes = {"deployed": artifact.deployed_bytes, "downloaded": artifact.downloaded_bytes}
+        known = tuple(Sample(metric, 0, float(size)) for metric, size in sizes.items() if size is not None)
+        return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
     reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
     station.use(artifact, samples)
     doubts = station.behind(trial)
@@ -120,15 +121,16 @@ def _once(
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
-    if trial.subject.precision == EXACT:
+    if trial.subject.precision in (EXACT, artifact.precision):
         _hold(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
     """Raise RunnerFailed for answers that rounding does not explain: of a damaged file, or a wrong kernel."""
-    for tensor, ours, wanted in zip(artifact.outputs, outputs, expected.outputs, strict=True):
-        worst = tolerance.worst(ours, wanted)
+    doubts = expected.doubts or (None,) * len(outputs)
+    for tensor, ours, wanted, doubt in zip(artifact.outputs, outputs, expected.outputs, doubts, strict=True):
+        worst = tolerance.worst(ours, wanted, doubt=doubt)
         if worst.headroom > 1:
             raise RunnerFailed(
                 f"its answers are not the network's: {tensor.name} is {worst.found:.4g} where it should be "
@@ -226,8 +228,9 @@ def answered(
     Outputs with an extent of 0, which is unknown, come as one row of values each.
     """
     subject = Subject(
-        model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
-    )
+        model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime,
+        precision=artifact.precision or EXACT,
+    )  # fmt: skip
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
     reading, remote = _launched(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0

@@ -63,7 +63,7 @@ Network::Network(const Job& job) {
     enter_phase(Exit::bad_graph, "reading the graph");
     Graph graph(job.graph, job.inputs, job.outputs);
     enter_phase(Exit::bad_weights, "reading the weights");
-    weights_ = open_weights(job, graph.text);
+    weights_ = open_weights(job, graph);
 
     enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
@@ -184,12 +184,6 @@ std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
         }
     }
     return answers;
-}
-
-void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs) {
-    for (size_t i = 0; i < inputs.size(); i++) {
-        samples.read(sample, samples.inputs()[i], inputs[i], inputs[i].cstep * sizeof(float));
-    }
 }
 
 }  // namespace bench
