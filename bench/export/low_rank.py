@@ -86,14 +86,14 @@ def rewritten(
         made = [_core(node, sizes) for node in made]
     if half:
         made = _replaced(made, _Network(made, inputs, half).linear())
-    return _split(made)
+    return split(made)
 
 
 def _cheapest(nodes: Sequence[Node], places: Sequence[Place], inputs: Sequence[Tensor]) -> list[Place]:
     """The places that make the graph cost less, each beside the others that were kept."""
 
     def cost(some: Sequence[Place]) -> float:
-        return effort(Graph(tuple(node.layer for node in _split(_replaced(nodes, some)))), inputs)
+        return effort(Graph(tuple(node.layer for node in split(_replaced(nodes, some)))), inputs)
 
     kept, least = list(places), cost(places)
     for place in places:
@@ -127,7 +127,7 @@ def _plain(nodes: Sequence[Node]) -> list[Node]:
     return found
 
 
-def _split(nodes: Sequence[Node]) -> list[Node]:
+def split(nodes: Sequence[Node]) -> list[Node]:
     """With a Split wherever a blob is read by several layers, as ncnn wants it."""
     blobs = iter([node.blobs for node in nodes if node.layer.type != "Split"])
     layers = with_splits([node.layer for node in nodes])

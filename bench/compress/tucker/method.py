@@ -86,7 +86,7 @@ class Tucker(Ordinary):
         made = super().export(network, package, execution, to, narrowed)
         if execution not in _CHOICES or "frq" not in to.runtime.packages:
             return made
-        from bench.export import low_rank  # type: ignore[attr-defined]
+        from bench.export import low_rank
 
         files = low_rank.rewrite(made.files, to.inputs, to.folder, _CHOICES[execution])
         return Exported(files, made.weights_format, "stock")
