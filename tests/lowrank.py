@@ -72,7 +72,9 @@ class Builder:
                 return self.layer("BatchNorm", [blob], f"0={channels} 1=1e-5", shape, *values)
             case 4:
                 own = f"0={channels} 1=1 5=1 6={channels} 7={channels} {self.pick('', '9=1')}"
-                return self.layer("ConvolutionDepthWise", [blob], own, shape, self.normal(channels), self.normal(channels))
+                return self.layer(
+                    "ConvolutionDepthWise", [blob], own, shape, self.normal(channels), self.normal(channels)
+                )
             case 5 if min(height, width) > 1:
                 return self.layer("Pooling", [blob], "0=0 1=2 2=2 5=1", (channels, height // 2, width // 2))
             case 6:

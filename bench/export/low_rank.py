@@ -31,6 +31,7 @@ Floats = NDArray[np.float32]
 Choice = Literal["all", "cheapest"]
 LARGE = 1 << 16
 """Values of a matrix from which on it pays to keep them as float16."""
+_COPIES = ("Split", "RankSplit")
 _GIVEN = -1
 """Who reads the network's outputs, beside its layers."""
 
@@ -120,7 +121,7 @@ def _plain(nodes: Sequence[Node]) -> list[Node]:
     outputs = set(Graph(tuple(node.layer for node in nodes)).outputs())
     for node in nodes:
         inputs = tuple(names.get(blob, blob) for blob in node.layer.inputs)
-        if node.layer.type in ("Split", "Dropout", "Noop") and not outputs & set(node.layer.outputs):
+        if node.layer.type in (*_COPIES, "Dropout", "Noop") and not outputs & set(node.layer.outputs):
             names.update(dict.fromkeys(node.layer.outputs, inputs[0]))
             continue
         found.append(replace(node, layer=replace(node.layer, inputs=inputs)))
@@ -129,9 +130,9 @@ def _plain(nodes: Sequence[Node]) -> list[Node]:
 
 def split(nodes: Sequence[Node]) -> list[Node]:
     """With a Split wherever a blob is read by several layers, as ncnn wants it."""
-    blobs = iter([node.blobs for node in nodes if node.layer.type != "Split"])
+    blobs = iter([node.blobs for node in nodes if node.layer.type not in _COPIES])
     layers = with_splits([node.layer for node in nodes])
-    return [Node(layer, () if layer.type == "Split" else next(blobs)) for layer in layers]
+    return [Node(layer, () if layer.type in _COPIES else next(blobs)) for layer in layers]
 
 
 @dataclass(eq=False)
@@ -348,8 +349,8 @@ FEW_CHANNELS, FEW_PIXELS = 16, 256
 
 
 def _core(node: Node, shapes: Mapping[str, Shape]) -> Node:
-    """What stands between two passes, as it takes least time and memory: of few channels our own layer, for few pixels
-    without Winograd's method, whose weights are four to seven times the size."""
+    """What stands between two passes: of very few channels by our own layer. For few pixels, and for few channels,
+    without Winograd's method, whose weights and workspace are a large part of the memory that is left."""
     layer, p = node.layer, node.layer.parameters
     shape = shapes.get(layer.inputs[0]) if layer.type == "Convolution" else None
     after = shapes.get(layer.outputs[0])
@@ -359,7 +360,8 @@ def _core(node: Node, shapes: Mapping[str, Shape]) -> Node:
     padded = [int(p.get(key, "0")) for key in ("4", "14", "15", "16")]
     if kernel > 1 and min(padded) >= 0 and min(shape[0], after[0]) < FEW_CHANNELS and max(shape[0], after[0]) <= 32:
         return replace(node, layer=replace(layer, type="RankCore"))
-    if p["1"] == "3" and kernel == 9 and math.prod(after[1:]) <= FEW_PIXELS and node.blobs[0].size >= LARGE:
+    heavy = math.prod(after[1:]) <= FEW_PIXELS and node.blobs[0].size >= LARGE
+    if p["1"] == "3" and kernel == 9 and (heavy or max(shape[0], after[0]) <= FEW_CHANNELS):
         return replace(node, layer=replace(layer, parameters={**p, **NO_WINOGRAD}))
     return node
 
