@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from bench.compress.chain import fitting
 from bench.compress.chain.package import Link, read, write
-from bench.compress.method import Alters, Destination, Exported, Method, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import (
+    BY_DATA,
+    Alters,
+    Destination,
+    Exported,
+    Method,
+    Narrowed,
+    Request,
+    Sight,
+    Size,
+    module_of,
+)
 from bench.compress.target import Target
 from bench.errors import BenchError, UsageError
 
@@ -150,14 +162,19 @@ class Chain:
         planner, plan = _planned(learner, request)
         refusals: list[BenchError] = []
 
+        @functools.cache
         def total(amount: int) -> int | None:
             try:
-                return len(self._made(learner, replace(plan, target=f"{amount}B"), planner))
+                return len(self._made(planner, replace(plan, target=f"{amount}B")))
             except BenchError as refusal:
                 refusals.append(refusal)
                 return None
 
         amount = fitting.asked(total, most)
+        if amount is not None and self.calibrates and learner.data is not None:
+            # What calibration adds takes long to find out and is the same for all of nearly that size.
+            calibrated = len(self._made(learner, replace(plan, target=f"{amount}B"), planner))
+            amount = fitting.asked(total, most - (calibrated - (total(amount) or calibrated)))
         if amount is None:
             if refusals:
                 raise refusals[0]
@@ -257,5 +274,6 @@ def _planned(learner: Learner, request: Request) -> tuple[Learner, Request]:
     def quiet(title: str) -> Progress:
         return lambda done, words: None
 
-    plain = replace(learner, network=network, stage=quiet, data=None)
+    data = learner.data if request.budget in BY_DATA else None  # a ranking that looks at it trains nothing
+    plain = replace(learner, network=network, stage=quiet, data=data)
     return plain, replace(request, one_shot=True, seeded=True, fine_tune=0, epochs=None, fresh=False)
