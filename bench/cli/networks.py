@@ -15,6 +15,7 @@ from bench import networks, plan, units
 from bench import width as widths
 from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
+from bench.campaign.rivals import ALL
 from bench.cli import terminal
 from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
 from bench.compress.method import Request
@@ -105,10 +106,12 @@ def compress(
         typer.Option(
             "--target",
             help="How small: a ratio (20x; of fr as published, 1110x), a number of coefficients or parameters (776), "
-            "or the bytes of the whole package (1.6kB).",
+            "the bytes of the whole package (1.6kB), or with tucker multiply-adds (30MMAC, 4xMAC).",
         ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help=f"How: {', '.join(methods.names())}.")] = methods.names()[0],
+    method: Annotated[
+        str, typer.Option("--method", help=f"How: {', '.join(methods.names())}, or a chain.")
+    ] = methods.names()[0],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The package (default: named after MODEL, method and target).")
     ] = None,
@@ -154,10 +157,17 @@ def compress(
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
+    * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small,half --target 16kB`
+    * `bench compress lenet5 --method tucker --target 4xMAC`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
     * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
     * `bench compress net.py:build --weights state.pt --data pictures/ --unlabelled --method distil --target 20x`
     """
+    if method == ALL:
+        raise UsageError(
+            "bench compress writes one package, and all methods make as many",
+            f"Name one of {', '.join(methods.names())}; bench run --model {model} --method all measures all of them.",
+        )
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
         Changes(weights=weights, input=input_shape or (), data=data),
@@ -170,7 +180,7 @@ def compress(
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; run the same command again to resume.")
         raise typer.Exit(130) from None
-    named = "-".join(filter(None, (asked.label, method, (target or "").strip().replace("/", "_"))))
+    named = "-".join(filter(None, (asked.label, method.replace(",", "+"), (target or "").strip().replace("/", "_"))))
     path = output or Path(f"{named}{methods.method(method).suffix}")
     try:
         replace(path, found.package)
@@ -246,11 +256,12 @@ def _show(found: Compressed) -> None:
     rows = (
         ("ordinary, float32", found.parameters, found.float32_bytes, 1.0, right(found.accuracy_before)),
         ("ordinary, float16", found.parameters, found.float16_bytes, found.float32_bytes / found.float16_bytes, ""),
-        ("compressed, float16", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
+        ("compressed", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
     )
     notes = [
         f"{units.ratio(found.parameter_ratio)} fewer numbers than the ordinary network has parameters; "
-        f"{units.ratio(found.published_ratio)} as the FR publication counts: float16 as half a parameter, no biases.",
+        f"{units.ratio(found.published_ratio)} where each is half a parameter, as float16 in the FR publication, "
+        "and biases are none.",
         "Bytes are of whole packages, with all that the network needs: biases and norms too.",
     ]
     if found.tested:
@@ -261,3 +272,10 @@ def _show(found: Compressed) -> None:
         title=found.model,
         notes=[*notes, *found.notes],
     )
+    if found.layers:
+        terminal.table(
+            ("weight", "numbers", "layers"),
+            [(name, f"{found.kept.get(name, 0):,}", words) for name, words in found.layers.items()],
+            title=f"{found.model}, layer by layer",
+            words=2,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.compress.learner import Data, Learner
@@ -39,6 +39,7 @@ class Compressed:
     accuracy_before: float | None
     tested: int
     source: str
+    layers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -67,6 +68,7 @@ class Compressed:
             **{name: getattr(self, name) for name in (*fields, "tested", "source", *ratios)},
             "bytes": len(self.package),
             "kept": dict(self.kept),
+            "layers": dict(self.layers),
             "notes": list(self.notes),
         }
 
@@ -91,7 +93,8 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
         accuracy_before=training.accuracy(learner.ordinary(request), test) if test and learner.trained else None,
         tested=len(test) if test else 0,
         source=data.source if data else "",
-        notes=(*(() if network.trained or data else (UNTRAINED,)), *unlabelled(request, network, data)),
+        layers=size.layers,
+        notes=(*size.notes, *(() if network.trained or data else (UNTRAINED,)), *unlabelled(request, network, data)),
     )
 
 

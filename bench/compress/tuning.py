@@ -55,23 +55,27 @@ def lesson(learner: Learner, request: Request) -> Lesson:
     return Lesson(training.Unlabelled(data.train), test, teacher, "classes" if classes else "values")
 
 
-def recipe(request: Request, task: Task) -> training.Recipe:
-    """Of a tuning of `request.fine_tune` epochs."""
+def recipe(request: Request, task: Task, half: float = 0.0) -> training.Recipe:
+    """Of a tuning of `request.fine_tune` epochs, the last `half` of it with float16 values."""
     whole = training.recipe(request.seed, task)
-    return replace(whole, epochs=request.fine_tune, rate=RATE * whole.rate)
+    return replace(whole, epochs=request.fine_tune, rate=RATE * whole.rate, half=half)
 
 
-def tuned(learner: Learner, module: nn.Module, request: Request, parts: tuple[str, ...]) -> nn.Module:
+def tuned(
+    learner: Learner, module: nn.Module, request: Request, parts: tuple[str, ...], half: float = 0.0
+) -> nn.Module:
     """`module`, which is the learner's network made smaller, trained on in place for `request.fine_tune` epochs, all
     layers at once, with the ordinary network as its teacher where that is trained; in evaluation mode. Without
     `request.labels` the teacher's answers are all that it learns from (`lesson`), in as many epochs over the same data.
+    A method whose package has float16 values says in which last part of the steps they are computed with (`half`, as in
+    a Recipe).
 
     `parts` say what determines `module` beside the network, the data and the seed. Made once; one that was interrupted
     goes on where it was. Raises UsageError without data.
     """
     if not request.fine_tune:
         return module.eval()
-    learnt, how = lesson(learner, request), recipe(request, learner.network.task)
+    learnt, how = lesson(learner, request), recipe(request, learner.network.task, half)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         training.fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.method import Alters, Narrowed, Ordinary, Request, Size, module_of
 from bench.compress.target import Target
 from bench.errors import UsageError
 
@@ -32,6 +32,7 @@ class Narrower(Ordinary):
     network take in float32; biases count on both sides. Multiply-adds are counted as those of the ordinary network are.
     """
 
+    alters: Alters = "structure"
     float16 = True
 
     def check(self, request: Request) -> None:

@@ -1,24 +1,19 @@
-"""A safetensors file with a scaled network: the widths of its layers, its parameters as float16 in one row.
-
-In one row, since the header of a file needs some eighty bytes for each tensor that it names, as much as a small layer.
-"""
+"""A safetensors file with a scaled network: the widths of its layers, its parameters as float16 in one row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bench.compress import fuse, tensors
+from bench.compress import fuse, row, tensors
 from bench.compress.narrower import structure
 from bench.errors import CorruptData, UsageError
 from bench.networks import Network
 from bench.networks.count import count, examples
 
-STRUCTURE, VALUES, BUFFER = "structure", "values", "buffer."
-_COUNTER = "num_batches_tracked"
-"""A batch norm's, which nothing in evaluation looks at."""
+STRUCTURE = "structure"
 _AGAIN = "Make the package again."
 
 
@@ -27,22 +22,16 @@ def write(network: Network, widths: structure.Widths, made: nn.Module) -> bytes:
     Raises UsageError for values that float16 cannot hold, CorruptData for others that are not finite."""
     ordinary = network.build()  # by the seed that a reader has, too: buffers may be random
     folded = fuse.fused(made, examples(network.inputs))
-    values = [tensors.half(name, parameter).flatten() for name, parameter in folded.named_parameters()]
     told = structure.numbers(structure.sites(ordinary), widths)
-    fresh = _buffers(_blank(network, ordinary, widths))
-    changed = {
-        BUFFER + name: buffer
-        for name, buffer in _buffers(folded).items()
-        if name not in fresh or buffer.shape != fresh[name].shape or not torch.equal(buffer, fresh[name])
-    }
-    return tensors.pack({STRUCTURE: torch.tensor(told, dtype=torch.int32), VALUES: torch.cat(values), **changed})
+    held = row.held_of(folded, _blank(network, ordinary, widths))
+    return tensors.pack({STRUCTURE: torch.tensor(told, dtype=torch.int32), **held})
 
 
 def read(network: Network, package: bytes, method: str) -> nn.Module:
     """The module in evaluation that `write` got, with batch norms folded; `method` is who asks. Raises UsageError for
     the package of another network and CorruptData for a damaged one."""
     held = tensors.unpack(package)
-    if not {STRUCTURE, VALUES} <= held.keys() or held[STRUCTURE].dtype != torch.int32:
+    if not {STRUCTURE, row.VALUES} <= held.keys() or held[STRUCTURE].dtype != torch.int32:
         raise UsageError(f"the package is not one of {method}", "Name the method that the package was made by.")
     ordinary = network.build()
     widths = _fitting(network, structure.sites(ordinary), held[STRUCTURE].flatten().tolist())
@@ -53,7 +42,7 @@ def read(network: Network, package: bytes, method: str) -> nn.Module:
         same = False
     if not same:
         raise CorruptData(f"the widths in the package of {network.name} do not go together", _AGAIN)
-    _fill(made, held)
+    row.fill(made, held, (STRUCTURE,))
     return made.eval()
 
 
@@ -67,8 +56,8 @@ def planned(folded: nn.Module, widths: structure.Widths, told: int) -> tuple[int
     own = structure.sites(folded)
     made = structure.resized(folded, {name: width for name, width in widths.items() if name in own})
     total = sum(parameter.numel() for parameter in made.parameters())
-    buffers = {BUFFER + name: torch.zeros_like(buffer, device="cpu") for name, buffer in _buffers(made).items()}
-    blank = {STRUCTURE: torch.zeros(told, dtype=torch.int32), VALUES: torch.zeros(total, dtype=torch.float16)}
+    buffers = {row.BUFFER + name: torch.zeros_like(one, device="cpu") for name, one in row.buffers(made).items()}
+    blank = {STRUCTURE: torch.zeros(told, dtype=torch.int32), row.VALUES: torch.zeros(total, dtype=torch.float16)}
     return total, len(tensors.pack(blank | buffers))
 
 
@@ -88,47 +77,3 @@ def _fitting(network: Network, found: Mapping[str, structure.Site], told: list[i
 
 def _blank(network: Network, ordinary: nn.Module, widths: structure.Widths) -> nn.Module:
     return fuse.fused(structure.resized(ordinary, widths), examples(network.inputs))
-
-
-def _buffers(module: nn.Module) -> dict[str, Tensor]:
-    parameters = dict(module.named_parameters())
-    return {
-        name: tensor
-        for name, tensor in tensors.lasting(module).items()
-        if name not in parameters and name.rpartition(".")[2] != _COUNTER
-    }
-
-
-@torch.no_grad()
-def _fill(module: nn.Module, held: dict[str, Tensor]) -> None:
-    """The values into the module's parameters in order, and buffers by name."""
-    parameters, values = list(module.parameters()), held[VALUES]
-    total = sum(parameter.numel() for parameter in parameters)
-    if values.numel() != total:
-        raise CorruptData(f"the package holds {values.numel():,} values for {total:,} parameters", _AGAIN)
-    if values.dtype != torch.float16:
-        raise CorruptData(f"the package holds its values as {_kind(values)} instead of float16", _AGAIN)
-    if values.dim() != 1:
-        raise CorruptData(f"the package holds its values as {tensors.times(values)} instead of in one row", _AGAIN)
-    own = _buffers(module)
-    for name, tensor in held.items():
-        if name in (STRUCTURE, VALUES):
-            continue
-        buffer = own.get(name.removeprefix(BUFFER)) if name.startswith(BUFFER) else None
-        if buffer is None:
-            raise CorruptData(f"the package's {name[:80]!r} is nothing that the network has", _AGAIN)
-        if buffer.shape != tensor.shape or buffer.dtype != tensor.dtype:
-            raise CorruptData(
-                f"the package's {name[:80]!r} is {tensors.times(tensor)} of {_kind(tensor)}, and in the network "
-                f"{tensors.times(buffer)} of {_kind(buffer)}",
-                _AGAIN,
-            )
-        buffer.copy_(tensor)
-    if not all(tensor.isfinite().all() for tensor in held.values()):
-        raise CorruptData("the package holds values that are not finite", _AGAIN)
-    for parameter, part in zip(parameters, torch.split(values, [p.numel() for p in parameters]), strict=True):
-        parameter.copy_(part.view_as(parameter))
-
-
-def _kind(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
