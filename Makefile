@@ -7,10 +7,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 # Most of a first run is compiling ncnn, which needs these packages alone: it begins while pip fetches the others.
 BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simple requests ziglang
+LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
+  [r.runtime("onnxruntime").program((abi,), False, Cache(), lambda *_: None) for abi in {r.host_abi(), "arm64-v8a"}]'
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
+.PHONY: help demo test test-faults bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint clean system
 
 
 help: ## List the targets
@@ -34,6 +36,7 @@ demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this comp
 
 test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
+	@$(BIN)/python -c $(LOADED)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
@@ -65,6 +68,15 @@ coverage: $(READY) ## Small networks and 25 classifiers through export and nativ
 bench-gtsrb: $(READY) ## A CNN for traffic signs that bench trains, and FR of it, 20x and 100x: DATA=gtsrb.npz or a folder (half an hour)
 	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-gtsrb DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }
 	@$(BIN)/bench run --plan benchmarks/gtsrb.toml --data $(DATA)
+
+bench-rivals: $(READY) ## Every method at the same bytes on two CNNs for traffic signs, three seeds: DATA=gtsrb.npz or a folder (a night; docs/rivals.md)
+	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-rivals DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }
+	@mkdir -p results/rivals
+	@$(BIN)/python -m benchmarks.rivals_train jobs results/rivals/jobs.json --data $(DATA)
+	@$(BIN)/python -m benchmarks.rivals_train train results/rivals/jobs.json results/rivals --data $(DATA) --seconds 86400
+	@$(BIN)/python -m benchmarks.rivals_train plan results/rivals results/rivals/rivals-gtsrb.toml --data $(DATA) --seeds 1
+	@$(BIN)/bench run --plan results/rivals/rivals-gtsrb.toml
+	@$(BIN)/python -m benchmarks.rivals_train table results/rivals
 
 fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
 	@$(BIN)/python device_scripts/runner/fuzz/run.py

@@ -63,11 +63,13 @@ Network::Network(const Job& job) {
     enter_phase(Exit::bad_graph, "reading the graph");
     Graph graph(job.graph, job.inputs, job.outputs);
     enter_phase(Exit::bad_weights, "reading the weights");
-    weights_ = open_weights(job, graph.text);
+    weights_ = open_weights(job, graph);
 
     enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
-    if (job.execution == Execution::resident) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
+    // Where blobs are few and small, what a pool keeps beside them is most of the memory.
+    const bool has_passes = graph.text.find("\nLowRankPass ") != std::string::npos;
+    if (job.execution == Execution::resident || has_passes) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
     const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
     net_.register_custom_layer("LowRankPass", make_low_rank_pass);
@@ -182,12 +184,6 @@ std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
         }
     }
     return answers;
-}
-
-void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs) {
-    for (size_t i = 0; i < inputs.size(); i++) {
-        samples.read(sample, samples.inputs()[i], inputs[i], inputs[i].cstep * sizeof(float));
-    }
 }
 
 }  // namespace bench

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.compress import fuse, row, tensors
-from bench.compress.dense_small import structure
+from bench.compress.narrower import structure
 from bench.errors import CorruptData, UsageError
 from bench.networks import Network
 from bench.networks.count import count, examples
@@ -27,12 +27,12 @@ def write(network: Network, widths: structure.Widths, made: nn.Module) -> bytes:
     return tensors.pack({STRUCTURE: torch.tensor(told, dtype=torch.int32), **held})
 
 
-def read(network: Network, package: bytes) -> nn.Module:
-    """The module in evaluation that `write` got, with batch norms folded. Raises UsageError for the package of another
-    network and CorruptData for a damaged one."""
+def read(network: Network, package: bytes, method: str) -> nn.Module:
+    """The module in evaluation that `write` got, with batch norms folded; `method` is who asks. Raises UsageError for
+    the package of another network and CorruptData for a damaged one."""
     held = tensors.unpack(package)
     if not {STRUCTURE, row.VALUES} <= held.keys() or held[STRUCTURE].dtype != torch.int32:
-        raise UsageError("the package is not one of dense-small", "Name the method that the package was made by.")
+        raise UsageError(f"the package is not one of {method}", "Name the method that the package was made by.")
     ordinary = network.build()
     widths = _fitting(network, structure.sites(ordinary), held[STRUCTURE].flatten().tolist())
     try:
