@@ -35,7 +35,9 @@ def build():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8), nn.ReLU6(),
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
 """
-PLAN = QUICK.replace("launches = 3", "launches = 1", 1) + """
+PLAN = (
+    QUICK.replace("launches = 3", "launches = 1", 1)
+    + """
 [[cases]]
 model = "net.py:build"
 label = "conv"
@@ -46,6 +48,7 @@ variants = ["baseline", "half", {name = "baseline", runtime = "ncnn", label = "b
 model = "lenet5"
 variants = ["baseline", "fr-auto"]
 """
+)
 
 
 def silent(fraction: float, words: str) -> None:
@@ -140,9 +143,7 @@ def test_every_pass_runs(graph: Path, tmp_path: Path) -> None:
         ({"inputs": "other"}, "inference_failed", "other"),
     ],
 )
-def test_what_it_cannot_do_it_says(
-    graph: Path, tmp_path: Path, changes: dict[str, Any], kind: str, words: str
-) -> None:
+def test_what_it_cannot_do_it_says(graph: Path, tmp_path: Path, changes: dict[str, Any], kind: str, words: str) -> None:
     done = measured(graph, tmp_path, **changes)
     assert done.event("error")["kind"] == kind, done
     assert words in done.event("error")["message"]
@@ -194,9 +195,7 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
 
 @pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="glibc for another processor comes from Debian's packages")
-def test_an_arm_phone_answers_alike(
-    plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_an_arm_phone_answers_alike(plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path) -> None:
     arm = phone_maker.start("pixel-8-arm64")
     try:
         found = run(arm.serial, plan, tmp_path, env, "--variant", "baseline")
