@@ -1,8 +1,8 @@
 """ncnn's two files of a quantised network: the float graph that pnnx makes, its layers told of their scales.
 
-A quantised layer loads int8 weights (type word, padded to 4 bytes), its float32 bias, the scales of its weights and that
-of its input: `load_model` in `src/layer/convolution.cpp` and its like. In the form with float arithmetic the graph stays
-as it is, and weights are blobs that our runner alone widens (docs/formats/int8.md).
+A quantised layer loads int8 weights (type word, padded to 4 bytes), its float32 bias, the scales of its weights and
+that of its input: `load_model` in `src/layer/convolution.cpp` and its like. With float arithmetic the graph stays as it
+is, and weights are blobs that our runner alone widens (docs/formats/int8.md).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from bench.compress.learner import Learner
     from bench.networks import Network
-    from bench.records import Progress
+    from bench.records import Precision, Progress
+    from bench.runtimes.runtime import Runtime
     from bench.width import Width
 
 _ORDER = (
@@ -69,6 +71,7 @@ class Chain:
         self.name, self.title = name, f"{first.title}, then {last.title}"
         self.first, self.last = first, last
         self.executions: tuple[str, ...] = last.executions
+        self.calibrates = any(getattr(link, "calibrates", False) for link in (first, last))
 
     def check(self, request: Request) -> None:
         for link, asked in zip((self.first, self.last), self._requests(request), strict=True):
@@ -100,7 +103,14 @@ class Chain:
     def size(self, network: Network, package: bytes) -> Size:
         following, last = self._opened(network, package)
         first = read(package)[0].package
-        return replace(self.first.size(network, first), kept=self.last.size(following, last).kept)
+        before, after = self.first.size(network, first), self.last.size(following, last)
+        return replace(before, kept=after.kept, layers=after.layers, notes=(*before.notes, *after.notes))
+
+    def precision(self, execution: str, runtime: Runtime) -> Precision | None:
+        """What that runtime computes the last link's form in; None for what the plan asks for."""
+        own = getattr(self.last, "precision", None)
+        found: Precision | None = own(execution, runtime) if own else None
+        return found
 
     def export(
         self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
@@ -126,9 +136,10 @@ class Chain:
             return replace(request, target=None), taken
         return request, rest
 
-    def _made(self, learner: Learner, request: Request) -> bytes:
+    def _made(self, learner: Learner, request: Request, planner: Learner | None = None) -> bytes:
+        """The package; `planner` is what the first link gets, where that is not to learn what the last is shown."""
         first_asked, last_asked = self._requests(request)
-        first = self.first.compress(learner, first_asked)
+        first = self.first.compress(planner or learner, first_asked)
         following = self._following(learner.network, first, first)
         last = self.last.compress(replace(learner, network=following), last_asked)
         whole = (Link(self.first.name, first), Link(self.last.name, last))
@@ -141,7 +152,7 @@ class Chain:
 
         def total(amount: int) -> int | None:
             try:
-                return len(self._made(planner, replace(plan, target=f"{amount}B")))
+                return len(self._made(learner, replace(plan, target=f"{amount}B"), planner))
             except BenchError as refusal:
                 refusals.append(refusal)
                 return None
@@ -189,6 +200,13 @@ class Chain:
             packages={},
         )
 
+    def _possible(self, following: Network, last: bytes) -> Iterator[str]:
+        """The forms that this package can have: one that was calibrated by nothing lacks some."""
+        for form in self.executions:
+            with suppress(UsageError):
+                self.last.restored(following, last, form)
+                yield form
+
     def _emptied(self, network: Network, first: bytes, last: bytes) -> Link | None:
         """The first link's package without values, where the last one's makes the very same network of it."""
         import torch
@@ -202,7 +220,7 @@ class Chain:
                 {name: torch.zeros_like(one) if one.is_floating_point() else one for name, one in held.items()}
             )
             found = self._following(network, first, b""), self._following(network, blank, b"")
-            for form in self.executions:
+            for form in self._possible(found[0], last):
                 whole, other = (self.last.restored(following, last, form) for following in found)
                 states = [dict((*one.named_parameters(), *one.named_buffers())) for one in (whole, other)]
                 answers = [run(one, examples(network.inputs)) for one in (whole, other)]

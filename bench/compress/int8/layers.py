@@ -1,6 +1,6 @@
 """Layers that compute in int8, in torch's terms: exactly what ncnn's integer kernels do, by sums that float32 holds.
 
-From `forward_int8` in `src/layer/convolution.cpp`, `convolutiondepthwise.cpp` and `innerproduct.cpp` of the pinned ncnn.
+From `forward_int8` in `src/layer/convolution.cpp`, `convolutiondepthwise.cpp` and `innerproduct.cpp` of ncnn.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _SEALED = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDeco
 
 @dataclass(frozen=True, eq=False)
 class Quantised:
-    """A layer's weight in int8, (out, …), with the scales of its channels or groups; and the scale of what goes into
-    the layer, None where that was not calibrated."""
+    """A layer's weight in int8, (out, …), with the scales of its output channels; and the scale of what goes into the
+    layer, None where that was not calibrated."""
 
     codes: NDArray[np.int8]
     scales: NDArray[np.float32]
@@ -37,16 +37,11 @@ class Quantised:
 
     @classmethod
     def of(cls, layer: Layer) -> Quantised:
-        return cls(*scales.quantised(layer.weight.detach().float().numpy(), groups(layer)))
+        return cls(*scales.quantised(layer.weight.detach().float().numpy()))
 
     def weight(self) -> Tensor:
         """In float32, (out, …)."""
         return torch.from_numpy(scales.dequantised(self.codes, self.scales))
-
-
-def groups(layer: Layer) -> int | None:
-    """How many scales its weight has, where those are not of output channels: ncnn wants one for each group."""
-    return layer.groups if isinstance(layer, nn.Conv2d) and layer.groups > 1 else None
 
 
 class _Int8(nn.Module):
@@ -64,7 +59,7 @@ class _Int8(nn.Module):
 
         self.rounding = Rounding(scales.LEVELS)
         self.codes = _fixed(torch.from_numpy(made.codes.astype(np.float32)))
-        self.factor = _fixed(channels(torch.from_numpy(factor.repeat(len(made.codes) // len(factor)))))
+        self.factor = _fixed(channels(torch.from_numpy(factor)))
         self.bias = None if layer.bias is None else _fixed(channels(layer.bias.detach().clone()))
         self.into = _fixed(torch.tensor(into))
 
@@ -102,8 +97,12 @@ class Int8Convolution(_Int8):
 
 
 def sites(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Layer]:
-    """The layers that ncnn has integer kernels for, by name: convolutions of pictures and linear layers of vectors,
-    with a weight of their own, that the forward of one sample calls."""
+    """The layers that ncnn has integer kernels for, by name: convolutions of pictures, those in groups only where each
+    channel is one, and linear layers of vectors; with a weight of their own, and called by the forward of one sample.
+
+    Other groups are left out: on x86 with AVX ncnn loses what they compute if a group has a multiple of 8 outputs
+    (`ConvolutionDepthWise_x86::forward_int8_x86` expects of each group another packing than `Convolution_x86` has).
+    """
     owners = Counter(id(held) for module in network.modules() for held in module._parameters.values())
     sealed = {id(inner) for module in network.modules() if isinstance(module, _SEALED) for inner in module.modules()}
     ranks: dict[str, set[int]] = {}
@@ -111,14 +110,11 @@ def sites(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Layer]:
     hooks = []
     for name, module in network.named_modules():
         # Only torch's own: what is derived from one may do more with its weight.
-        if (
-            not name
-            or type(module) not in (nn.Conv2d, nn.Linear)
-            or id(module) in sealed
-            or owners[id(module.weight)] > 1
-        ):
+        if type(module) not in (nn.Conv2d, nn.Linear) or id(module) in sealed or owners[id(module.weight)] > 1:
             continue
         assert isinstance(module, Layer)
+        if isinstance(module, nn.Conv2d) and not _whole_or_each(module):
+            continue
         found[name] = module
 
         def noted(_: nn.Module, given: tuple[Tensor, ...], name: str = name) -> None:
@@ -132,6 +128,10 @@ def sites(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Layer]:
             hook.remove()
     ranked = {name: 2 if isinstance(layer, nn.Linear) else 4 for name, layer in found.items()}
     return {name: layer for name, layer in found.items() if ranks.get(name) == {ranked[name]}}
+
+
+def _whole_or_each(layer: nn.Conv2d) -> bool:
+    return layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels
 
 
 def left(network: nn.Module, taken: Mapping[str, object]) -> dict[str, str]:
@@ -159,8 +159,9 @@ def integer(network: nn.Module, made: Mapping[str, Quantised]) -> nn.Module:
     copied = copy.deepcopy(network).eval()
     for name, one in made.items():
         layer = copied.get_submodule(name)
-        if isinstance(layer, nn.Linear):
-            copied.set_submodule(name, Int8Linear(layer, one))
-        elif isinstance(layer, nn.Conv2d):
-            copied.set_submodule(name, Int8Convolution(layer, one))
+        assert isinstance(layer, Layer)
+        integer = Int8Linear(layer, one) if isinstance(layer, nn.Linear) else Int8Convolution(layer, one)
+        if not name:  # the network is that layer
+            return integer.eval()
+        copied.set_submodule(name, integer)
     return copied.eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Narrowed, Ordinary, Request, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Ordinary, Request, module_of
 from bench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Int8(Ordinary):
 
     name = "int8"
     title = "int8 quantisation"
+    alters: Alters = "numbers"
     executions = (FULL, WEIGHTS)
     calibrates = True
 
@@ -123,7 +124,7 @@ def _left(found: dict[str, str]) -> str:
     """Which layers stay float, in a sentence."""
     named = [f"{name} ({kind})" for name, kind in list(found.items())[:_FEW]]
     more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-    return f"not in int8, for which these layers have no kernel: {', '.join(named)}{more}"
+    return f"not in int8: {', '.join(named)}{more}"
 
 
 METHOD = Int8()

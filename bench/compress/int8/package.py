@@ -12,19 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from bench.compress import tensors
-from bench.compress.int8.layers import Quantised, groups
+from bench.compress.int8.layers import Quantised
 from bench.errors import CorruptData, UsageError
 
 SCALES, INPUTS = "int8/scales", "int8/inputs"
 """No module's name has a slash beside the tensors of bench."""
 _AGAIN = "Make the package again."
-_WEIGHT = ".weight"
 
 
 def write(network: nn.Module, made: Mapping[str, Quantised]) -> bytes:
     """The package of a module whose layers `made` are quantised. Raises CorruptData for values that are not finite."""
     found = tensors.lasting(network)
-    found |= {name + _WEIGHT: torch.from_numpy(one.codes) for name, one in made.items()}
+    found |= {_weight(name): torch.from_numpy(one.codes) for name, one in made.items()}
     found[SCALES] = torch.from_numpy(np.concatenate([made[name].scales for name in sorted(made)]))
     given = [made[name].input for name in sorted(made)]
     if None not in given:
@@ -39,10 +38,12 @@ def read(network: nn.Module, package: bytes) -> dict[str, Quantised]:
     if SCALES not in held:
         raise UsageError("the package is not one of int8", "Name the method that the package was made by.")
     rows = {name: held.pop(name, None) for name in (SCALES, INPUTS)}
-    names = sorted(name.removesuffix(_WEIGHT) for name, one in held.items() if one.dtype == torch.int8)
+    names = sorted(
+        name.removesuffix("weight").removesuffix(".") for name, one in held.items() if one.dtype == torch.int8
+    )
     layers = {name: _layer(network, name) for name in names}
-    weights = {name: held[name + _WEIGHT] for name in names}
-    shares = [groups(layer) or len(layer.weight) for layer in layers.values()]
+    weights = {name: held[_weight(name)] for name in names}
+    shares = [len(layer.weight) for layer in layers.values()]
     scales, inputs = _row(rows[SCALES], sum(shares)), None
     if rows[INPUTS] is not None:
         inputs = _row(rows[INPUTS], len(names))
@@ -54,6 +55,10 @@ def read(network: nn.Module, package: bytes) -> dict[str, Quantised]:
         with torch.no_grad():
             layers[name].weight.copy_(made[name].weight())
     return made
+
+
+def _weight(layer: str) -> str:
+    return f"{layer}.weight" if layer else "weight"
 
 
 def _layer(network: nn.Module, name: str) -> nn.Conv2d | nn.Linear:

@@ -5,8 +5,6 @@ Weights have a scale for each output channel; what goes into a layer has one, of
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +19,10 @@ _NOTHING = 1e-9
 Floats = NDArray[np.float32]
 
 
-def quantised(weight: Floats, groups: int | None = None) -> tuple[NDArray[np.int8], Floats]:
-    """A weight (out, …) in int8, and its scales 127/absmax: one for each output channel, or for each of `groups` of
-    them. A channel of zeros has the scale 1, since ncnn divides by scales."""
-    rows = weight.reshape(groups or len(weight), -1)
+def quantised(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """A weight (out, …) in int8, and the scale 127/absmax of each output channel. A channel of zeros has the scale 1,
+    since ncnn divides by scales."""
+    rows = weight.reshape(len(weight), -1)
     largest = np.abs(rows).max(axis=1)
     with np.errstate(divide="ignore", over="ignore"):
         scales = (np.float32(LEVELS) / largest).astype(np.float32)
@@ -32,10 +30,11 @@ def quantised(weight: Floats, groups: int | None = None) -> tuple[NDArray[np.int
     return codes(rows, scales[:, None]).reshape(weight.shape), scales
 
 
-def codes(values: Floats, scales: NDArray[Any]) -> NDArray[np.int8]:
+def codes(values: Floats, scales: Floats) -> NDArray[np.int8]:
     """As `float2int8` of ncnn's src/layer/quantize.cpp."""
     steps = np.clip(values * scales, -LEVELS, LEVELS)
-    return (np.sign(steps) * np.floor(np.abs(steps) + np.float32(0.5))).astype(np.int8)
+    whole: NDArray[np.int8] = (np.sign(steps) * np.floor(np.abs(steps) + np.float32(0.5))).astype(np.int8)
+    return whole
 
 
 def dequantised(weight: NDArray[np.int8], scales: Floats) -> Floats:
@@ -53,16 +52,17 @@ def divergence(histogram: NDArray[np.float64], largest: float) -> float:
     """The scale whose 128 levels distort the distribution of magnitudes least, by Kullback and Leibler's measure
     (S. Migacz, *8-bit inference with TensorRT*, GTC 2017).
 
-    `histogram` counts magnitudes other than zero in BINS bins from 0 to `largest`. Each number of bins from TARGET on
-    is tried as the range: what is beyond counts in the last bin, and the range is spread over TARGET levels.
+    `histogram` counts magnitudes other than zero in equal bins (BINS of them) from 0 to `largest`. Each number of bins
+    from TARGET on is tried as the range: what is beyond counts in its last bin, and it is spread over TARGET levels.
     """
+    bins = len(histogram)
     if largest <= 0 or not histogram.sum():
         return 1.0
     filled = (histogram > 0).astype(np.float64)
     mass, places = (np.concatenate(([0.0], np.cumsum(each))) for each in (histogram, filled))
-    edges = np.arange(BINS + 1)
-    best, chosen = np.inf, BINS
-    for width in range(TARGET, BINS + 1):
+    edges = np.arange(bins + 1)
+    best, chosen = np.inf, bins
+    for width in range(TARGET, bins + 1):
         levels = np.linspace(0, width, TARGET + 1)
         inside, used = (np.diff(np.interp(levels, edges, sums)) for sums in (mass, places))
         height = np.divide(inside, used, out=np.zeros(TARGET), where=used > 0)
@@ -73,7 +73,7 @@ def divergence(histogram: NDArray[np.float64], largest: float) -> float:
         distance = _divergence(clipped, spread)
         if distance < best:
             best, chosen = distance, width
-    return LEVELS / (chosen * largest / BINS)
+    return LEVELS / (chosen * largest / bins)
 
 
 def _divergence(wanted: NDArray[np.float64], found: NDArray[np.float64]) -> float:

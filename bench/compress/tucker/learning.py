@@ -63,9 +63,7 @@ def _seeded(learner: Learner, request: Request) -> bytes:
             layer = factors.blank(whole.found.sites[path], pair)
             weighted = [cast(nn.Conv2d, part) for part in layer if hasattr(part, "weight")]
             for part in weighted[:-1]:
-                part.weight.mul_(
-                    3**0.5
-                )  # torch's initial weights are a third of what leaves a signal as large as it is
+                part.weight.mul_(3**0.5)  # torch's own initial weights let a signal's energy fall to a third
             made = factors.placed(made, path, layer)
     settle(made, *examples(network.inputs, request.seed))
     return package.write(network, whole.found, scaled.ranks, made)

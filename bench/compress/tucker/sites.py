@@ -161,7 +161,7 @@ def sites(network: nn.Module, inputs: Sequence[Tensor]) -> Found:
             shape = (shape[1], shape[0], *shape[2:])
         found[path] = Site(path, module, kind, shape, before, after, first=first)
         first = False
-    for path in _read_from_outside(network, found, inputs):
+    for path in list(_read_from_outside(network, found, inputs)):
         left[path] = "has its weight read by its network's own forward"
         del found[path]
     return Found(found, left)

@@ -21,9 +21,11 @@ CORRECTIONS = (
         "_mm_div_ps(_mm_set1_ps(1.f), _mm_mul_ps(",
     ),
 )
-"""What is changed of it before it is compiled: a file, what it says, and what it says then. The int8 kernel of depthwise
-convolutions on x86 estimates 1/x to 12 bits, differently on Intel's and AMD's processors, where its plain C++ and all
-ARM kernels divide."""
+"""What is changed of it before it is compiled: a file, what it says, and what it says then.
+
+The int8 kernel of depthwise convolutions on x86 estimates 1/x to 12 bits, Intel's and AMD's processors each in their
+own way, where ncnn's plain C++ and all its ARM kernels divide.
+"""
 
 
 def fetch(cache: Cache, progress: Progress | None = None) -> Path:
