@@ -94,6 +94,9 @@ def jobs(plan_file: Path, data: Path, out: Path) -> None:
             except BenchError as error:
                 print(f"{case.label}, {variant.label}: {error.what}", flush=True)
                 continue
+            except Exception as error:  # of any kind: one method must not end the others
+                print(f"{case.label}, {variant.label}, as asked: {error!r}", flush=True)
+                target = variant.target
             variants[variant.label] = variant.model_copy(update={"target": target}).model_dump(mode="json")
             print(f"{case.label}, {variant.label}: {target}", flush=True)
         plain = case.model_copy(update={"variants": None, "data": None})
