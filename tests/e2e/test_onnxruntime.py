@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,3 +204,13 @@ def test_an_arm_phone_answers_alike(plan: Path, phone_maker: PhoneMaker, env: di
     agreement = found.summaries("agreement", device=arm.serial)
     assert len(agreement) == 2
     assert all(s["statistics"]["median"] == 1 for s in agreement)
+    files = runtimes.runtime("onnxruntime").program(("arm64-v8a",), False, Cache(), silent).files
+    assert min(alignment(file.path) for file in files) >= 16 * 1024, "phones with pages of 16 KiB refuse less"
+
+
+def alignment(path: Path) -> int:
+    """The least alignment of the parts of an ELF file of 64 bits that are loaded (System V ABI, figure 5-1)."""
+    data = path.read_bytes()
+    (start,), (size, count) = struct.unpack_from("<Q", data, 32), struct.unpack_from("<HH", data, 54)
+    parts = [struct.unpack_from("<IIQQQQQQ", data, start + number * size) for number in range(count)]
+    return min(part[-1] for part in parts if part[0] == 1)
