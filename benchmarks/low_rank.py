@@ -9,21 +9,30 @@ of launches that infer once; ratios with their 95 % bootstrap interval over laun
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import random
+import statistics
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cache import file_of
+from bench import units
+from bench.analyse.statistics import ratio
+from bench.cache import Cache, file_of
+from bench.cli import terminal
+from bench.data import packed
+from bench.export import graph as param
 from bench.export import low_rank, ncnn
 from bench.export.cost import Cost, costs, shapes
 from bench.export.graph import Graph, Layer
-from bench.networks import resolve
+from bench.networks.builtin import resnet18, vgg16
 from bench.records import Tensor
 from bench.runtimes.ncnn.build import build, host_abi
 from benchmarks.resident import machine
@@ -41,9 +50,7 @@ Pair = tuple[Graph, tuple[Floats, ...]]
 
 def ordinary(name: str) -> Pair:
     """ImageNet's form of the network, seeded."""
-    network = resolve(name)
-    sizes = {"vgg16": {"size": "imagenet"}, "resnet18": {"stem": "imagenet"}}[name]
-    built = network.build(classes=1000, **sizes)
+    built = vgg16.build(1000, "imagenet") if name == "vgg16" else resnet18.build(1000, "imagenet")
     sample = np.random.default_rng(0).uniform(size=(1, *INPUTS[0].shape)).astype(np.float32)
     return ncnn.convert(built.eval(), INPUTS, [sample])
 
@@ -81,21 +88,25 @@ def factored(pair: Pair, part: float) -> Pair:
         blobs.extend([made] if bias is None else [made, bias])
         return to
 
+    def few(channels: int) -> int:
+        return max(1, round(channels * part))
+
     flattened: dict[str, str] = {}
     for layer in parsed.layers:
         own = [next(left) for _ in layer.blobs()]
-        p = dict(layer.parameters)
+        p: dict[str, str] = dict(layer.parameters)
         source = layer.inputs[0] if layer.inputs else ""
         to = layer.outputs[0]
-        after = {key: p[key] for key in ("9", "10", "-23310") if key in p}
+        after: dict[str, str] = {key: p[key] for key in ("9", "10", "-23310") if key in p}
         if layer.type == "Flatten":
             flattened[to] = source
-        few = lambda channels: max(1, round(channels * part))  # noqa: E731
         if layer.type == "Convolution" and p["1"] != "1":
             outputs, inputs = int(p["0"]), sizes[source][0]
             kernel = (int(p.get("11", p["1"])), int(p["1"]))
             rank_in, rank_out = (few(inputs) if inputs > 3 else inputs), few(outputs)
-            geometry = {key: p[key] for key in ("1", "11", "2", "12", "3", "13", "4", "14", "15", "16") if key in p}
+            geometry: dict[str, str] = {
+                key: p[key] for key in ("1", "11", "2", "12", "3", "13", "4", "14", "15", "16") if key in p
+            }
             if inputs > 3:
                 source = add("Convolution", source, f"{to}u", (rank_in, inputs, 1, 1), {"1": "1"}, None)
             source = add("Convolution", source, f"{to}z", (rank_out, rank_in, *kernel), geometry, None)
@@ -159,8 +170,8 @@ def spent(case: Case) -> str:
     ns = 1e9 * (whole.macs / macs + (whole.activations + whole.weights) / moved)
     return (
         f"{case.network} {case.form}: {units.number(whole.macs)} multiply-adds at {macs / 1e9:.1f} G/s, "
-        f"{units.size(whole.activations)} of blobs and {units.size(whole.weights)} of weights at {moved / 1e9:.1f} GB/s: "
-        f"{units.duration(ns)}"
+        f"{units.size(whole.activations)} of blobs and {units.size(whole.weights)} of weights "
+        f"at {moved / 1e9:.1f} GB/s: {units.duration(ns)}"
     )
 
 
