@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
+from bench.campaign import rivals
 from bench.compress.method import Method
 from bench.devices import topology
 from bench.devices.host import DESKTOP
-from bench.errors import UsageError, naming
+from bench.errors import BenchError, UsageError, naming
 from bench.files import ordinary, reason
 from bench.measure import order
 from bench.networks import content
@@ -30,6 +33,16 @@ class Asked(NamedTuple):
 
     plan: Plan
     networks: dict[str, Network]
+
+    def without(self, absent: Mapping[str, Mapping[str, str]]) -> Asked:
+        """The same without these variants, which are named by their case's label."""
+        cases = tuple(
+            case.model_copy(
+                update={"variants": tuple(v for v in case.variants or () if v.label not in absent.get(case.label, {}))}
+            )
+            for case in self.plan.cases
+        )
+        return self._replace(plan=self.plan.model_copy(update={"cases": cases}))
 
     def runtimes_on_phones(self) -> tuple[str, ...]:
         """Names of the runtimes that phones need."""
@@ -56,9 +69,10 @@ class Outline(NamedTuple):
     estimate_s: float
 
 
-def checked(plan: Plan) -> Asked:
-    """The plan, when every name and size in it is known. Costs little, so that a typo is reported before
-    a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
+def checked(plan: Plan, cache: Cache | None = None) -> Asked:
+    """The plan, when every name and size in it is known, its methods and sizes as variants. Costs little, so that a
+    typo is reported before a build or a phone is begun; a network that sizes are of is counted once, and cached.
+    Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
     cases = []
     for case in plan.cases:
@@ -74,11 +88,24 @@ def checked(plan: Plan) -> Asked:
                 inputs=case.input,
                 input_size=case.input_size,
             )
-        variants = case.variants or default_variants(network)
+            if case.learns is not None:
+                network = found[case.label] = _learning(network, case)
+            variants = rivals.expanded(case, network, cache or Cache()) or default_variants(network)
         described = tuple(_described(v, plan, case, network) for v in variants)
         _refuse_idle_package(network, described)
-        cases.append(case.model_copy(update={"variants": described}))
+        cases.append(case.model_copy(update={"variants": described, "methods": (), "sizes": (), "effort": None}))
     return Asked(plan.model_copy(update={"cases": tuple(cases)}), found)
+
+
+def _learning(network: Network, case: Case) -> Network:
+    """The network as the case says whether bench trains it. Raises UsageError where it cannot be."""
+    if not case.learns:
+        return replace(network, learns=False)
+    if network.trained or network.graph is not None:
+        raise UsageError(f"{network.name} has its weights already", "Leave `learns` out.")
+    if case.data is None or case.data.path is None:
+        raise UsageError(f"{network.name} is to be trained, and no data is named", "Add --data, or `data` of the case.")
+    return replace(network, learns=True)
 
 
 def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
@@ -156,7 +183,8 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             )
         if full.width:
             _check_width(method_of, full, case)
-        method_of.check(request_of(full, network))
+        with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
+            method_of.check(request_of(full, network))
     own = compress.precision(full.method, full.execution, runtime)
     if own and full.precision not in (None, own):
         raise UsageError(

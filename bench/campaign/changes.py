@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bench import runtimes
 from bench.errors import UsageError
 from bench.plan import Case, Plan, message_of
 
@@ -21,6 +22,8 @@ class Changes(NamedTuple):
 
     models: Sequence[str] = ()
     variants: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    sizes: Sequence[str] = ()
     threads: Sequence[int] = ()
     precision: Sequence[str] = ()
     weights: Path | None = None
@@ -57,7 +60,11 @@ def changed(plan: Plan, changes: Changes) -> Plan:
         flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
         raise UsageError(f"--{flag} is for one network, and the plan has {names}", "Name one by --model.")
     update: dict[str, Any] = {}
-    for key in ("variants", "threads", "precision"):
+    if changes.methods and not changes.variants:
+        update["variants"] = None
+    if changes.sizes and not changes.methods and not all(case.methods for case in cases):
+        raise UsageError("--sizes are of the variants by --method, which is not given", "Add e.g. --method all.")
+    for key in ("variants", "methods", "sizes", "threads", "precision"):
         if values := getattr(changes, key):
             update[key] = list(values)
     update |= {key: value for key in ("weights", "input_size", "label", "cores") if (value := getattr(changes, key))}
@@ -67,7 +74,14 @@ def changed(plan: Plan, changes: Changes) -> Plan:
     protocol = plan.protocol.model_dump() | dict(changes.protocol)
     top = {"cases": [case.model_dump() for case in made], "protocol": protocol}
     if changes.runtime:
-        top["runtime"] = changes.runtime
+        top |= {"runtime": changes.runtime, "desktop": _in_place(plan.desktop, plan.runtime, changes.runtime)}
+        made = [
+            case.model_copy(update={"desktop": _in_place(case.desktop, plan.runtime, changes.runtime)})
+            if case.desktop is not None
+            else case
+            for case in made
+        ]
+        top["cases"] = [case.model_dump() for case in made]
     if changes.models and not {case.label for case in made} & {case.label for case in plan.cases}:
         top |= {"name": re.sub(r"[^A-Za-z0-9._-]", "_", made[0].label), "description": ""}
     wanted = _validated(Plan, plan.model_dump() | top)
@@ -79,6 +93,12 @@ def changed(plan: Plan, changes: Changes) -> Plan:
             "Add e.g. --precision 2%, or leave --budget out.",
         )
     return wanted
+
+
+def _in_place(names: Sequence[str], old: str, new: str) -> tuple[str, ...]:
+    """The runtimes of this host with `new` where `old` was, if `new` runs here. Raises UnknownName."""
+    here = "desktop" in runtimes.runtime(new).places
+    return tuple(dict.fromkeys(new if name == old and here else name for name in names))
 
 
 def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:

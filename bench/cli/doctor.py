@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench import units
+from bench import runtimes, units
 from bench.cache import Cache
 from bench.devices import facts
 from bench.devices.adb import FOLDER, AdbServer
@@ -85,6 +85,7 @@ def _tools(cache: Cache) -> Iterator[Check]:
             module, "ok" if there else "bad", f"{purpose}: {'found' if there else 'missing'}",
             "" if there else f"pip install {module}",
         )  # fmt: skip
+    yield from _runtimes()
     for tool in ("qemu-aarch64-static", "qemu-arm-static"):
         if not shutil.which(tool):
             yield Check(tool, "warn", "missing", "Only virtual ARM phones need it: apt install qemu-user-static")
@@ -94,3 +95,20 @@ def _tools(cache: Cache) -> Iterator[Check]:
         "cache", "ok" if free > CACHE_WANTED else "warn", f"{units.size(free)} free at {cache.root}",
         "" if free > CACHE_WANTED else "Builds may fail; set XDG_CACHE_HOME to a larger disk.",
     )  # fmt: skip
+
+
+def _runtimes() -> Iterator[Check]:
+    """Runtimes that come in an extra: whether what writes their files is installed."""
+    for name in runtimes.RUNTIMES.names():
+        try:
+            exporters = getattr(runtimes.runtime(name), "exporters", {})
+        except BenchError as error:
+            yield Check(name, "warn", error.what, error.fix)
+            continue
+        lacking = [module for module in exporters if importlib.util.find_spec(module) is None]
+        if lacking:
+            yield Check(
+                name, "warn", f"runtime: {', '.join(lacking)} missing", f"pip install '{exporters[lacking[0]]}'"
+            )
+        elif exporters:
+            yield Check(name, "ok", "runtime: what writes its files is found")

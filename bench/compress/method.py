@@ -6,9 +6,9 @@ This module does not import torch, and a member's does so only when it works: na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.errors import UsageError
 from bench.width import shown
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from bench.width import Width
 
 
+Alters = Literal["structure", "numbers", "both"]
+"""What a method changes: the structure of a network, whose package then restores ordinary layers that another method
+can go on from; how its numbers are stored; or both at once, in a format of its own."""
+
+
 @dataclass(frozen=True)
 class Request:
     """How small a network is to become, and with how much effort.
 
     `target` is text that the method understands; None asks for its default. Without `one_shot` the compressed network
     is trained from the seed, for `epochs` (None: the method's own number); with it, the trained network is compressed
-    as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers.
+    as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers, or by what
+    channels are ranked. Without `labels` a network made smaller learns nothing but what the ordinary one answers.
     `fresh` ignores what an earlier run has reached. `seeded` asks for seeded values where there are neither trained
     weights nor data, with or without `one_shot`: such a network is good for measuring speed, and its answers mean
     nothing.
@@ -45,17 +51,25 @@ class Request:
     fine_tune: int = 0
     fresh: bool = False
     seeded: bool = False
+    labels: bool = True
+
+
+BY_DATA = ("sensitivity", "taylor", "trr")
+"""Budgets of bench's methods that look at what can be learnt from, also where nothing is trained."""
 
 
 @dataclass(frozen=True)
 class Size:
     """How much a package keeps. `kept` counts the numbers of each weight, `parameters` those of the ordinary network;
-    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file."""
+    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `layers` says in a few words
+    what became of each weight, and `notes` are sentences, where a method has something to say."""
 
     kept: Mapping[str, int]
     parameters: int
     float32_bytes: int
     float16_bytes: int
+    layers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +125,14 @@ class Method(Protocol):
 
     `name` is what a plan says; `suffix` ends the names of its packages; `executions` are the forms in which a
     compressed network can be run, the first of them the default. With several, `<name>-<execution>` is a short name
-    for each.
+    for each. `alters` says where it stands in a chain (docs/methods.md): a method that changes structure, then one that
+    changes numbers; one that does both stands alone.
     """
 
     name: str
     title: str
     suffix: str
+    alters: Alters
     executions: tuple[str, ...]
 
     def check(self, request: Request) -> None:
@@ -168,6 +184,7 @@ class Ordinary:
     float16 = False
     calibrates = False
     suffix = ".safetensors"
+    alters: Alters = "both"
     name: str
     title: str
 

@@ -84,7 +84,7 @@ def onnx_answers(path: Path, samples: Sequence[Array]) -> Answers:
     Raises ToolMissing (the package is not installed), and ExportRefused as `eager.answers` does, and for operators that
     are not ONNX's own or older than OLDEST, and CorruptData for a file that is not whole or not finite.
     """
-    model = _model(path)
+    model = checked_model(path)
     reference = _package().reference.ReferenceEvaluator(model)
     kinds = {given.name: given.type.tensor_type.elem_type for given in model.graph.input}
     rows = []
@@ -106,7 +106,7 @@ def export_onnx(path: Path, inputs: Sequence[Tensor], folder: Path) -> tuple[str
 
     Raises as `onnx_answers` does.
     """
-    model = _model(path)
+    model = checked_model(path)
     names = dict(zip(_inputs(model), inputs, strict=True))
     nodes = list(model.graph.node)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
@@ -134,7 +134,7 @@ def _package() -> Any:
     return onnx
 
 
-def _model(path: Path) -> onnx.ModelProto:
+def checked_model(path: Path) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = _package().load(str(path))
     except Exception as error:  # protobuf's, and those of files beside it

@@ -133,9 +133,9 @@ def _range(artifact: Artifact, most: int) -> tuple[int, int]:
     _, height, width = shapes[0]
     if artifact.side_step is None:
         raise RunnerFailed(
-            f"the files of {artifact.variant} {artifact.model} take pictures of {height}×{width} alone: a layer of it "
-            f"depends on the size",
-            "The memory test needs a network that is convolutional throughout.",
+            f"the files of {artifact.variant} {artifact.model} for {artifact.runtime} take pictures of "
+            f"{height}×{width} alone: they are written for one size, or a layer of it depends on the size",
+            "The memory test needs a network that is convolutional throughout, and ncnn.",
         )
     first = min(height, width)
     if first > most:

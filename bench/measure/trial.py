@@ -62,8 +62,9 @@ def measure(
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
     if trial.pass_ == "size":
-        deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
-        return Outcome(Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun))
+        sizes = {"deployed": artifact.deployed_bytes, "downloaded": artifact.downloaded_bytes}
+        known = tuple(Sample(metric, 0, float(size)) for metric, size in sizes.items() if size is not None)
+        return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
     reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
     station.use(artifact, samples)
     doubts = station.behind(trial)

@@ -11,6 +11,7 @@ from bench.networks import onnx
 
 Kind = Literal[
     "frq",
+    "chain",
     "safetensors",
     "state dict",
     "torchscript",
@@ -23,6 +24,7 @@ Kind = Literal[
 ]
 _WORDS: dict[Kind, str] = {
     "frq": "a .frq package",
+    "chain": "the package of a chain of methods",
     "safetensors": "a safetensors file",
     "state dict": "a file of torch.save, most likely a state dict",
     "torchscript": "a TorchScript network",
@@ -50,6 +52,8 @@ def kind(path: Path) -> Kind:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Check the path and its permissions.") from None
     if head.startswith(b"FRQ"):
         return "frq"
+    if head.startswith(b"BCH"):
+        return "chain"
     if head.startswith(b"PK\x03\x04"):
         return _archive(path)
     if head.startswith(b"\x80\x02"):

@@ -12,7 +12,11 @@ __all__ = ["RUNTIMES", "host_abi", "on", "reference", "runtime"]
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "fr_bench.runtimes",
-    {"ncnn": "bench.runtimes.ncnn.member:NCNN", "torch": "bench.runtimes.torch.member:TORCH"},
+    {
+        "ncnn": "bench.runtimes.ncnn.member:NCNN",
+        "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",
+        "torch": "bench.runtimes.torch.member:TORCH",
+    },
 )
 
 

@@ -51,6 +51,9 @@ class Runtime(Protocol):
     be built for, `packages` the kinds of weights that it loads. `start_s` is about what a fresh process takes before
     its first inference, for estimates alone. `graphs` are the kinds of ready graphs (`bench.networks.content`) that it
     takes as they are.
+
+    A member whose files are written by packages of an extra names them in `exporters`, a mapping from each module to
+    what pip installs it with; `bench doctor` looks.
     """
 
     name: str

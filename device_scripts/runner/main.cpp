@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <cpu.h>
-
 #include "contract/events.h"
 #include "contract/guard.h"
 #include "contract/job.h"
@@ -20,29 +18,28 @@
 #include "contract/sha256.h"
 #include "measure/loops.h"
 #include "measure/neighbours.h"
-#include "ncnn/kernels.h"
-#include "ncnn/network.h"
+#include "measure/session.h"
 
 namespace bench {
 namespace {
 
-using Mats = std::vector<ncnn::Mat>;
+using Outputs = std::vector<OutputMemory>;
 
-void send_environment(int threads, const std::string& precision) {
-    const Kernels found = kernels();
-    Event("environment")
-        .number("contract", kContract)
+void send_environment(const Library& library, int threads, const std::string& precision) {
+    Event event("environment");
+    event.number("contract", kContract)
         .text("runner", BENCH_RUNNER_VERSION)
-        .text("runtime", "ncnn " NCNN_VERSION_STRING)
+        .text("runtime", library.name())
         .text("abi", BENCH_ABI)
         .text("compiler", BENCH_COMPILER)
-        .texts("kernels", found.built)
-        .texts("kernels_used", found.used)
+        .texts("kernels", library.kernels_built())
+        .texts("kernels_used", library.kernels_used())
         .number("pid", getpid())
         .number("threads", threads)
         .text("cpus_allowed", cpus_allowed())
-        .text("precision", precision)
-        .send();
+        .text("precision", precision);
+    if (library.resident_bytes() >= 0) event.number("library_rss", library.resident_bytes());
+    event.send();
     flush_events();
 }
 
@@ -56,9 +53,6 @@ void send_memory() {
         .send();
 }
 
-// How many values an output has, without the gaps that ncnn leaves between channels.
-int64_t values_of(const ncnn::Mat& output) { return static_cast<int64_t>(output.w) * output.h * output.d * output.c; }
-
 // The file of all answers, written as they come.
 class AnswersFile {
 public:
@@ -71,11 +65,11 @@ public:
     AnswersFile(const AnswersFile&) = delete;
     AnswersFile& operator=(const AnswersFile&) = delete;
 
-    void append(const ncnn::Mat& output) {
-        const size_t plane = static_cast<size_t>(values_of(output) / output.c);
-        for (int c = 0; c < output.c; c++) {
-            if (std::fwrite(output.channel(c), sizeof(float), plane, file_) != plane) fail();
-            bytes_ += static_cast<int64_t>(plane * sizeof(float));
+    void append(const OutputMemory& output) {
+        const auto* at = reinterpret_cast<const uint8_t*>(output.data);
+        for (size_t i = 0; i < output.planes; i++, at += output.plane_step) {
+            if (std::fwrite(at, sizeof(float), output.plane_values, file_) != output.plane_values) fail();
+            bytes_ += static_cast<int64_t>(output.plane_values * sizeof(float));
         }
     }
 
@@ -95,88 +89,89 @@ private:
     int64_t bytes_ = 0;
 };
 
-std::vector<int64_t> counts_of(const Mats& outputs) {
+std::vector<int64_t> counts_of(const Outputs& outputs) {
     std::vector<int64_t> counts;
-    for (const ncnn::Mat& output : outputs) counts.push_back(values_of(output));
+    for (const OutputMemory& output : outputs) counts.push_back(output.values());
     return counts;
 }
 
-void write_answers(const Job& job, const Network& network, const Samples& samples, Mats& inputs, const Mats& first) {
+void read_sample(const Samples& samples, uint32_t sample, Session& session) {
+    const std::vector<InputMemory> inputs = session.inputs();
+    for (size_t i = 0; i < inputs.size(); i++) samples.read(sample, samples.inputs()[i], inputs[i].data, inputs[i].plane_step);
+}
+
+// The session has just answered the first sample.
+void write_answers(const Job& job, Session& session, const Samples& samples) {
     AnswersFile file(job.answers);
-    const std::vector<int64_t> counts = counts_of(first);
-    for (const ncnn::Mat& output : first) file.append(output);
-    for (uint32_t i = 1; i < samples.count(); i++) {
-        read_sample(samples, i, inputs);
-        const Mats outputs = network.infer(inputs);
+    const std::vector<int64_t> counts = counts_of(session.outputs());
+    for (uint32_t i = 0;;) {
+        const Outputs outputs = session.outputs();
         if (counts_of(outputs) != counts) throw Failure(Exit::inference_failed, "the outputs do not have as many values for every sample");
-        for (const ncnn::Mat& output : outputs) file.append(output);
+        for (const OutputMemory& output : outputs) file.append(output);
+        if (++i == samples.count()) break;
+        read_sample(samples, i, session);
+        session.infer();
     }
     const int64_t bytes = file.finish();
     Event("answers").text("path", job.answers).number("samples", samples.count()).number("bytes", bytes).numbers("counts", counts).send();
 }
 
-// ncnn makes its pool as large, whatever it is asked for.
-void expect_pool(const Job& job) {
-    if (job.threads > 1) expect_threads(ncnn::get_cpu_count());
-}
-
 // The network of the job, as one that infers the first sample for ever beside this process.
-Work prepare_copy(const Job& job) {
+Work prepare_copy(const Library& library, const Job& job) {
     const Samples samples(job.samples);
-    expect_pool(job);
-    const auto network = std::make_shared<Network>(job);
+    const std::shared_ptr<Session> session = library.open(job);
     enter_phase(Exit::inference_failed, "computing the output");
-    Mats inputs = network->make_inputs(samples.inputs());
-    read_sample(samples, 0, inputs);
-    return [network, inputs] { network->infer(inputs); };
+    session->make_inputs(samples.inputs());
+    read_sample(samples, 0, *session);
+    return [session] { session->infer(); };
 }
 
-void run(const char* job_path) {
+void run(const std::string& job_path, const std::vector<std::string>& named) {
     const Job job = read_job(job_path);
     if (job.mode == Mode::largest) go_first_when_memory_ends();
     if (job.affinity != 0) restrict_to(job.affinity);
-    expect_precision(job.precision);
-    send_environment(job.threads, job.precision_name);
+    const std::unique_ptr<Library> library = open_library(named);
+    library->expect(job);
+    send_environment(*library, job.threads, job.precision_name);
     const Samples samples(job.samples);
     const std::vector<InputShape> shapes = job.mode == Mode::largest ? enlarged(job, samples) : samples.inputs();
-    Neighbours neighbours(job.beside, job.load, [&job] { return prepare_copy(job); });
-    expect_pool(job);
+    Neighbours neighbours(job.beside, job.load, [&] { return prepare_copy(*library, job); });
 
-    const Network network(job);
-    if (const auto* decoded = network.decoded()) {
-        Event("decode").number("ns", decoded->ns).number("coefficients", decoded->coefficients).number("values", decoded->values).send();
+    const std::unique_ptr<Session> session = library->open(job);
+    if (const Decoding* decoding = session->decoding()) {
+        Event("decode").number("ns", decoding->ns).number("coefficients", decoding->coefficients).number("values", decoding->values).send();
     }
-    Event("load").number("ns", network.load_ns()).send();
+    Event("load").number("ns", session->load_ns()).send();
     flush_events();
 
     enter_phase(Exit::inference_failed, "computing the output");
-    Mats inputs = network.make_inputs(shapes);
+    session->make_inputs(shapes);
     if (job.mode == Mode::largest) {
-        tile_first_sample(samples, inputs[0]);
+        tile_first_sample(samples, shapes[0], session->inputs()[0]);
     } else {
-        read_sample(samples, 0, inputs);
+        read_sample(samples, 0, *session);
     }
     const int64_t start = now_ns();
     // An application that infers once has no more use for its input.
-    const bool once = job.mode == Mode::memory || job.mode == Mode::largest;
-    const Mats first = network.infer(once ? std::move(inputs) : inputs);
+    session->infer(job.mode == Mode::memory || job.mode == Mode::largest);
     Event("first_inference").number("ns", now_ns() - start).send();
     flush_events();
+    session->expect_as_asked();
 
     switch (job.mode) {
-        case Mode::latency: measure_latency(job, network, inputs, neighbours); break;
-        case Mode::accuracy: write_answers(job, network, samples, inputs, first); break;
-        case Mode::sustained: measure_sustained(job, network, inputs); break;
+        case Mode::latency: measure_latency(job, *session, neighbours); break;
+        case Mode::accuracy: write_answers(job, *session, samples); break;
+        case Mode::sustained: measure_sustained(job, *session); break;
         case Mode::memory:
         case Mode::largest: break;
     }
     send_memory();
 }
 
-int run_and_report(const char* job_path) {
+int run_and_report(const std::string& job_path, const std::vector<std::string>& named) {
     Exit status = Exit::ok;
     try {
-        run(job_path);
+        run(job_path, named);
     } catch (const Failure& failure) {
         status = failure.exit;
         Event("error").text("kind", kind_of(status)).text("message", failure.what()).send();
@@ -194,9 +189,9 @@ int run_and_report(const char* job_path) {
 }
 
 // The exit status; a file that cannot be read does not keep the others from being read.
-int print_sha256(const char* path) {
+int print_sha256(const std::string& path) {
     try {
-        std::printf("%s  %s\n", sha256_of(path).c_str(), path);
+        std::printf("%s  %s\n", sha256_of(path).c_str(), path.c_str());
         flush_events();
         return static_cast<int>(Exit::ok);
     } catch (const Failure& failure) {
@@ -211,21 +206,26 @@ int print_sha256(const char* path) {
 int main(int count, char** arguments) {
     bench::mark_start();
     int status = static_cast<int>(bench::Exit::ok);
-    const std::string first = count > 1 ? arguments[1] : "";
+    std::vector<std::string> given(arguments + 1, arguments + count), named;
+    if (given.size() > 3 && given[0] == "--backend") {
+        named.assign(given.begin() + 1, given.begin() + 3);
+        given.erase(given.begin(), given.begin() + 3);
+    }
+    const std::string first = given.empty() ? "" : given[0];
     try {
-        if (count == 2 && first == "--version") {
-            bench::send_environment(0, "fp32");
-        } else if (count > 2 && first == "--sha256") {
-            for (int i = 2; i < count; i++) status = std::max(status, bench::print_sha256(arguments[i]));
-        } else if (count == 2) {
-            status = bench::run_and_report(arguments[1]);
+        if (given.size() == 1 && first == "--version") {
+            bench::send_environment(*bench::open_library(named), 0, "fp32");
+        } else if (given.size() > 1 && first == "--sha256") {
+            for (size_t i = 1; i < given.size(); i++) status = std::max(status, bench::print_sha256(given[i]));
+        } else if (given.size() == 1) {
+            status = bench::run_and_report(first, named);
         } else {
-            std::fprintf(stderr, "usage: bench-runner JOB | --version | --sha256 FILE...\n");
+            std::fprintf(stderr, "usage: bench-runner [--backend FILE LIBRARY] JOB | --version | --sha256 FILE...\n");
             status = static_cast<int>(bench::Exit::bad_job);
         }
     } catch (const bench::Failure& failure) {
         std::fprintf(stderr, "bench-runner: %s\n", failure.what());
         status = static_cast<int>(failure.exit);
     }
-    _exit(status);  // ncnn's idle threads need no orderly end
+    _exit(status);  // idle threads of a library need no orderly end
 }

@@ -55,6 +55,16 @@ def test_a_network_is_compressed_by_one_command(env: dict[str, str], tmp_path: P
     assert (tmp_path / "again.frq").read_bytes() == file.read_bytes()
 
 
+def test_a_network_is_pruned_in_steps_and_without_labels(env: dict[str, str], tmp_path: Path) -> None:
+    asked = ("compress", "lenet5", "--method", "prune", "--target", "16kB", "--epochs", "1")
+    told = bench(*asked, "--budget", "taylor", "--unlabelled", env=env, cwd=tmp_path)
+    assert (tmp_path / "lenet5-prune-16kB.safetensors").stat().st_size <= 16_000
+    assert "pruned by taylor, step 1 of 1" in told.stderr
+    assert "No labels were used to make it smaller" in " ".join(told.stdout.split())
+    refused = bench(*asked, "--budget", "trr", "--unlabelled", env=env, cwd=tmp_path, status=2)
+    assert "no labels are to be used" in refused.stderr
+
+
 def test_a_small_dense_network_is_made_within_its_bytes(env: dict[str, str], tmp_path: Path) -> None:
     asked = ("compress", "lenet5", "--method", "dense-small", "--target", "3kB", "--epochs", "1")
     told = bench(*asked, "--json", env=env, cwd=tmp_path)

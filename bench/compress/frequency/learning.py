@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from bench.compress import training
+from bench.compress import training, tuning
 from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency import budget, layers, norms, package, restore, sensitivity, train
 from bench.compress.frequency.budget import Split
@@ -18,6 +17,7 @@ from bench.compress.frequency.target import kept
 from bench.compress.learner import Learner, with_epochs
 from bench.compress.method import Request
 from bench.compress.target import Target
+from bench.errors import UsageError
 from bench.networks.count import examples
 from bench.networks.settle import settle
 from bench.records import Progress
@@ -59,6 +59,11 @@ class _Job:
         """The request's budget, by the weights of a trained `network`, compressed or not."""
         if self.request.budget != "sensitivity":
             return budget.budget(self.request.budget, network)
+        if not self.request.labels:
+            raise UsageError(
+                "the budget sensitivity measures what the loss misses, which takes labels, and none are to be used",
+                "Ask for the budget uniform or energy.",
+            )
         train_on = self.learner.needed().train
         some = training.Images(*train_on.read(np.arange(min(_TRIED, len(train_on)))))
         self.learner.stage("measure which coefficients the network misses least")
@@ -75,36 +80,35 @@ def _trained(job: _Job) -> bytes:
     network = job.untrained()
     kept = job.kept(network, budget.budget("uniform", norms.folded(network)))
     # What cannot be trained whole has no teacher, unless it came trained.
-    teacher = job.learner.ordinary(job.request) if job.learner.trained else None
+    learnt = tuning.lesson(job.learner, job.request)
     if job.request.budget != "uniform":
-        kept = job.kept(network, job.split(_guide(job, kept, teacher)))
-    return _regularized(job, kept, teacher)
+        kept = job.kept(network, job.split(_guide(job, kept, learnt)))
+    return _regularized(job, kept, learnt)
 
 
-def _guide(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> nn.Module:
+def _guide(job: _Job, kept: Mapping[str, int], learnt: tuning.Lesson) -> nn.Module:
     """The network trained with several times as many coefficients as are asked for, equally many each: what its layers
     can do without shows there. What an ordinary network needs says little about it."""
     most = budget.sizes(job.untrained())
     more = {name: min(most[name], train.HEADROOM * few) for name, few in kept.items()}
-    return restore.restored(job.untrained(), package.read(_regularized(job, more, teacher))).eval()
+    return restore.restored(job.untrained(), package.read(_regularized(job, more, learnt))).eval()
 
 
-def _regularized(job: _Job, kept: Mapping[str, int], teacher: nn.Module | None) -> bytes:
+def _regularized(job: _Job, kept: Mapping[str, int], learnt: tuning.Lesson) -> bytes:
     """The package of the network, trained with `kept` coefficients."""
     learner, network = job.learner, job.untrained()
-    data = learner.needed()
     recipe = with_epochs(train.recipe(job.request.seed, learner.network.task), job.request.epochs)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         twin = learner.network.twin() if learner.network.twin else None
         train.train(
-            network, data.train, kept, recipe, progress,
-            twin=twin, teacher=teacher, test=data.test, checkpoint=checkpoint,
+            network, learnt.train, kept, recipe, progress, twin=twin,
+            teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
         )  # fmt: skip
         file.write_bytes(job.packed(network))
 
     title = f"train {job.name} with {sum(kept.values()):,} coefficients"
-    parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained))
+    parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key)
     return learner.learned(job.request, title, "network.frq", parts, make).read_bytes()
 
 
@@ -113,21 +117,23 @@ def _one_shot(job: _Job) -> bytes:
     learner, request = job.learner, job.request
     network = learner.ordinary(request)
     layers.check(network, job.name)
-    teacher = copy.deepcopy(network)
     kept = job.kept(network, job.split(network))
     layers.compress(network, kept)
     if not request.fine_tune:
         layers.round_to_half(network)
         return job.packed(network)
-    data = learner.needed()
+    learnt = tuning.lesson(learner, request)
     recipe = replace(train.recipe_of_fine_tuning(request.seed, learner.network.task), epochs=request.fine_tune)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
-        train.fine_tune(network, data.train, recipe, progress, teacher=teacher, test=data.test, checkpoint=checkpoint)
+        train.fine_tune(
+            network, learnt.train, recipe, progress,
+            teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
+        )  # fmt: skip
         file.write_bytes(job.packed(network))
 
     title = f"train {job.name} on with {sum(kept.values()):,} coefficients"
-    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained))
+    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key)
     return learner.learned(request, title, "network.frq", parts, make).read_bytes()
 
 

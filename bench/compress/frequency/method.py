@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, file_of, own_sources
-from bench.compress.method import Destination, Exported, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Request, Sight, Size, module_of
 from bench.errors import UnknownName, UsageError
 from bench.width import AUTO, Width, is_whole, shown
 
@@ -37,6 +37,7 @@ class FrequencyRegularization:
     name = "fr"
     title = "Frequency Regularization"
     suffix = ".frq"
+    alters: Alters = "both"
     executions: tuple[str, ...] = ("auto", "resident", "factored", "dense")
 
     def check(self, request: Request) -> None:

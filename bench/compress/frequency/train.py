@@ -14,7 +14,7 @@ from bench.compress.frequency import factor
 from bench.compress.frequency.budget import sizes, uniform
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
 from bench.compress.frequency.schedule import GAMMA, TailTruncation
-from bench.compress.training import Recipe, Samples, best_device, fit
+from bench.compress.training import Matching, Recipe, Samples, best_device, fit
 from bench.records import Progress, Task
 
 HEADROOM = 4
@@ -73,6 +73,7 @@ def train(
     *,
     twin: nn.Module | None = None,
     teacher: nn.Module | None = None,
+    matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
@@ -85,7 +86,7 @@ def train(
     compress(network, {name: min(most[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
-    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), twin, teacher, test, checkpoint)
+    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), twin, teacher, matching, test, checkpoint)
 
 
 def fine_tune(
@@ -95,12 +96,13 @@ def fine_tune(
     progress: Progress,
     *,
     teacher: nn.Module | None = None,
+    matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit`."""
     kept = {name: site.frequency.kept for name, site in sites(network).items()}
-    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, test, checkpoint)
+    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, matching, test, checkpoint)
 
 
 def _fit(
@@ -112,6 +114,7 @@ def _fit(
     gamma: float,
     twin: nn.Module | None,
     teacher: nn.Module | None,
+    matching: Matching | None,
     test: Samples | None,
     checkpoint: Checkpoint | None,
 ) -> None:
@@ -121,7 +124,8 @@ def _fit(
     learner = factor.learner(network, twin)
     fit(
         learner, samples, recipe, progress,
-        groups=groups, truncation=truncation, teacher=teacher, test=test, checkpoint=checkpoint,
+        groups=groups, truncation=truncation,
+        teacher=teacher, matching=matching, test=test, checkpoint=checkpoint,
     )  # fmt: skip
     truncation.finish()
     round_to_half(network.cpu().eval())

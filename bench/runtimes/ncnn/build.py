@@ -23,7 +23,7 @@ from bench.runtimes.ncnn import cpu, options, source, toolchain
 from bench.runtimes.ncnn.executable import read_elf
 from bench.runtimes.ncnn.toolchain import ABIS, Target, Toolchain, host_abi
 
-__all__ = ["ABIS", "NativeBinary", "build", "host_abi", "source_folder"]
+__all__ = ["ABIS", "NativeBinary", "Work", "build", "cores", "host_abi", "source_folder"]
 
 _RUNNER, _FRQ, _LOOP = "bench-runner", "bench-frq", "bench-loop"
 _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] ")
@@ -87,7 +87,7 @@ def build(
     ncnn_source = source.fetch(cache, report)
     logs = cache.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    work = _Work(target, kit, logs / f"ncnn-{abi}.log", jobs or _cores())
+    work = Work(target, kit, logs / f"ncnn-{abi}.log", jobs or cores())
 
     own = None if portable or not toolchain.is_host(target) else cpu.features() or None
     kernels = options.kernels(target.architecture, own)
@@ -123,7 +123,7 @@ def build(
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """One build: what for, with what, where its log is, and how many processes it may use."""
 
     target: Target
@@ -178,7 +178,7 @@ class _Work:
             )
 
 
-def _build_ncnn(work: _Work, ncnn_source: Path, definitions: dict[str, str], draft: Path, progress: Progress) -> None:
+def _build_ncnn(work: Work, ncnn_source: Path, definitions: dict[str, str], draft: Path, progress: Progress) -> None:
     folder = draft / "build"
     folder.mkdir()
     place = {"CMAKE_INSTALL_PREFIX": str(draft), "NCNN_VERSION": source.VERSION.rpartition(".")[2]}
@@ -193,7 +193,7 @@ def _build_ncnn(work: _Work, ncnn_source: Path, definitions: dict[str, str], dra
 
 
 def _build_runner(
-    work: _Work, scripts: Path, ncnn: Path, version: str, facts: dict[str, Any], draft: Path, progress: Progress
+    work: Work, scripts: Path, ncnn: Path, version: str, facts: dict[str, Any], draft: Path, progress: Progress
 ) -> None:
     folder = draft / "build"
     folder.mkdir()
@@ -250,9 +250,11 @@ def _files(folder: Path) -> list[Path]:
 
 def _runner_sources(folder: Path) -> list[Path]:
     return sorted(
-        path for path in folder.rglob("*") if path.suffix in (".cpp", ".h", ".txt") and "fuzz" not in path.parts
+        path
+        for path in folder.rglob("*")
+        if path.suffix in (".cpp", ".h", ".txt") and not {"fuzz", "loaded"} & set(path.relative_to(folder).parts)
     )
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

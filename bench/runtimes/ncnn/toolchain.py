@@ -96,24 +96,24 @@ def find(target: Target, scripts: Path, zig_cache: Path) -> Toolchain:
     `scripts` is the folder of our CMake files, `zig_cache` where zig keeps the C libraries it compiles.
     Raises ToolMissing.
     """
-    cmake = _program("cmake", "CMAKE_BIN_DIR")
-    ninja = _program("ninja", "BIN_DIR")
     ndk = os.environ.get("ANDROID_NDK_HOME")
     if ndk and target.abi in ABIS:
-        return _ndk(target, Path(ndk), cmake, ninja)
-    return _zig(target, scripts, zig_cache, cmake, ninja)
+        return _ndk(target, Path(ndk))
+    return zig(target, scripts, zig_cache)
 
 
-def _zig(target: Target, scripts: Path, zig_cache: Path, cmake: Path, ninja: Path) -> Toolchain:
-    zig = _package_folder("ziglang") / "zig"
-    version = subprocess.run([zig, "version"], capture_output=True, text=True, check=True).stdout.strip()
+def zig(target: Target, scripts: Path, zig_cache: Path) -> Toolchain:
+    """The toolchain for `target`, whatever ANDROID_NDK_HOME says; otherwise as `find`."""
+    cmake, ninja = _program("cmake", "CMAKE_BIN_DIR"), _program("ninja", "BIN_DIR")
+    program = _package_folder("ziglang") / "zig"
+    version = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.strip()
     return Toolchain(
         compiler=f"zig {version} for {target.triple}",
         cmake=cmake,
         ninja=ninja,
         arguments=(f"-DCMAKE_TOOLCHAIN_FILE={scripts / 'zig.cmake'}",),
         environment={
-            "BENCH_ZIG": str(zig),
+            "BENCH_ZIG": str(program),
             "BENCH_ZIG_TARGET": target.triple,
             "BENCH_SYSTEM": target.system,
             "BENCH_PROCESSOR": target.processor,
@@ -122,7 +122,8 @@ def _zig(target: Target, scripts: Path, zig_cache: Path, cmake: Path, ninja: Pat
     )
 
 
-def _ndk(target: Target, ndk: Path, cmake: Path, ninja: Path) -> Toolchain:
+def _ndk(target: Target, ndk: Path) -> Toolchain:
+    cmake, ninja = _program("cmake", "CMAKE_BIN_DIR"), _program("ninja", "BIN_DIR")
     toolchain_file = ndk / "build" / "cmake" / "android.toolchain.cmake"
     properties = ndk / "source.properties"
     if not toolchain_file.is_file() or not properties.is_file():

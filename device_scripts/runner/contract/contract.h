@@ -4,6 +4,8 @@
 //   bench-runner --version        one JSON line: the environment event
 //   bench-runner --sha256 FILE…   one line `HEX  PATH` for each file, as sha256sum prints it
 //
+// The program for other libraries than ncnn is told which: `--backend FILE LIBRARY` before JOB or --version (loaded/backend.h).
+//
 // JOB is a text file of `key = value` lines; `#` at the start of a line or after a blank starts a comment; unknown,
 // missing and repeated keys are errors, and so are keys of another mode.
 //
@@ -44,9 +46,12 @@
 //   {"event":"environment","contract":2,"runner":"…","runtime":"name version","abi":"…","compiler":"…",
 //    "kernels":["avx2",…],"kernels_used":["avx2",…],"pid":n,"threads":n,"cpus_allowed":"0-3","precision":"fp32"}
 //                                                     kernels: the CPU features that this build has code for, and those of
-//                                                     them that this CPU has; precision as really in force, not as asked for
+//                                                     them that this CPU has; precision as really in force, not as asked for.
+//                                                     A loaded library adds "library_rss": what was resident of this process
+//                                                     with the library in it, before any network
 //   {"event":"decode","ns":n,"coefficients":n,"values":n}         frq only
-//   {"event":"load","ns":n}                                       graph + weights + pipelines, decode included
+//   {"event":"load","ns":n}                                       graph + weights + pipelines, decode included; and a loaded
+//                                                     library itself
 //   {"event":"first_inference","ns":n}
 //   {"event":"warmup","iterations":n,"ns":n}                       latency only
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards

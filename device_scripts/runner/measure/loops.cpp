@@ -11,8 +11,6 @@
 namespace bench {
 namespace {
 
-using Mats = std::vector<ncnn::Mat>;
-
 constexpr int64_t kSecond = 1'000'000'000;
 // ncnn counts the values of a plane in int, 16 planes at a time, and bytes in size_t: 2^32 of them in a 32-bit build are no
 // more than 256 channels of 2^22 pixels.
@@ -25,11 +23,11 @@ struct Times {
 
 // Until both the count and the time are reached, or `most` inferences. Nothing but the inference is between the two looks
 // at the time.
-void repeat(const Network& network, const Mats& inputs, int64_t count, int64_t ms, int64_t most, Times& times) {
+void repeat(Session& session, int64_t count, int64_t ms, int64_t most, Times& times) {
     const int64_t until = now_ns() + ms * 1'000'000;
     while (static_cast<int64_t>(times.ns.size()) < most && (static_cast<int64_t>(times.ns.size()) < count || now_ns() < until)) {
         const int64_t start = now_ns();
-        network.infer(inputs);
+        session.infer();
         times.ns.push_back(now_ns() - start);
         times.ended_on.count();
     }
@@ -57,16 +55,16 @@ int64_t median(std::vector<int64_t>& values) {
 
 }  // namespace
 
-void measure_latency(const Job& job, const Network& network, const Mats& inputs, Neighbours& neighbours) {
+void measure_latency(const Job& job, Session& session, Neighbours& neighbours) {
     neighbours.start();
     Times warmup, timed;
     const int64_t start = now_ns();
-    repeat(network, inputs, job.warmup_iterations, job.warmup_ms, INT64_MAX, warmup);
+    repeat(session, job.warmup_iterations, job.warmup_ms, INT64_MAX, warmup);
     const int64_t warmup_ns = now_ns() - start;
     Clocks clocks;
     clocks.start();
     const int64_t before = neighbours.finished();
-    repeat(network, inputs, job.min_iterations, job.min_ms, job.max_iterations, timed);
+    repeat(session, job.min_iterations, job.min_ms, job.max_iterations, timed);
     const int64_t beside = neighbours.finished() - before;
 
     Event("warmup").number("iterations", static_cast<int64_t>(warmup.ns.size())).number("ns", warmup_ns).send();
@@ -79,7 +77,7 @@ void measure_latency(const Job& job, const Network& network, const Mats& inputs,
     send_clocks(clocks, timed.ended_on);
 }
 
-void measure_sustained(const Job& job, const Network& network, const Mats& inputs) {
+void measure_sustained(const Job& job, Session& session) {
     Clocks clocks;
     clocks.start();
     EndedOn ended_on;
@@ -90,7 +88,7 @@ void measure_sustained(const Job& job, const Network& network, const Mats& input
         times.clear();
         for (int64_t end = 0; end < until;) {
             const int64_t start = now_ns();
-            network.infer(inputs);
+            session.infer();
             end = now_ns();
             times.push_back(end - start);
             ended_on.count();
@@ -126,17 +124,18 @@ std::vector<InputShape> enlarged(const Job& job, const Samples& samples) {
     return shapes;
 }
 
-void tile_first_sample(const Samples& samples, ncnn::Mat& input) {
-    const InputShape& shape = samples.inputs()[0];
-    const size_t height = static_cast<size_t>(shape.extents[1]), width = static_cast<size_t>(shape.extents[2]);
-    std::vector<float> sample(shape.values());
-    samples.read(0, shape, sample.data(), height * width * sizeof(float));
-    for (int c = 0; c < input.c; c++) {
-        for (int y = 0; y < input.h; y++) {
-            const float* from = &sample[(static_cast<size_t>(c) * height + static_cast<size_t>(y) % height) * width];
-            float* to = input.channel(c).row(y);
-            for (size_t x = 0; x < static_cast<size_t>(input.w); x += width) {
-                std::memcpy(to + x, from, std::min(width, static_cast<size_t>(input.w) - x) * sizeof(float));
+void tile_first_sample(const Samples& samples, const InputShape& shape, const InputMemory& input) {
+    const InputShape& given = samples.inputs()[0];
+    const size_t height = static_cast<size_t>(given.extents[1]), width = static_cast<size_t>(given.extents[2]);
+    const size_t rows = static_cast<size_t>(shape.extents[1]), columns = static_cast<size_t>(shape.extents[2]);
+    std::vector<float> sample(given.values());
+    samples.read(0, given, sample.data(), height * width * sizeof(float));
+    for (size_t c = 0; c < static_cast<size_t>(shape.extents[0]); c++) {
+        auto* plane = reinterpret_cast<float*>(static_cast<uint8_t*>(input.data) + c * input.plane_step);
+        for (size_t y = 0; y < rows; y++) {
+            const float* from = &sample[(c * height + y % height) * width];
+            for (size_t x = 0; x < columns; x += width) {
+                std::memcpy(plane + y * columns + x, from, std::min(width, columns - x) * sizeof(float));
             }
         }
     }

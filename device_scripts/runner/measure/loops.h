@@ -1,29 +1,26 @@
 // The loops that time a network, and what they report.
 #pragma once
 
-#include <functional>
 #include <vector>
-
-#include <mat.h>
 
 #include "contract/job.h"
 #include "contract/samples.h"
 #include "measure/neighbours.h"
-#include "ncnn/network.h"
+#include "measure/session.h"
 
 namespace bench {
 
 // Inferences after a warm-up, with the neighbours at work: each one's time, the clocks, how much the neighbours did.
-void measure_latency(const Job& job, const Network& network, const std::vector<ncnn::Mat>& inputs, Neighbours& neighbours);
+void measure_latency(const Job& job, Session& session, Neighbours& neighbours);
 
 // Inferences without a pause for the seconds of the job: the median of each second as it ends, and the clocks.
-void measure_sustained(const Job& job, const Network& network, const std::vector<ncnn::Mat>& inputs);
+void measure_sustained(const Job& job, Session& session);
 
 // The shape of the one input with the job's extents. Throws Failure(bad_samples) when there is no such input, and
 // Failure(unsupported) for a picture beyond what can be addressed.
 std::vector<InputShape> enlarged(const Job& job, const Samples& samples);
 
-// Fills the input of that shape with the first sample, repeated from its upper left corner on.
-void tile_first_sample(const Samples& samples, ncnn::Mat& input);
+// Fills the input of that `shape` with the first sample, repeated from its upper left corner on.
+void tile_first_sample(const Samples& samples, const InputShape& shape, const InputMemory& input);
 
 }  // namespace bench

@@ -16,7 +16,7 @@ namespace {
 constexpr uint64_t kLargestGraph = 16 * 1024 * 1024;
 constexpr const char* kMagic = "7767517";
 const std::set<std::string> kInteger = {"Convolution", "ConvolutionDepthWise", "InnerProduct"};  // with int8 kernels
-const std::set<std::string> kOwn = {"RankCore", "RankPass", "RankSplit", "RankUp"};
+const std::set<std::string> kOwn = {"LowRankPass", "RankCore", "RankPass", "RankSplit", "RankUp"};
 
 // Whether this build of ncnn, or we, can make such a layer.
 bool is_built(const std::string& type) {

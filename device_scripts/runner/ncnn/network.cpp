@@ -7,6 +7,7 @@
 
 #include "contract/guard.h"
 #include "contract/process.h"
+#include "layers/low_rank_pass.h"
 #include "layers/rank_core.h"
 #include "layers/rank_pass.h"
 #include "layers/rank_split.h"
@@ -69,6 +70,7 @@ Network::Network(const Job& job) {
     if (job.execution == Execution::resident) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
     const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
+    net_.register_custom_layer("LowRankPass", make_low_rank_pass);
     net_.register_custom_layer("RankCore", make_rank_core);
     net_.register_custom_layer("RankPass", make_rank_pass);
     net_.register_custom_layer("RankSplit", make_rank_split);
@@ -180,12 +182,6 @@ std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
         }
     }
     return answers;
-}
-
-void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs) {
-    for (size_t i = 0; i < inputs.size(); i++) {
-        samples.read(sample, samples.inputs()[i], inputs[i], inputs[i].cstep * sizeof(float));
-    }
 }
 
 }  // namespace bench

@@ -54,7 +54,4 @@ private:
     ncnn::Net net_;
 };
 
-// Puts one sample into the Mats that make_inputs() made.
-void read_sample(const Samples& samples, uint32_t sample, std::vector<ncnn::Mat>& inputs);
-
 }  // namespace bench

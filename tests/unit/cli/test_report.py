@@ -10,6 +10,7 @@ from command_kit import GOLDEN, Command, command
 
 from bench.records import RunRecord
 from bench.results.folder import RunFolder
+from tests.rivals import FEW, store
 
 __all__ = ["command"]
 
@@ -124,3 +125,32 @@ def test_samples_of_a_run_that_also_stored_how_far_its_inputs_are_off_are_the_sa
     changed(other, samples=more)
     figures = command("report", "night", "later", "--json").answer["figures"]
     assert {row["apart"] for row in figures} == {""}
+
+
+def test_variants_are_sorted_as_asked_on_the_page_in_markdown_and_in_their_own_file(command: Command) -> None:
+    folder = store(command.results, "few", FEW, launches=3, count=300).path
+    orders = {}
+    for sort in ("accuracy", "latency", "bytes", "downloaded", "memory"):
+        assert command("report", folder.name, "--sort", sort, "--quiet").status == 0
+        rows = list(csv.DictReader((folder / "variants.csv").read_text().splitlines()[1:]))
+        orders[sort] = [row["variant"] for row in rows]
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        shown = [page.index(f'class="strong">{name}<') for name in orders[sort] if not name.startswith("(")]
+        assert shown == sorted(shown) or sort == "accuracy"
+    assert orders["latency"][0] == orders["memory"][0] == "prune:2kB"
+    assert orders["bytes"][0] == "prune:2kB"
+    assert orders["accuracy"][0] in ("baseline", "half")
+    assert all(names[-1] == "(the most frequent class each time)" for names in orders.values())
+    assert command("report", folder.name, "--sort", "beauty").status == 2
+
+
+def test_the_variants_of_a_run_are_in_its_json(command: Command) -> None:
+    folder = store(command.results, "few", FEW, launches=3, count=300).path
+    rows = command("report", folder.name, "--json").answer["variants"]
+    (fr,) = (row for row in rows if row["variant"] == "fr:2kB")
+    assert (fr["family"], fr["target"], fr["epochs"], fr["labels"], fr["virtual"]) == ("fr", "2kB", 30, True, True)
+    assert fr["deployed"] == 1_990
+    assert fr["off_target"] == pytest.approx(-0.005)
+    assert fr["downloaded"] == round(0.93 * 1_990)
+    (half,) = (row for row in rows if row["variant"] == "half")
+    assert (half["family"], half["epochs"]) == ("half", None)

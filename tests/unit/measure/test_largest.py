@@ -225,7 +225,7 @@ def test_a_failure_that_no_size_explains_fails_the_trial(here: HostTransport) ->
 @pytest.mark.parametrize(
     ("shown", "most", "words"),
     [
-        (artifact((1, 28, 28), step=None), 8192, "take pictures of 28×28 alone: a layer of it depends on the size"),
+        (artifact((1, 28, 28), step=None), 8192, "take pictures of 28×28 alone: they are written for one size"),
         (artifact((3, 64, 64), (3, 64, 64)), 8192, "net does not take one picture, so there is no largest one"),
         (artifact((40,)), 8192, "net does not take one picture"),
         (artifact((3, 320, 480)), 200, "may try sides up to 200, and net begins with 320"),

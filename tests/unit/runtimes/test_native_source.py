@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.cache import Cache
 from bench.errors import BuildFailed
+from bench.runtimes import index
 from bench.runtimes.ncnn import source
 
-
-@pytest.fixture(autouse=True)
-def _no_other_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A package index on this machine: its address, and the folder that it serves."""
-    root = tmp_path / "served"
-    root.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(root))  # type: ignore[arg-type]
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/", root
-        server.shutdown()
-        thread.join()
+pytestmark = pytest.mark.usefixtures("no_other_index")
 
 
 def test_pypi_unless_the_user_says_otherwise() -> None:
-    assert source.index_urls() == ("https://pypi.org/simple/",)
+    assert index.index_urls() == ("https://pypi.org/simple/",)
 
 
 def test_the_users_indexes_in_pips_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://one/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://two/simple http://one/simple")
-    assert source.index_urls() == ("http://one/simple", "http://two/simple")
+    assert index.index_urls() == ("http://one/simple", "http://two/simple")
 
 
 def test_the_users_pip_configuration_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("[global]\nindex-url = http://mirror/simple\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
-    assert source.index_urls() == ("http://mirror/simple",)
+    assert index.index_urls() == ("http://mirror/simple",)
 
 
 def test_a_file_with_another_check_sum_is_refused(

@@ -1,0 +1,180 @@
+"""A network as one ONNX file, written by torch's own exporter (torch.export and onnxscript)."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.errors import ExportRefused, ToolMissing
+from bench.export import eager, given
+from bench.export.eager import Array
+from bench.export.watch import raised_at
+from bench.guest import guest
+from bench.records import Tensor
+
+OPSET = 20
+"""Of ONNX's operators; every runtime here takes it."""
+_FLOAT, _INT32, _INT64, _HALF = 1, 6, 7, 10
+
+
+class _AsJobs(nn.Module):
+    """A network that takes what a job's samples hold, and returns a tuple of float32: whole numbers come as int32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        given = (each if each.dtype.is_floating_point else each.long() for each in inputs)
+        return tuple(tensor.float() for _, tensor in eager.leaves(self.network(*given)))
+
+
+def export(
+    network: nn.Module, inputs: Sequence[Tensor], samples: Sequence[Array], outputs: int, path: Path, *, half: bool
+) -> None:
+    """Write a network that answers with so many `outputs` to samples (N, *shape) of its inputs, as it computes one.
+
+    Inputs are called as `inputs` are, outputs out0, out1, …; the first axis of each is a batch of 1. `half` stores
+    weights as float16 that lose nothing by it. Raises ToolMissing, and ExportRefused where torch's exporter cannot.
+    """
+    need_exporter()
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ExportRefused(
+            "torch writes no ONNX file of TorchScript", "Give the network's own code (net.py:build), or use ncnn."
+        )
+    arguments = tuple(
+        each if each.dtype.is_floating_point else each.to(torch.int32) for each in eager.arguments(samples, 0)
+    )
+    names = [f"out{number}" for number in range(outputs)]
+    with _quiet(), guest(), torch.no_grad():
+        program = _program(_AsJobs(eager.evaluating(network)), arguments)
+        try:
+            made = torch.onnx.export(
+                program, arguments, None, input_names=[one.name for one in inputs], output_names=names,
+                opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
+            )  # fmt: skip
+        except Exception as error:  # the exporter's own, of many kinds
+            raise ExportRefused(
+                f"torch's exporter to ONNX refuses it: {_words(error)}", "Replace that operator, or use ncnn."
+            ) from error
+    assert made is not None
+    _write(made.model_proto, path, half=half)
+
+
+def export_given(graph: Path, inputs: Sequence[Tensor], path: Path) -> tuple[str, ...]:
+    """Write a user's ONNX file in one piece, with inputs that a job's samples can fill and outputs of float32; returns
+    the names of its outputs. Raises ToolMissing, ExportRefused and CorruptData."""
+    model = given.checked_model(graph)
+    helper = _onnx().helper
+    weights = {weight.name for weight in model.graph.initializer}
+    taken = [one for one in model.graph.input if one.name not in weights]
+    for one, tensor in zip(taken, inputs, strict=True):
+        if one.type.tensor_type.elem_type == _INT64:
+            wide = f"{one.name}/int64"
+            for node in model.graph.node:
+                node.input[:] = [wide if name == one.name else name for name in node.input]
+            model.graph.node.insert(0, helper.make_node("Cast", [one.name], [wide], to=_INT64))
+            one.type.tensor_type.elem_type = _INT32
+        _rename(model, one, tensor.name)
+    for number, one in enumerate(model.graph.output):
+        narrow = f"out{number}"
+        model.graph.node.append(helper.make_node("Cast", [one.name], [narrow], to=_FLOAT))
+        one.name, one.type.tensor_type.elem_type = narrow, _FLOAT
+    _write(model, path, half=False)
+    return tuple(one.name for one in model.graph.output)
+
+
+def need_exporter() -> None:
+    """Raise ToolMissing where the packages are not installed that write ONNX files."""
+    lacking = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise ToolMissing(
+            f"ONNX files are written with the packages onnx and onnxscript; {' and '.join(lacking)} cannot be found",
+            "pip install 'fr-bench[onnxruntime]'",
+        )
+
+
+def _onnx() -> Any:
+    import onnx
+    import onnx.helper
+    import onnx.numpy_helper
+
+    return onnx
+
+
+def _program(network: nn.Module, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
+    try:
+        return torch.export.export(network, arguments, strict=False)
+    except Exception as error:  # the user's own code, which can do what a graph cannot hold
+        where = raised_at(error)
+        raise ExportRefused(
+            f"torch.export cannot record the network: {_words(error)}{f' (at {where})' if where else ''}",
+            "Only what does not depend on the values can be exported; ncnn's way of recording is another.",
+        ) from error
+
+
+def _words(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of packages that are not there and of functions of torch's that it uses itself."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
+
+
+def _rename(model: Any, one: Any, name: str) -> None:
+    for node in model.graph.node:
+        node.input[:] = [name if each == one.name else each for each in node.input]
+    one.name = name
+
+
+def _write(model: Any, path: Path, *, half: bool) -> None:
+    """Without what only a person reads: the exporter writes lines of the user's source, and where they are, into it."""
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    for part in (model, model.graph, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    if half:
+        _halve(model)
+    data = model.SerializeToString(deterministic=True)
+    path.write_bytes(data)
+
+
+def _halve(model: Any) -> None:
+    """Store weights of two axes and more as float16, with a cast that a runtime computes when it loads them."""
+    onnx = _onnx()
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != _FLOAT or len(weight.dims) < 2:
+            continue
+        values = onnx.numpy_helper.to_array(weight)
+        with np.errstate(over="ignore"):
+            stored = values.astype(np.float16)
+        if not np.array_equal(stored.astype(np.float32), values):
+            continue
+        name = weight.name
+        weight.CopyFrom(onnx.numpy_helper.from_array(stored, f"{name}/half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}/half"], [name], to=_FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)

@@ -1,0 +1,51 @@
+"""The program of a library that is loaded by name: its files for a machine, and how they are started there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.cache import Cache, content_key, sha256_file
+from bench.errors import WrongAbi
+from bench.records import ArtifactFile, Progress
+from bench.runtimes.loaded import build, libc
+from bench.runtimes.runtime import Program
+
+
+def program(
+    title: str, backend: str, abis: Sequence[str], of_abi: Callable[[str], Path], cache: Cache, progress: Progress
+) -> Program:
+    """For the first of a machine's `abis` that is a 64-bit one. `of_abi` gives the library's own file.
+
+    Files are called by their content where they are brought, so nothing can be found by name: glibc's loader is given
+    each by its path, and takes an already loaded library for the one that another asks for.
+    Raises WrongAbi, BuildFailed, ToolMissing.
+    """
+    abi = next((abi for abi in abis if abi in libc.ABIS), None)
+    if abi is None:
+        raise WrongAbi(
+            f"it runs {', '.join(abis) or 'an ABI that it does not report'}",
+            f"{title} is there for {', '.join(libc.ABIS)}.",
+        )
+    base = libc.base(abi, cache, progress)
+    library = of_abi(abi)
+    built = build.build(abi, backend, cache, progress)
+    paths = {
+        "loader": (base.loader,), "C and C++ libraries": base.libraries, "runner": (built.runner,),
+        "backend": (built.backend,), title: (library,),
+    }  # fmt: skip
+    files = tuple(_file(role, path) for role, given in paths.items() for path in given)
+    first = 1 + len(base.libraries)
+    preloaded = ":".join(f"{{{number}}}" for number in range(1, first))
+    command = (
+        "env", "-u", "LD_PRELOAD", "-u", "LD_LIBRARY_PATH", "{0}", "--inhibit-cache", "--preload", preloaded,
+        f"{{{first}}}", "--backend", f"{{{first + 1}}}", f"{{{first + 2}}}",
+    )  # fmt: skip
+    sizes = {role: sum(file.bytes for file in files if file.role == role) for role in paths}
+    whole = content_key(*(file.sha256 for file in files))
+    facts = {**built.facts, "loader": base.origin, "bytes": sizes, "sha256": whole}
+    return Program(files, command, facts)
+
+
+def _file(role: str, path: Path) -> ArtifactFile:
+    return ArtifactFile(role=role, path=path, sha256=sha256_file(path), bytes=path.stat().st_size)

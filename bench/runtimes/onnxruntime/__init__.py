@@ -1,0 +1,1 @@
+"""ONNX Runtime, from the libraries in its own wheels."""

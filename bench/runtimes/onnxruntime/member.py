@@ -1,0 +1,75 @@
+"""ONNX Runtime as a member of the open set: its own library from PyPI, on phones too, without an NDK or an app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cache import Cache, content_key, file_of, own_sources
+from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.runtimes.loaded.program import program
+from bench.runtimes.onnxruntime import source
+from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class OnnxRuntime:
+    """See `bench.runtimes.runtime.Runtime`. Networks of every method come as ordinary ones."""
+
+    name = "onnxruntime"
+    title = "ONNX Runtime"
+    reference = False
+    abis = source.ABIS
+    places: frozenset[Place] = frozenset(("phone", "desktop"))
+    precisions: tuple[Precision, ...] = ("fp32",)
+    packages: frozenset[WeightsFormat] = frozenset(("runtime",))
+    roles = ("onnx", NO_FILE)
+    deployed: tuple[str, ...] = ("onnx",)
+    start_s = 0.2
+    graphs: tuple[str, ...] = ("onnx",)
+    exporters: Mapping[str, str] = dict.fromkeys(("onnx", "onnxscript"), "fr-bench[onnxruntime]")
+
+    def key(self) -> str:
+        """Of everything here that decides what `export` writes."""
+        versions = [_version(name) for name in ("torch", "onnx", "onnxscript")]
+        return content_key(source.VERSION, *versions, *own_sources("export"))
+
+    def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
+        """The runner that loads it, and all that it needs. Raises WrongAbi, BuildFailed, ToolMissing."""
+        fetch = partial(source.fetch, cache=cache, progress=progress)
+        return program(f"{self.title} {source.VERSION}", self.name, abis, fetch, cache, progress)
+
+    def export(
+        self, network: nn.Module, inputs: Sequence[Tensor], shown: Shown, folder: Path, *, half: bool = False
+    ) -> tuple[ArtifactFile, ...]:
+        """Write network.onnx. Raises ExportRefused and ToolMissing."""
+        from bench.export import onnx_file
+
+        path = folder / "network.onnx"
+        onnx_file.export(network, inputs, shown.samples, len(shown.expected.outputs), path, half=half)
+        return (file_of(path, "onnx"),)
+
+    def export_given(
+        self, graph: Path, inputs: Sequence[Tensor], folder: Path
+    ) -> tuple[tuple[ArtifactFile, ...], tuple[str, ...]]:
+        """Write network.onnx of an ONNX file. Raises ExportRefused, ToolMissing, CorruptData."""
+        from bench.export import onnx_file
+
+        path = folder / "network.onnx"
+        names = onnx_file.export_given(graph, inputs, path)
+        return (file_of(path, "onnx"),), names
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+ONNXRUNTIME = OnnxRuntime()

@@ -1,0 +1,80 @@
+// What the core asks of an inference library. The core owns the job, time, memory, samples and events, and knows none of
+// them: a program is built with one, or with the one that loads another by name (loaded/).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "contract/job.h"
+#include "contract/samples.h"
+
+namespace bench {
+
+// Memory to be filled with one input: its planes are `plane_step` bytes apart.
+struct InputMemory {
+    void* data;
+    size_t plane_step;
+};
+
+// The values of one output: `planes` of so many values each, `plane_step` bytes apart.
+struct OutputMemory {
+    const float* data;
+    size_t planes, plane_values, plane_step;
+
+    int64_t values() const { return static_cast<int64_t>(planes * plane_values); }
+};
+
+// What decoding a package of weights took.
+struct Decoding {
+    int64_t ns, coefficients, values;
+};
+
+// A network that a library has loaded, with its inputs and its latest answer.
+class Session {
+public:
+    virtual ~Session() = default;
+
+    // From the files to a network that can infer, in nanoseconds.
+    virtual int64_t load_ns() const = 0;
+    // Null unless the weights were a package.
+    virtual const Decoding* decoding() const { return nullptr; }
+
+    // Memory for inputs of these shapes, zeroed. Throws Failure(bad_samples) when the network takes others.
+    virtual void make_inputs(const std::vector<InputShape>& shapes) = 0;
+    virtual std::vector<InputMemory> inputs() = 0;
+
+    // One inference as an application does it. After the `last` one the inputs are not needed again. Throws Failure.
+    virtual void infer(bool last = false) = 0;
+    // Of the latest inference, in the order of the job; they last until the next one.
+    virtual std::vector<OutputMemory> outputs() const = 0;
+
+    // After the first inference: that the library runs as it was asked to. Throws Failure(unsupported).
+    virtual void expect_as_asked() const {}
+};
+
+// An inference library.
+class Library {
+public:
+    virtual ~Library() = default;
+
+    // Name and version, e.g. "ncnn 1.0.20261020".
+    virtual std::string name() const = 0;
+    // The CPU features that it has code for, and those of them that this CPU has; empty where it does not say.
+    virtual std::vector<std::string> kernels_built() const { return {}; }
+    virtual std::vector<std::string> kernels_used() const { return {}; }
+    // Bytes of this process that are resident before any network is loaded; -1 for a library that is part of the program.
+    virtual int64_t resident_bytes() const { return -1; }
+
+    // Throws Failure(unsupported) for what neither this library nor this CPU can do.
+    virtual void expect(const Job& job) const = 0;
+    // Throws Failure.
+    virtual std::unique_ptr<Session> open(const Job& job) const = 0;
+};
+
+// The one that this program is linked with, when `named` is empty, or the one of these two files: a backend of ours and the
+// library that it calls. Throws Failure.
+std::unique_ptr<Library> open_library(const std::vector<std::string>& named);
+
+}  // namespace bench

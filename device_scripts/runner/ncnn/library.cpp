@@ -1,0 +1,70 @@
+// ncnn as the library that the runner is linked with.
+
+#include <optional>
+#include <utility>
+
+#include <cpu.h>
+
+#include "contract/process.h"
+#include "measure/session.h"
+#include "ncnn/kernels.h"
+#include "ncnn/network.h"
+
+namespace bench {
+namespace {
+
+class NcnnSession : public Session {
+public:
+    explicit NcnnSession(const Job& job) : network_(job) {
+        if (const auto* decoded = network_.decoded()) decoding_ = Decoding{decoded->ns, decoded->coefficients, decoded->values};
+    }
+
+    int64_t load_ns() const override { return network_.load_ns(); }
+    const Decoding* decoding() const override { return decoding_ ? &*decoding_ : nullptr; }
+    void make_inputs(const std::vector<InputShape>& shapes) override { inputs_ = network_.make_inputs(shapes); }
+
+    std::vector<InputMemory> inputs() override {
+        std::vector<InputMemory> memory;
+        for (ncnn::Mat& input : inputs_) memory.push_back({input.data, input.cstep * sizeof(float)});
+        return memory;
+    }
+
+    void infer(bool last) override { answers_ = network_.infer(last ? std::move(inputs_) : inputs_); }
+
+    std::vector<OutputMemory> outputs() const override {
+        std::vector<OutputMemory> memory;
+        for (const ncnn::Mat& answer : answers_) {
+            const size_t values = static_cast<size_t>(answer.w) * static_cast<size_t>(answer.h) * static_cast<size_t>(answer.d);
+            memory.push_back({answer, static_cast<size_t>(answer.c), values, answer.cstep * sizeof(float)});
+        }
+        return memory;
+    }
+
+private:
+    Network network_;  // outlives the answers
+    std::optional<Decoding> decoding_;
+    std::vector<ncnn::Mat> inputs_, answers_;
+};
+
+class Ncnn : public Library {
+public:
+    std::string name() const override { return "ncnn " NCNN_VERSION_STRING; }
+    std::vector<std::string> kernels_built() const override { return kernels().built; }
+    std::vector<std::string> kernels_used() const override { return kernels().used; }
+    void expect(const Job& job) const override { expect_precision(job.precision); }
+
+    std::unique_ptr<Session> open(const Job& job) const override {
+        // ncnn makes its pool as large, whatever it is asked for.
+        if (job.threads > 1) expect_threads(ncnn::get_cpu_count());
+        return std::make_unique<NcnnSession>(job);
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Library> open_library(const std::vector<std::string>& named) {
+    if (!named.empty()) throw Failure(Exit::bad_job, "this program has ncnn in it, and loads no backend");
+    return std::make_unique<Ncnn>();
+}
+
+}  // namespace bench

@@ -1,0 +1,207 @@
+"""ONNX Runtime under the same core as ncnn: on this computer, on a virtual phone, and on one with another processor."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench import runtimes
+from bench.cache import Cache
+from bench.export import onnx_file
+from bench.measure.lines import read
+from bench.records import Tensor
+from bench.results.folder import RunFolder
+from bench.runtimes.onnxruntime.source import VERSION
+from bench.virtual.phone import stop
+from tests.e2e.command import QUICK, Finished, bench
+from tests.e2e.conftest import PhoneMaker
+from tests.e2e.native_kit import EXITS, packed
+
+PORT = Tensor(name="in0", shape=(3, 12, 16))
+SAMPLES = np.random.default_rng(5).normal(size=(3, *PORT.shape)).astype(np.float32)
+NET = """
+from torch import nn
+def build():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8), nn.ReLU6(),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+"""
+PLAN = QUICK.replace("launches = 3", "launches = 1", 1) + """
+[[cases]]
+model = "net.py:build"
+label = "conv"
+input = "3x12x16"
+variants = ["baseline", "half", {name = "baseline", runtime = "ncnn", label = "by ncnn"}]
+
+[[cases]]
+model = "lenet5"
+variants = ["baseline", "fr-auto"]
+"""
+
+
+def silent(fraction: float, words: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int
+    events: list[dict[str, Any]]
+    errors: str
+
+    def event(self, name: str) -> dict[str, Any]:
+        return next(event for event in self.events if event["event"] == name)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(2)
+    scope: dict[str, Any] = {}
+    exec(NET, scope)
+    made: nn.Module = scope["build"]().eval()
+    return made
+
+
+@pytest.fixture(scope="module")
+def graph(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "network.onnx"
+    onnx_file.export(network, (PORT,), (SAMPLES,), 1, path, half=False)
+    return path
+
+
+def measured(graph: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
+    """One launch on this computer, as a station starts it."""
+    program = runtimes.runtime("onnxruntime").program((runtimes.host_abi(),), True, Cache(), silent)
+    (folder / "samples.bsmp").write_bytes(packed(SAMPLES))
+    keys = {
+        "contract": 3, "mode": "accuracy", "graph": graph, "weights": "-", "weights_format": "runtime",
+        "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": folder / "samples.bsmp",
+        "answers": folder / "answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
+    } | changes  # fmt: skip
+    (folder / "job").write_text("".join(f"{key} = {value}\n" for key, value in keys.items() if value is not None))
+    paths = [os.fspath(file.path) for file in program.files]
+    command = [*(part.format(*paths) for part in program.command), os.fspath(folder / "job")]
+    done = subprocess.run(
+        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=120, check=False
+    )
+    return Ended(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+
+
+def test_it_answers_as_torch_does_and_reports_as_ncnn_does(graph: Path, network: nn.Module, tmp_path: Path) -> None:
+    done = measured(graph, tmp_path, {"LD_PRELOAD": "/nowhere.so"}, threads=2, affinity="0x1")
+    assert [event["event"] for event in done.events] == [
+        "environment", "load", "first_inference", "answers", "memory", "end",
+    ]  # fmt: skip
+    environment = done.event("environment")
+    assert environment["runtime"] == f"onnxruntime {VERSION}"
+    assert environment["threads"] == 2
+    assert environment["cpus_allowed"] == "0"
+    assert 0 < environment["library_rss"] < done.event("memory")["vm_hwm"]
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(SAMPLES)).numpy()
+    found = np.fromfile(tmp_path / "answers.f32", "<f4").reshape(wanted.shape)
+    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_nothing_is_written_or_kept_that_reports_to_the_librarys_maker(graph: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    measured(graph, tmp_path, {"HOME": str(home), "XDG_CACHE_HOME": str(home)})
+    assert list(home.rglob("*")) == []
+
+
+def test_every_pass_runs(graph: Path, tmp_path: Path) -> None:
+    counts = {"warmup_iterations": 1, "warmup_ms": 0, "min_iterations": 5, "min_ms": 0, "max_iterations": 5}
+    done = measured(graph, tmp_path, mode="latency", answers=None, beside=1, load=1, **counts)
+    assert sum(event["event"] == "iteration" for event in done.events) == 5
+    assert done.event("beside")["copies"] == 1
+    done = measured(graph, tmp_path, mode="sustained", answers=None, seconds=1)
+    assert done.event("window")["iterations"] > 0
+    assert measured(graph, tmp_path, mode="memory", answers=None).status == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"outputs": "scores"}, "bad_graph", "the graph has no output scores"),
+        ({"graph": "/dev/null"}, "bad_graph", ""),
+        ({"precision": "fp16a"}, "unsupported", "computes in fp32"),
+        ({"weights_format": "frq", "execution": "dense"}, "unsupported", "does not load frq weights"),
+        ({"inputs": "in0,in1"}, "bad_samples", "samples of 1 inputs for a job of 2"),
+        ({"inputs": "other"}, "inference_failed", "other"),
+    ],
+)
+def test_what_it_cannot_do_it_says(
+    graph: Path, tmp_path: Path, changes: dict[str, Any], kind: str, words: str
+) -> None:
+    done = measured(graph, tmp_path, **changes)
+    assert done.event("error")["kind"] == kind, done
+    assert words in done.event("error")["message"]
+    assert done.status == EXITS[kind]
+
+
+def test_a_phone_that_hides_its_cpus_is_told_before_the_library_is_loaded(graph: Path, tmp_path: Path) -> None:
+    done = measured(graph, tmp_path, {"BENCH_SYSFS_ROOT": str(tmp_path)})
+    assert [event["event"] for event in done.events] == ["error", "end"]
+    assert done.status == EXITS["unsupported"]
+    assert "does not let programs read" in done.event("error")["message"]
+    assert "measure with ncnn" in done.event("error")["message"]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "net.py").write_text(NET)
+    (folder / "plan.toml").write_text('name = "ort"\n' + PLAN)
+    return folder / "plan.toml"
+
+
+def run(serial: str, plan: Path, results: Path, env: dict[str, str], *more: str) -> Finished:
+    asked = ("run", "--json", "--plan", plan, "--runtime", "onnxruntime", "-s", serial, "--results", results, *more)
+    return Finished(json.loads(bench(*asked, env=env, cwd=plan.parent).stdout))
+
+
+def test_a_phone_and_this_computer_measure_networks_by_it(
+    plan: Path, virtual_phone: Any, env: dict[str, str], tmp_path: Path
+) -> None:
+    found = run(virtual_phone.serial, plan, tmp_path, env)
+    frame, folder = found.frame, RunFolder(found.folder)
+    assert all(m.status in ("ok", "tagged") for m in folder.measurements()), [m.reason for m in folder.measurements()]
+    measured_by = {(row.device == "desktop", row.variant, row.runtime) for row in frame.itertuples()}
+    assert (False, "by ncnn", "ncnn") in measured_by
+    assert {(place, name, "onnxruntime") for place in (True, False) for name in ("baseline", "half")} <= measured_by
+    assert (True, "baseline", "ncnn") not in measured_by
+    by_ort = [artifact for artifact in folder.record().artifacts if artifact.runtime == "onnxruntime"]
+    assert {artifact.execution for artifact in by_ort} == {"stock"}
+    assert all(one.headroom < 0.1 for artifact in by_ort for one in artifact.verified)
+    half, whole = (next(a for a in by_ort if (a.model, a.variant) == ("conv", name)) for name in ("half", "baseline"))
+    assert half.deployed_bytes < whole.deployed_bytes
+    facts = next(f for name, f in folder.record().toolchain.items() if name == f"onnxruntime, {virtual_phone.serial}")
+    assert facts["bytes"][f"ONNX Runtime {VERSION}"] > 20e6
+    assert set(facts["bytes"]) == {
+        "loader", "C and C++ libraries", "runner", "backend", f"ONNX Runtime {VERSION}",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="glibc for another processor comes from Debian's packages")
+def test_an_arm_phone_answers_alike(
+    plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path
+) -> None:
+    arm = phone_maker.start("pixel-8-arm64")
+    try:
+        found = run(arm.serial, plan, tmp_path, env, "--variant", "baseline")
+    finally:
+        stop(arm.serial)
+    agreement = found.summaries("agreement", device=arm.serial)
+    assert len(agreement) == 2
+    assert all(s["statistics"]["median"] == 1 for s in agreement)
