@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
 from bench.campaign import rivals
-from bench.compress.method import Method
+from bench.compress.method import Method, begun
 from bench.devices import topology
 from bench.devices.host import DESKTOP
 from bench.errors import BenchError, UsageError, naming
@@ -111,12 +112,16 @@ def _learning(network: Network, case: Case) -> Network:
 def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
     """Raise UsageError where `--weights` names a package that none of the variants would take its weights from."""
     given = network.packages.get("")
-    takers = [v for v in variants if given and v.method and made_by(compress.method(v.method), given)]
+    takers = [v for v in variants if given and v.method and _takes(compress.method(v.method), network, v, given)]
     if given and not any(network.package_for(v.target) == given for v in takers):
         raise UsageError(
             f"{given} is a package, and no variant of {network.name} takes its weights from it",
             "Ask for a variant of its method without a target, e.g. --variant fr-auto.",
         )
+
+
+def _takes(method: Method, network: Network, variant: Variant, given: Path) -> bool:
+    return made_by(method, given) or begun(method, network, request_of(variant, network)) == given
 
 
 def _refuse_absent(data: Data | None) -> None:
