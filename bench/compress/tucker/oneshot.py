@@ -58,8 +58,8 @@ def compress(
 def asked_for(whole: Whole, progress: Progress = lambda done, words: None) -> dict[str, Ranks]:
     """EVBMF's ranks of each site; of a side in which it finds nothing but noise, and of the last layer, all there are.
 
-    What a small layer has learnt can be as flat as noise: LeNet-5's first convolution is. Of its last layer, 10 × 500,
-    EVBMF keeps a rank of 3, which cannot tell ten classes apart (docs/methods.md). Raises UsageError, naming the
+    What a small layer has learnt can look like noise: LeNet-5's first convolution does. Of its last layer, 10 × 500,
+    EVBMF keeps a rank of 3, which costs 21 points (docs/methods.md). Raises UsageError, naming the
     first, where layers of noise are most of the network, and CorruptData for weights that are not finite.
     """
     found: dict[str, Ranks] = {}
