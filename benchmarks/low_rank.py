@@ -9,22 +9,33 @@ of launches that infer once; ratios with their 95 % bootstrap interval over laun
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import random
+import statistics
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cache import file_of
+from bench import units
+from bench.analyse.statistics import ratio
+from bench.cache import Cache, file_of
+from bench.cli import terminal
+from bench.data import packed
+from bench.export import graph as param
 from bench.export import low_rank, ncnn
-from bench.export.cost import shapes
+from bench.export.cost import Cost, costs, shapes
 from bench.export.graph import Graph, Layer
-from bench.networks import resolve
+from bench.networks.builtin import resnet18, vgg16
 from bench.records import Tensor
+from bench.runtimes.ncnn.build import build, host_abi
+from benchmarks.resident import machine
 
 Floats = NDArray[np.float32]
 SIZE = 224
@@ -32,14 +43,14 @@ INPUTS = (Tensor(name="in0", shape=(3, SIZE, SIZE)),)
 FORMS = ("ordinary", "factored", "resident", "auto")
 HEADER = ("network", "threads", "form", "median inference", "factored ÷ it", "fastest", "factored ÷ it", "peak RSS",
           "factored ÷ it", "max|Δ| ÷ max")  # fmt: skip
+PRIORITY = ("chrt", "-f", "10") if subprocess.run(["chrt", "-f", "10", "true"], check=False).returncode == 0 else ()
+"""Before whatever else the computer does, where this user may."""
 Pair = tuple[Graph, tuple[Floats, ...]]
 
 
 def ordinary(name: str) -> Pair:
     """ImageNet's form of the network, seeded."""
-    network = resolve(name)
-    sizes = {"vgg16": {"size": "imagenet"}, "resnet18": {"stem": "imagenet"}}[name]
-    built = network.build(classes=1000, **sizes)
+    built = vgg16.build(1000, "imagenet") if name == "vgg16" else resnet18.build(1000, "imagenet")
     sample = np.random.default_rng(0).uniform(size=(1, *INPUTS[0].shape)).astype(np.float32)
     return ncnn.convert(built.eval(), INPUTS, [sample])
 
@@ -77,21 +88,25 @@ def factored(pair: Pair, part: float) -> Pair:
         blobs.extend([made] if bias is None else [made, bias])
         return to
 
+    def few(channels: int) -> int:
+        return max(1, round(channels * part))
+
     flattened: dict[str, str] = {}
     for layer in parsed.layers:
         own = [next(left) for _ in layer.blobs()]
-        p = dict(layer.parameters)
+        p: dict[str, str] = dict(layer.parameters)
         source = layer.inputs[0] if layer.inputs else ""
         to = layer.outputs[0]
-        after = {key: p[key] for key in ("9", "10", "-23310") if key in p}
+        after: dict[str, str] = {key: p[key] for key in ("9", "10", "-23310") if key in p}
         if layer.type == "Flatten":
             flattened[to] = source
-        few = lambda channels: max(1, round(channels * part))  # noqa: E731
         if layer.type == "Convolution" and p["1"] != "1":
             outputs, inputs = int(p["0"]), sizes[source][0]
             kernel = (int(p.get("11", p["1"])), int(p["1"]))
             rank_in, rank_out = (few(inputs) if inputs > 3 else inputs), few(outputs)
-            geometry = {key: p[key] for key in ("1", "11", "2", "12", "3", "13", "4", "14", "15", "16") if key in p}
+            geometry: dict[str, str] = {
+                key: p[key] for key in ("1", "11", "2", "12", "3", "13", "4", "14", "15", "16") if key in p
+            }
             if inputs > 3:
                 source = add("Convolution", source, f"{to}u", (rank_in, inputs, 1, 1), {"1": "1"}, None)
             source = add("Convolution", source, f"{to}z", (rank_out, rank_in, *kernel), geometry, None)
@@ -147,6 +162,19 @@ def cases(name: str, part: float, folder: Path, half: bool) -> Iterator[Case]:
         yield Case(name, form, own)
 
 
+def spent(case: Case) -> str:
+    """Multiply-adds and blobs of the graph, and how long they would take at the speed of this computer."""
+    costs_ = costs(param.parse((case.folder / "graph.param").read_text(encoding="ascii")), INPUTS)
+    whole = sum(costs_, Cost())
+    macs, moved = machine()
+    ns = 1e9 * (whole.macs / macs + (whole.activations + whole.weights) / moved)
+    return (
+        f"{case.network} {case.form}: {units.number(whole.macs)} multiply-adds at {macs / 1e9:.1f} G/s, "
+        f"{units.size(whole.activations)} of blobs and {units.size(whole.weights)} of weights "
+        f"at {moved / 1e9:.1f} GB/s: {units.duration(ns)}"
+    )
+
+
 def run(runner: Path, case: Case, samples: Path, threads: int, mode: str, seconds: float) -> list[dict[str, object]]:
     words = {
         "contract": 3, "mode": mode, "graph": case.folder / "graph.param", "weights": case.folder / "weights.bin",
@@ -162,7 +190,76 @@ def run(runner: Path, case: Case, samples: Path, threads: int, mode: str, second
         words["answers"] = case.folder / "answers"
     job = case.folder / "job"
     job.write_text("".join(f"{key} = {value}\n" for key, value in words.items()))
-    done = subprocess.run([runner, job], capture_output=True, text=True, check=False)
+    done = subprocess.run([*PRIORITY, runner, job], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{case.network} {case.form}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measured(runner: Path, some: Sequence[Case], samples: Path, threads: int, launches: int, seconds: float) -> None:
+    dice = random.Random(0)
+    for launch in range(launches):
+        for case in dice.sample(some, len(some)):
+            events = run(runner, case, samples, threads, "latency", seconds)
+            times = [float(str(event["ns"])) for event in events if event["event"] == "iteration"]
+            case.times.setdefault(threads, {})[launch] = times
+            events = run(runner, case, samples, threads, "memory", seconds)
+            peak = max(float(str(event["vm_hwm"])) for event in events if "vm_hwm" in event)
+            case.memory.setdefault(threads, {})[launch] = peak
+
+
+def rows(some: Sequence[Case], threads: int) -> Iterator[tuple[str, ...]]:
+    beside = next(case for case in some if case.form == "factored")
+    assert beside.answers is not None
+
+    def against(case: Case, of: Callable[[Case], dict[int, float]], unit: str) -> tuple[str, str]:
+        ours, theirs = of(case), of(beside)
+        least, middle, most = min(ours.values()), statistics.median(ours.values()), max(ours.values())
+        text = f"{units.quantity(middle, unit)} ({units.quantity(least, unit)}–{units.quantity(most, unit)})"
+        if case is beside:
+            return text, ""
+        times = ratio(ours, theirs)
+        interval = f" [{times.interval.low:.3g}–{times.interval.high:.3g}]" if times.interval else ""
+        return text, units.ratio(times.value) + interval
+
+    for case in some:
+        each = case.times[threads]
+        middle = against(case, lambda one: {n: statistics.median(t) for n, t in one.times[threads].items()}, "ns")
+        fastest = against(case, lambda one: {n: min(t) for n, t in one.times[threads].items()}, "ns")
+        memory = against(case, lambda one: one.memory[threads], "B")
+        assert case.answers is not None
+        distance = "–"
+        if case.form != "ordinary":
+            distance = f"{np.abs(case.answers - beside.answers).max() / np.abs(beside.answers).max():.0e}"
+        yield case.network, str(threads), f"{case.form} (n = {len(each)})", *middle, *fastest, *memory, distance
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.low_rank", description=__doc__)
+    parser.add_argument("--launches", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of inferences in a launch, about")
+    parser.add_argument("--part", type=float, default=0.25, help="ranks as a part of the channels")
+    parser.add_argument("--threads", type=int, action="append")
+    parser.add_argument("--network", action="append", help="instead of vgg16, vgg16-convolutions and resnet18")
+    parser.add_argument("--runner", type=Path, help="another build of the runner, e.g. one for lesser CPUs")
+    given = parser.parse_args()
+    runner = given.runner or build(host_abi(), Cache()).path
+    table: list[tuple[str, ...]] = []
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder, "samples")
+        packed.write(samples, [np.random.default_rng(1).uniform(size=(1, *INPUTS[0].shape)).astype(np.float32)])
+        for name in given.network or ("vgg16", "vgg16-convolutions", "resnet18"):
+            some = list(cases(name, given.part, Path(folder), half=True))
+            for case in some:
+                run(runner, case, samples, 1, "accuracy", 0)
+                case.answers = np.fromfile(case.folder / "answers", "<f4")
+            for threads in given.threads or (1, 2):
+                measured(runner, some, samples, threads, given.launches, given.seconds)
+                table += rows(some, threads)
+            notes += [spent(case) for case in some]
+    terminal.table(HEADER, table, title=f"ranks of {given.part:g} of the channels, {SIZE}×{SIZE}", notes=notes, words=3)
+
+
+if __name__ == "__main__":
+    main()

@@ -73,8 +73,8 @@ def shapes(graph: Graph, inputs: Sequence[Tensor]) -> dict[str, Shape]:
 _KNOWN = {
     "BatchNorm", "BinaryOp", "Clip", "Concat", "Convolution", "ConvolutionDepthWise", "Deconvolution",
     "DeconvolutionDepthWise", "Dropout", "Eltwise", "Flatten", "HardSigmoid", "HardSwish", "InnerProduct", "Input",
-    "InstanceNorm", "LowRankPass", "Noop", "PReLU", "Padding", "Pooling", "ReLU", "Scale", "Sigmoid", "Split", "Swish",
-    "TanH",
+    "InstanceNorm", "LowRankPass", "Noop", "PReLU", "Padding", "Pooling", "RankCore", "RankSplit", "ReLU", "Scale",
+    "Sigmoid", "Split", "Swish", "TanH",
 }  # fmt: skip
 """Layers after which the shape is what `shapes` says."""
 

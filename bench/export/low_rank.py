@@ -7,7 +7,7 @@ by itself. The runner's layer `LowRankPass` does all of it for a few pixels at a
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ Floats = NDArray[np.float32]
 Choice = Literal["all", "cheapest"]
 LARGE = 1 << 16
 """Values of a matrix from which on it pays to keep them as float16."""
+_COPIES = ("Split", "RankSplit")
 _GIVEN = -1
 """Who reads the network's outputs, beside its layers."""
 
@@ -81,16 +82,19 @@ def rewritten(
     wanted = _Network(nodes, inputs, half).places()
     chosen = wanted if choice == "all" else _cheapest(nodes, wanted, inputs)
     made = _replaced(nodes, chosen)
+    if chosen:
+        sizes = sure_shapes(Graph(tuple(node.layer for node in made)), inputs)
+        made = [_core(node, sizes) for node in made]
     if half:
         made = _replaced(made, _Network(made, inputs, half).linear())
-    return _split(made)
+    return split(made)
 
 
 def _cheapest(nodes: Sequence[Node], places: Sequence[Place], inputs: Sequence[Tensor]) -> list[Place]:
     """The places that make the graph cost less, each beside the others that were kept."""
 
     def cost(some: Sequence[Place]) -> float:
-        return effort(Graph(tuple(node.layer for node in _split(_replaced(nodes, some)))), inputs)
+        return effort(Graph(tuple(node.layer for node in split(_replaced(nodes, some)))), inputs)
 
     kept, least = list(places), cost(places)
     for place in places:
@@ -117,18 +121,18 @@ def _plain(nodes: Sequence[Node]) -> list[Node]:
     outputs = set(Graph(tuple(node.layer for node in nodes)).outputs())
     for node in nodes:
         inputs = tuple(names.get(blob, blob) for blob in node.layer.inputs)
-        if node.layer.type in ("Split", "Dropout", "Noop") and not outputs & set(node.layer.outputs):
+        if node.layer.type in (*_COPIES, "Dropout", "Noop") and not outputs & set(node.layer.outputs):
             names.update(dict.fromkeys(node.layer.outputs, inputs[0]))
             continue
         found.append(replace(node, layer=replace(node.layer, inputs=inputs)))
     return found
 
 
-def _split(nodes: Sequence[Node]) -> list[Node]:
+def split(nodes: Sequence[Node]) -> list[Node]:
     """With a Split wherever a blob is read by several layers, as ncnn wants it."""
-    blobs = iter([node.blobs for node in nodes if node.layer.type != "Split"])
+    blobs = iter([node.blobs for node in nodes if node.layer.type not in _COPIES])
     layers = with_splits([node.layer for node in nodes])
-    return [Node(layer, () if layer.type == "Split" else next(blobs)) for layer in layers]
+    return [Node(layer, () if layer.type in _COPIES else next(blobs)) for layer in layers]
 
 
 @dataclass(eq=False)
@@ -337,6 +341,29 @@ class _Network:
             size = {"0": "1", "1": "1", "2": str(len(found.bias))}
             nodes.append(Node(Layer("Reshape", "-", (row,), (chain.blob,), size)))
         return Place(frozenset([number]), number, tuple(nodes))
+
+
+NO_WINOGRAD = {"31": "64"}
+"""The parameter of every layer of ncnn that takes Winograd's method from it (`featmask` in src/layer.h)."""
+FEW_CHANNELS, FEW_PIXELS = 16, 256
+
+
+def _core(node: Node, shapes: Mapping[str, Shape]) -> Node:
+    """What stands between two passes: of very few channels by our own layer. For few pixels, and for few channels,
+    without Winograd's method, whose weights and workspace are a large part of the memory that is left."""
+    layer, p = node.layer, node.layer.parameters
+    shape = shapes.get(layer.inputs[0]) if layer.type == "Convolution" else None
+    after = shapes.get(layer.outputs[0])
+    if shape is None or after is None or any(p.get(key, "0") != "0" for key in ("5", "8", "9", "19")):
+        return node
+    kernel = int(p["1"]) * int(p.get("11", p["1"]))
+    padded = [int(p.get(key, "0")) for key in ("4", "14", "15", "16")]
+    if kernel > 1 and min(padded) >= 0 and min(shape[0], after[0]) < FEW_CHANNELS and max(shape[0], after[0]) <= 32:
+        return replace(node, layer=replace(layer, type="RankCore"))
+    heavy = math.prod(after[1:]) <= FEW_PIXELS and node.blobs[0].size >= LARGE
+    if p["1"] == "3" and kernel == 9 and (heavy or max(shape[0], after[0]) <= FEW_CHANNELS):
+        return replace(node, layer=replace(layer, parameters={**p, **NO_WINOGRAD}))
+    return node
 
 
 def _apply(chain: _Chain, affine: Affine, straight: bool) -> bool:

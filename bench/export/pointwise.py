@@ -36,7 +36,7 @@ class Activation:
 
 @dataclass(frozen=True, eq=False)
 class Pointwise:
-    """y = weight x + bias at each pixel; `weight` is (outputs, inputs). `flat`: of all values of a blob as one pixel."""
+    """y = weight x + bias at each pixel; `weight` is (outputs, inputs). `flat`: all values of a blob are one pixel."""
 
     weight: Floats
     bias: Floats

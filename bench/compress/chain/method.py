@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.compress.chain import fitting
 from bench.compress.chain.package import Link, read, write
-from bench.compress.method import Alters, Destination, Exported, Method, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import (
+    BY_DATA,
+    Alters,
+    Destination,
+    Exported,
+    Method,
+    Narrowed,
+    Request,
+    Sight,
+    Size,
+    module_of,
+)
 from bench.compress.target import Target
 from bench.errors import BenchError, UsageError
 
@@ -18,7 +31,8 @@ if TYPE_CHECKING:
 
     from bench.compress.learner import Learner
     from bench.networks import Network
-    from bench.records import Progress
+    from bench.records import Precision, Progress
+    from bench.runtimes.runtime import Runtime
     from bench.width import Width
 
 _ORDER = (
@@ -69,6 +83,7 @@ class Chain:
         self.name, self.title = name, f"{first.title}, then {last.title}"
         self.first, self.last = first, last
         self.executions: tuple[str, ...] = last.executions
+        self.calibrates = any(getattr(link, "calibrates", False) for link in (first, last))
 
     def check(self, request: Request) -> None:
         for link, asked in zip((self.first, self.last), self._requests(request), strict=True):
@@ -100,7 +115,14 @@ class Chain:
     def size(self, network: Network, package: bytes) -> Size:
         following, last = self._opened(network, package)
         first = read(package)[0].package
-        return replace(self.first.size(network, first), kept=self.last.size(following, last).kept)
+        before, after = self.first.size(network, first), self.last.size(following, last)
+        return replace(before, kept=after.kept, layers=after.layers, notes=(*before.notes, *after.notes))
+
+    def precision(self, execution: str, runtime: Runtime) -> Precision | None:
+        """What that runtime computes the last link's form in; None for what the plan asks for."""
+        own = getattr(self.last, "precision", None)
+        found: Precision | None = own(execution, runtime) if own else None
+        return found
 
     def export(
         self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
@@ -126,9 +148,10 @@ class Chain:
             return replace(request, target=None), taken
         return request, rest
 
-    def _made(self, learner: Learner, request: Request) -> bytes:
+    def _made(self, learner: Learner, request: Request, planner: Learner | None = None) -> bytes:
+        """The package; `planner` is what the first link gets, where that is not to learn what the last is shown."""
         first_asked, last_asked = self._requests(request)
-        first = self.first.compress(learner, first_asked)
+        first = self.first.compress(planner or learner, first_asked)
         following = self._following(learner.network, first, first)
         last = self.last.compress(replace(learner, network=following), last_asked)
         whole = (Link(self.first.name, first), Link(self.last.name, last))
@@ -139,6 +162,7 @@ class Chain:
         planner, plan = _planned(learner, request)
         refusals: list[BenchError] = []
 
+        @functools.cache
         def total(amount: int) -> int | None:
             try:
                 return len(self._made(planner, replace(plan, target=f"{amount}B")))
@@ -147,6 +171,10 @@ class Chain:
                 return None
 
         amount = fitting.asked(total, most)
+        if amount is not None and self.calibrates and learner.data is not None:
+            # What calibration adds takes long to find out and is the same for all of nearly that size.
+            calibrated = len(self._made(learner, replace(plan, target=f"{amount}B"), planner))
+            amount = fitting.asked(total, most - (calibrated - (total(amount) or calibrated)))
         if amount is None:
             if refusals:
                 raise refusals[0]
@@ -189,6 +217,13 @@ class Chain:
             packages={},
         )
 
+    def _possible(self, following: Network, last: bytes) -> Iterator[str]:
+        """The forms that this package can have: one that was calibrated by nothing lacks some."""
+        for form in self.executions:
+            with suppress(UsageError):
+                self.last.restored(following, last, form)
+                yield form
+
     def _emptied(self, network: Network, first: bytes, last: bytes) -> Link | None:
         """The first link's package without values, where the last one's makes the very same network of it."""
         import torch
@@ -202,7 +237,7 @@ class Chain:
                 {name: torch.zeros_like(one) if one.is_floating_point() else one for name, one in held.items()}
             )
             found = self._following(network, first, b""), self._following(network, blank, b"")
-            for form in self.executions:
+            for form in self._possible(found[0], last):
                 whole, other = (self.last.restored(following, last, form) for following in found)
                 states = [dict((*one.named_parameters(), *one.named_buffers())) for one in (whole, other)]
                 answers = [run(one, examples(network.inputs)) for one in (whole, other)]
@@ -239,5 +274,6 @@ def _planned(learner: Learner, request: Request) -> tuple[Learner, Request]:
     def quiet(title: str) -> Progress:
         return lambda done, words: None
 
-    plain = replace(learner, network=network, stage=quiet, data=None)
+    data = learner.data if request.budget in BY_DATA else None  # a ranking that looks at it trains nothing
+    plain = replace(learner, network=network, stage=quiet, data=data)
     return plain, replace(request, one_shot=True, seeded=True, fine_tune=0, epochs=None, fresh=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Narrowed, Ordinary, Request, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Ordinary, Request, module_of
 from bench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Int8(Ordinary):
 
     name = "int8"
     title = "int8 quantisation"
+    alters: Alters = "numbers"
     executions = (FULL, WEIGHTS)
     calibrates = True
 

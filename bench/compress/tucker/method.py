@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from bench.compress.method import Destination, Exported, Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Ordinary, Request, Size, module_of
 from bench.compress.target import Target
 from bench.errors import UsageError
 
@@ -33,6 +33,7 @@ class Tucker(Ordinary):
 
     name = "tucker"
     title = "Tucker decomposition"
+    alters: Alters = "structure"
     float16 = True
     executions = ("auto", "resident", "factored")
 
@@ -86,7 +87,7 @@ class Tucker(Ordinary):
         made = super().export(network, package, execution, to, narrowed)
         if execution not in _CHOICES or "frq" not in to.runtime.packages:
             return made
-        from bench.export import low_rank  # type: ignore[attr-defined]
+        from bench.export import low_rank
 
         files = low_rank.rewrite(made.files, to.inputs, to.folder, _CHOICES[execution])
         return Exported(files, made.weights_format, "stock")
