@@ -12,7 +12,7 @@ LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults bench bench-fr bench-gtsrb bench-resident coverage fuzz lint clean system
+.PHONY: help demo test test-faults bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint clean system
 
 
 help: ## List the targets
@@ -68,6 +68,15 @@ coverage: $(READY) ## Small networks and 25 classifiers through export and nativ
 bench-gtsrb: $(READY) ## A CNN for traffic signs that bench trains, and FR of it, 20x and 100x: DATA=gtsrb.npz or a folder (half an hour)
 	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-gtsrb DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }
 	@$(BIN)/bench run --plan benchmarks/gtsrb.toml --data $(DATA)
+
+bench-rivals: $(READY) ## Every method at the same bytes on two CNNs for traffic signs, three seeds: DATA=gtsrb.npz or a folder (a night; docs/rivals.md)
+	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-rivals DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }
+	@mkdir -p results/rivals
+	@$(BIN)/python -m benchmarks.rivals_train jobs results/rivals/jobs.json --data $(DATA)
+	@$(BIN)/python -m benchmarks.rivals_train train results/rivals/jobs.json results/rivals --data $(DATA) --seconds 86400
+	@$(BIN)/python -m benchmarks.rivals_train plan results/rivals results/rivals/rivals-gtsrb.toml --data $(DATA) --seeds 1
+	@$(BIN)/bench run --plan results/rivals/rivals-gtsrb.toml
+	@$(BIN)/python -m benchmarks.rivals_train table results/rivals
 
 fuzz: $(READY) ## Ten minutes of libFuzzer on each of the native runner's readers (Linux, clang)
 	@$(BIN)/python device_scripts/runner/fuzz/run.py

@@ -18,6 +18,7 @@
     │   ├── RunnerFailed          30  the native runner refused its job, with its reason
     │   ├── CorruptData           31  a stored file, package or data set is not what it should be
     │   ├── NothingMeasured       32  every trial failed
+    │   ├── NothingFits           34  no variant meets the budget
     │   └── VirtualPhoneError     40
     └── Transient                     the caller may try again
         ├── DeviceOffline         13
@@ -170,6 +171,10 @@ class HostFull(Stable):
 
 class NothingMeasured(Stable):
     exit_status = 32
+
+
+class NothingFits(Stable):
+    exit_status = 34
 
 
 class VirtualPhoneError(Stable):

@@ -5,13 +5,14 @@ Nothing here is stored as truth: all of it is computed again from the samples of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from bench.contest import Contest, WithoutNetwork
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
-from bench.records import METRICS, Subject
+from bench.records import METRICS, SIZES, Subject
 from bench.scored import Scores
 
 Level = Literal["note", "care", "unusable"]
@@ -312,8 +313,10 @@ class Findings:
 
     summaries: tuple[Summary, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    floors: Mapping[str, float] = field(default_factory=dict)
-    """By network, in dB: the PSNR that its input has by itself, which needs no network."""
+    floors: Mapping[str, Sequence[WithoutNetwork]] = field(default_factory=dict)
+    """By network: what its scores are without any network."""
+    contests: tuple[Contest, ...] = ()
+    """Who competes with whom, and how each stands by its score and what it costs."""
     missing: tuple[str, ...] = ()
     """What is gone of the stored run, in sentences."""
     reach: tuple[Reach, ...] = ()
@@ -336,16 +339,16 @@ class Findings:
     @property
     def subjects(self) -> tuple[Subject, ...]:
         """Every subject that ran, in order; the size of a file alone does not make one."""
-        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric != "deployed"))
+        return tuple(dict.fromkeys(s.subject for s in self.summaries if s.metric not in SIZES))
 
     def summary(self, subject: Subject, metric: str) -> Summary | None:
         """The summary of that metric; where its whole pass failed, the failure; None where it was not measured.
 
         A failed pass has one summary, without statistics, under the first of its metrics.
 
-        What is deployed does not depend on threads and precision, so these are ignored for `deployed`.
+        Files do not depend on threads and precision, so these are ignored for their sizes.
         """
-        if metric == "deployed":
+        if metric in SIZES:
             place = (subject.model, subject.variant, subject.device, subject.runtime)
             for s in self.summaries:
                 t = s.subject

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
-from bench.records import Precision, RunRecord, Tensor
+from bench.records import Made, Precision, RunRecord, Tensor
 from bench.width import Width, canonical, short
 
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+@-]*)?$"
@@ -23,6 +23,7 @@ Threads = Annotated[int, Field(ge=1, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=2**26)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Word = Annotated[str, Field(min_length=1, max_length=100)]
 Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 MAX_BYTES = 1_000_000
 """Of a plan's file."""
@@ -91,13 +92,15 @@ class Protocol(_Strict):
 class Effort(_Strict):
     """How hard a method may try. `epochs` of training from the start (the method's own when None); `one_shot` takes the
     trained network and compresses it as it is, then trains on for `fine_tune` epochs; `budget` shares a total among
-    layers. None leaves the choice to the method: training where it has data and a recipe, else one shot."""
+    layers, or ranks channels; without `labels` what is made smaller learns from the ordinary network's answers alone.
+    `one_shot` None leaves the choice to the method: training where it has data and a recipe, else one shot."""
 
     seed: int = Field(1, ge=0, lt=2**31)
     epochs: Epochs | None = Field(None, ge=1)
     one_shot: bool | None = None
     fine_tune: Epochs = 0
     budget: str = "uniform"
+    labels: bool = True
 
 
 class Variant(_Strict):
@@ -120,6 +123,12 @@ class Variant(_Strict):
     runtime: str | None = None
     weights: Path | None = None
     """A finished package of the method, instead of making one."""
+    made: Made | None = None
+    """How that package was made, where whoever made it says so."""
+    shipped: int | None = Field(None, ge=1)
+    """Bytes that its files shall have on a device: the target, which is of the package, is fitted to them."""
+    optional: bool = False
+    """Where it cannot be made, it is left out of the run with a sentence, and the run goes on."""
     label: str = Field("", max_length=60, pattern=_LABEL)
 
     @model_validator(mode="before")
@@ -148,7 +157,8 @@ class Variant(_Strict):
             base = self.name or "-".join(filter(None, (self.method, self.execution)))
             extras = (self.target, self.runtime, self.precision)
             at = f"@{short(self.width)}" if self.width else ""
-            label = re.sub(r"[^A-Za-z0-9._:+@-]", "_", ":".join((base, *filter(None, extras))) + at)
+            told = ":".join((base, *filter(None, extras))).replace(",", "+") + at  # a chain's comma, for files and CSV
+            label = re.sub(r"[^A-Za-z0-9._:+@-]", "_", told)
             object.__setattr__(self, "label", label[:60])
         return self
 
@@ -176,6 +186,14 @@ class Case(_Strict):
     """Of the user's function."""
     variants: tuple[Variant, ...] | None = Field(None, min_length=1, max_length=100)
     """Those that suit the network when None."""
+    methods: tuple[Word, ...] = Field((), max_length=100)
+    """Further variants: each of these methods (all: every one) at each of `sizes`, with the same effort."""
+    sizes: tuple[Word, ...] = Field((), max_length=16)
+    """Of the files of those variants: ratios to the ordinary network in float32 (20x), or bytes (16kB)."""
+    effort: Effort | None = None
+    """Of those variants and of the ordinary network beside them."""
+    learns: bool | None = None
+    """Whether bench trains the network on `data` before it is measured, where that has no weights of its own."""
     threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
     precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
     input: tuple[Tensor, ...] | None = None
@@ -215,6 +233,11 @@ class Case(_Strict):
             object.__setattr__(self, "label", label_of(self.model))
         for name in ("threads", "precision"):
             _no_doubles(name, [str(value) for value in getattr(self, name)])
+        if not self.methods and (self.sizes or self.effort):
+            name = "sizes" if self.sizes else "effort"
+            raise ValueError(f"{name} is of variants by `methods`, and the case names none of these")
+        for name in ("methods", "sizes"):
+            _no_doubles(name, list(getattr(self, name)))
         _no_doubles("variants", [variant.label for variant in self.variants or ()], "; give one of them a label")
         return self
 
@@ -280,7 +303,9 @@ def label_of(reference: str) -> str:
     if not colon:
         place, function = reference, ""
     is_module = colon and not place.endswith(".py")
-    base = place.rpartition(".")[2] if is_module else re.sub(r"\.(py|pt|pt2|pth|onnx|param|frq)$", "", Path(place).name)
+    base = (
+        place.rpartition(".")[2] if is_module else re.sub(r"\.(py|pt|pt2|pth|onnx|param|frq8?)$", "", Path(place).name)
+    )
     name = f"{base}-{function}" if function and function not in _PLAIN_FUNCTIONS else base
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "network"
 

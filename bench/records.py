@@ -30,6 +30,9 @@ SCHEMA_VERSION = 3
 Progress = Callable[[float, str], None]
 """How a long piece of work tells how far it is: a fraction in 0..1 and a few words."""
 
+MATCHED = 0.02
+"""Files whose bytes differ by no more than this part from those asked for match."""
+
 Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained"]
 """What a launch is for. The last four are done where a plan asks for them: latency with others at work beside, energy
 of an inference, the largest picture that memory allows, and latency under load that goes on."""
@@ -82,6 +85,9 @@ METRICS: dict[str, Metric] = {
     "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),
 }
 
+SIZES = tuple(name for name, metric in METRICS.items() if metric.pass_ == "size")
+"""Metrics of files, which are the same whatever runs them with however many threads."""
+
 
 class Record(BaseModel):
     """Frozen, strict about names, stored as JSON."""
@@ -128,16 +134,19 @@ class Made(Record):
     """How the package of a variant was made, which is what equal effort means: `epochs` of training or fine-tuning over
     `pictures`, with or without their `labels`, by `seed`.
 
-    `seconds` are those that it took on this host when it was made, trainings included; None for a finished package.
+    The training of the ordinary network, which all methods have in common, is in none of these figures. `seconds` are
+    those that it took where it was made, trainings included, however often they were interrupted. `shipped` is how many
+    bytes its files were asked to have on a device, which `target` of the package was fitted to.
     """
 
     method: str
-    target: str | None
+    target: str | None = None
     seed: int
     epochs: int
     pictures: int
     labels: bool
-    seconds: float | None
+    seconds: float | None = None
+    shipped: int | None = None
 
 
 class Artifact(Record):
@@ -168,6 +177,9 @@ class Artifact(Record):
     width: str | None = None
     """What was asked for and what came of it, where it is computed at less than its whole width."""
     made: Made | None = None
+    """None for the ordinary network, and for a finished package of which nobody says how it was made."""
+    precision: Precision | None = None
+    """What its runtime computes it in, where that follows from its form and not from the plan."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 
@@ -183,6 +195,21 @@ class Artifact(Record):
     @property
     def deployed_bytes(self) -> int:
         return sum(f.bytes for f in self.needed)
+
+    @property
+    def missed(self) -> float | None:
+        """How much larger its files are than they were asked to be, as a part of that (0.05: 5 % larger, negative:
+        smaller), where that is more than what counts as the same bytes; None where they match or nothing was asked."""
+        if self.made is None or self.made.shipped is None:
+            return None
+        apart = self.deployed_bytes / self.made.shipped - 1
+        return apart if abs(apart) > MATCHED else None
+
+    @property
+    def downloaded_bytes(self) -> int | None:
+        """Of the same files, each packed as a download would be; None where one of them was not packed."""
+        packed = [f.zstd for f in self.needed]
+        return None if None in packed else sum(filter(None, packed))
 
 
 class Cpu(Record):
@@ -215,7 +242,8 @@ class Device(Record):
 
 
 class Subject(Record):
-    """What was measured, and where and how it ran. `model` and `variant` are labels that are unique in a run."""
+    """What was measured, and where and how it ran. `model` and `variant` are labels that are unique in a run;
+    `precision` is what the plan asks for, which an artifact may have its own of."""
 
     model: str
     variant: str
@@ -258,6 +286,9 @@ class Expected:
 
     outputs: tuple[NDArray[Any], ...]
     labels: NDArray[Any] | None
+    doubts: tuple[NDArray[Any], ...] = ()
+    """How much further than rounding explains each sample's values of an output may be from it, (N,); see
+    `bench.export.steps`."""
 
 
 class Sample(NamedTuple):
@@ -382,6 +413,8 @@ class RunRecord(Record):
     samples: dict[str, SamplesRecord] = {}
     toolchain: dict[str, dict[str, Any]]
     """How each runtime's program was built, per `runtime, device`."""
+    absent: dict[str, str] = {}
+    """Why a variant that was asked for could not be made, by `model/variant`."""
     programs: dict[str, tuple[str, ...]] = {}
     """SHA-256 of the files of each runtime's program, per `runtime, device`."""
     devices: tuple[Device, ...]

@@ -31,8 +31,9 @@ class Worst(NamedTuple):
     allowed: float
 
 
-def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
-    """How far each value of an output (N, *shape) may be from `expected`, as an array that broadcasts to it.
+def allowed(expected: Floats, tolerance: float = TOLERANCE, doubt: Floats | None = None) -> Floats:
+    """How far each value of an output (N, *shape) may be from `expected`, as an array that broadcasts to it. `doubt`,
+    (N,), is what is allowed more to all values of a sample (see `bench.export.steps`).
 
     Each sample is held to its own largest value, so that a loud one does not excuse a quiet one; and so are slices of
     another scale along any axis, like scores from 0 to 1 beside boxes in pixels. Scales differ where there is a gap of
@@ -46,7 +47,10 @@ def allowed(expected: Floats, tolerance: float = TOLERANCE) -> Floats:
         others = tuple(a for a in range(magnitude.ndim) if a != axis and (a or magnitude.ndim == 2))
         largest = magnitude.max(axis=others, keepdims=True)
         scale = np.minimum(scale, _scales(largest, axis))
-    return np.asarray(np.maximum(tolerance * scale, ROUNDING * whole), np.float32)
+    limit = np.maximum(tolerance * scale, ROUNDING * whole)
+    if doubt is not None:
+        limit = limit + doubt.reshape(-1, *[1] * (limit.ndim - 1))
+    return np.asarray(limit, np.float32)
 
 
 def _scales(largest: Floats, axis: int) -> Floats:
@@ -62,9 +66,9 @@ def _scales(largest: Floats, axis: int) -> Floats:
     return scales
 
 
-def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE) -> Worst:
+def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE, doubt: Floats | None = None) -> Worst:
     """The value of `found` that is worst, both (N, *shape)."""
-    limit = np.broadcast_to(allowed(expected, tolerance), expected.shape)
+    limit = np.broadcast_to(allowed(expected, tolerance, doubt), expected.shape)
     with np.errstate(invalid="ignore"):
         delta = np.abs(found.astype(np.float64) - expected)
     share = delta / np.maximum(limit, np.finfo(np.float32).tiny)

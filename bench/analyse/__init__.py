@@ -22,6 +22,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     # pandas and scipy take a second to import; a run wants them only at its end.
     from bench.analyse.compare import compare
     from bench.analyse.contention import contention
+    from bench.analyse.contest import contests
     from bench.analyse.distributions import distributions
     from bench.analyse.judge import by_subject
     from bench.analyse.noise import of_run, reach
@@ -40,6 +41,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
         sustained=loaded, turned=turns(loaded, noises),
         leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
+        contests=contests(found, run, answered, noises),
     )  # fmt: skip
 
 

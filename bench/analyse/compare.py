@@ -13,7 +13,7 @@ from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
 from bench.analyse.summary import ONE_LAUNCH
 from bench.findings import Comparison, Noise, Summary
-from bench.records import METRICS, Answers, RunRecord, Subject
+from bench.records import METRICS, SIZES, Answers, RunRecord, Subject
 from bench.units import percent, quantity
 
 Kind = Literal["variant", "device", "runtime"]
@@ -79,7 +79,7 @@ class _Relations:
             return "variant" if same_place and (a.model, a.variant) in self.ordinary else None
         if a.device == self.desktop != b.device:
             same_runner = a.runtime == b.runtime != self.reference and setting
-            return "device" if same_runner and left.metric not in ("deployed", "contended") else None
+            return "device" if same_runner and left.metric not in (*SIZES, "contended") else None
         if a.device == b.device == self.desktop and a.runtime == self.reference != b.runtime:
             return "runtime" if setting or METRICS[left.metric].pass_ == "accuracy" else None
         return None
@@ -112,6 +112,11 @@ def _ratio(kind: Kind, left: Summary, right: Summary, noises: Mapping[Place, Noi
     if interval.excludes(1):
         return between(value, interval, "differs", "the interval excludes 1")
     return between(value, interval, "not-shown", "no difference shown: the interval includes 1")
+
+
+def called(one: Summary, other: Summary, noises: Mapping[Place, Noise]) -> bool:
+    """Whether a comparison of two variants' costs calls a difference."""
+    return _ratio("variant", one, other, noises).called
 
 
 def _paired(left: Summary, right: Summary, answers: Mapping[Subject, Answers]) -> Comparison:

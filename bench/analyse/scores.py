@@ -6,7 +6,7 @@ new one is a line in `SCORES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analyse import intervals
+from bench.contest import WithoutNetwork
 from bench.errors import CorruptData
 from bench.findings import Interval
 
 if TYPE_CHECKING:
-    from bench.records import Answers, RunRecord, Subject
+    from bench.records import Answers, RunRecord, SamplesRecord, Subject
 
 BINS = 15
 """Of confidence, for the calibration error."""
@@ -220,13 +221,44 @@ SCORES: dict[str, Score] = {
 }  # fmt: skip
 
 
-def floors(run: RunRecord, answers: Mapping[Subject, Answers]) -> dict[str, float]:
-    """By network, in dB: the mean PSNR of the inputs themselves, where the run has stored how far they are off."""
+def floors(run: RunRecord, answers: Mapping[Subject, Answers]) -> dict[str, tuple[WithoutNetwork, ...]]:
+    """By network, what its samples give without any: the most frequent class each time, no pixel of any class but the
+    ground, or the input itself, where the run has stored how far that is off."""
     found = {}
-    for subject, one in answers.items():
-        shown = run.samples.get(subject.model)
-        errors = shown.unaltered.get("squared_error") if shown else None
-        peak = one.get("peak")
-        if errors and peak is not None and len(peak) == len(errors):
-            found[subject.model] = float(_psnr({"peak": peak, "squared_error": np.array(errors)}).mean())
+    for subject, facts in answers.items():
+        if subject.model not in found and (known := tuple(_floors(run.samples.get(subject.model), facts))):
+            found[subject.model] = known
     return found
+
+
+def _floors(shown: SamplesRecord | None, facts: Facts) -> Iterator[WithoutNetwork]:
+    if "label" in facts and len(facts["label"]):
+        _, counts = np.unique(facts["label"], return_counts=True)
+        yield WithoutNetwork("top1", float(counts.max() / counts.sum()), MAJORITY)
+    if SCORES["dice"].fits(facts):
+        empty = _without_marks(facts)
+        for name in ("dice", "iou"):
+            yield WithoutNetwork(name, float(SCORES[name].of_means(SCORES[name].columns(empty).mean(axis=0))), UNMARKED)
+    errors, peak = shown.unaltered.get("squared_error") if shown else None, facts.get("peak")
+    if errors and peak is not None and len(peak) == len(errors):
+        value = float(_psnr({"peak": peak, "squared_error": np.array(errors)}).mean())
+        yield WithoutNetwork("psnr", value, UNALTERED)
+
+
+def _without_marks(facts: Facts) -> dict[str, Values]:
+    """The facts of masks where every pixel is ground: class 0, which has no facts where there are but two."""
+    ours, theirs = _members(facts, "ours"), _members(facts, "theirs")
+    pixels = np.sum([facts[name] for name in ours], axis=0)  # of more than two classes, every pixel has one
+    found: dict[str, Values] = {}
+    for k, (answer, mask) in enumerate(zip(ours, theirs, strict=True)):
+        ground = len(ours) > 1 and k == 0
+        nothing = np.zeros_like(facts[mask])
+        found |= {
+            answer.replace("ours", "both"): facts[mask] if ground else nothing,
+            answer: pixels if ground else nothing,
+            mask: facts[mask],
+        }
+    return found
+
+
+MAJORITY, UNMARKED, UNALTERED = "the most frequent class each time", "no pixel marked", "the input itself"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
-from bench.compress.method import Method
+from bench.campaign import rivals
+from bench.compress.method import Method, begun
 from bench.devices import topology
 from bench.devices.host import DESKTOP
-from bench.errors import UsageError, naming
+from bench.errors import BenchError, UsageError, naming
 from bench.files import ordinary, reason
 from bench.measure import order
 from bench.networks import content
@@ -19,6 +23,7 @@ from bench.networks.network import Network
 from bench.plan import Case, Data, Plan, Variant
 from bench.prepare.variant import made_by, request_of
 from bench.records import Precision
+from bench.runtimes.runtime import Runtime
 
 MACS_PER_SECOND = 20e9
 """For estimates alone: float32 multiply-adds of one mid-range phone core (two 128-bit FMA pipes at 2.5 GHz)."""
@@ -29,6 +34,16 @@ class Asked(NamedTuple):
 
     plan: Plan
     networks: dict[str, Network]
+
+    def without(self, absent: Mapping[str, Mapping[str, str]]) -> Asked:
+        """The same without these variants, which are named by their case's label."""
+        cases = tuple(
+            case.model_copy(
+                update={"variants": tuple(v for v in case.variants or () if v.label not in absent.get(case.label, {}))}
+            )
+            for case in self.plan.cases
+        )
+        return self._replace(plan=self.plan.model_copy(update={"cases": cases}))
 
     def runtimes_on_phones(self) -> tuple[str, ...]:
         """Names of the runtimes that phones need."""
@@ -55,9 +70,10 @@ class Outline(NamedTuple):
     estimate_s: float
 
 
-def checked(plan: Plan) -> Asked:
-    """The plan, when every name and size in it is known. Costs little, so that a typo is reported before
-    a build or a phone is begun. Raises UnknownName, UsageError, CorruptData."""
+def checked(plan: Plan, cache: Cache | None = None) -> Asked:
+    """The plan, when every name and size in it is known, its methods and sizes as variants. Costs little, so that a
+    typo is reported before a build or a phone is begun; a network that sizes are of is counted once, and cached.
+    Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
     cases = []
     for case in plan.cases:
@@ -73,22 +89,39 @@ def checked(plan: Plan) -> Asked:
                 inputs=case.input,
                 input_size=case.input_size,
             )
-        variants = case.variants or default_variants(network)
+            if case.learns is not None:
+                network = found[case.label] = _learning(network, case)
+            variants = rivals.expanded(case, network, cache or Cache()) or default_variants(network)
         described = tuple(_described(v, plan, case, network) for v in variants)
         _refuse_idle_package(network, described)
-        cases.append(case.model_copy(update={"variants": described}))
+        cases.append(case.model_copy(update={"variants": described, "methods": (), "sizes": (), "effort": None}))
     return Asked(plan.model_copy(update={"cases": tuple(cases)}), found)
+
+
+def _learning(network: Network, case: Case) -> Network:
+    """The network as the case says whether bench trains it. Raises UsageError where it cannot be."""
+    if not case.learns:
+        return replace(network, learns=False)
+    if network.trained or network.graph is not None:
+        raise UsageError(f"{network.name} has its weights already", "Leave `learns` out.")
+    if case.data is None or case.data.path is None:
+        raise UsageError(f"{network.name} is to be trained, and no data is named", "Add --data, or `data` of the case.")
+    return replace(network, learns=True)
 
 
 def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
     """Raise UsageError where `--weights` names a package that none of the variants would take its weights from."""
     given = network.packages.get("")
-    takers = [v for v in variants if given and v.method and made_by(compress.method(v.method), given)]
+    takers = [v for v in variants if given and v.method and _takes(compress.method(v.method), network, v, given)]
     if given and not any(network.package_for(v.target) == given for v in takers):
         raise UsageError(
             f"{given} is a package, and no variant of {network.name} takes its weights from it",
             "Ask for a variant of its method without a target, e.g. --variant fr-auto.",
         )
+
+
+def _takes(method: Method, network: Network, variant: Variant, given: Path) -> bool:
+    return made_by(method, given) or begun(method, network, request_of(variant, network)) == given
 
 
 def _refuse_absent(data: Data | None) -> None:
@@ -145,11 +178,6 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             f"variant {full.label} of {case.label} asks for {runtime.name}, which does not run on phones",
             f"Name it in `desktop`, or choose one of {', '.join(runtimes.on('phone'))}.",
         )
-    for precision in (full.precision,) if full.precision else case.precision:
-        if precision not in runtime.precisions:
-            raise UsageError(
-                f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
-            )
     if full.method is not None:
         method_of = compress.method(full.method)
         if full.execution is None:
@@ -160,7 +188,19 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             )
         if full.width:
             _check_width(method_of, full, case)
-        method_of.check(request_of(full, network))
+        with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
+            method_of.check(request_of(full, network))
+    own = compress.precision(full.method, full.execution, runtime)
+    if own and full.precision not in (None, own):
+        raise UsageError(
+            f"variant {full.label} of {case.label} computes in {own}, but {full.precision} is asked of it",
+            "Leave its precision out.",
+        )
+    for precision in (full.precision,) if full.precision else case.precision:
+        if precision not in runtime.precisions:
+            raise UsageError(
+                f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
+            )
     return full
 
 
@@ -180,15 +220,24 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
     found = []
     for case in asked.plan.cases:
         for variant in case.variants or ():
-            wanted: tuple[Precision, ...] = (variant.precision,) if variant.precision else case.precision
-            places = {order.Place(phone, variant.runtime or asked.plan.runtime): wanted for phone in phones}
+            phones_runtime = runtimes.runtime(variant.runtime or asked.plan.runtime)
+            there = _precisions(variant, case, phones_runtime)
+            places = {order.Place(phone, phones_runtime.name): there for phone in phones}
             for name in asked.plan.desktop_for(case):
                 here = runtimes.runtime(name)
                 if can_run(asked.networks[case.label], name):
-                    possible = tuple(p for p in wanted if p in here.precisions) or here.precisions[:1]
-                    places[order.Place(DESKTOP, name, here.reference)] = possible
+                    possible = tuple(p for p in _precisions(variant, case, here) if p in here.precisions)
+                    places[order.Place(DESKTOP, name, here.reference)] = possible or here.precisions[:1]
             found.append(order.Entry(case.label, variant.label, places, case.threads))
     return tuple(found)
+
+
+def _precisions(variant: Variant, case: Case, runtime: Runtime) -> tuple[Precision, ...]:
+    """What a runtime is asked to compute a variant in. A form that has a precision of its own (`Artifact.precision`) is
+    measured once, beside the ordinary network in the first precision of the case: that is what it is compared with."""
+    if compress.precision(variant.method, variant.execution, runtime):
+        return case.precision[:1]
+    return (variant.precision,) if variant.precision else case.precision
 
 
 def can_run(network: Network, runtime: str) -> bool:

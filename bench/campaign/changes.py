@@ -22,6 +22,8 @@ class Changes(NamedTuple):
 
     models: Sequence[str] = ()
     variants: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    sizes: Sequence[str] = ()
     threads: Sequence[int] = ()
     precision: Sequence[str] = ()
     weights: Path | None = None
@@ -58,7 +60,11 @@ def changed(plan: Plan, changes: Changes) -> Plan:
         flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
         raise UsageError(f"--{flag} is for one network, and the plan has {names}", "Name one by --model.")
     update: dict[str, Any] = {}
-    for key in ("variants", "threads", "precision"):
+    if changes.methods and not changes.variants:
+        update["variants"] = None
+    if changes.sizes and not changes.methods and not all(case.methods for case in cases):
+        raise UsageError("--sizes are of the variants by --method, which is not given", "Add e.g. --method all.")
+    for key in ("variants", "methods", "sizes", "threads", "precision"):
         if values := getattr(changes, key):
             update[key] = list(values)
     update |= {key: value for key in ("weights", "input_size", "label", "cores") if (value := getattr(changes, key))}

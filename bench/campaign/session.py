@@ -72,6 +72,7 @@ def run(
             if gate.state == "unfit"
         ]
         notes += [note for one in ready.prepared.values() for note in one.notes]
+        notes += [f"{variant} is not in the run: {why}" for variant, why in _absent(ready).items()]
         record = _record(ready, started, preparation_s).model_copy(
             update={"noise": tuple(noise), "command": tuple(command)}
         )
@@ -134,6 +135,7 @@ def _prepared(
         )
         for case in asked.plan.cases
     }
+    asked = asked.without({label: one.absent for label, one in prepared.items()})
     return Ready(asked, tuple(stations), prepared, hosts)
 
 
@@ -214,10 +216,16 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
         },
         devices=tuple(s.device for s in ready.stations),
         artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
+        absent=_absent(ready),
         preparation_s=preparation_s,
         commit=past.commit(Path.cwd()),
         preflight={s.device.serial: s.gates for s in ready.stations if s.is_phone},
     )
+
+
+def _absent(ready: Ready) -> dict[str, str]:
+    """Why an optional variant is not in the run, by `model/variant`."""
+    return {f"{label}/{name}": why for label, one in ready.prepared.items() for name, why in one.absent.items()}
 
 
 @contextlib.contextmanager
@@ -295,8 +303,9 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     return found, notes
 
 
-def report(folder: RunFolder) -> Findings:
-    """Tables, plots and the page, made from what is stored alone: needs no phone. Returns what they show."""
+def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
+    """Tables, plots and the page, made from what is stored alone: needs no phone. Variants that compete are sorted as
+    `bench.report.rivals` has it. Returns what they show."""
     from bench.analyse.examples import examples
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
@@ -308,5 +317,5 @@ def report(folder: RunFolder) -> Findings:
         missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
     )
-    html.write(folder.path, record, folder.measurements(), findings)
+    html.write(folder.path, record, folder.measurements(), findings, sort)
     return findings

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bench
-from bench.cli import calibrate, compare, devices, farm, history, networks, nightly, running, terminal, trend
+from bench.cli import calibrate, choose, compare, devices, farm, history, networks, nightly, running, terminal, trend
 from bench.cli.options import print_json
 from bench.errors import BenchError, HostFull
 from bench.files import is_full
@@ -26,6 +26,7 @@ app.command()(running.run)
 app.command("plan")(running.show_plan)
 app.command()(running.report)
 app.command()(compare.compare)
+app.command()(choose.choose)
 app.command()(calibrate.calibrate)
 app.command()(trend.trend)
 app.command(cls=nightly.Command)(nightly.nightly)

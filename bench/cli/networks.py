@@ -15,6 +15,7 @@ from bench import networks, plan, units
 from bench import width as widths
 from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
+from bench.campaign.rivals import ALL
 from bench.cli import terminal
 from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
 from bench.compress.method import Request
@@ -105,17 +106,23 @@ def compress(
         typer.Option(
             "--target",
             help="How small: a ratio (20x; of fr as published, 1110x), a number of coefficients or parameters (776), "
-            "or the bytes of the whole package (1.6kB).",
+            "the bytes of the whole package (1.6kB), or with tucker multiply-adds (30MMAC, 4xMAC).",
         ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help=f"How: {', '.join(methods.names())}.")] = methods.names()[0],
+    method: Annotated[
+        str, typer.Option("--method", help=f"How: {', '.join(methods.names())}, or a chain.")
+    ] = methods.names()[0],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The package (default: named after MODEL, method and target).")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How long to train.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help="How the total is shared among layers: uniform, energy, sensitivity.")
+        str,
+        typer.Option(
+            "--budget",
+            help="fr: how layers share the total (uniform, energy, sensitivity); prune: the ranking (l1, taylor, trr).",
+        ),
     ] = "uniform",
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Compress trained weights as they are, without training.")
@@ -123,6 +130,13 @@ def compress(
     fine_tune: Annotated[
         int, typer.Option("--fine-tune", help="After --one-shot, fine-tune for this many epochs.", min=0)
     ] = 0,
+    unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--unlabelled",
+            help="Learn from what the ordinary network answers, not from labels; --data may be any pictures.",
+        ),
+    ] = False,
     weights: Weights = None,
     data: DataPath = None,
     input_shape: Input = None,
@@ -143,20 +157,30 @@ def compress(
     * `bench compress resnet18 --target 100x --one-shot --weights resnet18.pt --budget energy`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method half`
     * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small --target 16kB`
+    * `bench compress net.py:build --data photos/ --input 3x32x32 --method dense-small,half --target 16kB`
+    * `bench compress lenet5 --method tucker --target 4xMAC`
+    * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
+    * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
+    * `bench compress net.py:build --weights state.pt --data pictures/ --unlabelled --method distil --target 20x`
     """
+    if method == ALL:
+        raise UsageError(
+            "bench compress writes one package, and all methods make as many",
+            f"Name one of {', '.join(methods.names())}; bench run --model {model} --method all measures all of them.",
+        )
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
         Changes(weights=weights, input=input_shape or (), data=data),
     ).cases[0]
     network = networks.resolve(model, weights=weights, inputs=asked.input)
-    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh)
+    request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh, labels=not unlabelled)
     try:
         with terminal.watcher(quiet=quiet or as_json) as watcher:
             found = compression(network, asked.data, method, request, Cache(), watcher.stage)
     except KeyboardInterrupt:
         terminal.err.print("Interrupted; run the same command again to resume.")
         raise typer.Exit(130) from None
-    named = "-".join(filter(None, (asked.label, method, (target or "").strip().replace("/", "_"))))
+    named = "-".join(filter(None, (asked.label, method.replace(",", "+"), (target or "").strip().replace("/", "_"))))
     path = output or Path(f"{named}{methods.method(method).suffix}")
     try:
         replace(path, found.package)
@@ -232,11 +256,12 @@ def _show(found: Compressed) -> None:
     rows = (
         ("ordinary, float32", found.parameters, found.float32_bytes, 1.0, right(found.accuracy_before)),
         ("ordinary, float16", found.parameters, found.float16_bytes, found.float32_bytes / found.float16_bytes, ""),
-        ("compressed, float16", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
+        ("compressed", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
     )
     notes = [
         f"{units.ratio(found.parameter_ratio)} fewer numbers than the ordinary network has parameters; "
-        f"{units.ratio(found.published_ratio)} as the FR publication counts: float16 as half a parameter, no biases.",
+        f"{units.ratio(found.published_ratio)} where each is half a parameter, as float16 in the FR publication, "
+        "and biases are none.",
         "Bytes are of whole packages, with all that the network needs: biases and norms too.",
     ]
     if found.tested:
@@ -247,3 +272,10 @@ def _show(found: Compressed) -> None:
         title=found.model,
         notes=[*notes, *found.notes],
     )
+    if found.layers:
+        terminal.table(
+            ("weight", "numbers", "layers"),
+            [(name, f"{found.kept.get(name, 0):,}", words) for name, words in found.layers.items()],
+            title=f"{found.model}, layer by layer",
+            words=2,
+        )

@@ -62,6 +62,23 @@ Variant = Annotated[
         "May be repeated.",
     ),
 ]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="Instead of the plan's variants, this method at each of --sizes beside the ordinary network, with equal "
+        "effort; may be repeated. Or: all.",
+    ),
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option(
+        "--sizes",
+        help="Of the files by --method: ratios to the ordinary network in float32, or bytes (default: "
+        "4x,20x,100x,1000x).",
+        metavar="SIZE,…",
+    ),
+]
 Threads = Annotated[list[int] | None, typer.Option("--threads", help="CPU threads; may be repeated.", min=1, max=64)]
 Launches = Annotated[int | None, typer.Option("--launches", help="Fresh processes per variant.", min=1)]
 Weights = Annotated[
@@ -184,6 +201,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
 
 def _request(
     plan_file: PlanFile = None, suite: Suite = None, model: Model = None, variant: Variant = None,
+    method: Methods = None, sizes: Sizes = None,
     weights: Weights = None, data: DataPath = None, samples: Samples = None, input_shape: Input = None,
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
@@ -198,7 +216,8 @@ def _request(
     _refuse_empty(
         {
             "--suite": suite, "--label": label, "--cores": cores, "--runtime": runtime, "--input-size": input_size,
-            "--model": model, "--variant": variant, "--input": input_shape, "--precision": precision,
+            "--model": model, "--variant": variant, "--method": method, "--sizes": sizes,
+            "--input": input_shape, "--precision": precision,
         }
     )  # fmt: skip
     if unknown := [name for name in names if name not in PRECISIONS]:
@@ -213,7 +232,9 @@ def _request(
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(
-        tuple(model or ()), tuple(variant or ()), tuple(threads or ()), tuple(names), weights,
+        tuple(model or ()), tuple(variant or ()), tuple(method or ()),
+        tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
+        tuple(threads or ()), tuple(names), weights,
         tuple(input_shape or ()), size(input_size), data, samples, label, cores, runtime, protocol,
     )  # fmt: skip
     return Request(plan_file, suite, changes)

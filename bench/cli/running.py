@@ -42,6 +42,8 @@ from bench.results.folder import RunFolder, refuse_unwritable
 from bench.results.history import History
 
 DEFAULT_SUITE = "quick"
+SORTS = ("accuracy", "latency", "bytes", "downloaded", "memory")
+"""What variants that compete can be sorted by: those of `bench.report.rivals`."""
 
 
 @asking
@@ -76,6 +78,7 @@ def run(
     * `bench run --model net.py:build --weights state.pt --data val/ --input 3x64x64`
     * `bench run --model resnet18 --variant baseline --variant fr-auto:20x --variant fr-auto:100x`
     * `bench run --model unet --weights unet.frq`
+    * `bench run --model lenet5 --method all --sizes 20x,100x`
     """
     begun = time.monotonic()
     resumed, serials = None, list(device or ())
@@ -217,6 +220,14 @@ def report(
             "--out", help="The page of several runs (default: report-DATE.html in --results).", metavar="FILE"
         ),
     ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            help="Of one run: what variants that compete are sorted by: accuracy, latency, bytes, downloaded, memory.",
+            autocompletion=lambda: list(SORTS),
+        ),
+    ] = "accuracy",
     history: HistoryPlace = None,
     results: Results = Path("results"),
     as_json: Json = False,
@@ -228,16 +239,19 @@ def report(
     Examples:
 
     * `bench report results/2026-11-21-quick`
+    * `bench report last --sort latency`
     * `bench report last~1 last`
     * `bench report pixel-8 galaxy-s24 --out phones.html`
     """
     from bench.campaign import fleet
 
+    if sort not in SORTS:
+        raise UsageError(f"--sort {sort[:40]!r} is nothing to sort by", f"Choose of {', '.join(SORTS)}.")
     kept = past.place(history, results)
     if not runs or len(runs) == 1:
         stored = fleet.single(runs[0], kept, results) if runs else RunFolder.latest(results)
         if stored is not None and out is None:
-            _show(stored, session.report(stored), as_json=as_json, quiet=quiet)
+            _show(stored, session.report(stored, sort), sort, as_json=as_json, quiet=quiet)
             return
         runs = runs or [str(stored.path)] if stored is not None else runs
     _side_by_side(runs or [], out, kept, results, as_json=as_json, quiet=quiet)
@@ -285,15 +299,16 @@ def _as_begun(folder: RunFolder, request: Request) -> asked.Asked:
     return asked.checked(plan.of_run(folder.record()))
 
 
-def _show(folder: RunFolder, findings: Findings, *, as_json: bool, quiet: bool) -> None:
+def _show(folder: RunFolder, findings: Findings, sort: str = "accuracy", *, as_json: bool, quiet: bool) -> None:
     """The sentences and tables of the report, or all of it as JSON."""
-    from bench.report import Context, content, values
+    from bench.report import Context, content, rivals, values
 
     record = folder.record()
-    shown = content(Context.of(record, folder.measurements(), findings))
+    context = Context.of(record, folder.measurements(), findings, sort=sort)
+    shown = content(context)
     if as_json:
         stored = {"folder": str(folder.path), "record": record.model_dump(mode="json")}
-        print_json(stored | values.as_json(findings, shown))
+        print_json(stored | values.as_json(findings, shown, rivals.plain(context)))
         return
     if not quiet:
         terminal.sections(shown)

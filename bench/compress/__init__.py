@@ -6,19 +6,28 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.compress.method import Method
 from bench.errors import ToolMissing, UnknownName, UsageError
 from bench.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.records import Precision
+    from bench.runtimes.runtime import Runtime
 
 METHODS: Registry[Method] = Registry(
     "method",
     "fr_bench.methods",
     {
         "fr": "bench.compress.frequency.method:METHOD",
+        "fr-int8": "bench.compress.frequency.method:INT8",
         "half": "bench.compress.half.method:METHOD",
+        "prune": "bench.compress.prune.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",
+        "int8": "bench.compress.int8.method:METHOD",
+        "tucker": "bench.compress.tucker.method:METHOD",
+        "distil": "bench.compress.distil.method:METHOD",
     },
 )
 BASELINE = "baseline"
@@ -39,12 +48,27 @@ def names() -> tuple[str, ...]:
 
 
 def method(name: str) -> Method:
-    """The method of that name. Raises UnknownName, and ToolMissing for a third party's that cannot be loaded."""
-    return METHODS[name]
+    """The method of that name, or the chain of several: `dense-small,half`. Raises UnknownName, UsageError for a chain
+    that makes no sense, and ToolMissing for a third party's method that cannot be loaded."""
+    if "," not in name:
+        return METHODS[name]
+    from bench.compress.chain.method import chain
+
+    return chain(name, tuple(METHODS[link] for link in name.split(",")), names())
+
+
+def precision(name: str | None, execution: str | None, runtime: Runtime) -> Precision | None:
+    """What that runtime computes a form of a method in, whatever a plan asks for; None: in what the plan asks for.
+
+    Raises UnknownName and ToolMissing."""
+    if name is None or execution is None:
+        return None
+    own = getattr(method(name), "precision", None)  # not in FR, nor in methods made for an earlier bench
+    return own(execution, runtime) if own else None
 
 
 def short_names() -> tuple[str, ...]:
-    """Every name that `described` understands, without targets; a method that cannot be loaded has none."""
+    """Every name that `described` understands, without targets and chains; a method that cannot be loaded has none."""
     found = [BASELINE]
     for name in names():
         try:
@@ -56,8 +80,9 @@ def short_names() -> tuple[str, ...]:
 
 
 def described(short: str) -> Description:
-    """The variant that a short name stands for: `baseline`, a method, or a method in one of its forms, and after a
-    colon the target, e.g. `fr`, `fr-resident`, `fr-auto:20x`, `half`. Raises UnknownName and UsageError."""
+    """The variant that a short name stands for: `baseline`, a method or a chain of them, or that in one of its forms,
+    and after a colon the target, e.g. `fr`, `fr-resident`, `fr-auto:20x`, `dense-small,half:16kB`. Raises UnknownName
+    and UsageError."""
     name, colon, target = short.partition(":")
     if colon and not target:
         raise UsageError(f"{short!r} has no target after its colon", "Write e.g. fr-auto:20x, or leave the colon out.")
@@ -65,11 +90,13 @@ def described(short: str) -> Description:
         if colon:
             raise UsageError(f"{short!r}: the ordinary network has no target", f"Write {BASELINE}.")
         return Description(None, "stock", None)
-    for known in names():
-        if name != known and not name.startswith(f"{known}-"):
+    before, comma, last = name.rpartition(",")
+    # The longest first: fr-int8 is a method, and no form of fr.
+    for known in sorted(names(), key=len, reverse=True):
+        if last != known and not last.startswith(f"{known}-"):
             continue
-        forms = method(known).executions
-        form = forms[0] if name == known else name[len(known) + 1 :]
-        if form in forms and (name == known or len(forms) > 1):
-            return Description(known, form, target or None)
+        forms = METHODS[known].executions
+        form = forms[0] if last == known else last[len(known) + 1 :]
+        if form in forms and (last == known or len(forms) > 1):
+            return Description(method(f"{before}{comma}{known}").name, form, target or None)
     raise UnknownName.of("variant", short, short_names())

@@ -25,6 +25,8 @@ class Checkpoint:
     def __init__(self, path: Path, pause_s: float = 1.0) -> None:
         """`pause_s` is the least time between two."""
         self.path = path
+        self.epochs = self.pictures = 0
+        self._begun, self._earlier = time.monotonic(), 0.0
         self._pause_s = pause_s
         self._due = time.monotonic() + pause_s
 
@@ -33,12 +35,22 @@ class Checkpoint:
         """Whether it is time to save again."""
         return time.monotonic() >= self._due
 
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, with what came before it was interrupted."""
+        return self._earlier + time.monotonic() - self._begun
+
+    def learns(self, epochs: int, pictures: int) -> None:
+        """A training of so many epochs over so many samples is under this checkpoint, after any before it."""
+        self.epochs += epochs
+        self.pictures = max(self.pictures, pictures)
+
     def save(self, state: dict[str, Any]) -> None:
         """Write `state`: tensors, numbers, text, and lists and dicts of these."""
         begun = time.monotonic()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(self.path) as draft, draft.open("wb") as file:
-            torch.save(state, file)
+            torch.save(state | {"seconds": self.seconds}, file)
             file.flush()
             os.fsync(file.fileno())
         now = time.monotonic()
@@ -52,6 +64,7 @@ class Checkpoint:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             if state["step"] < 0:
                 raise ValueError(state["step"])
+            self._earlier = float(state.pop("seconds", 0))
         except Exception:  # of any kind: torch's reader walks over whatever the bytes say
             raise CorruptData(
                 f"{self.path} is not a whole checkpoint", "Delete it; training then starts over."

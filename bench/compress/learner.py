@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 _SMALL_MACS = 20_000_000
 """With fewer multiply-adds than this, as a twin has, several threads mostly wait for each other."""
 
+ORDINARY = "ordinary"
+"""The first part of the key of a training that is not a method's."""
+_TOLD = "training.json"
+
 Stage = Callable[[str], Progress]
 """Called with the name of a stage; returns what to call with its progress."""
 
@@ -35,27 +41,43 @@ Make = Callable[["Checkpoint", Progress, Path], None]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a network learns from and is tested on. `key` changes with either; `source` is for a reader."""
+    """What a network learns from and is tested on. `key` changes with either; `source` is for a reader. Unless it is
+    `labelled`, no answers are known: nothing is scored, and only another network's answers can be learnt."""
 
     train: Samples
     test: Samples
     source: str
     key: str
+    labelled: bool = True
+
+
+@dataclass(frozen=True)
+class Training:
+    """One that a package rests on: of the `ordinary` network or by a method, `epochs` over `pictures`; `seconds` are
+    those of its first time, whether or not it is now from the cache, and `now_s` those spent on it this time."""
+
+    ordinary: bool
+    epochs: int
+    pictures: int
+    seconds: float
+    now_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """A network that is to be compressed; `data` is None where there is nothing to train it with."""
+    """A network that is to be compressed; `data` is None where there is nothing to train it with. `trainings` grows by
+    each that was asked for."""
 
     network: Network
     cache: Cache
     stage: Stage
     data: Data | None = None
+    trainings: list[Training] = field(default_factory=list)
 
     @property
     def trainable(self) -> bool:
         """Whether the ordinary network can be trained here: what learns through a twin is too large for that."""
-        return self.data is not None and self.network.twin is None
+        return self.data is not None and self.data.labelled and self.network.twin is None
 
     @property
     def trained(self) -> bool:
@@ -97,7 +119,7 @@ class Learner:
             torch.save(network.state_dict(), file)
 
         title = f"train {self.network.name}, not compressed"
-        file = self.learned(request, title, "state.pt", ("ordinary", repr(recipe)), make)
+        file = self.learned(request, title, "state.pt", (ORDINARY, repr(recipe)), make)
         network.load_state_dict(torch.load(file, weights_only=True))
         return network.eval()
 
@@ -119,8 +141,14 @@ class Learner:
             again = ", from where it was interrupted (--fresh starts over)" if checkpoint.path.is_file() else ""
             with self._threads():
                 make(checkpoint, self.stage(title + again), folder / file)
+            ordinary = parts[:1] == (ORDINARY,)
+            told = Training(ordinary, checkpoint.epochs, checkpoint.pictures, checkpoint.seconds)
+            (folder / _TOLD).write_text(json.dumps(asdict(told)), encoding="utf-8")
 
+        begun = time.monotonic()
         folder = self.cache.build("networks", key, build)
+        told = Training(**json.loads((folder / _TOLD).read_bytes()))
+        self.trainings.append(replace(told, now_s=time.monotonic() - begun))
         checkpoint.remove()
         return folder / file
 

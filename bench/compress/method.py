@@ -6,9 +6,9 @@ This module does not import torch, and a member's does so only when it works: na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.errors import UsageError
 from bench.width import shown
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from bench.cache import Cache
     from bench.compress.learner import Learner
     from bench.networks.network import Network
-    from bench.records import ArtifactFile, Tensor, WeightsFormat
+    from bench.records import ArtifactFile, Precision, Tensor, WeightsFormat
     from bench.runtimes.runtime import Runtime, Shown
     from bench.width import Width
+
+
+Alters = Literal["structure", "numbers", "both"]
+"""What a method changes: the structure of a network, whose package then restores ordinary layers that another method
+can go on from; how its numbers are stored; or both at once, in a format of its own."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Request:
 
     `target` is text that the method understands; None asks for its default. Without `one_shot` the compressed network
     is trained from the seed, for `epochs` (None: the method's own number); with it, the trained network is compressed
-    as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers.
+    as it is and then trained for `fine_tune` epochs. `budget` names how the target is shared between layers, or by what
+    channels are ranked. Without `labels` a network made smaller learns nothing but what the ordinary one answers.
     `fresh` ignores what an earlier run has reached. `seeded` asks for seeded values where there are neither trained
     weights nor data, with or without `one_shot`: such a network is good for measuring speed, and its answers mean
     nothing.
@@ -45,17 +51,25 @@ class Request:
     fine_tune: int = 0
     fresh: bool = False
     seeded: bool = False
+    labels: bool = True
+
+
+BY_DATA = ("sensitivity", "taylor", "trr")
+"""Budgets of bench's methods that look at what can be learnt from, also where nothing is trained."""
 
 
 @dataclass(frozen=True)
 class Size:
     """How much a package keeps. `kept` counts the numbers of each weight, `parameters` those of the ordinary network;
-    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file."""
+    `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `layers` says in a few words
+    what became of each weight, and `notes` are sentences, where a method has something to say."""
 
     kept: Mapping[str, int]
     parameters: int
     float32_bytes: int
     float16_bytes: int
+    layers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +111,13 @@ class Narrowed:
 
 @dataclass(frozen=True)
 class Exported:
-    """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them."""
+    """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them.
+    `notes` are sentences: what of the form this runtime does not do."""
 
     files: tuple[ArtifactFile, ...]
     weights_format: WeightsFormat
     execution: str
+    notes: tuple[str, ...] = ()
 
 
 class Method(Protocol):
@@ -109,12 +125,15 @@ class Method(Protocol):
 
     `name` is what a plan says; `suffix` ends the names of its packages; `executions` are the forms in which a
     compressed network can be run, the first of them the default. With several, `<name>-<execution>` is a short name
-    for each.
+    for each. `alters` says where it stands in a chain (docs/methods.md): a method that changes structure, then one that
+    changes numbers; one that does both stands alone. One that can go on from the finished packages of another method
+    has that one's suffix as `begins_with` (see `begun`).
     """
 
     name: str
     title: str
     suffix: str
+    alters: Alters
     executions: tuple[str, ...]
 
     def check(self, request: Request) -> None:
@@ -156,14 +175,29 @@ class Method(Protocol):
         """Write the files of that form and width. Raises ToolMissing, ExportRefused, and what `restored` raises."""
 
 
+def begun(method: Method | None, network: Network, request: Request) -> Path | None:
+    """The finished package of another method from which `method` goes on, as its `begins_with` says, where the network
+    has one of the request's target and no effort of its own is asked for; else None."""
+    own = network.package_for(request.target)
+    plain = Request(request.target, one_shot=request.one_shot, seeded=request.seeded)
+    if own is None or request != plain or not (begins := getattr(method, "begins_with", None)):
+        return None
+    from bench.networks import content
+
+    return own if f".{content.kind(own)}" == begins else None
+
+
 class Ordinary:
     """What most methods have in common: one form, no target, modules that every runtime can export, and packages in
     safetensors, where whatever has two axes or more counts as kept. `float16` is whether all weights have values of
-    float16, so that a runtime can store them as such."""
+    float16, so that a runtime can store them as such; `calibrates` whether data is looked at where nothing is trained.
+    """
 
     executions: tuple[str, ...] = ("stock",)
     float16 = False
+    calibrates = False
     suffix = ".safetensors"
+    alters: Alters = "both"
     name: str
     title: str
 
@@ -185,6 +219,10 @@ class Ordinary:
             f"{self.title} does not say how it computes {network.name} at a width, and {shown(width)} was asked for",
             f"Leave the width out; {self.name} has `check_width`, and lacks `narrowed` (docs/methods.md).",
         )
+
+    def precision(self, execution: str, runtime: Runtime) -> Precision | None:
+        """What that runtime computes the form in, whatever the plan asks for; None: in what the plan asks for."""
+        return None
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         raise NotImplementedError

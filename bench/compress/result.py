@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from bench.compress.learner import Learner
+from bench.compress.learner import Data, Learner
 from bench.compress.method import Method, Request
+from bench.networks import Network
 
 UNTRAINED = "No --weights given: these are seeded, and the network's answers mean nothing."
+
+NO_SCORE = (
+    "The data has no labels, so no score was computed from any; measured with the same pictures it is measured with "
+    "what it learnt from."
+)
 
 
 @dataclass(frozen=True)
@@ -18,8 +24,8 @@ class Compressed:
 
     `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
     `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
-    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None without data.
-    `accuracy_before` is the ordinary network's; None where that is not trained.
+    network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where no
+    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained.
     """
 
     model: str
@@ -33,6 +39,7 @@ class Compressed:
     accuracy_before: float | None
     tested: int
     source: str
+    layers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -61,6 +68,7 @@ class Compressed:
             **{name: getattr(self, name) for name in (*fields, "tested", "source", *ratios)},
             "bytes": len(self.package),
             "kept": dict(self.kept),
+            "layers": dict(self.layers),
             "notes": list(self.notes),
         }
 
@@ -70,7 +78,8 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
     from bench.compress import training
 
     package = method.compress(learner, request)
-    network, size, test = learner.network, method.size(learner.network, package), learner.data and learner.data.test
+    network, size, data = learner.network, method.size(learner.network, package), learner.data
+    test = data.test if data and data.labelled else None
     module = method.restored(network, package, method.executions[0])
     return Compressed(
         model=network.name,
@@ -83,6 +92,17 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
         accuracy=training.accuracy(module, test) if test else None,
         accuracy_before=training.accuracy(learner.ordinary(request), test) if test and learner.trained else None,
         tested=len(test) if test else 0,
-        source=learner.data.source if learner.data else "",
-        notes=() if learner.network.trained or learner.data else (UNTRAINED,),
+        source=data.source if data else "",
+        layers=size.layers,
+        notes=(*size.notes, *(() if network.trained or data else (UNTRAINED,)), *unlabelled(request, network, data)),
     )
+
+
+def unlabelled(request: Request, network: Network, data: Data | None) -> tuple[str, ...]:
+    """Sentences for what was made without labels: what it learnt from, and what therefore is not known of it."""
+    if request.labels or data is None or not (request.fine_tune or not request.one_shot):
+        return ()
+    seen = f"the ordinary network's answers to {len(data.train):,} pictures"
+    whose = "" if network.trained else "; that network was trained with labels"
+    told = f"No labels were used to make it smaller: whatever was trained on learnt {seen}{whose}."
+    return (told,) if data.labelled else (told, NO_SCORE)

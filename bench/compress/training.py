@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bench.compress.checkpoint import Checkpoint
 from bench.errors import UsageError
+from bench.export.eager import leaves
 from bench.guest import guest
 from bench.records import Progress, Task
 
@@ -26,6 +27,15 @@ _AT_ONCE = 2**20
 Answers = NDArray[np.int64] | NDArray[np.float32]
 """The right answers to N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
 should be, in their shape, as float32."""
+
+
+Rounding = Callable[[Tensor], Tensor]
+"""What is shipped of a parameter, in its shape."""
+
+
+def half(parameter: Tensor) -> Tensor:
+    """Float16."""
+    return parameter.half()
 
 
 class Samples(Protocol):
@@ -49,6 +59,24 @@ class Images:
 
     def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], Answers]:
         return (self.inputs, self.answers) if indices is None else (self.inputs[indices], self.answers[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Unlabelled:
+    """Samples whose answers nobody can look at: `read` gives a zero for each, whatever `samples` says is right."""
+
+    samples: Samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read(self, indices: NDArray[np.int64] | None = None) -> tuple[NDArray[np.float32], Answers]:
+        inputs, _ = self.samples.read(indices)
+        return inputs, np.zeros(len(inputs), np.int64)
+
+
+Matching = Literal["classes", "values"]
+"""What outputs are when they are compared with a teacher's: unnormalised scores of classes along axis 1, or values."""
 
 
 class Truncation(Protocol):
@@ -96,20 +124,27 @@ def fit(
     groups: Iterable[dict[str, Any]] | None = None,
     truncation: Truncation | None = None,
     teacher: nn.Module | None = None,
+    matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
+    rounding: Rounding = half,
 ) -> None:
     """Train `network` in place by `loss_of`, on a GPU where there is one, and leave it on the CPU.
 
     `groups` are Adam's parameter groups (by default all parameters at the recipe's rate); `truncation` is stepped after
-    each of its steps; a `teacher`, in evaluation, gives soft labels (`taught`); `test` samples are what the progress
-    tells the accuracy of. With a `checkpoint` that holds a state, training goes on from there: on the CPU to the very
-    bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
-    generator's state is needed for that. Raises CorruptData for a checkpoint that is damaged, and UsageError for
-    answers that do not suit the network's outputs.
+    each of its steps; a `teacher`, in evaluation, gives soft labels (`taught`), and with `matching` all that is learnt
+    (`matched`): the samples' answers are not looked at then, and outputs may be several. `test` samples are what the
+    progress tells the accuracy of. With a `checkpoint` that holds a state, training goes on from there: on the CPU to
+    the very bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
+    generator's state is needed for that. `rounding` is what the last steps (`Recipe.half`) do to parameters. Raises
+    CorruptData for a checkpoint that is damaged, and UsageError for answers that do not suit the network's outputs.
     """
+    assert teacher or not matching
     device = best_device()
+    if checkpoint:
+        checkpoint.learns(recipe.epochs, len(samples))
     network.to(device).train()
+    measure = "explained" if test and np.issubdtype(test.read(np.arange(1))[1].dtype, np.floating) else "right"
     if teacher:
         teacher.to(device)
     optimiser = torch.optim.Adam(list(groups) if groups else network.parameters(), lr=recipe.rate)
@@ -117,7 +152,7 @@ def fit(
     each = math.ceil(len(samples) / recipe.batch)
     steps = recipe.epochs * each
     begun = _resume(network, optimiser, truncation, checkpoint)
-    report = _Report(recipe.epochs, truncation)
+    report = _Report(recipe.epochs, truncation, measure)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for step in range(begun, steps):
             epoch, place = divmod(step, each)
@@ -130,13 +165,16 @@ def fit(
             images, labels = torch.from_numpy(inputs).to(device), torch.from_numpy(answers).to(device)
             if recipe.distortion:
                 images, labels = distorted(images, labels, recipe.distortion)
-            with _half(network) if step >= steps * (1 - recipe.half) else nullcontext():
+            with _rounded(network, rounding) if step >= steps * (1 - recipe.half) else nullcontext():
                 with guest():
                     outputs = network(images)
-                _check(outputs, labels)
-                loss = loss_of(outputs, labels)
-                if teacher:
-                    loss = taught(loss, outputs, labels, teacher, images)
+                if teacher and matching:
+                    loss = matched(outputs, _answers_of(teacher, images), matching)
+                else:
+                    check(outputs, labels)
+                    loss = loss_of(outputs, labels)
+                    if teacher:
+                        loss = taught(loss, outputs, labels, teacher, images)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             # A truncated network's early steps are steep; without this some seeds never recover.
@@ -144,9 +182,8 @@ def fit(
             optimiser.step()
             if truncation:
                 truncation.step()
-            if test and place == each - 1:
+            if test and place == each - 1 and isinstance(outputs, Tensor):
                 report.accuracy = accuracy(network, test)
-                report.measure = "explained" if labels.is_floating_point() else "right"
                 network.train()
             progress((step + 1) / steps, report.words(epoch, loss.item()))
             if checkpoint and checkpoint.due:
@@ -168,7 +205,7 @@ def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
     return loss
 
 
-def _check(outputs: object, labels: Tensor) -> None:
+def check(outputs: object, labels: Tensor) -> None:
     """Raises UsageError unless `labels` are answers to such outputs."""
     if not isinstance(outputs, Tensor):
         raise UsageError(
@@ -206,12 +243,12 @@ def _share(step: int, steps: int) -> float:
 
 
 @contextmanager
-def _half(network: nn.Module) -> Iterator[None]:
-    """The network with parameters rounded to float16; afterwards with its own again, and the gradients it got."""
+def _rounded(network: nn.Module, rounding: Rounding) -> Iterator[None]:
+    """The network with rounded parameters; afterwards with its own again, and the gradients it got."""
     with torch.no_grad():
         own = [(parameter, parameter.clone()) for parameter in network.parameters()]
         for parameter, _ in own:
-            parameter.copy_(parameter.half())
+            parameter.copy_(rounding(parameter))
     yield
     with torch.no_grad():
         for parameter, values in own:
@@ -224,7 +261,7 @@ class _Report:
 
     epochs: int
     truncation: Truncation | None
-    measure: str = "right"
+    measure: str
     accuracy: float | None = None
 
     def words(self, epoch: int, loss: float) -> str:
@@ -261,17 +298,31 @@ def _resume(
 
 
 def taught(loss: Tensor, outputs: Tensor, labels: Tensor, teacher: nn.Module, images: Tensor) -> Tensor:
-    """A tenth of `loss`, and nine of how far `outputs` (N, C, …) are from what the teacher makes of the same images:
-    the divergence of both at temperature 2. Hinton, Vinyals, Dean, arXiv 1503.02531. Of outputs that are no classes
-    (`labels` are what they should be), the mean squared error."""
+    """A tenth of `loss`, and nine of how far `outputs` (N, C, …) are from what the teacher makes of the same images
+    (`matched`); those are values where `labels` are what the outputs should be, else classes."""
+    kind: Matching = "values" if labels.is_floating_point() else "classes"
+    return 0.1 * loss + 0.9 * matched(outputs, _answers_of(teacher, images), kind)
+
+
+def _answers_of(teacher: nn.Module, images: Tensor) -> Any:
     with torch.no_grad(), guest():
-        answers = teacher(images)
-    if labels.is_floating_point():
-        return 0.1 * loss + 0.9 * F.mse_loss(outputs, answers)
-    known = F.log_softmax(answers / 2, dim=1)
-    found = F.log_softmax(outputs / 2, dim=1)
-    divergence = (known.exp() * (known - found)).sum(1).mean()
-    return 0.1 * loss + 0.9 * 4 * divergence
+        return teacher(images)
+
+
+def matched(outputs: Any, answers: Any, kind: Matching) -> Tensor:
+    """How far `outputs` are from a teacher's `answers` in the same form; of several tensors the sum. Of classes, scores
+    (N, C, …), the divergence of both at temperature 2 (Hinton, Vinyals, Dean, arXiv 1503.02531), over samples and
+    places the mean; of values, and of one channel, of which no softmax says anything, the mean squared error."""
+    ours, theirs = ([one for _, one in leaves(told) if one.is_floating_point()] for told in (outputs, answers))
+    return torch.stack([_apart(one, other, kind) for one, other in zip(ours, theirs, strict=True)]).sum()
+
+
+def _apart(ours: Tensor, theirs: Tensor, kind: Matching) -> Tensor:
+    if kind == "values" or ours.dim() < 2 or ours.shape[1] == 1:
+        return F.mse_loss(ours, theirs)
+    known = F.log_softmax(theirs / 2, dim=1)
+    found = F.log_softmax(ours / 2, dim=1)
+    return 4 * (known.exp() * (known - found)).sum(1).mean()
 
 
 def distorted(images: Tensor, labels: Tensor, amount: float) -> tuple[Tensor, Tensor]:

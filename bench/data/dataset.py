@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +17,12 @@ from bench.preprocess import DEFAULT, Preprocess
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with answers. `source` is for a report; `classes` are names in the order of their numbers, where there
-    are any; `preprocess` is how pictures become inputs, None where they are taken as they are."""
+    """Images with answers; without any where `task` is None. `source` is for a report; `classes` are names in the order
+    of their numbers, where there are any; `preprocess` is how pictures become inputs, None where they are taken as they
+    are."""
 
     name: str
-    task: Literal["classification", "segmentation"]
+    task: Literal["classification", "segmentation"] | None
     train: Part
     test: Part
     source: str
@@ -30,12 +31,18 @@ class Dataset:
 
 
 def dataset(
-    origin: Path | str, preprocess: Preprocess | None, shape: tuple[int, ...], *, classes: int | None = None
+    origin: Path | str,
+    preprocess: Preprocess | None,
+    shape: tuple[int, ...],
+    *,
+    classes: int | None = None,
+    labels: bool = True,
 ) -> Dataset:
     """The data in a folder or file (a Path), or of a built-in kind, for a network with the input `shape` (C, H, W).
 
     `classes` is how many the network tells apart: a user's label beyond them is a UsageError when it is read. Drawn
-    vehicles keep their own sizes, as a network that is convolutional throughout may have them. Raises UnknownName
+    vehicles keep their own sizes, as a network that is convolutional throughout may have them. Without `labels` data
+    that has none will do: all its pictures are to train on, and to test with. Raises UnknownName
     (kind), UsageError (nothing to train on) and CorruptData.
     """
     if len(shape) != 3:
@@ -44,7 +51,7 @@ def dataset(
             "bench trains networks that take one picture: channels × height × width.",
         )
     if isinstance(origin, Path):
-        return _own(origin, preprocess, shape, classes)
+        return _own(origin, preprocess, shape, classes, labels)
     if origin not in _KINDS:
         raise UnknownName.of("kind of data to train on", origin, _KINDS)
     return _KINDS[origin](preprocess or DEFAULT, shape)
@@ -55,10 +62,18 @@ def teaches(origin: Path | str) -> bool:
     return isinstance(origin, Path) or origin in _KINDS
 
 
-def _own(path: Path, preprocess: Preprocess | None, shape: tuple[int, ...], classes: int | None) -> Dataset:
+def _own(
+    path: Path, preprocess: Preprocess | None, shape: tuple[int, ...], classes: int | None, labels: bool
+) -> Dataset:
     collection = read(path)
     if collection.task is None:
-        raise UsageError(f"{path} has no labels to learn from", "Name data with class folders, labels or masks.")
+        if labels:
+            raise UsageError(
+                f"{path} has no labels to learn from",
+                "Name data with class folders, labels or masks; or let a network that is made smaller learn from what "
+                "the trained one answers: --unlabelled.",
+            )
+        collection = replace(collection, train=collection.test)
     if not collection.train or not collection.test:
         missing = "train on" if collection.test else "test with"
         raise UsageError(

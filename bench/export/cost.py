@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.export.graph import Graph, Layer
-from bench.export.rank_pass import RankPass
+from bench.export.rank_pass import LowRankPass, RankPass
 from bench.records import Tensor
 
 Shape = tuple[int, int, int]
@@ -20,6 +20,7 @@ MACS = {
     "narrow convolution": 2.3,
     "pass": 0.65,
     "core": 1.25,
+    "low-rank pass": 0.8,
     "wide value": 4.9,
     "norm": 22.0,
     "byte": 1.0,
@@ -40,7 +41,7 @@ pixels. ncnn does a 3×3 convolution of stride 1 by Winograd's method: a quarter
 times the size. Not fitted: `far byte` and `far weight byte`, since that computer's caches hold a whole chain; both are
 at the speed of its memory.
 """
-OWN = {"RankPass", "RankCore", "RankUp"}
+OWN = {"RankPass", "RankCore", "RankUp", "LowRankPass"}
 _NEAR_WEIGHTS, _NEAR_BLOBS = 1_000_000, 4_000_000
 """Bytes of weights, and of what is read and written, that a layer finds in the caches of a small processor."""
 _FEW = 16
@@ -69,6 +70,27 @@ def shapes(graph: Graph, inputs: Sequence[Tensor]) -> dict[str, Shape]:
     return {blob: after for layer, _, after in _walk(graph, inputs) for blob in layer.outputs}
 
 
+_KNOWN = {
+    "BatchNorm", "BinaryOp", "Clip", "Concat", "Convolution", "ConvolutionDepthWise", "Deconvolution",
+    "DeconvolutionDepthWise", "Dropout", "Eltwise", "Flatten", "HardSigmoid", "HardSwish", "InnerProduct", "Input",
+    "InstanceNorm", "LowRankPass", "Noop", "PReLU", "Padding", "Pooling", "RankCore", "RankSplit", "ReLU", "Scale",
+    "Sigmoid", "Split", "Swish", "TanH",
+}  # fmt: skip
+"""Layers after which the shape is what `shapes` says."""
+
+
+def sure_shapes(graph: Graph, inputs: Sequence[Tensor]) -> dict[str, Shape]:
+    """The shapes of blobs of one or three axes, as far as they are known for sure."""
+    sure = {f"in{number}" for number, tensor in enumerate(inputs) if len(tensor.shape) in (1, 3)}
+    found = shapes(graph, inputs)
+    for layer in graph.layers:
+        alike = layer.type not in ("BinaryOp", "Eltwise") or len({found[blob] for blob in layer.inputs}) == 1
+        concat = layer.type != "Concat" or layer.parameters.get("0", "0") == "0"
+        if layer.type in _KNOWN and alike and concat and sure.issuperset(layer.inputs):
+            sure.update(layer.outputs)
+    return {blob: shape for blob, shape in found.items() if blob in sure}
+
+
 def effort(graph: Graph, inputs: Sequence[Tensor]) -> float:
     """The whole graph as one number, in multiply-adds of a large matrix product; what the choice of forms minimises."""
     return sum(MACS[part] * amount for part, amount in terms(graph, inputs).items())
@@ -95,6 +117,8 @@ def terms(graph: Graph, inputs: Sequence[Tensor]) -> Counter[str]:
 
 def _kind(layer: Layer, p: Mapping[str, int]) -> str:
     """Which kind of multiply-adds a layer does."""
+    if layer.type == "LowRankPass":
+        return "low-rank pass"
     if layer.type in OWN:
         return "pass" if layer.type == "RankPass" else "core"
     if layer.type not in ("Convolution", "Deconvolution"):
@@ -120,15 +144,19 @@ def _walk(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[Layer, Cost,
         known.update(dict.fromkeys(layer.outputs, after))
         if layer.type == "RankCore" and len(layer.outputs) > 1:
             known[layer.outputs[1]] = (1, 1, after[0] * (after[0] + 1) + 1)
+        if layer.type == "LowRankPass" and len(layer.outputs) > 1:
+            known[layer.outputs[1]] = (int(layer.parameters["0"]), *after[1:])
         if layer.type == "RankUp" or (layer.type == "RankPass" and layer.parameters.get(RankPass.DEFERRED) == "1"):
             rows.update(layer.outputs)
         if layer.type in _FREE:
             yield layer, Cost(), after
             continue
         read = (math.prod(known[blob]) for blob in layer.inputs if blob not in rows)
-        moved = sum(read) + (0 if layer.outputs[0] in rows else math.prod(after))
+        made = (math.prod(known[blob]) for blob in dict.fromkeys(layer.outputs) if blob not in rows)
+        moved = sum(read) + (sum(made) if layer.type == "LowRankPass" else next(made, 0))
+        size = FLOAT // 2 if layer.parameters.get(LowRankPass.HALF) == "1" and layer.type == "LowRankPass" else FLOAT
         weights = sum(blob.count for blob in layer.blobs())
-        yield layer, Cost(_macs(layer, before, after), FLOAT * weights, FLOAT * moved), after
+        yield layer, Cost(_macs(layer, before, after), size * weights, FLOAT * moved), after
 
 
 def _image(shape: tuple[int, ...]) -> Shape:
@@ -162,6 +190,9 @@ def _shape(layer: Layer, inputs: list[Shape]) -> Shape:
         case "RankPass":
             halved = (height // 2, width // 2) if p.get("8") == 1 else (height, width)
             return (p.get("2", p["0"]), *halved)
+        case "LowRankPass":
+            halved = (height // 2, width // 2) if p.get("6") == 1 else (height, width)
+            return (p.get("2") or p["0"], *halved)
         case "InnerProduct":
             return p["0"], 1, 1
         case "Flatten":
@@ -220,6 +251,9 @@ def _macs(layer: Layer, inputs: list[Shape], after: Shape) -> int:
             return p["6"] * inputs[0][1] * inputs[0][2]
         case "InnerProduct":
             return p["2"]
+        case "LowRankPass":
+            pixels = inputs[0][1] * inputs[0][2]
+            return p["0"] * (pixels * p["1"] + after[1] * after[2] * p.get("2", 0))
         case "RankPass":
             pixels, rank, reduced = inputs[0][1] * inputs[0][2], p.get("1", 0), p.get("2", 0)
             if rank and reduced and not p.get("7") and not p.get("8"):

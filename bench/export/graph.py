@@ -141,6 +141,16 @@ def joined(blobs: Collection[Blob], values: Collection[NDArray[np.float32]]) -> 
     )
 
 
+def has_half(weights: bytes, blobs: Collection[Blob]) -> bool:
+    """Whether any blob in a .bin file, which holds exactly these, is stored as float16."""
+    at = 0
+    for blob in blobs:
+        if blob.typed and weights[at : at + 4] == HALF:
+            return True
+        at += 4 * blob.typed + 4 * blob.count
+    return False
+
+
 def split(weights: bytes, blobs: Collection[Blob]) -> tuple[NDArray[np.float32], ...]:
     """The values of each blob in a .bin file of float32 and float16. Raises ExportRefused unless it holds exactly
     these."""

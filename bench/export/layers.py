@@ -67,6 +67,26 @@ def _scale(p: Parameters) -> list[Count]:
     return [(size, False), (size * p(1, 0), False)]
 
 
+PIECE = 1 << 18
+"""Values of a matrix of LowRankPass that are loaded at once, about: kPiece in the runner's low_rank_pass.cpp."""
+
+
+def pieces(rows: int, terms: int) -> list[int]:
+    """How many rows there are in each of the blobs in which LowRankPass loads a matrix."""
+    most = max(1, PIECE // terms)
+    return [min(most, rows - first) for first in range(0, rows, most)]
+
+
+def _low_rank_pass(p: Parameters) -> list[Count]:
+    channels, rank, reduced = p(0, 0), p(1, 0), p(2, 0)
+
+    def matrix(rows: int, terms: int) -> list[Count]:
+        return [*((count * terms, True) for count in pieces(rows, max(1, terms))), (rows, False)]
+
+    slopes = [(channels, False)] if p(3, 0) == 7 else []
+    return [*matrix(channels, rank), *slopes, *(matrix(reduced, channels) if reduced else [])]
+
+
 WEIGHTS: Mapping[str, Callable[[Parameters], list[Count]]] = {
     "BatchNorm": lambda p: [(p(0, 0), False)] * 4,
     "Bias": lambda p: [(p(0, 0), False)],
@@ -91,6 +111,7 @@ WEIGHTS: Mapping[str, Callable[[Parameters], list[Count]]] = {
     "InstanceNorm": _affine(0, 2),
     "LSTM": _recurrent(4, 4),
     "LayerNorm": _affine(0, 2),
+    "LowRankPass": _low_rank_pass,
     "MemoryData": _memory,
     "MultiHeadAttention": _attention,
     "Normalize": lambda p: [(p(3, 0), False)],

@@ -32,7 +32,7 @@ def compare(
         if got.size != wanted.size:
             raise ExportRefused(f"{runtime} gave {got.size} values for {title} where the network gives {wanted.size}")
         shaped = got.reshape(wanted.shape)
-        worst = tolerance.worst(shaped, wanted, share)
+        worst = tolerance.worst(shaped, wanted, share, expected.doubt(number))
         if worst.headroom > 1:
             sample, *place = worst.place
             delta = abs(worst.found - worst.wanted)

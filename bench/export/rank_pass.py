@@ -1,4 +1,5 @@
-"""Parameters of our own layer `RankPass` in a graph: device_scripts/runner/layers/rank_pass.h says what they mean."""
+"""Parameters of our own layers `RankPass` and `LowRankPass` in a graph: rank_pass.h and low_rank_pass.h in
+device_scripts/runner/layers say what they mean."""
 
 from __future__ import annotations
 
@@ -26,3 +27,18 @@ class RankPass(StrEnum):
     WEIGHTS = "15"
     MEASURED = "20"
     DEFERRED = "21"
+
+
+class LowRankPass(StrEnum):
+    """The same of a pass whose matrices are loaded."""
+
+    CHANNELS = "0"
+    RANK = "1"
+    REDUCED = "2"
+    ACTIVATION = "3"
+    A = "4"
+    B = "5"
+    POOLED = "6"
+    ADDED = "7"
+    WIDE = "8"
+    HALF = "9"

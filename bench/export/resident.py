@@ -354,7 +354,7 @@ def rewrite(
     points = {n: space.points(widths(n) if widths else Fraction(1)) for n, space in walk.spaces.items()}
     if fewer := {n: count for n, count in points.items() if count < walk.spaces[n].channels}:
         walk = _walked(graph, _Pass(wanted, eligible, fewer, graph.outputs()))
-    made = Graph(tuple(_with_splits(in_strips(walk.made))))
+    made = Graph(tuple(with_splits(in_strips(walk.made))))
     wide = frozenset(walk.wide_in), frozenset(walk.wide_out)
     return Rewritten(made, wanted, *wide, walk.spaces, points, walk.reads)
 
@@ -388,7 +388,7 @@ def cheapest(
     return best
 
 
-def _with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
+def with_splits(layers: Sequence[Layer]) -> Iterator[Layer]:
     """ncnn gives a blob to one layer only; for several there is Split."""
     uses = Counter(blob for layer in layers for blob in layer.inputs)
     copies: dict[str, list[str]] = {}

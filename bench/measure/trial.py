@@ -62,8 +62,9 @@ def measure(
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
     if trial.pass_ == "size":
-        deployed = Sample("deployed", 0, float(artifact.deployed_bytes))
-        return Outcome(Measurement(**common, status="ok", samples=(deployed,), wall_s=time.monotonic() - begun))
+        sizes = {"deployed": artifact.deployed_bytes, "downloaded": artifact.downloaded_bytes}
+        known = tuple(Sample(metric, 0, float(size)) for metric, size in sizes.items() if size is not None)
+        return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
     reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
     station.use(artifact, samples)
     doubts = station.behind(trial)
@@ -120,15 +121,16 @@ def _once(
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
-    if trial.subject.precision == EXACT:
+    if artifact.precision is not None or trial.subject.precision == EXACT:
         _hold(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
     """Raise RunnerFailed for answers that rounding does not explain: of a damaged file, or a wrong kernel."""
-    for tensor, ours, wanted in zip(artifact.outputs, outputs, expected.outputs, strict=True):
-        worst = tolerance.worst(ours, wanted)
+    doubts = expected.doubts or (None,) * len(outputs)
+    for tensor, ours, wanted, doubt in zip(artifact.outputs, outputs, expected.outputs, doubts, strict=True):
+        worst = tolerance.worst(ours, wanted, doubt=doubt)
         if worst.headroom > 1:
             raise RunnerFailed(
                 f"its answers are not the network's: {tensor.name} is {worst.found:.4g} where it should be "
@@ -155,7 +157,7 @@ def _launched(
         weights_format=artifact.weights_format,
         execution=artifact.execution,
         threads=trial.subject.threads,
-        precision=trial.subject.precision,
+        precision=artifact.precision or trial.subject.precision,
         affinity=mask,
         extents=extents,
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 
 from bench.cache import Cache
 from bench.compress.learner import Stage
-from bench.errors import naming
+from bench.errors import BenchError, HostFull, naming
 from bench.networks.network import Network
 from bench.plan import Case
 from bench.prepare import variant as one
@@ -21,13 +21,15 @@ from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples."""
+    """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples.
+    `absent` are optional variants that could not be made, each with the reason."""
 
     artifacts: tuple[Artifact, ...]
     samples: ArtifactFile
     samples_record: SamplesRecord
     expected: Mapping[str, Expected]
     notes: tuple[str, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def artifact(self, variant: str, runtime: str) -> Artifact:
         """Raises StopIteration for what was not prepared."""
@@ -47,16 +49,26 @@ def case(
     """
     with naming(asked.label):
         shown = samples(network, asked.data, cache)
-    artifacts, expected = [], {}
+    artifacts: list[Artifact] = []
+    expected: dict[str, Expected] = {}
+    absent: dict[str, str] = {}
     for variant in asked.variants or ():
         job = one.Job(network, asked, variant, runtimes[variant.label], shown, cache, run_here, stage)
-        with naming(f"{asked.label}, {variant.label}"):
-            artifacts += [one.artifact(job, name) for name in runtimes[variant.label]]
-            expected[variant.label] = _expected(job, shown)
+        try:
+            with naming(f"{asked.label}, {variant.label}"):
+                made = [one.artifact(job, name) for name in runtimes[variant.label]]
+                answers = _expected(job, shown)
+        except BenchError as error:
+            if not variant.optional or isinstance(error, HostFull):
+                raise
+            absent[variant.label] = error.what
+            continue
+        artifacts += made
+        expected[variant.label] = answers
     record = shown.record
     if artifacts and artifacts[0].task == "reconstruction":
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
-    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes)
+    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent)
 
 
 def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
@@ -71,4 +83,4 @@ def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
 def _expected(job: one.Job, shown: Samples) -> Expected:
     found = job.reference()
     shown.check(job.task(), found.outputs[0].shape)
-    return Expected(found.values, shown.labels)
+    return Expected(found.values, shown.labels, found.doubts)

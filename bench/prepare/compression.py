@@ -12,9 +12,12 @@ from bench.plan import Data
 from bench.prepare.samples import to_learn
 
 
-def learner_of(network: Network, data: Data | None, cache: Cache, stage: Stage, *, needs_data: bool = True) -> Learner:
-    """The network with what it can learn from, where there is any. Raises UsageError, CorruptData."""
-    found = to_learn(network, data) if needs_data else None
+def learner_of(
+    network: Network, data: Data | None, cache: Cache, stage: Stage, *, needs_data: bool = True, labels: bool = True
+) -> Learner:
+    """The network with what it can learn from, with labels or without, where there is any. Raises UsageError,
+    CorruptData."""
+    found = to_learn(network, data, labels=labels) if needs_data else None
     return Learner(network, cache, stage, found)
 
 
@@ -29,4 +32,4 @@ def compression(
     """
     member = compress.method(method)
     member.check(request)
-    return compressed(member, learner_of(network, data, cache, stage), request)
+    return compressed(member, learner_of(network, data, cache, stage, labels=request.labels), request)

@@ -90,8 +90,9 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
     )
 
 
-def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
-    """What the network can be trained with and tested on, if anything. Raises UsageError, CorruptData."""
+def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> ToLearn | None:
+    """What the network can be trained with and tested on, if anything. Without `labels` any pictures will do, and those
+    whose labels are of another task count as having none. Raises UsageError, CorruptData."""
     from bench import data
     from bench.compress.learner import Data as ToLearn
 
@@ -100,14 +101,15 @@ def to_learn(network: Network, asked: Data | None) -> ToLearn | None:
     origin = path or network.data
     if origin is None or (path is None and not data.teaches(origin)):
         return None
-    found = data.dataset(origin, preprocess, network.shape)
-    if network.task not in (found.task, "other"):
+    found = data.dataset(origin, preprocess, network.shape, labels=labels)
+    suits = found.task is not None and network.task in (found.task, "other")
+    if not suits and (labels or path is None):
         if path is None:
             return None  # its own samples are to test with, not to learn from
         raise UsageError(
             f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
-    return ToLearn(found.train, found.test, found.source, data_key(network, asked))
+    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits)
 
 
 def data_key(network: Network, asked: Data | None) -> str:

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -18,15 +18,19 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
-from bench.compress.method import Destination, Exported, Method, Narrowed, Request, Sight
+from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight, begun
+from bench.compress.result import unlabelled
 from bench.export.answers import Answers
 from bench.networks import content
 from bench.networks.network import Network
 from bench.networks.own import task_of
 from bench.plan import Case, Variant
+from bench.prepare import fitting
 from bench.prepare.compression import learner_of
+from bench.prepare.download import with_downloads
+from bench.prepare.making import made
 from bench.prepare.samples import Samples, data_key
-from bench.records import Artifact, ArtifactFile, Task, Tensor, Verified
+from bench.records import Artifact, ArtifactFile, Made, Task, Tensor, Verified
 from bench.runtimes.runtime import Shown
 from bench.width import is_whole
 
@@ -73,21 +77,53 @@ class Job:
         own = self.network.package_for(self.variant.target)
         return self.variant.weights or (own if own is not None and made_by(self.method, own) else None)
 
-    @property
+    @cached_property
+    def begun(self) -> Path | None:
+        """The finished package of another method from which this variant's is made."""
+        return begun(self.method, self.network, self.request) if self.method and self.given is None else None
+
+    @cached_property
     def request(self) -> Request:
-        return request_of(self.variant, self.network)
+        """What is asked of the method; where files of a size are, with the target that gives these."""
+        asked, method, shipped = request_of(self.variant, self.network), self.method, self.variant.shipped
+        if method is None or shipped is None or self.given is not None:
+            return asked
+        runtime = runtimes.runtime(self.runtimes[-1])
+        key = content_key(
+            *self.network.sources, self.variant.method or "", self.execution, str(shipped), runtime.key(),
+            repr(self.network.inputs), repr(asked), metadata.version("torch"),
+            *own_sources("networks", "compress", "export", "prepare"),
+        )  # fmt: skip
+
+        def found() -> int:
+            progress = self.stage(f"fit {self.case.label}, {self.variant.label} to {shipped:,} bytes")
+            samples = tuple(array[:2] for array in self.shown.read())
+            learner = learner_of(self.network, None, self.cache, self.stage, needs_data=False)
+
+            def tried(most: int) -> fitting.Sizes:
+                progress(0.5, f"{most:,} bytes of weights")
+                return fitting.sizes(
+                    learner, method, self.execution, runtime, samples, replace(asked, target=f"{most}B")
+                )
+
+            with one_thread():
+                return fitting.target(shipped, tried)
+
+        return replace(asked, target=f"{fitting.kept(self.cache, key, found)}B")
 
     @property
     def trained(self) -> bool:
         """Whether its answers mean something."""
         learns = self.method is not None and not self.request.one_shot and self.case.data is not None
-        return self.network.trained or self.network.learns or self.given is not None or learns
+        finished = self.given or self.begun
+        return self.network.trained or self.network.learns or finished is not None or learns
 
     @cached_property
     def weights_key(self) -> str:
         """Of everything that determines the variant's weights, which all its forms share."""
         made = sha256_file(self.given) if self.given else repr(self.request) if self.method else ""
         data = data_key(self.network, self.case.data) if self.network.learns or self.method else ""
+        made += sha256_file(self.begun) if self.begun else ""
         sources = own_sources("networks", "compress", "prepare")
         name = self.variant.method or ""
         return content_key(*self.network.sources, name, made, data, metadata.version("torch"), *sources)
@@ -125,16 +161,31 @@ class Job:
 
     def package(self) -> bytes | None:
         """The package of the variant's weights; None for the ordinary network. Raises what the method raises."""
-        if self.method is None:
-            return None
         if self.given is not None:
             return self.given.read_bytes()
-        method = self.method
+        return (self._made / "package").read_bytes() if self.method else None
+
+    @property
+    def made(self) -> Made | None:
+        """How the package was made; of a finished one what the plan says. Raises what the method raises."""
+        if self.method is None or self.given is not None:
+            return self.variant.made
+        how = Made.model_validate_json((self._made / "made.json").read_bytes())
+        return how.model_copy(update={"shipped": self.variant.shipped})
+
+    @property
+    def _made(self) -> Path:
+        """The folder of the package that is made here."""
+        name, method = self.variant.method, self.method
+        assert name is not None
+        assert method is not None
 
         def make(folder: Path) -> None:
-            (folder / "package").write_bytes(method.compress(self._learner(), self.request))
+            package, how = made(name, method, self._learner(), self.request)
+            (folder / "package").write_bytes(package)
+            (folder / "made.json").write_text(how.model_dump_json(), encoding="utf-8")
 
-        return (self.cache.build("packages", self.weights_key, make) / "package").read_bytes()
+        return self.cache.build("packages", self.weights_key, make)
 
     def module(self) -> nn.Module:
         """The eager network, which is what every runtime's answers are compared with."""
@@ -152,19 +203,28 @@ class Job:
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
         values = tuple(np.load(folder / f"{tensor.name}.npy") for tensor in outputs)
-        return Answers(outputs, tuple(about["places"]), values)
+        doubts = tuple(np.load(folder / f"{tensor.name}-doubt.npy") for tensor in outputs) if about["doubts"] else ()
+        return Answers(outputs, tuple(about["places"]), values, doubts)
 
     def _reference(self, folder: Path) -> None:
-        from bench.export import eager
+        from bench.export import eager, steps
 
         if self.network.graph is not None:
             found = self._answers_of(self.network.graph)
         else:
             with one_thread():
-                found = eager.answers(self.module(), self.shown.read())
+                module, samples = self.module(), self.shown.read()
+                found = eager.answers(module, samples)
+                found = replace(found, doubts=steps.doubt(module, samples, found))
         for tensor, values in zip(found.outputs, found.values, strict=True):
             np.save(folder / f"{tensor.name}.npy", values)
-        about = {"outputs": [tensor.model_dump() for tensor in found.outputs], "places": list(found.places)}
+        for tensor, doubt in zip(found.outputs, found.doubts, strict=False):
+            np.save(folder / f"{tensor.name}-doubt.npy", doubt)
+        about = {
+            "outputs": [tensor.model_dump() for tensor in found.outputs],
+            "places": list(found.places),
+            "doubts": bool(found.doubts),
+        }
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     def _answers_of(self, ready: Path) -> Answers:
@@ -189,11 +249,19 @@ class Job:
             return self.network.task
         return task_of(self.network.inputs, self.reference().outputs)
 
+    def unlabelled(self) -> tuple[str, ...]:
+        """What is to be told of a variant that bench made without labels."""
+        if self.method is None or self.given is not None or self.request.labels:
+            return ()
+        return unlabelled(self.request, self.network, self._learner().data)
+
     def _learner(self) -> Learner:
         request = self.request
-        looks = request.fine_tune > 0 or request.budget == "sensitivity"
+        looks = request.fine_tune > 0 or request.budget in BY_DATA or getattr(self.method, "calibrates", False)
         needs_data = self.network.learns or not request.one_shot or looks
-        return learner_of(self.network, self.case.data, self.cache, self.stage, needs_data=needs_data)
+        return learner_of(
+            self.network, self.case.data, self.cache, self.stage, needs_data=needs_data, labels=request.labels
+        )
 
 
 def made_by(method: Method, package: Path) -> bool:
@@ -208,7 +276,7 @@ def request_of(variant: Variant, network: Network) -> Request:
     one_shot = effort.one_shot if effort.one_shot is not None else not network.learns
     return Request(
         target=variant.target, seed=effort.seed, epochs=effort.epochs, budget=effort.budget, one_shot=one_shot,
-        fine_tune=effort.fine_tune, seeded=not (network.trained or network.learns),
+        fine_tune=effort.fine_tune, seeded=not (network.trained or network.learns), labels=effort.labels,
     )  # fmt: skip
 
 
@@ -242,8 +310,10 @@ def artifact(job: Job, runtime_name: str) -> Artifact:
     folder = job.cache.build("artifacts", key, make)
     stored = Artifact.model_validate_json((folder / "artifact.json").read_bytes())
     # The same files serve whatever the plan calls them.
-    labels = {"model": job.case.label, "variant": job.variant.label}
-    return stored.model_copy(update=labels | {"files": _at(stored.files, folder)})
+    labels = {"model": job.case.label, "variant": job.variant.label, "made": job.made}
+    found = stored.model_copy(update=labels | {"files": _at(stored.files, folder)})
+    # The reference runtime stands for the network as its author runs it, and what that reads is sent to nobody.
+    return found if runtime.reference else with_downloads(found, job.cache, job.stage)
 
 
 def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Exported:
@@ -291,7 +361,8 @@ def _record(
         trained=job.trained,
         side_step=_side_step(made, network.inputs, folder),
         width=job.narrowed.told if job.narrowed else None,
-        notes=(*network.notes, *(() if job.trained else (UNTRAINED,))),
+        notes=(*network.notes, *(() if job.trained else (UNTRAINED,)), *job.unlabelled(), *made.notes),
+        precision=compress.precision(job.variant.method, job.execution, runtime),
     )
 
 

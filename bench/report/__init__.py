@@ -15,7 +15,7 @@ from bench.report.section import Context, Member, Section
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
-    "notices", "answer", "score", "samples", "results", "comparisons", "ratios", "pareto", "goals", "plots",
+    "notices", "answer", "score", "pareto", "rivals", "samples", "results", "comparisons", "ratios", "goals", "plots",
     "distributions", "sustained", "contention", "energy", "largest", "startup", "trace", "places", "troubles",
     "warnings", "measured", "reproduce",
 )  # fmt: skip

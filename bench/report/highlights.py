@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from bench.findings import Comparison, Interval, Summary
-from bench.records import METRICS, Subject
+from bench.records import METRICS, SIZES, Subject
 from bench.report.labels import SHORT, difference, interval, listed, score_interval
 from bench.report.section import Context, Highlight, Large
 from bench.units import quantity, ratio
@@ -38,7 +38,7 @@ def against(subject: Subject, context: Context) -> dict[str, Comparison]:
     return {
         c.metric: c
         for c in reversed(context.findings.comparisons)
-        if c.kind == "variant" and (c.right == subject or (c.metric == "deployed" and _same_place(c.right, subject)))
+        if c.kind == "variant" and (c.right == subject or (c.metric in SIZES and _same_place(c.right, subject)))
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.files import replace
 from bench.findings import Findings
 from bench.records import SCHEMA_VERSION, Measurement, RunRecord
-from bench.report import Context, Section, content, markdown, values
+from bench.report import Context, Section, content, markdown, rivals, values
 from bench.report.labels import listed
 from bench.report.page import Page, render
 
@@ -17,17 +17,20 @@ FEW = 6
 """Variants that the head of a page lists by name."""
 
 
-def write(folder: Path, run: RunRecord, measurements: Sequence[Measurement], findings: Findings) -> Path:
-    """Write report.html, report.md, summary.csv, summary.parquet and the plots into the run's folder; returns the
-    page's path.
+def write(
+    folder: Path, run: RunRecord, measurements: Sequence[Measurement], findings: Findings, sort: str = "accuracy"
+) -> Path:
+    """Write report.html, report.md, summary.csv, summary.parquet, variants.csv and the plots into the run's folder;
+    returns the page's path. `sort` is what variants that compete are sorted by.
 
     Each file is replaced in one step, so a reader never sees half of one.
     """
-    context = Context.of(run, measurements, findings, pictures=True)
+    context = Context.of(run, measurements, findings, pictures=True, sort=sort)
     shown = content(context)
     plots(folder / PLOTS, shown)
     replace(folder / "summary.csv", values.summary_csv(findings).encode())
     replace(folder / "summary.parquet", values.summary_parquet(findings))
+    replace(folder / "variants.csv", values.as_csv(rivals.COLUMNS, rivals.plain(context)).encode())
     replace(folder / "report.md", markdown.document(run.name, shown, PLOTS).encode())
     path = folder / "report.html"
     replace(path, render(_page(context, shown)).encode())
@@ -61,7 +64,7 @@ def _page(context: Context, shown: Sequence[Section]) -> Page:
         generator=f"bench {run.bench_version}, schema {SCHEMA_VERSION}",
         footer=f"Written by bench {run.bench_version} from the samples in this folder (format: schema "
         f"{SCHEMA_VERSION}). summary.csv and summary.parquet have every figure of this page, "
-        f"measurements.parquet every sample, {PLOTS}/ its plots.",
+        f"variants.csv what competes, measurements.parquet every sample, {PLOTS}/ its plots.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bench.contest import MAIN_SCORES
 from bench.findings import Comparison, Findings, Interval
 from bench.records import METRICS, Device, RunRecord, Subject, Task
 from bench.units import quantity
@@ -15,6 +16,7 @@ SHORT = {
     "contended": "latency beside others",
     "vm_hwm": "peak RSS",
     "deployed": "bytes deployed",
+    "downloaded": "bytes downloaded",
     "load": "load",
     "first_inference": "first inference",
     "top1": "accuracy",
@@ -29,9 +31,6 @@ SHORT = {
     "max_abs_delta": "max |Δ|",
 }
 """The metrics that tables show, in their order."""
-
-MAIN_SCORES: dict[Task, str] = {"classification": "top1", "segmentation": "dice", "reconstruction": "psnr"}
-"""The score that sentences mention."""
 
 
 class Labels:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bench.contest import jobs
 from bench.findings import Statistics
 from bench.records import METRICS, Subject
 from bench.report.labels import SHORT, listed
@@ -21,7 +22,7 @@ RANKED = {
 }
 
 
-class _Rival(NamedTuple):
+class Rival(NamedTuple):
     name: str
     subject: Subject
     figures: Statistics
@@ -42,12 +43,7 @@ def sentences(context: Context) -> Iterator[str]:
 
 def same_job(context: Context) -> Iterator[set[str]]:
     """Networks of one task that were shown the same labelled samples, two or more."""
-    jobs: dict[tuple[str, str, int], set[str]] = {}
-    for model in context.models:
-        samples = context.run.samples.get(model)
-        if samples and samples.labelled:
-            jobs.setdefault((context.labels.task(model), samples.source, samples.count), set()).add(model)
-    yield from (models for models in jobs.values() if len(models) > 1)
+    yield from (set(models) for models in jobs(context.run, context.models) if len(models) > 1)
 
 
 def has_rivals(model: str, context: Context) -> bool:
@@ -59,8 +55,8 @@ def _sentence(subjects: Sequence[Subject], where: str, context: Context) -> str:
     ranked = RANKED | ({score: f"has the best {SHORT[score]} ({{}})"} if score else {})
     wins: dict[str, list[str]] = {}
     for metric, words in ranked.items():
-        if winners := _winners(subjects, metric, context):
-            best, *others = winners
+        if found := winners(subjects, metric, context):
+            best, *others = found
             figure = quantity(best.figures.median, METRICS[metric].unit)
             near = " and ".join(o.name for o in others) if len(others) < 3 else f"{len(others)} others"
             figure += f", not clearly ahead of {near}" if others else ""
@@ -112,14 +108,14 @@ def _differences(ours: Subject, theirs: Subject, score: str, context: Context) -
         yield f"{SHORT[score]} {values}{clearly}"
 
 
-def _rival(subject: Subject, metric: str, context: Context) -> _Rival | None:
+def _rival(subject: Subject, metric: str, context: Context) -> Rival | None:
     found = context.findings.summary(subject, metric)
     if not found or not found.statistics or not found.usable:
         return None
-    return _Rival(f"{subject.variant} {subject.model}", subject, found.statistics)
+    return Rival(f"{subject.variant} {subject.model}", subject, found.statistics)
 
 
-def _winners(subjects: Sequence[Subject], metric: str, context: Context) -> list[_Rival]:
+def winners(subjects: Sequence[Subject], metric: str, context: Context) -> list[Rival]:
     """The best, then those whose interval overlaps its own; nobody where fewer than two have a usable figure."""
     rivals = [rival for s in subjects if (rival := _rival(s, metric, context))]
     if len(rivals) < 2:

@@ -17,7 +17,9 @@ from bench.report.table import Table
 class Context:
     """All that a section may look at: what was stored, the findings, and the names to use.
 
-    `pictures` says whether plots can be shown: a terminal has none, and drawing takes seconds.
+    `pictures` says whether plots can be shown: a terminal has none, and drawing takes seconds. `sort` is what variants
+    that compete are sorted by (accuracy, or one of
+    `bench.report.rivals.SORTED_BY`).
     """
 
     run: RunRecord
@@ -25,12 +27,14 @@ class Context:
     findings: Findings
     labels: Labels
     pictures: bool = False
+    sort: str = "accuracy"
 
     @classmethod
     def of(
-        cls, run: RunRecord, measurements: Sequence[Measurement], findings: Findings, *, pictures: bool = False
-    ) -> Context:
-        return cls(run, measurements, findings, Labels(run, findings), pictures)
+        cls, run: RunRecord, measurements: Sequence[Measurement], findings: Findings, *, pictures: bool = False,
+        sort: str = "accuracy",
+    ) -> Context:  # fmt: skip
+        return cls(run, measurements, findings, Labels(run, findings), pictures, sort)
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -62,14 +62,17 @@ def as_parquet(columns: Sequence[str], types: Mapping[str, pa.DataType], rows: S
     return out.getvalue()
 
 
-def as_json(findings: Findings, sections: Sequence[Section]) -> dict[str, Any]:
-    """The sentences and tables of a report, every summary and every comparison; figures in base units (ns, bytes,
-    fractions)."""
+def as_json(
+    findings: Findings, sections: Sequence[Section], variants: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The sentences and tables of a report, every summary and every comparison, and the rows of variants.csv; figures
+    in base units (ns, bytes, fractions)."""
     return {
         "answer": [sentence for section in sections for sentence in (*section.sentences, *section.details)],
         "notices": [notice for section in sections for notice in section.notices],
         "summaries": [_summary(s) for s in findings.summaries],
         "comparisons": [_comparison(c) for c in findings.comparisons],
+        "variants": list(variants),
         "sustained": [_sustained(one) for one in findings.sustained],
         "flips": [_turn(turn) for turn in findings.turned],
         "contention": [asdict(one) | {"subject": one.subject.model_dump()} for one in findings.contention],

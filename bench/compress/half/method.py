@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Narrowed, Ordinary, Request, module_of
+from bench.compress.method import Alters, Narrowed, Ordinary, Request, module_of
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Half(Ordinary):
 
     name = "half"
     title = "float16 weights"
+    alters: Alters = "numbers"
     float16 = True
 
     def check(self, request: Request) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bench.findings import Comparison, Interval
-from bench.records import Subject
+from bench.records import SIZES, Subject
 from bench.report import ranking
 from bench.report.highlights import against, highlight
 from bench.report.labels import SHORT, difference, interval, listed
@@ -30,7 +30,7 @@ def section(context: Context) -> Section | None:
     """Large: each network's best variant in each place, networks of one task against each other, fidelity. Small: the
     other variants."""
     findings = context.findings
-    if not any(s.statistics for s in findings.summaries if s.metric != "deployed"):
+    if not any(s.statistics for s in findings.summaries if s.metric not in SIZES):
         failures = [m.reason for m in context.measurements if m.status == "failed"]
         why = f": {len(failures)} trials failed, the first with “{failures[0]}”" if failures else ""
         return Section("answer", TITLE, sentences=(f"Nothing was measured{why}.",))

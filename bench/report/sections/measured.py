@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from bench import plan
-from bench.records import METRICS, Artifact, Device, RunRecord, Tensor, Verified
+from bench.records import METRICS, SIZES, Artifact, Device, RunRecord, Tensor, Verified
 from bench.report import noise
 from bench.report.facts import flat
 from bench.report.labels import interval
@@ -50,7 +50,7 @@ def _validity(context: Context) -> Table:
     rows = []
     for s in shown:
         figures = s.statistics
-        where = "any device" if s.metric == "deployed" else context.labels.where(s.subject)
+        where = "any device" if s.metric in SIZES else context.labels.where(s.subject)
         head = (Cell(f"{s.subject.model} {s.subject.variant}", tone="strong"), Cell(where), Cell(s.metric))
         verdict = Cell(s.verdict, tone="plain" if s.usable else "bad")
         if figures is None:

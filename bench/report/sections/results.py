@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.findings import CaveatKind, Summary
+from bench.findings import CaveatKind, Statistics, Summary
 from bench.records import METRICS, Subject
 from bench.report.labels import SHORT, heading, interval, listed, score_interval
 from bench.report.section import Context, Section
@@ -66,19 +66,22 @@ def _about_intervals(shown: Sequence[Summary]) -> Iterator[str]:
 
 
 def _about_floor(shown: Sequence[Summary], context: Context) -> Iterator[str]:
-    """What the input has by itself, and which variants are no better than that."""
-    scores = [s for s in shown if s.metric == "psnr" and s.statistics]
-    floor = context.findings.floors.get(scores[0].subject.model) if scores else None
-    if floor is None:
-        return
-    idle = dict.fromkeys(
-        s.subject.variant
-        for s in scores
-        if s.statistics and (s.statistics.interval.low if s.statistics.interval else s.statistics.median) <= floor
-    )
-    yield f"The input itself, without any network, has a PSNR of {quantity(floor, 'dB')}." + (
-        f" No better than its input: {listed(list(idle))}." if idle else ""
-    )
+    """What can be had without any network, and which variants are no better than that."""
+    for model in dict.fromkeys(s.subject.model for s in shown):
+        for floor in context.findings.floors.get(model, ()):
+            scores = [s for s in shown if s.metric == floor.metric and s.subject.model == model and s.statistics]
+            if not scores:
+                continue
+            idle = dict.fromkeys(
+                s.subject.variant for s in scores if s.statistics and _least(s.statistics) <= floor.value
+            )
+            value = quantity(floor.value, METRICS[floor.metric].unit)
+            doubt = f" No better than that: {listed(list(idle))}." if idle else ""
+            yield f"Without any network ({floor.words}): {SHORT[floor.metric]} {value}.{doubt}"
+
+
+def _least(figures: Statistics) -> float:
+    return figures.interval.low if figures.interval else figures.median
 
 
 def _is_score(summary: Summary) -> bool:

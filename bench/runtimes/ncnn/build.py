@@ -94,7 +94,7 @@ def build(
     left_out = options.left_out_layers(ncnn_source)
     definitions = options.COMMON | kernels | {f"WITH_LAYER_{name.lower()}": "OFF" for name in left_out}
     recipe = json.dumps([kit.versions, kit.arguments[1:], definitions], sort_keys=True)
-    ncnn_key = content_key(source.SHA256, abi, recipe, *_files(scripts / "toolchain"))
+    ncnn_key = content_key(source.key(target.architecture), abi, recipe, *_files(scripts / "toolchain"))
     ncnn = cache.build(
         "ncnn", ncnn_key, lambda draft: _build_ncnn(work, ncnn_source, definitions, draft, _part(report, 0.02, 0.9))
     )
@@ -106,6 +106,7 @@ def build(
     facts = {
         **kit.versions,
         "ncnn": source.VERSION,
+        "ncnn_corrections": [name for name, _, _ in source.corrections(target.architecture)],
         "runner": key[:12],
         "target": target.triple,
         "options": options.COMMON | kernels,

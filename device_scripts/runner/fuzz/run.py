@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parents[2] / "tests" / "corpus"
 PACKAGE = ["contract/utf8", "ncnn/factor", "weights/dct", "weights/frq", "weights/order"]
-TEXT = ["contract/clocks", "contract/files", "contract/job", "contract/process", "contract/samples"]
+TEXT = ["contract/clocks", "contract/files", "contract/job", "contract/process", "contract/samples", "weights/widened"]
 SOURCES = {"package": PACKAGE, "text": [*PACKAGE, *TEXT]}
 LENGTHS = {"package": 256, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]

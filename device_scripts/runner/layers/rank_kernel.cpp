@@ -7,41 +7,12 @@
 
 #include <cpu.h>
 
-// Vectors of the compiler's own: it makes of them what the target has. x86 has three kinds of CPUs, and which one this is
-// is known only when the program runs, so the one formulation is compiled for each.
-#define INLINE static inline __attribute__((always_inline))
-// A loop over registers, which have no indices when the program runs.
-#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
+#include "layers/vectors.h"
 
 namespace bench {
 namespace {
 
 constexpr int kMostTerms = 64;
-
-template <int kCount>
-struct Vector {
-    typedef float type __attribute__((vector_size(kCount * sizeof(float))));
-};
-
-template <class V>
-constexpr int lanes = sizeof(V) / sizeof(float);
-
-template <class V>
-INLINE V load(const float* from) {
-    V value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-
-template <class V>
-INLINE void store(float* to, V value) {
-    std::memcpy(to, &value, sizeof value);
-}
-
-template <class V>
-INLINE V largest(V a, V b) {
-    return a > b ? a : b;
-}
 
 // kOutputs from `first` on at kBeside vectors of pixels: all sums stay in registers over all terms, each vector that is
 // loaded serves every output and each weight every vector.
@@ -170,12 +141,6 @@ INLINE void products_by(const float* const* rows, const float* means, int count,
 #if defined(__x86_64__)
 
 namespace {
-
-#define FMA __attribute__((target("avx2,fma")))
-#define AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw")))
-using Four = Vector<4>::type;
-using Eight = Vector<8>::type;
-using Sixteen = Vector<16>::type;
 
 FMA void mix_fma(const Mix& work) { mix_by<Eight, 16>(work); }
 AVX512 void mix_avx512(const Mix& work) { mix_by<Sixteen, 32>(work); }

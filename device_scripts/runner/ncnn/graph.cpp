@@ -15,7 +15,8 @@ namespace {
 
 constexpr uint64_t kLargestGraph = 16 * 1024 * 1024;
 constexpr const char* kMagic = "7767517";
-const std::set<std::string> kOwn = {"RankCore", "RankPass", "RankSplit", "RankUp"};
+const std::set<std::string> kInteger = {"Convolution", "ConvolutionDepthWise", "InnerProduct"};  // with int8 kernels
+const std::set<std::string> kOwn = {"LowRankPass", "RankCore", "RankPass", "RankSplit", "RankUp"};
 
 // Whether this build of ncnn, or we, can make such a layer.
 bool is_built(const std::string& type) {
@@ -57,6 +58,16 @@ Graph::Graph(const std::string& path, const std::vector<std::string>& wanted, co
             if (!(words >> blob) || !blobs.insert(blob).second) refuse(where + "output blob '" + blob + "' is missing or appears twice");
         }
         layers++;
+        if (kInteger.count(type) > 0) {
+            const char* size_key = type == "InnerProduct" ? "2=" : "6=";
+            long term = 0, size = 0;
+            while (words >> parameter) {
+                if (parameter.compare(0, 2, "8=") == 0) term = std::atol(parameter.c_str() + 2);
+                if (parameter.compare(0, 2, size_key) == 0) size = std::atol(parameter.c_str() + 2);
+            }
+            if (term != 0 && size <= 0) refuse(where + "computes in int8 and has no weights");
+            if (term != 0) int8.push_back(static_cast<size_t>(size));
+        }
         if (type != "Input" || tops == 0) continue;
         Extents& extents = inputs[blob];
         while (words >> parameter) {

@@ -19,6 +19,7 @@ public:
     Graph(const std::string& path, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs);
 
     std::string text;
+    std::vector<size_t> int8;               // how many weights each layer has that computes in int8, in their order
     std::map<std::string, Extents> inputs;  // by blob
 };
 

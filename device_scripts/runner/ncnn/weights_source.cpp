@@ -9,6 +9,7 @@
 #include "ncnn/factor.h"
 #include "weights/dct.h"
 #include "weights/frq.h"
+#include "weights/widened.h"
 
 namespace bench {
 namespace {
@@ -17,22 +18,36 @@ constexpr uint32_t kFloat32Flag = 0;        // ModelBin::load type 0: float32 va
 constexpr uint32_t kInt8Flag = 0x000D4B38;  // the same for int8 weights
 constexpr uint64_t kLargestPackage = 0x7FFFFFFF;
 
-// An ordinary ncnn .bin file, read front to back.
+// An ordinary ncnn .bin file, read front to back; int8 weights of layers that compute in float are widened.
 class NcnnFile : public WeightsSource {
 public:
-    NcnnFile(const std::string& path, bool int8_wanted) : file_(path), int8_wanted_(int8_wanted) {}
+    NcnnFile(const std::string& path, bool int8_wanted, std::vector<size_t> int8)
+        : file_(path), int8_wanted_(int8_wanted), int8_(std::move(int8)) {}
 
     bool has_int8() const override { return has_int8_; }
 
 protected:
     void serve(void* buffer, size_t size) override {
-        if (!file_.read_at(offset_, buffer, size)) {
-            throw Failure(Exit::bad_weights, file_.path() + ": it ends too early for this graph");
+        if (widened_) {
+            if (size % sizeof(float) != 0) refuse("the graph asks for half a weight");
+            offset_ = widened_->write(file_, static_cast<float*>(buffer), size / sizeof(float));
+            widened_.reset();
+            return;
         }
+        if (integer_) expect_int8(size);
+        if (!file_.read_at(offset_, buffer, size)) refuse("it ends too early for this graph");
         offset_ += size;
-        uint32_t flag;
-        if (size == sizeof flag && (std::memcpy(&flag, buffer, sizeof flag), flag == kInt8Flag)) {
-            has_int8_ = true;
+        uint32_t flag = 0;
+        if (integer_ || size != sizeof flag) {
+            integer_ = false;
+            return;
+        }
+        std::memcpy(&flag, buffer, sizeof flag);
+        if (flag == kWidenedFlag) {
+            widened_ = std::make_unique<Widened>(file_, offset_);
+            std::memcpy(buffer, &kFloat32Flag, sizeof kFloat32Flag);
+        } else if (flag == kInt8Flag) {
+            integer_ = has_int8_ = true;
             if (!int8_wanted_) {
                 throw Failure(Exit::unsupported, "the network has int8 weights, so its precision can only be int8");
             }
@@ -40,14 +55,29 @@ protected:
     }
 
     std::string left_over() const override {
+        if (next_int8_ != int8_.size() && has_int8_) return file_.path() + ": not all layers that compute in int8 have int8 weights";
         if (offset_ == file_.size()) return "";
         return file_.path() + ": the graph uses " + std::to_string(offset_) + " of its " + std::to_string(file_.size()) + " bytes";
     }
 
 private:
+    [[noreturn]] void refuse(const std::string& why) const { throw Failure(Exit::bad_weights, file_.path() + ": " + why); }
+
+    // ncnn believes the flag: a layer that computes in float would read past the end of int8 weights.
+    void expect_int8(size_t size) {
+        if (next_int8_ == int8_.size() || size != (int8_[next_int8_] + 3) / 4 * 4) {
+            refuse("int8 weights for a layer that does not compute in int8");
+        }
+        next_int8_++;
+    }
+
     File file_;
     uint64_t offset_ = 0;
     bool int8_wanted_, has_int8_ = false;
+    bool integer_ = false;               // the weights that come next are in int8
+    std::unique_ptr<Widened> widened_;   // those that come next, of a layer that computes in float
+    std::vector<size_t> int8_;           // of the graph
+    size_t next_int8_ = 0;
 };
 
 // One run of floats that ncnn will ask for at once, with a flag word before it unless it is a bias or norm parameter.
@@ -196,11 +226,11 @@ void WeightsSource::finish(bool loaded) const {
     if (loaded && !left_over().empty()) throw Failure(Exit::bad_weights, left_over());
 }
 
-std::unique_ptr<WeightsSource> open_weights(const Job& job, std::string& graph) {
+std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph) {
     if (job.weights_format == WeightsFormat::runtime) {
-        return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8);
+        return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8, graph.int8);
     }
-    return std::make_unique<FrqStream>(job.weights, job.execution, graph);
+    return std::make_unique<FrqStream>(job.weights, job.execution, graph.text);
 }
 
 }  // namespace bench

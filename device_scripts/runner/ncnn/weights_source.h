@@ -9,6 +9,7 @@
 
 #include "contract/files.h"
 #include "contract/job.h"
+#include "ncnn/graph.h"
 
 namespace bench {
 
@@ -38,8 +39,8 @@ private:
     mutable std::unique_ptr<Failure> refusal_;
 };
 
-// Opens the weights of a job, and rewrites its graph if that is to run on them factored. Throws Failure(missing_file) or
-// Failure(bad_weights).
-std::unique_ptr<WeightsSource> open_weights(const Job& job, std::string& graph);
+// Opens the weights of a job, and rewrites its graph's text if that is to run on them factored. Throws
+// Failure(missing_file) or Failure(bad_weights).
+std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph);
 
 }  // namespace bench

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.analyse.scores import floors
+from bench.contest import WithoutNetwork
 from bench.findings import Findings, Interval, Launch, Statistics, Summary
 from bench.records import Artifact, RunRecord, SamplesRecord, Subject
 from bench.report import Context
@@ -40,7 +41,9 @@ def psnr(variant: str, low: float, middle: float, high: float) -> Summary:
 
 
 def test_the_floor_is_the_score_of_the_input_itself() -> None:
-    assert floors(run(UNALTERED), {subject(): FACTS}) == {"net": pytest.approx(30.0)}
+    assert floors(run(UNALTERED), {subject(): FACTS}) == {
+        "net": (WithoutNetwork("psnr", pytest.approx(30.0), "the input itself"),)
+    }
 
 
 def test_runs_that_did_not_store_it_have_none() -> None:
@@ -48,8 +51,9 @@ def test_runs_that_did_not_store_it_have_none() -> None:
 
 
 def test_a_variant_within_its_interval_of_the_floor_is_said_to_be_no_better_than_its_input() -> None:
-    found = Findings((psnr("baseline", 33, 34, 35), psnr("idle", 29.5, 30, 30.5)), floors={"net": 30.0})
-    notes = results.section(Context.of(run(UNALTERED), (), found)).tables[0].notes
-    assert "The input itself, without any network, has a PSNR of 30.00 dB. No better than its input: idle." in notes, (
-        notes
+    found = Findings(
+        (psnr("baseline", 33, 34, 35), psnr("idle", 29.5, 30, 30.5)),
+        floors={"net": (WithoutNetwork("psnr", 30.0, "the input itself"),)},
     )
+    notes = results.section(Context.of(run(UNALTERED), (), found)).tables[0].notes
+    assert "Without any network (the input itself): PSNR 30.00 dB. No better than that: idle." in notes

@@ -10,6 +10,7 @@ from command_kit import GOLDEN, Command, command
 
 from bench.records import RunRecord
 from bench.results.folder import RunFolder
+from tests.rivals import FEW, store
 
 __all__ = ["command"]
 
@@ -124,3 +125,28 @@ def test_samples_of_a_run_that_also_stored_how_far_its_inputs_are_off_are_the_sa
     changed(other, samples=more)
     figures = command("report", "night", "later", "--json").answer["figures"]
     assert {row["apart"] for row in figures} == {""}
+
+
+def test_variants_are_sorted_as_asked_on_the_page_and_in_their_own_file(command: Command) -> None:
+    folder = store(command.results, "few", FEW[:4], launches=3, count=100).path
+    assert command("report", folder.name, "--sort", "latency", "--quiet").status == 0
+    rows = list(csv.DictReader((folder / "variants.csv").read_text().splitlines()[1:]))
+    names = [row["variant"] for row in rows]
+    assert names == ["prune:16kB", "fr:2kB", "fr:16kB", "baseline", "(the most frequent class each time)"]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    table = page[page.index('id="rivals"') :]
+    shown = [table.index(f">{name}<") for name in names[:-1]]
+    assert shown == sorted(shown)
+    assert command("report", folder.name, "--sort", "beauty").status == 2
+
+
+def test_the_variants_of_a_run_are_in_its_json(command: Command) -> None:
+    folder = store(command.results, "few", FEW, launches=3, count=300).path
+    rows = command("report", folder.name, "--json").answer["variants"]
+    (fr,) = (row for row in rows if row["variant"] == "fr:2kB")
+    assert (fr["family"], fr["target"], fr["epochs"], fr["labels"], fr["virtual"]) == ("fr", "2kB", 30, True, True)
+    assert fr["deployed"] == 1_990
+    assert fr["off_target"] == pytest.approx(-0.005)
+    assert fr["downloaded"] == round(0.93 * 1_990)
+    (half,) = (row for row in rows if row["variant"] == "half")
+    assert (half["family"], half["epochs"]) == ("half", None)

@@ -17,8 +17,8 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from bench.compress import method, tensors
-from bench.compress.dense_small import package, recipe, scaling, structure
 from bench.compress.method import Request
+from bench.compress.narrower import package, recipe, scaling, structure
 from bench.errors import CorruptData, UsageError
 from bench.networks import Network, resolve
 from bench.networks.count import examples, run

@@ -10,7 +10,6 @@ from report_kit import PHONE, Stored
 from bench.findings import Findings
 from bench.report import Context
 from bench.report.plots import bars, distributions, memory, pareto, ratios, startup, style, trace
-from bench.report.plots.pareto import Point, front
 from bench.report.section import Picture
 
 PLOTS = (bars, distributions, memory, pareto, ratios, startup)
@@ -141,22 +140,6 @@ def test_names_from_outside_are_text_and_too_long_ones_are_cut(judged: Stored) -
     for _, picture in drawn(judged.but(frame=frame, answers={})):
         assert "<script>" not in picture.svg
         assert "\u202e" not in picture.svg + picture.alt
-
-
-def point(name: str, cost: float, score: float, *, usable: bool = True) -> Point:
-    return Point(name, cost, score, None, None, usable)
-
-
-def test_the_front_is_what_no_other_beats() -> None:
-    cheap, good, beaten, tie = (
-        point("cheap", 1, 0.5),
-        point("good", 5, 0.9),
-        point("beaten", 6, 0.8),
-        point("tie", 5, 0.9),
-    )
-    assert front([beaten, good, cheap]) == [cheap, good]
-    assert front([good, tie]) == [good, tie]
-    assert front([point("broken", 0.1, 1.0, usable=False), cheap]) == [cheap]
 
 
 def test_a_phone_that_reports_heat_and_clocks_has_them_under_its_launches(judged: Stored) -> None:

@@ -12,19 +12,19 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from bench.compress.dense_small.structure import Site, Width, possible, resized, sites
+from bench.compress.narrower.structure import Site, Width, possible, resized, sides_of, sites
 from bench.errors import UsageError
 from bench.guest import guest
 from bench.networks.count import run
 
 _GRID = 4096
 """Scales that are told apart."""
-_LANES = 4
+LANES = 4
 """What odd widths cost by ncnn: docs/methods.md has the figures."""
 _FEW = 4
 """With fewer channels than these a layer is a bottleneck. LeNet-5 in 1.6 kB, 30 epochs: 91.3 % by one factor (1, 2
@@ -40,18 +40,21 @@ _WEIGHTLESS = ("CONCAT", "SPLIT", "ELEMENTWISE", "RESHAPE", "UNBIND", "EXPAND", 
 @dataclass(frozen=True)
 class Group:
     """Channels that can only go together. Of `channels` a multiple of `step` can be kept; `sides` is how many of the
-    channels on a side ("into", "out") of a site are theirs when all are there."""
+    channels on a side ("into", "out") of a site are theirs when all are there. `root` is the layer that makes them."""
 
     channels: int
     step: int
     sides: Mapping[tuple[str, str], int]
+    root: str = ""
+    lanes: int = LANES
 
     def nearest(self, width: float) -> int:
         """The possible number of channels that is closest, at least one step; from four on a multiple of four if that
-        can be, since kernels take so many at once."""
-        unit = self.step if width < _LANES else math.lcm(self.step, _LANES)
-        if unit > max(self.step, _LANES):
-            unit = self.step
+        can be, since kernels take so many at once, and from `lanes` on of these."""
+        unit = self.step
+        for lanes in dict.fromkeys((LANES, self.lanes)):
+            if width >= lanes and (together := math.lcm(self.step, lanes)) <= max(self.step, lanes):
+                unit = together
         return min(self.channels, unit * max(1, round(width / unit)))
 
 
@@ -69,13 +72,14 @@ def widths(found: Mapping[str, Site], groups: Sequence[Group], kept: Kept) -> di
     return {name: Width(**sizes) for name, sizes in left.items()}
 
 
-def groups(network: nn.Module, inputs: Sequence[torch.Tensor], title: str) -> list[Group]:
+def groups(network: nn.Module, inputs: Sequence[torch.Tensor], title: str, lanes: int = LANES) -> list[Group]:
     """The groups that can be made smaller with the outputs left as they are, widest structure first as torch-pruning
-    finds them. `inputs` is one sample of each input. Raises UsageError, naming why, where there is none."""
-    probe, shown = _light(network, inputs)
+    finds them; those of fewer than two times `lanes` channels keep the usual ones. `inputs` is one sample of each
+    input. Raises UsageError, naming why, where there is none."""
+    probe, shown = light(network, inputs)
     found = sites(network)  # on a device without values tied weights are not tied any more
     shapes = [output.shape for output in run(probe, shown)]
-    told = [_group(channels, sides, found) for channels, sides in _coupled(probe, shown, title)]
+    told = [_group(coupled, found, lanes) for coupled in dependencies(probe, shown, title)]
     good = []
     for group in filter(None, told):
         fewer = group.channels - group.step
@@ -93,7 +97,7 @@ def groups(network: nn.Module, inputs: Sequence[torch.Tensor], title: str) -> li
     return good
 
 
-def _light(network: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+def light(network: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     """The network without values, where its forward does not ask for them; a copy of it elsewhere."""
     plain = copy.deepcopy(network).eval()
     for parameter in plain.parameters():
@@ -113,12 +117,28 @@ def _runs(network: nn.Module, made: Mapping[str, Width], inputs: Sequence[torch.
         return False
 
 
-Sides = list[tuple[str | None, bool, int]]
-"""Of a layer (None: one without a name): whether it is its outputs, and how many of them."""
+class Side(NamedTuple):
+    """Of a layer (None: one without a name), whether it is its outputs, which of its channels, and of the whole group
+    the channel that each of these goes with."""
+
+    name: str | None
+    out: bool
+    places: list[int]
+    roots: list[int]
 
 
-def _coupled(network: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -> list[tuple[int, Sides]]:
-    """torch-pruning's groups: how many channels each has, and where. Raises UsageError where it cannot follow."""
+@dataclass(frozen=True, eq=False)
+class Coupled:
+    """A group as torch-pruning found it (`group`), which its importances take."""
+
+    root: str | None
+    channels: int
+    sides: list[Side]
+    group: Any
+
+
+def dependencies(network: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -> list[Coupled]:
+    """torch-pruning's groups, all that it finds. Raises UsageError where it cannot follow."""
     import torch_pruning
     from torch_pruning.ops import OPTYPE
 
@@ -130,13 +150,20 @@ def _coupled(network: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -
             warnings.simplefilter("ignore")
             graph = torch_pruning.DependencyGraph().build_dependency(network, example_inputs=inputs, verbose=False)
             return [
-                (
+                Coupled(
+                    names.get(id(group[0].dep.target.module)),
                     len(group[0].idxs),
                     [
-                        (names.get(id(dep.target.module)), graph.is_out_channel_pruning_fn(dep.handler), len(places))
-                        for dep, places in group
-                        if dep.target.type not in weightless
+                        Side(
+                            names.get(id(item.dep.target.module)),
+                            graph.is_out_channel_pruning_fn(item.dep.handler),
+                            list(item.idxs),
+                            list(item.root_idxs),
+                        )
+                        for item in group.items
+                        if item.dep.target.type not in weightless
                     ],
+                    group,
                 )
                 for group in graph.get_all_groups(root_module_types=_ROOTS)
             ]
@@ -148,21 +175,24 @@ def _coupled(network: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -
         ) from None
 
 
-def _group(channels: int, told: Sides, found: Mapping[str, Site]) -> Group | None:
+def _group(coupled: Coupled, found: Mapping[str, Site], lanes: int) -> Group | None:
     """None for channels of a layer that has to stay as it is, or of too few to say."""
     sides: dict[tuple[str, str], int] = {}
-    for name, out, count in told:
+    channels = coupled.channels
+    for name, out, places, _ in coupled.sides:
         if name is None or name not in found:
             return None
-        for side in ("into", "out") if found[name].single else ("out",) if out else ("into",):
-            sides[name, side] = max(sides.get((name, side), 0), count)
+        for side in sides_of(found[name], out):
+            sides[name, side] = max(sides.get((name, side), 0), len(places))
 
     def whole(step: int) -> bool:
         """Whether every side of a site changes by whole channels, and whole groups of channels."""
         return all(step * n % (channels * found[name].groups) == 0 for (name, _), n in sides.items())
 
     step = next((step for step in range(1, channels // 2 + 1) if channels % step == 0 and whole(step)), None)
-    return None if step is None else Group(channels, step, sides)
+    if step is None:
+        return None
+    return Group(channels, step, sides, coupled.root or "", lanes if channels >= 2 * lanes else LANES)
 
 
 def fitting(groups: Sequence[Group], fits: Callable[[Kept], bool]) -> Kept | None:

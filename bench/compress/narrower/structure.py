@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -124,6 +125,13 @@ def _kind(module: nn.Module) -> Kind | None:
     return None if held is None or isinstance(held, nn.parameter.UninitializedParameter) else kind
 
 
+def sides_of(site: Site, out: bool) -> tuple[str, ...]:
+    """Which sides of a site change with its outputs, or with what goes in."""
+    if site.single:
+        return ("into", "out")
+    return ("out",) if out else ("into",)
+
+
 def possible(site: Site, width: Width) -> bool:
     """Whether the layer can be that wide: no wider than it was, and in whole groups."""
     if not (1 <= width.into <= site.width.into and 1 <= width.out <= site.width.out):
@@ -145,30 +153,84 @@ def resized(network: nn.Module, widths: Widths) -> nn.Module:
         if width == site.width:
             continue
         if site.kind is None:
-            parameter = name.rpartition(".")[2]
-            held = site.module._parameters[parameter]
-            assert held is not None
-            site.module._parameters[parameter] = _parameter(held, held.narrow(site.axis, 0, width.out))
+            _replace(site, range(width.out))
         else:
-            _resize(site.module, site.kind, site.width, width)
+            _resize(site.module, site.kind, width, partial(_first, site.kind, site.width, width))
     return made
 
 
-def _resize(module: Any, kind: Kind, before: Width, now: Width) -> None:
+Stay = Mapping[str, Sequence[int]]
+"""Which channels of a site are left, ascending, on its sides "into" and "out"."""
+
+
+@torch.no_grad()
+def selected(network: nn.Module, left: Mapping[str, Stay]) -> nn.Module:
+    """A copy of `network` of whose sites of these names only those channels are left, with the values that they have.
+
+    Raises ValueError where the groups of a convolution or norm would not be left with equally many channels each.
+    """
+    made = copy.deepcopy(network)
+    found = sites(made)
+    for name, stay in left.items():
+        site = found[name]
+        width = Width(len(stay["into"]), len(stay["out"]))
+        if site.kind is None:
+            _replace(site, stay["out"])
+        else:
+            for side, size in site.width._asdict().items():
+                _in_groups(stay[side], size, site.groups)
+            _resize(site.module, site.kind, width, partial(_picked, site.kind, site.width, stay))
+    return made
+
+
+def _replace(site: Site, stay: Sequence[int]) -> None:
+    """Of a bare parameter only those channels are left."""
+    parameter = site.name.rpartition(".")[2]
+    held = site.module._parameters[parameter]
+    assert held is not None
+    left = held.index_select(site.axis, torch.tensor(stay, device=held.device))
+    site.module._parameters[parameter] = _parameter(held, left)
+
+
+def _first(kind: Kind, before: Width, now: Width, tensor: Tensor, axes: Mapping[str, int]) -> Tensor:
+    shape, sizes = list(tensor.shape), now._asdict()
     groups = now.out if kind.depthwise else kind.groups
-    sizes = {"out": now.out, "into": now.into}
+    for side, axis in axes.items():
+        # Axis 0 counts the channels of all groups, axis 1 those of one.
+        shape[axis] = sizes[side] // (groups if axis == 1 and len(axes) == 2 else 1)
+    less = tensor[tuple(slice(size) for size in shape)]
+    return less * math.sqrt(before.into / now.into) if "into" in axes and not kind.depthwise else less
+
+
+def _picked(kind: Kind, before: Width, stay: Stay, tensor: Tensor, axes: Mapping[str, int]) -> Tensor:
+    sizes = before._asdict()
+    for side, axis in sorted(axes.items(), key=lambda one: -one[1]):
+        if axis == 0 or len(axes) == 1:
+            tensor = tensor.index_select(axis, torch.tensor(stay[side], device=tensor.device))
+        elif not kind.depthwise:
+            places = _in_groups(stay[side], sizes[side], kind.groups)
+            rows = zip(tensor.chunk(kind.groups, 0), places, strict=True)
+            tensor = torch.cat([row.index_select(1, torch.tensor(of, device=row.device)) for row, of in rows])
+    return tensor
+
+
+def _in_groups(stay: Sequence[int], channels: int, groups: int) -> list[list[int]]:
+    """For each group of so many `channels` the places within it. Raises ValueError unless they are equally many."""
+    each = channels // groups
+    found = [[place - number * each for place in stay if place // each == number] for number in range(groups)]
+    if len({len(places) for places in found}) > 1:
+        raise ValueError("the groups would be left with different numbers of channels")
+    return found
+
+
+def _resize(module: Any, kind: Kind, now: Width, part: Callable[[Tensor, Mapping[str, int]], Tensor]) -> None:
+    """Give the layer other widths; `part` makes of each of its tensors, with its axes, what is left."""
     for name, axes in kind.tensors.items():
         held = module._parameters.get(name)
         tensor = held if held is not None else module._buffers.get(name)
         if tensor is None:
             continue
-        shape = list(tensor.shape)
-        for side, axis in axes.items():
-            # Axis 0 counts the channels of all groups, axis 1 those of one.
-            shape[axis] = sizes[side] // (groups if axis == 1 and len(axes) == 2 else 1)
-        less = tensor[tuple(slice(size) for size in shape)]
-        if "into" in axes and not kind.depthwise:
-            less = less * math.sqrt(before.into / now.into)
+        less = part(tensor, axes)
         if held is not None:
             module._parameters[name] = _parameter(held, less)
         else:
@@ -176,7 +238,7 @@ def _resize(module: Any, kind: Kind, before: Width, now: Width) -> None:
     for attribute, size in ((kind.into, now.into), (kind.out, now.out)):
         setattr(module, attribute, (size,) if kind.tuples else size)
     if kind.depthwise:
-        module.groups = groups
+        module.groups = now.out
 
 
 def _parameter(old: Tensor, values: Tensor) -> nn.Parameter:

@@ -1,0 +1,1 @@
+"""A narrower network of the same family, taught by the ordinary one."""
