@@ -119,6 +119,7 @@ def _fetch(abi: str, draft: Path, progress: Progress) -> None:
         if found is None:
             raise ToolMissing(f"{name} is not in Debian's packages {', '.join(_PACKAGES)}", "Report this.")
         shutil.copyfile(found, draft / name)
+    (draft / _LOADERS[abi]).chmod(0o755)
     origin = ", ".join(f"{package.name} {sha256_file(package)[:12]}" for package in packages)
     (draft / "origin").write_text(origin.replace("%3a", ":"), encoding="utf-8")
     shutil.rmtree(work)
