@@ -77,12 +77,25 @@ def residents() -> Iterator[Case]:
             yield Case(f"resident {rank}, {channels} channels, {size}²", rank, size, tuple(lines))
 
 
+def low_ranks() -> Iterator[Case]:
+    for channels, rank, size in (
+        (64, 16, 112), (64, 16, 32), (64, 8, 56), (64, 4, 56), (128, 32, 56), (128, 32, 16), (130, 23, 28),
+        (256, 64, 28), (256, 64, 8), (512, 128, 14), (512, 128, 7), (512, 32, 14),
+    ):  # fmt: skip
+        own = f"0={channels} 1={rank} 2={rank} 3=1"
+        lines = tuple(f"LowRankPass p{i} 1 1 {_blob(i)} {_blob(i + 1)} {own}" for i in range(CHAIN))
+        yield Case(f"low rank {rank}, {channels} channels, {size}²", rank, size, lines)
+
+
 def _blob(number: int) -> str:
     return {0: "in0", CHAIN: "last"}.get(number, f"b{number}")
 
 
 def _z(number: int) -> str:
     return "last" if number == CHAIN else f"z{number}"
+
+
+KINDS = {"convolutions": convolutions, "channelwise": channelwise, "residents": residents, "low-ranks": low_ranks}
 
 
 def nanoseconds(runner: Path, case: Case, folder: Path, launches: int) -> float:
@@ -119,10 +132,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.resident_cost", description=__doc__)
     parser.add_argument("--launches", type=int, default=5)
     parser.add_argument("--runner", type=Path, help="another build of the runner, e.g. one for lesser CPUs")
+    parser.add_argument("--only", action="append", choices=tuple(KINDS), help="some of the chains")
     given = parser.parse_args()
     runner = given.runner or build(host_abi(), Cache()).path
     rate, _ = machine()
-    cases = [*convolutions(), *channelwise(), *residents()]
+    cases = [case for name in given.only or KINDS for case in KINDS[name]()]
     with tempfile.TemporaryDirectory() as folder:
         times = [nanoseconds(runner, case, Path(folder), given.launches) for case in cases]
     measured = np.array(times) * rate / 1e9

@@ -21,6 +21,7 @@ MACS = {
     "pass": 0.65,
     "core": 1.25,
     "low-rank pass": 0.8,
+    "low-rank value": 7.5,
     "wide value": 4.9,
     "norm": 22.0,
     "byte": 1.0,
@@ -103,16 +104,24 @@ def terms(graph: Graph, inputs: Sequence[Tensor]) -> Counter[str]:
         if layer.type in _FREE:
             continue
         p = _numbers(layer)
-        found[_kind(layer, p)] += cost.macs
+        found[_kind(layer, p)] += _of_whole_vectors(p, after) if layer.type == "LowRankPass" else cost.macs
         found["byte" if cost.activations <= _NEAR_BLOBS else "far byte"] += cost.activations
         weights = "winograd weight byte" if _kind(layer, p) == "winograd" else "weight byte"
         found[weights if cost.weights <= _NEAR_WEIGHTS else f"far {weights}"] += cost.weights
         found["own layer" if layer.type in OWN else "layer"] += 1
+        if layer.type == "LowRankPass":
+            found["low-rank value"] += p["0"] * math.prod(after[1:]) * (4 if p.get("6") else 1)
         if layer.type == "RankPass" and p.get("1", 0):
             points = p.get("13") or p["0"]
             found["wide value"] += points * math.prod(after[1:]) * (4 if p.get("8") else 1)
             found["norm"] += points * p["1"] ** 2 if p.get("5") else 0
     return found
+
+
+def _of_whole_vectors(p: Mapping[str, int], after: Shape) -> int:
+    """Multiply-adds of a LowRankPass, which computes whole vectors of channels."""
+    channels, reduced = (-(-p.get(key, 0) // _FEW) * _FEW for key in ("0", "2"))
+    return channels * math.prod(after[1:]) * (p["1"] * (4 if p.get("6") else 1) + reduced)
 
 
 def _kind(layer: Layer, p: Mapping[str, int]) -> str:
@@ -126,7 +135,7 @@ def _kind(layer: Layer, p: Mapping[str, int]) -> str:
     outputs, kernel = p["0"], math.prod(_pair(p, "1", "11", 1))
     if min(outputs, p["6"] // (outputs * kernel)) < _FEW:
         return "narrow convolution"
-    plain = all(_pair(p, *keys, 1) == (1, 1) for keys in (("2", "12"), ("3", "13")))
+    plain = all(_pair(p, *keys, 1) == (1, 1) for keys in (("2", "12"), ("3", "13"))) and not p.get("31")
     return "winograd" if layer.type == "Convolution" and kernel == 9 and plain else "convolution"
 
 

@@ -58,7 +58,7 @@ def rewritten(seed: int, choice: Choice, *, is_half: bool) -> tuple[list[Node], 
     return before, low_rank.rewritten(made, values, inputs, choice, half=is_half), samples(shape)
 
 
-SEEDS = range(60)
+SEEDS = (*range(20), 56, 59)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -117,7 +117,7 @@ def test_large_images_and_large_matrices_are_shared_by_threads(tmp_path: Path, t
 @pytest.mark.parametrize(("abi", "qemu"), [("arm64-v8a", "qemu-aarch64-static"), ("armeabi-v7a", "qemu-arm-static")])
 def test_phones_answer_alike(tmp_path: Path, abi: str, qemu: str) -> None:
     program = build(abi, Cache()).path
-    for seed in range(12):
+    for seed in range(8):
         before, after, x = rewritten(seed, "all", is_half=seed % 3 == 0)
         wanted = run(tmp_path, before, x).outputs
         run(tmp_path, after, x, stored_half=seed % 3 == 0, threads=2)
