@@ -37,7 +37,7 @@ def windows(values: np.ndarray, kernel: int, stride: int) -> np.ndarray:
 def stored(codes: np.ndarray, scales: np.ndarray, into: float | np.float32, bias: np.ndarray) -> bytes:
     """A layer's blobs: int8 weights behind their type, padded; bias; scales of weights; scale of the input."""
     weights = codes.astype(np.int8).tobytes()
-    rest = np.concatenate((bias, scales, [into])).astype("<f4").tobytes()
+    rest = np.concatenate((bias, scales, np.array([into]))).astype("<f4").tobytes()
     return b"\x38\x4b\x0d\x00" + weights + bytes(-len(weights) % 4) + rest
 
 
