@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 from torch import nn
 
 from bench.compress.frequency.layers import Site, sites
@@ -101,6 +100,8 @@ def _shares(site: Site) -> tuple[list[int], list[float]]:
         squares = site.coefficients.detach()[: site.frequency.kept].double().square().cpu().numpy()
         ends = np.arange(1, len(squares) + 1)
     else:
+        import scipy.fft  # of this budget alone
+
         coefficients = scipy.fft.dctn(site.plain.detach().float().cpu().numpy(), norm="ortho")
         levels = np.asarray(sum(np.indices(site.shape, sparse=True))).ravel()
         squares = np.bincount(levels, np.square(coefficients, dtype=np.float64).ravel())
