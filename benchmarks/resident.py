@@ -130,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--adb-server", metavar="HOST:PORT")
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args(arguments)
-    some = changes.Changes(models=given.model or (), launches=given.launches)
+    protocol = {} if given.launches is None else {"launches": given.launches}
+    some = changes.Changes(models=given.model or (), protocol=protocol)
     wanted = asked.checked(changes.changed(plan.load(given.plan), some))
     with terminal.watcher(quiet=False) as watcher:
         chosen = phones.chosen(AdbServer.from_address(given.adb_server), given.device or (), watcher)

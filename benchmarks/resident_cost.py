@@ -114,7 +114,7 @@ def nanoseconds(runner: Path, case: Case, folder: Path, launches: int) -> float:
         "warmup_ms": 20, "min_iterations": 15, "min_ms": 60, "max_iterations": 2000, "beside": 0, "load": 0,
     }  # fmt: skip
     (folder / "job").write_text("".join(f"{key} = {value}\n" for key, value in words.items()))
-    found = []
+    found: list[float] = []
     for _ in range(launches):
         done = subprocess.run([runner, folder / "job"], capture_output=True, text=True, check=True)
         events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -36,8 +36,8 @@ class Builder:
         return name
 
     def normal(self, *shape: int) -> Floats:
-        values = self.random.normal(size=shape) / max(1, int(np.prod(shape[1:]))) ** 0.5
-        return values.astype(np.float16 if self.half else np.float32).astype(np.float32)
+        values: Floats = (self.random.normal(size=shape) / max(1, int(np.prod(shape[1:]))) ** 0.5).astype(np.float32)
+        return values.astype(np.float16).astype(np.float32) if self.half else values
 
     def pointwise(self, source: str, outputs: int, *, bias: bool, activation: str = "", stride: int = 1) -> str:
         inputs, height, width = self.shapes[source]
