@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 # Most of a first run is compiling ncnn, which needs these packages alone: it begins while pip fetches the others.
 BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simple requests ziglang
+LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
+  [r.runtime("onnxruntime").program((abi,), False, Cache(), lambda *_: None) for abi in {r.host_abi(), "arm64-v8a"}]'
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
@@ -34,6 +36,7 @@ demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this comp
 
 test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
+	@$(BIN)/python -c $(LOADED)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too

@@ -179,7 +179,7 @@ class Artifact(Record):
     made: Made | None = None
     """None for the ordinary network, and for a finished package of which nobody says how it was made."""
     precision: Precision | None = None
-    """What it is computed in, where that is not the plan's choice."""
+    """What its runtime computes it in, where that follows from its form and not from the plan."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 
@@ -242,7 +242,8 @@ class Device(Record):
 
 
 class Subject(Record):
-    """What was measured, and where and how it ran. `model` and `variant` are labels that are unique in a run."""
+    """What was measured, and where and how it ran. `model` and `variant` are labels that are unique in a run;
+    `precision` is what the plan asks for, which an artifact may have its own of."""
 
     model: str
     variant: str

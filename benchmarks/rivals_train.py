@@ -94,6 +94,9 @@ def jobs(plan_file: Path, data: Path, out: Path) -> None:
             except BenchError as error:
                 print(f"{case.label}, {variant.label}: {error.what}", flush=True)
                 continue
+            except Exception as error:  # of any kind: one method must not end the others
+                print(f"{case.label}, {variant.label}, as asked: {error!r}", flush=True)
+                target = variant.target
             variants[variant.label] = variant.model_copy(update={"target": target}).model_dump(mode="json")
             print(f"{case.label}, {variant.label}: {target}", flush=True)
         plain = case.model_copy(update={"variants": None, "data": None})
@@ -110,7 +113,7 @@ def _nothing(*_: Any) -> tuple[Any, ...]:
 
 def ordered(cases: dict[str, Any], seeds: Iterable[int]) -> list[Job]:
     """The ordinary networks of the first seed, what is made of them, then of the other seeds; cases side by side, and
-    of a case the sizes in turn, so that no method lacks them all when the time is up."""
+    of a case the sizes in the plan's order, so that no method lacks them all when the time is up."""
     found = []
     for turn, seed in enumerate(seeds):
         for place, (label, case) in enumerate(cases.items()):
@@ -139,7 +142,7 @@ def made(job: Job, told: dict[str, Any], data: Path, out: Path) -> dict[str, Any
     variant = Variant.model_validate(told["cases"][job.case]["variants"][job.variant])
     network = networks.resolve(case.model, arguments=case.arguments, inputs=case.input, input_size=case.input_size)
     network = replace(network, learns=True)
-    learner = learner_of(network, Data(path=data), Cache(out / ".cache"), stage)
+    learner = in_memory(learner_of(network, Data(path=data), Cache(out / ".cache"), stage))
     seeded = variant.model_copy(update={"effort": variant.effort.model_copy(update={"seed": job.seed})})
     request = request_of(seeded, network)
     if variant.method is None:
@@ -154,6 +157,16 @@ def made(job: Job, told: dict[str, Any], data: Path, out: Path) -> dict[str, Any
     torch.cuda.empty_cache()
     how = how.model_copy(update={"shipped": variant.shipped})
     return {"file": f"{job.stem}{method.suffix}", "bytes": len(package), "accuracy": right, "made": how.model_dump()}
+
+
+def in_memory(learner: Learner) -> Learner:
+    """The same with all of its pictures read: sixteen processes that decode them again and again wait for nothing
+    else."""
+    from bench.compress.training import Images
+
+    data = learner.needed()
+    kept = replace(data, train=Images(*data.train.read()), test=Images(*data.test.read()))
+    return replace(learner, data=kept)
 
 
 def _ordinary(job: Job, learner: Learner, request: Request, network: Network, out: Path) -> dict[str, Any]:

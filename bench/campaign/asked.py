@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
 from bench.campaign import rivals
-from bench.compress.method import Method
+from bench.compress.method import Method, begun
 from bench.devices import topology
 from bench.devices.host import DESKTOP
 from bench.errors import BenchError, UsageError, naming
@@ -111,12 +112,16 @@ def _learning(network: Network, case: Case) -> Network:
 def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:
     """Raise UsageError where `--weights` names a package that none of the variants would take its weights from."""
     given = network.packages.get("")
-    takers = [v for v in variants if given and v.method and made_by(compress.method(v.method), given)]
+    takers = [v for v in variants if given and v.method and _takes(compress.method(v.method), network, v, given)]
     if given and not any(network.package_for(v.target) == given for v in takers):
         raise UsageError(
             f"{given} is a package, and no variant of {network.name} takes its weights from it",
             "Ask for a variant of its method without a target, e.g. --variant fr-auto.",
         )
+
+
+def _takes(method: Method, network: Network, variant: Variant, given: Path) -> bool:
+    return made_by(method, given) or begun(method, network, request_of(variant, network)) == given
 
 
 def _refuse_absent(data: Data | None) -> None:
@@ -191,7 +196,7 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             f"variant {full.label} of {case.label} computes in {own}, but {full.precision} is asked of it",
             "Leave its precision out.",
         )
-    for precision in (own,) if own else (full.precision,) if full.precision else case.precision:
+    for precision in (full.precision,) if full.precision else case.precision:
         if precision not in runtime.precisions:
             raise UsageError(
                 f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
@@ -228,9 +233,10 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
 
 
 def _precisions(variant: Variant, case: Case, runtime: Runtime) -> tuple[Precision, ...]:
-    """What a runtime is to compute a variant in."""
-    if own := compress.precision(variant.method, variant.execution, runtime):
-        return (own,)
+    """What a runtime is asked to compute a variant in. A form that has a precision of its own (`Artifact.precision`) is
+    measured once, beside the ordinary network in the first precision of the case: that is what it is compared with."""
+    if compress.precision(variant.method, variant.execution, runtime):
+        return case.precision[:1]
     return (variant.precision,) if variant.precision else case.precision
 
 

@@ -139,7 +139,7 @@ def _understood(method: Method, case: Case, network: Network) -> Effort:
     for way in ways:
         request = Request(
             target=target, seed=way.seed, epochs=way.epochs, budget=way.budget, one_shot=bool(way.one_shot),
-            fine_tune=way.fine_tune,
+            fine_tune=way.fine_tune, labels=way.labels,
         )  # fmt: skip
         if _understands(method, request):
             return way

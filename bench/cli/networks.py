@@ -256,11 +256,12 @@ def _show(found: Compressed) -> None:
     rows = (
         ("ordinary, float32", found.parameters, found.float32_bytes, 1.0, right(found.accuracy_before)),
         ("ordinary, float16", found.parameters, found.float16_bytes, found.float32_bytes / found.float16_bytes, ""),
-        ("compressed, float16", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
+        ("compressed", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
     )
     notes = [
         f"{units.ratio(found.parameter_ratio)} fewer numbers than the ordinary network has parameters; "
-        f"{units.ratio(found.published_ratio)} as the FR publication counts: float16 as half a parameter, no biases.",
+        f"{units.ratio(found.published_ratio)} where each is half a parameter, as float16 in the FR publication, "
+        "and biases are none.",
         "Bytes are of whole packages, with all that the network needs: biases and norms too.",
     ]
     if found.tested:

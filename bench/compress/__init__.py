@@ -21,6 +21,7 @@ METHODS: Registry[Method] = Registry(
     "fr_bench.methods",
     {
         "fr": "bench.compress.frequency.method:METHOD",
+        "fr-int8": "bench.compress.frequency.method:INT8",
         "half": "bench.compress.half.method:METHOD",
         "prune": "bench.compress.prune.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",

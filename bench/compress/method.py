@@ -126,7 +126,8 @@ class Method(Protocol):
     `name` is what a plan says; `suffix` ends the names of its packages; `executions` are the forms in which a
     compressed network can be run, the first of them the default. With several, `<name>-<execution>` is a short name
     for each. `alters` says where it stands in a chain (docs/methods.md): a method that changes structure, then one that
-    changes numbers; one that does both stands alone.
+    changes numbers; one that does both stands alone. One that can go on from the finished packages of another method
+    has that one's suffix as `begins_with` (see `begun`).
     """
 
     name: str
@@ -172,6 +173,18 @@ class Method(Protocol):
         self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
     ) -> Exported:
         """Write the files of that form and width. Raises ToolMissing, ExportRefused, and what `restored` raises."""
+
+
+def begun(method: Method | None, network: Network, request: Request) -> Path | None:
+    """The finished package of another method from which `method` goes on, as its `begins_with` says, where the network
+    has one of the request's target and no effort of its own is asked for; else None."""
+    own = network.package_for(request.target)
+    plain = Request(request.target, one_shot=request.one_shot, seeded=request.seeded)
+    if own is None or request != plain or not (begins := getattr(method, "begins_with", None)):
+        return None
+    from bench.networks import content
+
+    return own if f".{content.kind(own)}" == begins else None
 
 
 class Ordinary:

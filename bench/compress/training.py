@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -27,6 +27,15 @@ _AT_ONCE = 2**20
 Answers = NDArray[np.int64] | NDArray[np.float32]
 """The right answers to N inputs: classes (N,), or one for each pixel (N, H, W), as int64; or what the network's outputs
 should be, in their shape, as float32."""
+
+
+Rounding = Callable[[Tensor], Tensor]
+"""What is shipped of a parameter, in its shape."""
+
+
+def half(parameter: Tensor) -> Tensor:
+    """Float16."""
+    return parameter.half()
 
 
 class Samples(Protocol):
@@ -118,6 +127,7 @@ def fit(
     matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
+    rounding: Rounding = half,
 ) -> None:
     """Train `network` in place by `loss_of`, on a GPU where there is one, and leave it on the CPU.
 
@@ -126,8 +136,8 @@ def fit(
     (`matched`): the samples' answers are not looked at then, and outputs may be several. `test` samples are what the
     progress tells the accuracy of. With a `checkpoint` that holds a state, training goes on from there: on the CPU to
     the very bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
-    generator's state is needed for that. Raises CorruptData for a checkpoint that is damaged, and UsageError for
-    answers that do not suit the network's outputs.
+    generator's state is needed for that. `rounding` is what the last steps (`Recipe.half`) do to parameters. Raises
+    CorruptData for a checkpoint that is damaged, and UsageError for answers that do not suit the network's outputs.
     """
     assert teacher or not matching
     device = best_device()
@@ -155,7 +165,7 @@ def fit(
             images, labels = torch.from_numpy(inputs).to(device), torch.from_numpy(answers).to(device)
             if recipe.distortion:
                 images, labels = distorted(images, labels, recipe.distortion)
-            with _half(network) if step >= steps * (1 - recipe.half) else nullcontext():
+            with _rounded(network, rounding) if step >= steps * (1 - recipe.half) else nullcontext():
                 with guest():
                     outputs = network(images)
                 if teacher and matching:
@@ -233,12 +243,12 @@ def _share(step: int, steps: int) -> float:
 
 
 @contextmanager
-def _half(network: nn.Module) -> Iterator[None]:
-    """The network with parameters rounded to float16; afterwards with its own again, and the gradients it got."""
+def _rounded(network: nn.Module, rounding: Rounding) -> Iterator[None]:
+    """The network with rounded parameters; afterwards with its own again, and the gradients it got."""
     with torch.no_grad():
         own = [(parameter, parameter.clone()) for parameter in network.parameters()]
         for parameter, _ in own:
-            parameter.copy_(parameter.half())
+            parameter.copy_(rounding(parameter))
     yield
     with torch.no_grad():
         for parameter, values in own:

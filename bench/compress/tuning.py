@@ -36,12 +36,12 @@ class Lesson(NamedTuple):
         return ("unlabelled", self.matching) if self.matching else ()
 
 
-def lesson(learner: Learner, request: Request) -> Lesson:
+def lesson(learner: Learner, request: Request, *, taught: bool = True) -> Lesson:
     """The learner's data, and the ordinary network as a teacher where that is trained. Without labels that is all there
     is to learn from: what the data says is right cannot be seen any more. Raises UsageError without data, and where
     there are neither labels nor a trained network."""
     data = learner.needed()
-    teacher = learner.ordinary(request) if learner.trained else None
+    teacher = learner.ordinary(request) if taught and learner.trained else None
     test = data.test if data.labelled else None
     if request.labels:
         return Lesson(data.train, test, teacher, None)

@@ -16,10 +16,13 @@ from torch import Tensor, nn
 
 from bench.export import eager
 from bench.export.answers import Answers
-from bench.tolerance import ROUNDING
 
-_TIMES = 3
-"""How often the network is asked again, each time with other deviations."""
+DEVIATION = 1e-6
+"""Of the range that is rounded: how differently two runtimes compute a value in float32, some eight units in its last
+place. (`tolerance.ROUNDING` is of a whole network; here each layer rounds anew, and nothing adds up between them.)"""
+_TIMES, _RUNS = 3, 24
+"""How often the network is asked again for each sample, and at least for all together, with other deviations."""
+_SMALLEST = float(np.finfo(np.float32).tiny)
 _MARGIN = 2.0
 """A few trials do not find the largest change that there can be."""
 
@@ -36,7 +39,7 @@ class Rounding(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         if self.deviations is not None:
             moved = 2 * torch.rand(values.shape, generator=self.deviations) - 1
-            values = values + ROUNDING * self.levels * moved
+            values = values + DEVIATION * self.levels * moved
         limited = values.clamp(-self.levels, self.levels)
         return torch.sign(limited) * torch.floor(limited.abs() + 0.5)
 
@@ -45,24 +48,26 @@ def doubt(network: nn.Module, samples: Sequence[NDArray[Any]], found: Answers) -
     """By how much each sample's answers may differ because steps were decided otherwise: for each output (N,), nothing
     for a network without a `Rounding`.
 
-    It is twice the largest change of any value of that output when all that is rounded is moved at random by at most
-    `tolerance.ROUNDING` of its range. `found` is what the network answers to `samples`.
+    It is twice the largest change of any value of that output, as a share of the sample's largest value, that any
+    sample shows when all that is rounded is moved at random by at most DEVIATION of its range. `found` is what the
+    network answers to `samples`.
     """
     parts = [part for part in network.modules() if isinstance(part, Rounding)]
     if not parts:
         return ()
-    largest = [np.zeros(len(values), np.float32) for values in found.values]
-    for seed in range(_TIMES):
+    whole = [np.abs(values).reshape(len(values), -1).max(1) for values in found.values]
+    shares = [0.0] * len(whole)
+    for seed in range(max(_TIMES, -(-_RUNS // len(samples[0])))):
         for part in parts:
             part.deviations = torch.Generator().manual_seed(seed)
         try:
             for number in range(len(samples[0])):
                 with torch.no_grad():
                     moved = [tensor for _, tensor in eager.leaves(network(*eager.arguments(samples, number)))]
-                for change, values, now in zip(largest, found.values, moved, strict=True):
+                for output, (values, now) in enumerate(zip(found.values, moved, strict=True)):
                     delta = np.abs(now.float().numpy().reshape(values[number].shape) - values[number]).max()
-                    change[number] = max(change[number], delta)
+                    shares[output] = max(shares[output], float(delta / max(whole[output][number], _SMALLEST)))
         finally:
             for part in parts:
                 part.deviations = None
-    return tuple(_MARGIN * change for change in largest)
+    return tuple(np.float32(_MARGIN * share) * each for share, each in zip(shares, whole, strict=True))

@@ -287,7 +287,7 @@ def _meaning(status: int, stderr: str) -> str:
         case 126:
             return f"the runner cannot be executed: wrong ABI, or the folder forbids it {last}".rstrip()
         case 127:
-            return "the runner is not there"
+            return f"the runner is not there, or a part of it cannot be loaded: {last}".rstrip(": ")
         case 137:
             return "killed (SIGKILL): most likely out of memory"
         case s if s > 128:

@@ -121,7 +121,7 @@ def _once(
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
-    if trial.subject.precision in (EXACT, artifact.precision):
+    if artifact.precision is not None or trial.subject.precision == EXACT:
         _hold(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
@@ -157,7 +157,7 @@ def _launched(
         weights_format=artifact.weights_format,
         execution=artifact.execution,
         threads=trial.subject.threads,
-        precision=trial.subject.precision,
+        precision=artifact.precision or trial.subject.precision,
         affinity=mask,
         extents=extents,
     )
@@ -228,9 +228,8 @@ def answered(
     Outputs with an extent of 0, which is unknown, come as one row of values each.
     """
     subject = Subject(
-        model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime,
-        precision=artifact.precision or EXACT,
-    )  # fmt: skip
+        model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
+    )
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
     reading, remote = _launched(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0

@@ -76,7 +76,7 @@ def _described(reference: str, arguments: Mapping[str, Any], inputs: tuple[Tenso
         raise UnknownName.of("network", reference, names())
     if arguments:
         raise UsageError(f"{reference} is a file and takes no arguments", "Leave the arguments out.")
-    return _packaged(path, inputs) if content.kind(path) == "frq" else files.network(path, inputs)
+    return _packaged(path, inputs) if content.kind(path) in content.FREQUENCY else files.network(path, inputs)
 
 
 def _packaged(path: Path, inputs: tuple[Tensor, ...] | None) -> Network:
@@ -94,7 +94,7 @@ def _weighted(network: Network, path: Path) -> Network:
     """The network with the weights in that file: its own, or those of its FR variants."""
     if network.graph:
         raise UsageError(f"{network.title} has its weights already", "Leave --weights out.")
-    if content.kind(path) == "frq":
+    if content.kind(path) in content.FREQUENCY:
         made_of = files.package_name(path)
         if made_of != network.name and {made_of, network.name} & set(names()):
             raise UsageError(f"{path} is a package of {made_of}, not of {network.name}", f"Measure it as {made_of}.")

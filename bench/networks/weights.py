@@ -79,7 +79,7 @@ def load(network: nn.Module, path: Path) -> str:
     weights, another network), CorruptData (damaged, refused, not finite).
     """
     kind = content.kind(path)
-    if kind == "frq":
+    if kind in content.FREQUENCY:
         note = _load_package(network, path)
     elif kind in ("state dict", "safetensors"):
         state, words = _state(path) if kind == "state dict" else (_safetensors(path), ["safetensors"])

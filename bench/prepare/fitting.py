@@ -70,9 +70,15 @@ def sizes(
         return lambda done, words: None
 
     network = learner.network
-    plain = Learner(network, learner.cache, quiet)
     easy = replace(request, one_shot=True, seeded=not network.trained, epochs=None, fine_tune=0)
-    package = method.compress(plain, easy)
+    try:
+        package = method.compress(Learner(network, learner.cache, quiet), easy)
+    except BenchError:
+        if network.trained or network.graph is not None:
+            raise
+        # A method that begins with trained weights makes as many bytes of others.
+        network = replace(network, trained=True, learns=False)
+        package = method.compress(Learner(network, learner.cache, quiet), replace(easy, seeded=False))
     shown = Shown(samples, eager.answers(method.restored(network, package, execution), samples))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -30,6 +30,6 @@ def made(name: str, method: Method, learner: Learner, request: Request) -> tuple
         seed=request.seed,
         epochs=epochs,
         pictures=max((training.pictures for training in own), default=0),
-        labels=epochs > 0 and getattr(request, "labels", True),
+        labels=epochs > 0 and request.labels,
         seconds=passed - sum(training.now_s for training in trainings) + sum(training.seconds for training in own),
     )

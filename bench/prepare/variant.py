@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
-from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight
+from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight, begun
 from bench.compress.result import unlabelled
 from bench.export.answers import Answers
 from bench.networks import content
@@ -78,6 +78,11 @@ class Job:
         return self.variant.weights or (own if own is not None and made_by(self.method, own) else None)
 
     @cached_property
+    def begun(self) -> Path | None:
+        """The finished package of another method from which this variant's is made."""
+        return begun(self.method, self.network, self.request) if self.method and self.given is None else None
+
+    @cached_property
     def request(self) -> Request:
         """What is asked of the method; where files of a size are, with the target that gives these."""
         asked, method, shipped = request_of(self.variant, self.network), self.method, self.variant.shipped
@@ -110,13 +115,15 @@ class Job:
     def trained(self) -> bool:
         """Whether its answers mean something."""
         learns = self.method is not None and not self.request.one_shot and self.case.data is not None
-        return self.network.trained or self.network.learns or self.given is not None or learns
+        finished = self.given or self.begun
+        return self.network.trained or self.network.learns or finished is not None or learns
 
     @cached_property
     def weights_key(self) -> str:
         """Of everything that determines the variant's weights, which all its forms share."""
         made = sha256_file(self.given) if self.given else repr(self.request) if self.method else ""
         data = data_key(self.network, self.case.data) if self.network.learns or self.method else ""
+        made += sha256_file(self.begun) if self.begun else ""
         sources = own_sources("networks", "compress", "prepare")
         name = self.variant.method or ""
         return content_key(*self.network.sources, name, made, data, metadata.version("torch"), *sources)

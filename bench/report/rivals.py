@@ -54,7 +54,10 @@ class Families:
         return _method(name or subject.variant)
 
     def target(self, subject: Subject) -> str | None:
+        """What was asked for: bytes of the files where these were, else the method's own target."""
         made, planned = self.made(subject), self._planned.get((subject.model, subject.variant))
+        if made and made.shipped:
+            return f"{made.shipped}B"
         return made.target if made else planned.target if planned else None
 
     def line(self, subject: Subject) -> tuple[str, str, str]:

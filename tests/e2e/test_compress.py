@@ -115,3 +115,36 @@ def test_mistakes_are_told_with_a_way_out(
 ) -> None:
     assert words in bench("compress", *arguments, env=env, cwd=tmp_path, status=status).stderr
     assert not list(tmp_path.glob("*.frq"))
+
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+def build():
+    network = nn.Sequential(nn.Conv2d(3, 24, 3), nn.ReLU(), nn.Conv2d(24, 32, 3), nn.Flatten(), nn.Linear(512, 10))
+    with torch.no_grad():
+        for layer in (network[0], network[2]):
+            flat = layer.weight.view(len(layer.weight), -1)
+            flat.add_(torch.randn(len(flat), 3) @ torch.randn(3, flat.shape[1]))
+    return network
+
+
+def solid():
+    return nn.Sequential(nn.Conv3d(1, 8, 3))
+"""
+
+
+def test_any_network_is_factored_and_what_became_of_its_layers_is_listed(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NETWORK, encoding="utf-8")
+    asked = ("compress", "net.py:build", "--input", "3x8x8", "--method", "tucker", "--one-shot")
+    told = bench(*asked, "--target", "3xMAC", "-o", "net.safetensors", env=env, cwd=tmp_path)
+    assert "2.weight" in told.stdout
+    assert "→32" in told.stdout
+    found = json.loads(bench(*asked, "--json", "-o", "own.safetensors", env=env, cwd=tmp_path).stdout)
+    assert list(found["layers"]) == ["0.weight", "2.weight", "4.weight"]
+    assert found["kept"]["2.weight"] < 24 * 32 * 9
+    solid = ("compress", "net.py:solid", "--input", "1x5x5x5", "--method", "tucker", "--one-shot")
+    refused = bench(*solid, env=env, cwd=tmp_path, status=2)
+    assert "has no convolution or linear layer that tucker could factor; 0 is of a kind (Conv3d)" in refused.stderr

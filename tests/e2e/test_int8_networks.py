@@ -15,13 +15,16 @@ from bench import runtimes
 from bench.cache import Cache
 from bench.compress import method
 from bench.compress.method import Destination, Exported, Request
+from bench.compress.training import accuracy
 from bench.errors import ExportRefused
 from bench.export import eager, steps
+from bench.networks import resolve
 from bench.networks.count import examples
+from bench.prepare.compression import learner_of
 from bench.runtimes.ncnn.build import build
 from bench.runtimes.runtime import Shown
 from tests.e2e.native_kit import Run, measure
-from tests.unit.compress.compress_kit import learning, small
+from tests.unit.compress.compress_kit import learning, quiet, small
 
 INT8 = method("int8")
 PICTURES = np.random.default_rng(1).random((24, 3, 16, 16)).astype(np.float32)
@@ -121,6 +124,17 @@ def test_steps_decided_otherwise_are_allowed_for_and_nothing_more(package: bytes
     assert steps.doubt(weights, inputs, eager.answers(weights, inputs)) == ()
     again = eager.answers(full, inputs)
     np.testing.assert_array_equal(again.values[0], found.values[0])
+
+
+def test_less_than_a_point_is_lost_of_a_trained_network(tmp_path: Path) -> None:
+    learner = learner_of(resolve("lenet5"), None, Cache(tmp_path), quiet)
+    request = Request(epochs=2)
+    package, test = INT8.compress(learner, request), learner.needed().test
+    whole = accuracy(learner.ordinary(request), test)
+    assert whole > 0.8
+    assert len(package) < 0.26 * INT8.size(learner.network, package).float32_bytes
+    for form in ("full", "weights"):
+        assert accuracy(INT8.restored(learner.network, package, form), test) >= whole - 0.01
 
 
 def test_a_norm_that_cannot_be_folded_before_is_refused(tmp_path: Path) -> None:

@@ -82,8 +82,8 @@ def test_a_network_of_one_size_says_why_it_has_no_largest_picture(finished: Fini
     (one,) = (m for m in RunFolder(finished.folder).measurements() if m.trial.pass_ == "largest" and m.status != "ok")
     assert one.trial.subject.model == "lenet5"
     assert one.reason == (
-        "the files of baseline lenet5 for ncnn take pictures of 28×28 alone: they are written for one size, or a layer of "
-        "it depends on the size"
+        "the files of baseline lenet5 for ncnn take pictures of 28×28 alone: they are written for one size, or a layer "
+        "of it depends on the size"
     )
 
 

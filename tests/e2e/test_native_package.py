@@ -21,10 +21,12 @@ from bench.errors import CorruptData
 from bench.runtimes.ncnn.build import build, host_abi
 from tests.e2e.native_kit import EXITS, execute, job_text, seal
 from tests.e2e.test_native_damage import damages
-from tests.unit.compress.frequency.test_frq import PACKAGES, SMALL
+from tests.unit.compress.frequency.test_frq import PACKAGES, SMALL, SMALL_INT8
 
 CORPUS = Path("tests/corpus")
 WHOLE = package.write(SMALL)
+BOTH = (WHOLE, package.write(SMALL_INT8))
+"""One of each format."""
 
 
 def corpus(name: str) -> list[bytes]:
@@ -53,11 +55,12 @@ def in_python(data: bytes) -> dict[str, Any]:
 
 
 def _words(tensor: Tensor) -> dict[str, Any]:
-    bits = tensor.values.astype(np.float32).view(np.uint32).tolist()
+    bits = tensor.numbers.view(np.uint32).tolist()
     coords = [[]] * len(bits) if tensor.kind == "raw" else tensor.coordinates().tolist()
     return {
         "kind": ["raw", "prefix", "explicit"].index(tensor.kind),
         "half": int(tensor.values.dtype == np.float16),
+        "int8": int(tensor.values.dtype == np.int8),
         "vector": int(tensor.vector),
         "transposed": int(tensor.transposed),
         "shape": list(tensor.shape),
@@ -81,7 +84,7 @@ def agree(files: Sequence[bytes], folder: Path) -> list[bool]:
 
 
 def test_on_everything_that_fuzzing_found(tmp_path: Path) -> None:
-    accepted = agree([seal(body) for body in corpus("package")], tmp_path)
+    accepted = agree([seal(body, magic) for body in corpus("package") for magic in (b"FRQ2", b"FRQ3")], tmp_path)
     assert any(accepted)
     assert not all(accepted)
 
@@ -98,24 +101,26 @@ def test_on_every_package_that_can_be_written(tmp_path_factory: pytest.TempPathF
 @quick
 @given(st.lists(damages(len(WHOLE) - 8), min_size=1, max_size=40))
 def test_on_lying_packages(tmp_path_factory: pytest.TempPathFactory, spoil: list[Any]) -> None:
-    agree([seal(damage(WHOLE[8:])) for damage in spoil], tmp_path_factory.mktemp("lying"))
+    lying = [seal(damage(whole[8:]), whole[:4]) for damage in spoil for whole in BOTH]
+    agree(lying, tmp_path_factory.mktemp("lying"))
 
 
 @quick
 @given(st.lists(damages(len(WHOLE)), min_size=1, max_size=40))
 def test_on_damaged_packages(tmp_path_factory: pytest.TempPathFactory, spoil: list[Any]) -> None:
-    files = [damage(WHOLE) for damage in spoil]
-    assert agree(files, tmp_path_factory.mktemp("damaged")) == [data == WHOLE for data in files]
+    files = [damage(whole) for damage in spoil for whole in BOTH]
+    assert agree(files, tmp_path_factory.mktemp("damaged")) == [data in BOTH for data in files]
 
 
 def test_every_truncation_and_every_flipped_bit_is_refused(tmp_path: Path) -> None:
     """Without a new check sum, and every truncation with one."""
-    flipped = [
-        WHOLE[:at] + bytes([WHOLE[at] ^ 1 << bit]) + WHOLE[at + 1 :] for at in range(len(WHOLE)) for bit in (0, 7)
-    ]
-    cut = [WHOLE[:end] for end in range(len(WHOLE))]
-    sealed = [seal(WHOLE[8:end]) for end in range(8, len(WHOLE))]
-    assert not any(agree([*flipped, *cut, *sealed, WHOLE + b"\0"], tmp_path))
+    for whole in BOTH:
+        flipped = [
+            whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (0, 7)
+        ]
+        cut = [whole[:end] for end in range(len(whole))]
+        sealed = [seal(whole[8:end], whole[:4]) for end in range(8, len(whole))]
+        assert not any(agree([*flipped, *cut, *sealed, whole + b"\0"], tmp_path))
 
 
 def test_the_runner_survives_the_corpus_of_other_files(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from torch import nn
 from bench import runtimes
 from bench.cache import Cache
 from bench.export import onnx_file
-from bench.measure.lines import read
 from bench.records import Tensor
 from bench.results.folder import RunFolder
 from bench.runtimes.onnxruntime.source import VERSION
@@ -35,17 +35,20 @@ def build():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8), nn.ReLU6(),
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
 """
-PLAN = QUICK.replace("launches = 3", "launches = 1", 1) + """
+PLAN = (
+    QUICK.replace("launches = 3", "launches = 1", 1)
+    + """
 [[cases]]
 model = "net.py:build"
 label = "conv"
 input = "3x12x16"
-variants = ["baseline", "half", {name = "baseline", runtime = "ncnn", label = "by ncnn"}]
+variants = ["baseline", "half", {name = "baseline", runtime = "ncnn", label = "by-ncnn"}]
 
 [[cases]]
 model = "lenet5"
 variants = ["baseline", "fr-auto"]
 """
+)
 
 
 def silent(fraction: float, words: str) -> None:
@@ -78,12 +81,12 @@ def graph(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def measured(graph: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
+def measured(onnx: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
     """One launch on this computer, as a station starts it."""
     program = runtimes.runtime("onnxruntime").program((runtimes.host_abi(),), True, Cache(), silent)
     (folder / "samples.bsmp").write_bytes(packed(SAMPLES))
     keys = {
-        "contract": 3, "mode": "accuracy", "graph": graph, "weights": "-", "weights_format": "runtime",
+        "contract": 3, "mode": "accuracy", "graph": onnx, "weights": "-", "weights_format": "runtime",
         "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": folder / "samples.bsmp",
         "answers": folder / "answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
     } | changes  # fmt: skip
@@ -140,9 +143,7 @@ def test_every_pass_runs(graph: Path, tmp_path: Path) -> None:
         ({"inputs": "other"}, "inference_failed", "other"),
     ],
 )
-def test_what_it_cannot_do_it_says(
-    graph: Path, tmp_path: Path, changes: dict[str, Any], kind: str, words: str
-) -> None:
+def test_what_it_cannot_do_it_says(graph: Path, tmp_path: Path, changes: dict[str, Any], kind: str, words: str) -> None:
     done = measured(graph, tmp_path, **changes)
     assert done.event("error")["kind"] == kind, done
     assert words in done.event("error")["message"]
@@ -177,7 +178,7 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
     frame, folder = found.frame, RunFolder(found.folder)
     assert all(m.status in ("ok", "tagged") for m in folder.measurements()), [m.reason for m in folder.measurements()]
     measured_by = {(row.device == "desktop", row.variant, row.runtime) for row in frame.itertuples()}
-    assert (False, "by ncnn", "ncnn") in measured_by
+    assert (False, "by-ncnn", "ncnn") in measured_by
     assert {(place, name, "onnxruntime") for place in (True, False) for name in ("baseline", "half")} <= measured_by
     assert (True, "baseline", "ncnn") not in measured_by
     by_ort = [artifact for artifact in folder.record().artifacts if artifact.runtime == "onnxruntime"]
@@ -194,9 +195,7 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
 
 @pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="glibc for another processor comes from Debian's packages")
-def test_an_arm_phone_answers_alike(
-    plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_an_arm_phone_answers_alike(plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path) -> None:
     arm = phone_maker.start("pixel-8-arm64")
     try:
         found = run(arm.serial, plan, tmp_path, env, "--variant", "baseline")
@@ -205,3 +204,13 @@ def test_an_arm_phone_answers_alike(
     agreement = found.summaries("agreement", device=arm.serial)
     assert len(agreement) == 2
     assert all(s["statistics"]["median"] == 1 for s in agreement)
+    files = runtimes.runtime("onnxruntime").program(("arm64-v8a",), False, Cache(), silent).files
+    assert min(alignment(file.path) for file in files) >= 16 * 1024, "phones with pages of 16 KiB refuse less"
+
+
+def alignment(path: Path) -> int:
+    """The least alignment of the parts of an ELF file of 64 bits that are loaded (System V ABI, figure 5-1)."""
+    data = path.read_bytes()
+    (start,), (size, count) = struct.unpack_from("<Q", data, 32), struct.unpack_from("<HH", data, 54)
+    parts = [struct.unpack_from("<IIQQQQQQ", data, start + number * size) for number in range(count)]
+    return min(part[-1] for part in parts if part[0] == 1)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.compress.chain import fitting
 from bench.compress.chain.package import Link, read, write
-from bench.compress.method import Alters, Destination, Exported, Method, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import (
+    BY_DATA,
+    Alters,
+    Destination,
+    Exported,
+    Method,
+    Narrowed,
+    Request,
+    Sight,
+    Size,
+    module_of,
+)
 from bench.compress.target import Target
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, CorruptData, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bench.compress.learner import Learner
     from bench.networks import Network
-    from bench.records import Progress
+    from bench.records import Precision, Progress
+    from bench.runtimes.runtime import Runtime
     from bench.width import Width
 
 _ORDER = (
@@ -69,6 +83,7 @@ class Chain:
         self.name, self.title = name, f"{first.title}, then {last.title}"
         self.first, self.last = first, last
         self.executions: tuple[str, ...] = last.executions
+        self.calibrates = any(getattr(link, "calibrates", False) for link in (first, last))
 
     def check(self, request: Request) -> None:
         for link, asked in zip((self.first, self.last), self._requests(request), strict=True):
@@ -100,7 +115,14 @@ class Chain:
     def size(self, network: Network, package: bytes) -> Size:
         following, last = self._opened(network, package)
         first = read(package)[0].package
-        return replace(self.first.size(network, first), kept=self.last.size(following, last).kept)
+        before, after = self.first.size(network, first), self.last.size(following, last)
+        return replace(before, kept=after.kept, layers=after.layers, notes=(*before.notes, *after.notes))
+
+    def precision(self, execution: str, runtime: Runtime) -> Precision | None:
+        """What that runtime computes the last link's form in; None for what the plan asks for."""
+        own = getattr(self.last, "precision", None)
+        found: Precision | None = own(execution, runtime) if own else None
+        return found
 
     def export(
         self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None
@@ -127,26 +149,44 @@ class Chain:
         return request, rest
 
     def _made(self, learner: Learner, request: Request) -> bytes:
+        first, last = self._links(learner, request)
+        emptied = _emptied(first) if self._suffices(learner.network, first, last) else None
+        return self._package(emptied or first, last, emptied=emptied is not None)
+
+    def _links(self, learner: Learner, request: Request, planner: Learner | None = None) -> tuple[bytes, bytes]:
+        """The package of each; `planner` is what the first gets, where that is not to learn what the last is shown."""
         first_asked, last_asked = self._requests(request)
-        first = self.first.compress(learner, first_asked)
+        first = self.first.compress(planner or learner, first_asked)
         following = self._following(learner.network, first, first)
-        last = self.last.compress(replace(learner, network=following), last_asked)
-        whole = (Link(self.first.name, first), Link(self.last.name, last))
-        return write((self._emptied(learner.network, first, last) or whole[0], whole[1]))
+        return first, self.last.compress(replace(learner, network=following), last_asked)
+
+    def _package(self, first: bytes, last: bytes, *, emptied: bool) -> bytes:
+        return write((Link(self.first.name, first, "emptied" if emptied else "whole"), Link(self.last.name, last)))
 
     def _within(self, learner: Learner, request: Request, most: int) -> bytes:
         """The package, of at most so many bytes. How much is to be asked of the link is planned without training."""
         planner, plan = _planned(learner, request)
         refusals: list[BenchError] = []
 
-        def total(amount: int) -> int | None:
+        suffices: list[bool] = []
+
+        @functools.cache
+        def total(amount: int, learner: Learner = planner) -> int | None:
             try:
-                return len(self._made(planner, replace(plan, target=f"{amount}B")))
+                first, last = self._links(learner, replace(plan, target=f"{amount}B"), planner)
             except BenchError as refusal:
                 refusals.append(refusal)
                 return None
+            if not suffices:  # takes longest, and is the same for all sizes
+                suffices.append(self._suffices(planner.network, first, last))
+            emptied = _emptied(first) if suffices[0] else None
+            return len(self._package(emptied or first, last, emptied=emptied is not None))
 
         amount = fitting.asked(total, most)
+        if amount is not None and self.calibrates and learner.data is not None:
+            # What calibration adds takes long to find out and is the same for all of nearly that size.
+            added = (total(amount, learner) or 0) - (total(amount) or 0)
+            amount = fitting.asked(total, most - added)
         if amount is None:
             if refusals:
                 raise refusals[0]
@@ -189,33 +229,49 @@ class Chain:
             packages={},
         )
 
-    def _emptied(self, network: Network, first: bytes, last: bytes) -> Link | None:
-        """The first link's package without values, where the last one's makes the very same network of it."""
+    def _possible(self, following: Network, last: bytes) -> Iterator[str]:
+        """The forms that this package can have: one that was calibrated by nothing lacks some."""
+        for form in self.executions:
+            with suppress(UsageError):
+                self.last.restored(following, last, form)
+                yield form
+
+    def _suffices(self, network: Network, first: bytes, last: bytes) -> bool:
+        """Whether the last link's package makes the very same network where the first one's is emptied."""
         import torch
 
-        from bench.compress import tensors
         from bench.networks.count import examples, run
 
+        blank = _emptied(first)
+        if blank is None:
+            return False
         try:
-            held = tensors.unpack(first)
-            blank = tensors.pack(
-                {name: torch.zeros_like(one) if one.is_floating_point() else one for name, one in held.items()}
-            )
             found = self._following(network, first, b""), self._following(network, blank, b"")
-            for form in self.executions:
+            for form in self._possible(found[0], last):
                 whole, other = (self.last.restored(following, last, form) for following in found)
                 states = [dict((*one.named_parameters(), *one.named_buffers())) for one in (whole, other)]
                 answers = [run(one, examples(network.inputs)) for one in (whole, other)]
-                pairs = [(states[0][name], states[1].get(name)) for name in states[0]] + list(
-                    zip(*answers, strict=True)
-                )
-                if states[0].keys() != states[1].keys() or not all(
-                    b is not None and torch.equal(a, b) for a, b in pairs
-                ):
-                    return None
+                if states[0].keys() != states[1].keys() or len(answers[0]) != len(answers[1]):
+                    return False
+                pairs = [*((states[0][name], states[1][name]) for name in states[0]), *zip(*answers, strict=True)]
+                if not all(torch.equal(one, same) for one, same in pairs):
+                    return False
         except BenchError:
-            return None
-        return Link(self.first.name, blank, "emptied")
+            return False
+        return True
+
+
+def _emptied(package: bytes) -> bytes | None:
+    """A package in safetensors with zero for every floating-point value; None for any other."""
+    import torch
+
+    from bench.compress import tensors
+
+    try:
+        held = tensors.unpack(package)
+    except CorruptData:
+        return None
+    return tensors.pack({name: torch.zeros_like(one) if one.is_floating_point() else one for name, one in held.items()})
 
 
 def _bytes(target: str) -> int | None:
@@ -239,5 +295,6 @@ def _planned(learner: Learner, request: Request) -> tuple[Learner, Request]:
     def quiet(title: str) -> Progress:
         return lambda done, words: None
 
-    plain = replace(learner, network=network, stage=quiet, data=None)
+    data = learner.data if request.budget in BY_DATA else None  # a ranking that looks at it trains nothing
+    plain = replace(learner, network=network, stage=quiet, data=data)
     return plain, replace(request, one_shot=True, seeded=True, fine_tune=0, epochs=None, fresh=False)

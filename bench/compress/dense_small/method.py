@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 class DenseSmall(Narrower):
     """All groups of channels that can only go together are made narrower by one factor, and that network is trained
-    from the start."""
+    from the start, by labels alone: what someone does who has never heard of compression. A subclass that is `taught`
+    learns from the ordinary network too."""
 
     name = "dense-small"
     title = "a small dense network"
+    taught = False
 
     def check(self, request: Request) -> None:
         super().check(request)
@@ -30,6 +32,11 @@ class DenseSmall(Narrower):
             raise UsageError(
                 f"{self.name} shares its target by one scale for all layers, but the budget {request.budget} was asked",
                 "Leave the budget out.",
+            )
+        if not (self.taught or request.labels):
+            raise UsageError(
+                f"{self.name} learns from labels alone, and none are to be used",
+                "Take the method distil, which the ordinary network teaches, or leave --unlabelled out.",
             )
         if request.fine_tune or (request.one_shot and not request.seeded):
             raise UsageError(
@@ -48,7 +55,9 @@ class DenseSmall(Narrower):
             raise UsageError(f"there is no data to train {network.name} with", "Add --data FOLDER.")
         family = Family(network, ordinary)
         widths = family.widths(family.within(target))
-        return _seeded(network, request, widths) if learner.data is None else _trained(learner, request, widths)
+        if learner.data is None:
+            return _seeded(network, request, widths)
+        return _trained(learner, request, widths, taught=self.taught)
 
 
 def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
@@ -63,7 +72,7 @@ def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
     return package.write(network, widths, made)
 
 
-def _trained(learner: Learner, request: Request, widths: Widths) -> bytes:
+def _trained(learner: Learner, request: Request, widths: Widths, *, taught: bool) -> bytes:
     from bench.compress import training, tuning
     from bench.compress.learner import with_epochs
     from bench.compress.narrower import package, structure
@@ -72,7 +81,7 @@ def _trained(learner: Learner, request: Request, widths: Widths) -> bytes:
     network = learner.network
     made = structure.resized(initial(network, request.seed), widths)
     parts = with_epochs(recipe(request.seed, network.task), request.epochs)
-    learnt = tuning.lesson(learner, request)
+    learnt = tuning.lesson(learner, request, taught=taught)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         training.fit(
@@ -83,7 +92,7 @@ def _trained(learner: Learner, request: Request, widths: Widths) -> bytes:
 
     total = sum(parameter.numel() for parameter in made.parameters())
     title = f"train a small {network.name} with {total:,} parameters"
-    key = ("dense-small", repr(widths), repr(parts), repr(network.trained), *learnt.key)
+    key = ("dense-small", str(taught), repr(widths), repr(parts), repr(network.trained), *learnt.key)
     return learner.learned(request, title, "network.safetensors", key, make).read_bytes()
 
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Distil(DenseSmall):
-    """Structure, targets, training and package are those of `dense-small`. That learns from a teacher where there
-    happens to be one; this one is refused without, and with `labels=False` it learns from nothing else."""
+    """Structure, targets, training and package are those of `dense-small`, and the ordinary network is its teacher. It
+    is refused without one, and with `labels=False` it learns from nothing else."""
 
     name = "distil"
     title = "a distilled small network"
+    taught = True
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         self.check(request)

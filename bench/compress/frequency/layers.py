@@ -32,6 +32,8 @@ _PART_OF_ATTENTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 class Frequency(nn.Module):
     """From coefficients, in the order that `order` defines, to a weight of `shape`, through fixed matrices.
 
+    `scale` is what the coefficients are multiples of where they are shipped in 8 bits, None where as float16.
+
     Takes a vector of at least `kept` coefficients; those beyond `kept` have no influence. Works in the coefficients'
     own precision and on their device. With `groups`, those of a transposed convolution, the weight is then `regrouped`.
     """
@@ -41,6 +43,7 @@ class Frequency(nn.Module):
     def __init__(self, shape: tuple[int, ...], kept: int, groups: int = 1) -> None:
         super().__init__()
         self.shape, self.groups = shape, groups
+        self.scale: np.float16 | None = None
         self.kept, self.box = 0, (0,) * len(shape)
         self.register_buffer("index", torch.empty(0, dtype=torch.int64), persistent=False)
         for axis in range(len(shape)):
@@ -311,9 +314,10 @@ def shipped(name: str, network: nn.Module) -> Package:
 def tensor_of(part: Site | Tensor) -> package.Tensor:
     """One of `parts` as it is shipped."""
     if isinstance(part, Site) and part.compressed:
-        values = _stored(part.coefficients.detach()[: part.frequency.kept])
+        scale, kept = part.frequency.scale, part.coefficients.detach()[: part.frequency.kept]
+        values = _stored(kept) if scale is None else steps(kept, scale).to(torch.int8).cpu().numpy()
         used = np.flatnonzero(values)
-        return package.sparse(part.shape, used, values[used], part.transposed)
+        return package.sparse(part.shape, used, values[used], part.transposed, scale)
     if isinstance(part, Site):
         values = _stored(part.plain.detach().flatten())
         return package.Tensor(part.shape, values, "raw", transposed=part.transposed)
@@ -325,10 +329,19 @@ def _stored(values: Tensor) -> package.Values:
     return (half if half.isfinite().all() else values.float()).cpu().numpy()
 
 
+def steps(values: Tensor, scale: np.float16) -> Tensor:
+    """How many times `scale` each value is, rounded, as far as 8 bits reach."""
+    return (values / float(scale)).round().clamp(-package.LARGEST, package.LARGEST)
+
+
 @torch.no_grad()
 def round_to_half(network: nn.Module) -> None:
-    """Round whatever is shipped of a compressed network to what the package stores of it, in place."""
+    """Round whatever is shipped of a compressed network to what the package stores of it, in place: float16, and
+    multiples of their scale where coefficients have one."""
     for _, part in parts(network):
         values = part.values if isinstance(part, Site) else part
+        if isinstance(part, Site) and part.compressed and part.frequency.scale is not None:
+            values.copy_(steps(values, part.frequency.scale) * float(part.frequency.scale))
+            continue
         half = values.half()
         values.copy_(half if half.isfinite().all() else values.float())

@@ -13,6 +13,7 @@ from bench.compress import training, tuning
 from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency import budget, layers, norms, package, restore, sensitivity, train
 from bench.compress.frequency.budget import Split
+from bench.compress.frequency.int8 import quantize
 from bench.compress.frequency.target import kept
 from bench.compress.learner import Learner, with_epochs
 from bench.compress.method import Request
@@ -26,12 +27,23 @@ _TRIED = 256
 """Training samples over which `sensitivity` measures."""
 
 
-def compress(learner: Learner, request: Request, target: Target) -> bytes:
-    """The package of the learner's network; see `Method.compress`."""
-    job = _Job(learner, request, target)
+def compress(learner: Learner, request: Request, target: Target, *, int8: bool = False) -> bytes:
+    """The package of the learner's network, with coefficients in float16 or in 8 bits where that pays; see
+    `Method.compress`."""
+    job = _Job(learner, request, target, int8)
     if request.seeded and learner.data is None and not learner.network.trained:
         return _seeded(job)
     return _one_shot(job) if request.one_shot else _trained(job)
+
+
+def rounded(learner: Learner, finished: Path) -> bytes:
+    """The finished package, whose coefficients are float16, with them in 8 bits where that pays. Raises UsageError for
+    the package of another network and where 8 bits save nothing, CorruptData for a damaged one."""
+    network, read = learner.network, package.read(finished.read_bytes())
+    learner.stage(f"round the coefficients of {finished.name} to 8 bits")(1.0, "ready")
+    made = restore.of_either_form(network, network.build(), read)
+    quantize(made, lambda _: True)
+    return package.write(layers.shipped(network.name, made))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +51,7 @@ class _Job:
     learner: Learner
     request: Request
     target: Target
+    int8: bool
 
     @property
     def name(self) -> str:
@@ -53,7 +66,7 @@ class _Job:
     def kept(self, network: nn.Module, split: Split) -> dict[str, int]:
         """What each weight of `network`, an ordinary one or the form that FR trains, keeps."""
         parameters = sum(parameter.numel() for parameter in self.learner.network.build().parameters())
-        return kept(self.target, norms.folded(network), split, name=self.name, parameters=parameters)
+        return kept(self.target, norms.folded(network), split, name=self.name, parameters=parameters, int8=self.int8)
 
     def split(self, network: nn.Module) -> Split:
         """The request's budget, by the weights of a trained `network`, compressed or not."""
@@ -71,7 +84,24 @@ class _Job:
 
     def packed(self, network: nn.Module) -> bytes:
         """The package of a compressed network, its batch norms as two numbers a channel."""
-        return package.write(layers.shipped(self.name, norms.folded(network)))
+        folded = norms.folded(network)
+        if self.int8:
+            quantize(folded, self._fits)
+        return package.write(layers.shipped(self.name, folded))
+
+    def _fits(self, network: nn.Module) -> bool:
+        """Whether a quantised network is within the target."""
+        if self.target.kind == "bytes":
+            return len(package.write(layers.shipped(self.name, network))) <= self.target.amount
+        parameters = sum(parameter.numel() for parameter in self.learner.network.build().parameters())
+        held = (site.frequency for site in layers.sites(network).values() if site.compressed)
+        bytes_of_coefficients = sum(one.kept * (2 if one.scale is None else 1) for one in held)
+        return self.target.kind != "ratio" or bytes_of_coefficients * self.target.amount <= 4 * parameters
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Of how numbers are stored; what is learnt depends on it."""
+        return ("int8", repr(self.target)) if self.int8 else ()
 
 
 def _trained(job: _Job) -> bytes:
@@ -102,13 +132,13 @@ def _regularized(job: _Job, kept: Mapping[str, int], learnt: tuning.Lesson) -> b
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         twin = learner.network.twin() if learner.network.twin else None
         train.train(
-            network, learnt.train, kept, recipe, progress, twin=twin,
+            network, learnt.train, kept, recipe, progress, twin=twin, int8=job.int8,
             teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
         )  # fmt: skip
         file.write_bytes(job.packed(network))
 
     title = f"train {job.name} with {sum(kept.values()):,} coefficients"
-    parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key)
+    parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key, *job.key)
     return learner.learned(job.request, title, "network.frq", parts, make).read_bytes()
 
 
@@ -120,20 +150,21 @@ def _one_shot(job: _Job) -> bytes:
     kept = job.kept(network, job.split(network))
     layers.compress(network, kept)
     if not request.fine_tune:
-        layers.round_to_half(network)
+        if not job.int8:
+            layers.round_to_half(network)
         return job.packed(network)
     learnt = tuning.lesson(learner, request)
     recipe = replace(train.recipe_of_fine_tuning(request.seed, learner.network.task), epochs=request.fine_tune)
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.fine_tune(
-            network, learnt.train, recipe, progress,
+            network, learnt.train, recipe, progress, int8=job.int8,
             teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
         )  # fmt: skip
         file.write_bytes(job.packed(network))
 
     title = f"train {job.name} on with {sum(kept.values()):,} coefficients"
-    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key)
+    parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key, *job.key)
     return learner.learned(request, title, "network.frq", parts, make).read_bytes()
 
 

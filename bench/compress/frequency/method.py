@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, file_of, own_sources
-from bench.compress.method import Alters, Destination, Exported, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Request, Sight, Size, begun, module_of
 from bench.errors import UnknownName, UsageError
 from bench.width import AUTO, Width, is_whole, shown
 
@@ -38,6 +38,7 @@ class FrequencyRegularization:
     title = "Frequency Regularization"
     suffix = ".frq"
     alters: Alters = "both"
+    int8 = False
     executions: tuple[str, ...] = ("auto", "resident", "factored", "dense")
 
     def check(self, request: Request) -> None:
@@ -71,13 +72,13 @@ class FrequencyRegularization:
         target = request.target or self.default_target(learner.network)
         if target is None:
             raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
-        return learning.compress(learner, request, parsed(target))
+        return learning.compress(learner, request, parsed(target), int8=self.int8)
 
     def check_width(self, execution: str, width: Width) -> None:
         if execution not in _RESIDENT and not is_whole(width):
             raise UsageError(
-                f"fr-{execution} writes every channel, so it cannot be computed at the width {shown(width)}",
-                f"Ask for fr-{' or fr-'.join(_RESIDENT)}.",
+                f"{self.name}-{execution} writes every channel, so it cannot be computed at the width {shown(width)}",
+                f"Ask for {' or '.join(f'{self.name}-{form}' for form in _RESIDENT)}.",
             )
 
     def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
@@ -115,13 +116,13 @@ class FrequencyRegularization:
         from bench.compress.frequency.package import read
 
         found = read(package)
-        ordinary = module_of(network, self)
-        if network.learner is not None:
-            try:
-                return restore.restored(network.learner(), found).eval()
-            except UsageError:  # it was made of the ordinary form, or is refused with what is wrong with that
-                pass
-        return restore.restored(ordinary, found).eval()
+        if found.int8 != self.int8:
+            bits, maker = ("in 8 bits", "fr-int8") if found.int8 else ("float16", "fr")
+            raise UsageError(
+                f"the package's coefficients are {bits}, so it is none of {self.name}",
+                f"Name the method that it was made by: {maker}.",
+            )
+        return restore.of_either_form(network, module_of(network, self), found)
 
     def size(self, network: Network, package: bytes) -> Size:
         from bench.compress.frequency import layers, norms, size
@@ -168,4 +169,24 @@ class FrequencyRegularization:
         return cache.build("exports", content_key(key, *own_sources("export")), make)
 
 
+class FrequencyInt8(FrequencyRegularization):
+    """The same with coefficients in 8 bits: a `.frq` file of format 3. Where the network has a finished package of the
+    target, with float16 coefficients, that is rounded as it is unless an effort is asked for."""
+
+    name = "fr-int8"
+    title = "Frequency Regularization in 8 bits"
+    suffix = ".frq8"
+    int8 = True
+    begins_with = FrequencyRegularization.suffix
+
+    def compress(self, learner: Learner, request: Request) -> bytes:
+        from bench.compress.frequency import learning
+
+        self.check(request)
+        module_of(learner.network, self)
+        finished = begun(self, learner.network, request)
+        return learning.rounded(learner, finished) if finished else super().compress(learner, request)
+
+
 METHOD = FrequencyRegularization()
+INT8 = FrequencyInt8()

@@ -6,7 +6,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,12 +16,17 @@ from bench.compress.frequency import dct, order
 from bench.errors import CorruptData
 
 Kind = Literal["raw", "prefix", "explicit"]
-Values = NDArray[np.float16] | NDArray[np.float32]
+Values = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.int8]
 
-MAGIC = b"FRQ2"
+MAGIC, MAGIC_INT8 = b"FRQ2", b"FRQ3"
+"""Of a package whose values are all floating point, and of one with coefficients in 8 bits."""
+LARGEST = 127
+"""Of a value in 8 bits, so that every value has its negative."""
 MAX_ELEMENTS = 2**31 - 1
 _KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit")
 _FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
+_INT8 = _VECTOR
+"""The same bit of a coefficient tensor, which is never a vector."""
 _FARTHEST = 15
 """How many tensors back the one may be whose form a tensor shares."""
 _FIX = "Make the package again; the file was damaged or not written by this version."
@@ -32,7 +37,8 @@ class Tensor:
     """One tensor of a network in `shape`, PyTorch's order.
 
     `values` are all its spatial values (raw, row-major), the first coefficients of the order (prefix), or the
-    coefficients at `positions` of the order, ascending (explicit). The flags are those of the format.
+    coefficients at `positions` of the order, ascending (explicit). Coefficients of int8 are multiples of `scale`, a
+    positive number of float16, which no others have. The flags are those of the format.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +47,13 @@ class Tensor:
     positions: order.Integers | None = None
     vector: bool = False
     transposed: bool = False
+    scale: np.float16 | None = None
+
+    @property
+    def numbers(self) -> NDArray[np.float32]:
+        """What `values` stand for, exactly: an int8 times a float16 is a float32."""
+        found = self.values.astype(np.float32)
+        return found if self.scale is None else found * np.float32(self.scale)
 
     def coordinates(self) -> order.Integers:
         """(kept, N) coordinates of the kept coefficients."""
@@ -52,28 +65,44 @@ class Tensor:
         """The kept coefficients in their box."""
         coords = self.coordinates()
         core = np.zeros(order.box(coords))
-        core[tuple(coords.T)] = self.values
+        core[tuple(coords.T)] = self.numbers
         return core
 
     def weight(self) -> NDArray[np.float32]:
         """The spatial values, in `shape`."""
         if self.kind == "raw":
-            return self.values.astype(np.float32).reshape(self.shape)
+            return self.numbers.reshape(self.shape)
         return dct.expand(self.core(), self.shape, range(len(self.shape))).astype(np.float32)
 
 
-def sparse(shape: tuple[int, ...], positions: order.Integers, values: Values, transposed: bool) -> Tensor:
+def sparse(
+    shape: tuple[int, ...],
+    positions: order.Integers,
+    values: Values,
+    transposed: bool,
+    scale: np.float16 | None = None,
+) -> Tensor:
     """The coefficient tensor with `values` at `positions` (ascending) and zero elsewhere, as a prefix or explicitly:
     whichever takes fewer bytes. Where everything is zero, one zero is kept."""
     if not len(positions):
         return Tensor(shape, np.zeros(1, np.float16), "prefix", transposed=transposed)
-    explicit = Tensor(shape, values, "explicit", positions, transposed=transposed)
+    explicit = Tensor(shape, values, "explicit", positions, transposed=transposed, scale=scale)
     kept = int(positions[-1]) + 1
     if (kept - len(values)) * values.itemsize > len(_steps(explicit)):
         return explicit
     prefix = np.zeros(kept, values.dtype)
     prefix[positions] = values
-    return Tensor(shape, prefix, "prefix", transposed=transposed)
+    return Tensor(shape, prefix, "prefix", transposed=transposed, scale=scale)
+
+
+def scale_of(largest: float) -> np.float16:
+    """The scale by which no number beyond `largest` is cut in 8 bits: the least float16 that allows it, or 0 where that
+    would have fewer than its eleven significant bits."""
+    wanted = largest / LARGEST
+    if not 2**-14 <= wanted <= 65472:  # the least normal float16, and the last but one of all
+        return np.float16(0)
+    scale = np.float16(wanted)
+    return scale if float(scale) >= wanted else np.nextafter(scale, np.float16(np.inf))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +116,11 @@ class Package:
     def coefficients(self) -> int:
         """How many coefficients are kept, zeros among them included."""
         return sum(len(t.values) for t in self.tensors if t.kind != "raw")
+
+    @property
+    def int8(self) -> bool:
+        """Whether some coefficients are in 8 bits, so that it is of format 3."""
+        return any(tensor.scale is not None for tensor in self.tensors)
 
 
 def blob(tensor: Tensor) -> NDArray[np.float32]:
@@ -139,10 +173,9 @@ def write(package: Package) -> bytes:
             head |= code << place
             written += b"" if code else _varint(channels)
         forms.append(form)
-        wide = tensor.values.dtype == np.float32
-        parts += [bytes([head]), written, _steps(tensor), tensor.values.astype("<f4" if wide else "<f2").tobytes()]
+        parts += [bytes([head]), written, _steps(tensor), _stored(tensor)]
     body = b"".join(parts)
-    return MAGIC + struct.pack("<I", zlib.crc32(body)) + body
+    return (MAGIC_INT8 if package.int8 else MAGIC) + struct.pack("<I", zlib.crc32(body)) + body
 
 
 def _form(tensor: Tensor) -> _Form:
@@ -151,11 +184,34 @@ def _form(tensor: Tensor) -> _Form:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
     if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
+    if (tensor.values.dtype == np.int8) != (tensor.scale is not None) or (
+        tensor.scale is not None and not _fits(tensor)
+    ):
+        raise ValueError(
+            "values of int8, -127 to 127, are coefficients and have a positive scale, and no others have one"
+        )
     if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
         raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
-    flags = _VECTOR * tensor.vector | _TRANSPOSED * tensor.transposed | _FLOAT32 * (tensor.values.dtype == np.float32)
+    flags = (
+        _VECTOR * tensor.vector
+        | _INT8 * (tensor.scale is not None)
+        | _TRANSPOSED * tensor.transposed
+        | _FLOAT32 * (tensor.values.dtype == np.float32)
+    )
     tag = _KINDS.index(tensor.kind) | flags | rank << 5
     return _Form(tag, tensor.shape[2:], None if tensor.kind == "raw" else count)
+
+
+def _fits(tensor: Tensor) -> bool:
+    scale = tensor.scale
+    good = scale is not None and bool(np.isfinite(scale)) and bool(scale > 0)
+    return good and tensor.kind != "raw" and int(tensor.values.min()) >= -LARGEST
+
+
+def _stored(tensor: Tensor) -> bytes:
+    if tensor.scale is not None:
+        return np.array(tensor.scale, "<f2").tobytes() + tensor.values.tobytes()
+    return tensor.values.astype("<f4" if tensor.values.dtype == np.float32 else "<f2").tobytes()
 
 
 def _extent_code(extent: int, before: int) -> int:
@@ -217,8 +273,10 @@ class _Reader:
 def read(data: bytes) -> Package:
     """The package in `data`. Raises CorruptData, saying where, for anything the format does not allow."""
     reader = _Reader(data)
-    if reader.take(4, "magic") != MAGIC:
-        raise CorruptData("this is not a .frq package of format 2 (it does not start with FRQ2)", _FIX)
+    magic = reader.take(4, "magic")
+    if magic not in (MAGIC, MAGIC_INT8):
+        told = f"is of format {magic[3:].decode(errors='replace')!r}" if magic[:3] == MAGIC[:3] else "starts otherwise"
+        raise CorruptData(f"this is not a .frq package of format 2 or 3 (FRQ2, FRQ3): it {told}", _FIX)
     (checksum,) = struct.unpack("<I", reader.take(4, "checksum"))
     if checksum != zlib.crc32(data[8:]):
         raise CorruptData("the .frq package's check sum does not match its content", _FIX)
@@ -230,13 +288,15 @@ def read(data: bytes) -> Package:
     if count == 0:
         raise CorruptData("the .frq package has no tensors", _FIX)
     # The count is not trusted for space: each tensor takes at least three bytes, so a lie runs into the end.
-    tensors = tuple(_read_tensors(reader, count))
+    tensors = tuple(_read_tensors(reader, count, int8=magic == MAGIC_INT8))
     if reader.at != len(data):
         raise CorruptData(f"the .frq package has {len(data) - reader.at} bytes after its last tensor", _FIX)
+    if magic == MAGIC_INT8 and not Package(name, tensors).int8:
+        raise CorruptData("the .frq package is of format 3 and has nothing in 8 bits", _FIX)
     return Package(name, tensors)
 
 
-def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
+def _read_tensors(reader: _Reader, count: int, *, int8: bool) -> Iterator[Tensor]:
     forms: list[_Form] = []
     channels = 1
     for number in range(1, count + 1):
@@ -245,7 +305,7 @@ def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
         back, codes = head & 15, (head >> 4 & 3, head >> 6)
         if back > len(forms):
             raise CorruptData(f"{what} of the .frq package has the form of a tensor before the first", _FIX)
-        form = forms[-back] if back else _read_form(reader, what)
+        form = forms[-back] if back else _read_form(reader, what, int8=int8)
         forms.append(form)
         axes = form.channel_axes()
         if len(axes) == 1 and codes[0]:
@@ -259,10 +319,11 @@ def _read_tensors(reader: _Reader, count: int) -> Iterator[Tensor]:
         yield _read_values(reader, form, (*extents, *form.kernel), what)
 
 
-def _read_form(reader: _Reader, what: str) -> _Form:
+def _read_form(reader: _Reader, what: str, *, int8: bool) -> _Form:
     tag = reader.byte(f"{what} tag")
     rank, kind = tag >> 5, tag & 3
-    if not 1 <= rank <= 5 or kind == 3 or (tag & _VECTOR and kind != 0) or (tag & _TRANSPOSED and rank < 2):
+    meant = kind == 0 or not tag & _INT8 or (int8 and not tag & _FLOAT32)
+    if not 1 <= rank <= 5 or kind == 3 or not meant or (tag & _TRANSPOSED and rank < 2):
         raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
     kernel = tuple(reader.varint(f"{what} shape") for _ in range(rank - 2))
     return _Form(tag, kernel, None if kind == 0 else reader.varint(f"{what} number of coefficients"))
@@ -277,10 +338,21 @@ def _read_values(reader: _Reader, form: _Form, shape: tuple[int, ...], what: str
         raise CorruptData(f"{what} of the .frq package keeps {kept} coefficients of {elements}", _FIX)
     kind = _KINDS[form.tag & 3]
     positions = _read_positions(reader, kept, elements, what) if kind == "explicit" else None
+    if kind != "raw" and form.tag & _INT8:
+        return _read_int8(reader, Tensor(shape, np.zeros(0, np.int8), kind, positions), kept, form, what)
     dtype: np.dtype[Any] = np.dtype("<f4" if form.tag & _FLOAT32 else "<f2")
     values = np.frombuffer(reader.take(kept * dtype.itemsize, f"{what} values"), dtype)
     native = values.astype(dtype.newbyteorder("="))
     return Tensor(shape, native, kind, positions, bool(form.tag & _VECTOR), bool(form.tag & _TRANSPOSED))
+
+
+def _read_int8(reader: _Reader, tensor: Tensor, kept: int, form: _Form, what: str) -> Tensor:
+    (scale,) = np.frombuffer(reader.take(2, f"{what} scale"), "<f2").astype(np.float16)
+    values = np.frombuffer(reader.take(kept, f"{what} values"), np.int8).copy()
+    found = replace(tensor, values=values, transposed=bool(form.tag & _TRANSPOSED), scale=scale)
+    if not _fits(found):
+        raise CorruptData(f"{what} of the .frq package has a scale or a value that 8 bits do not allow", _FIX)
+    return found
 
 
 def _read_positions(reader: _Reader, kept: int, elements: int, what: str) -> order.Integers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import nn
 from bench.compress.frequency import layers, norms
 from bench.compress.frequency.package import Package, Tensor
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.networks import Network
 
 
 def restored(network: nn.Module, package: Package) -> nn.Module:
@@ -38,10 +42,21 @@ def restored(network: nn.Module, package: Package) -> nn.Module:
     return copied
 
 
+def of_either_form(network: Network, ordinary: nn.Module, package: Package) -> nn.Module:
+    """`restored` in evaluation, of the form of `network` that FR trains where the package is of that, else of the
+    ordinary one. Raises what `restored` raises."""
+    if network.learner is not None:
+        try:
+            return restored(network.learner(), package).eval()
+        except UsageError:  # it was made of the ordinary form, or is refused with what is wrong with that
+            pass
+    return restored(ordinary, package).eval()
+
+
 @torch.no_grad()
 def _fill(part: layers.Site | torch.Tensor, tensor: Tensor) -> None:
     if not isinstance(part, layers.Site) or tensor.kind == "raw":
-        values = torch.from_numpy(tensor.values.astype(np.float32)).view(part.shape)
+        values = torch.from_numpy(tensor.numbers).view(part.shape)
         if isinstance(part, layers.Site):
             part.weight.copy_(layers.regrouped(values, part.groups))
         else:
@@ -49,8 +64,9 @@ def _fill(part: layers.Site | torch.Tensor, tensor: Tensor) -> None:
         return
     kept = len(tensor.values) if tensor.positions is None else int(tensor.positions[-1]) + 1
     prefix = np.zeros(kept, np.float32)
-    prefix[slice(None) if tensor.positions is None else tensor.positions] = tensor.values
+    prefix[slice(None) if tensor.positions is None else tensor.positions] = tensor.numbers
     part.compress(layers.Frequency(tensor.shape, kept, part.groups))
+    part.frequency.scale = tensor.scale
     part.coefficients.copy_(torch.from_numpy(prefix))
 
 

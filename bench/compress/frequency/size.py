@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from bench.compress.frequency import package
+from bench.compress.frequency.int8 import pays
 from bench.compress.frequency.layers import Site, parts, shipped, sites, tensor_of
 
 
@@ -50,11 +51,12 @@ def count(network: nn.Module, name: str = "") -> Size:
     return Size(weights, coefficients, rest, written, _ordinary_bytes(network, name))
 
 
-def planned_bytes(network: nn.Module, kept: Mapping[str, int], name: str = "") -> int:
-    """The bytes that the package of `network` has with `kept[site]` coefficients, in float16 and none of them zero; a
-    site that `kept` does not name is shipped as it is. Its other values take what they need now."""
+def planned_bytes(network: nn.Module, kept: Mapping[str, int], name: str = "", *, int8: bool = False) -> int:
+    """The bytes that the package of `network` has with `kept[site]` coefficients, in float16, or in 8 bits where that
+    pays, and none of them zero; a site that `kept` does not name is shipped as it is. Its other values take what they
+    need now."""
     tensors = (
-        _blank(part, kept[part.name], np.float16, "prefix")
+        _blank(part, kept[part.name], np.int8 if int8 and pays(kept[part.name]) else np.float16, "prefix")
         if isinstance(part, Site) and part.name in kept
         else tensor_of(part)
         for _, part in parts(network)
@@ -67,9 +69,12 @@ def _ordinary_bytes(network: nn.Module, name: str) -> int:
     return len(package.write(package.Package(name, tuple(tensors))))
 
 
-def _blank(part: Site | Tensor, count: int, dtype: type[np.float16 | np.float32], kind: package.Kind) -> package.Tensor:
+def _blank(
+    part: Site | Tensor, count: int, dtype: type[np.float16 | np.float32 | np.int8], kind: package.Kind
+) -> package.Tensor:
     values = cast(package.Values, np.zeros(count, dtype))
     transposed = isinstance(part, Site) and part.transposed
     return package.Tensor(
-        tuple(part.shape) or (1,), values, kind, vector=not isinstance(part, Site), transposed=transposed
-    )
+        tuple(part.shape) or (1,), values, kind, vector=not isinstance(part, Site), transposed=transposed,
+        scale=np.float16(1) if dtype is np.int8 else None,
+    )  # fmt: skip

@@ -28,27 +28,35 @@ def parsed(text: str) -> Target:
 
 
 def kept(
-    target: Target, network: nn.Module, split: Split, *, name: str = "", parameters: int | None = None
+    target: Target,
+    network: nn.Module,
+    split: Split,
+    *,
+    name: str = "",
+    parameters: int | None = None,
+    int8: bool = False,
 ) -> dict[str, int]:
     """How many coefficients each site of `network`, not compressed yet, keeps: shared by `split`.
 
     `name` is what the package will be called. `parameters` are those of the ordinary network, where this is
-    another form of it. Raises UsageError for what this network cannot be.
+    another form of it. With `int8` a coefficient takes one byte instead of two. Raises UsageError for what this
+    network cannot be.
     """
     from bench.compress.frequency.budget import sizes
 
     least, most = len(sizes(network)), sum(sizes(network).values())
     if target.kind == "bytes":
-        return _within_bytes(target, network, split, name, least, most)
+        return _within_bytes(target, network, split, name, least, most, int8)
     if target.kind == "ratio":
         parameters = parameters or sum(parameter.numel() for parameter in network.parameters())
-        total = math.floor(2 * parameters / target.amount)
+        each = 1 if int8 else 2
+        total = math.floor(4 * parameters / (each * target.amount))
         if not least <= total <= most:
             raise UsageError(
                 f"this network of {parameters:,} parameters cannot become {target.amount:g} times smaller: that is "
                 f"{total:,} coefficients for {least} weight tensors",
-                f"Ask for a ratio between {math.ceil(200 * parameters / most) / 100:g}x "
-                f"and {math.floor(2 * parameters / least)}x.",
+                f"Ask for a ratio between {math.ceil(400 * parameters / (each * most)) / 100:g}x "
+                f"and {math.floor(4 * parameters / (each * least))}x.",
             )
         return split(total)
     if not least <= target.amount <= most:
@@ -59,21 +67,23 @@ def kept(
     return split(int(target.amount))
 
 
-def _within_bytes(target: Target, network: nn.Module, split: Split, name: str, least: int, most: int) -> dict[str, int]:
+def _within_bytes(
+    target: Target, network: nn.Module, split: Split, name: str, least: int, most: int, int8: bool
+) -> dict[str, int]:
     from bench.compress.frequency.size import planned_bytes
 
     def too_large(total: int) -> bool:
-        return planned_bytes(network, split(total), name) > target.amount
+        return planned_bytes(network, split(total), name, int8=int8) > target.amount
 
-    smallest = planned_bytes(network, split(least), name)
+    smallest = planned_bytes(network, split(least), name, int8=int8)
     if smallest > target.amount:
         raise UsageError(
             f"{target.amount:,.0f} bytes are too few for this network: with a single coefficient in each of its "
             f"{least} weight tensors, its biases and norms make {smallest:,}",
             f"Ask for {smallest:,}B or more.",
         )
-    # Each further coefficient takes two bytes at least.
-    most = min(most, least + (int(target.amount) - smallest) // 2)
+    # Each further coefficient takes two bytes at least, or one.
+    most = min(most, least + (int(target.amount) - smallest) // (1 if int8 else 2))
     end = least + bisect.bisect_left(range(least, most + 1), True, key=too_large)
     # Tensors that keep equally many share a line of the file, so a larger total can take fewer bytes.
     further = range(min(end + least, most), end - 1, -1)

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency import factor
 from bench.compress.frequency.budget import sizes, uniform
+from bench.compress.frequency.int8 import rounding
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
 from bench.compress.frequency.schedule import GAMMA, TailTruncation
-from bench.compress.training import Matching, Recipe, Samples, best_device, fit
+from bench.compress.training import Matching, Recipe, Samples, best_device, fit, half
 from bench.records import Progress, Task
 
 HEADROOM = 4
@@ -76,17 +77,20 @@ def train(
     matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
+    int8: bool = False,
 ) -> None:
     """Compress `network` in place to `kept` coefficients per site, trained from seeded ones; see `training.fit`.
 
-    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values. Computes through
-    the layers' factors, of that narrower network where there is a `twin`; see `factor.learner`.
+    Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values, or with `int8`
+    with values that learnt to be rounded to 8 bits (`int8.quantize`) and are not yet. Computes through the layers'
+    factors, of that narrower network where there is a `twin`; see `factor.learner`.
     """
     most = sizes(network)
     compress(network, {name: min(most[name], HEADROOM * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
-    _fit(network, samples, kept, recipe, progress, _gamma(kept, steps), twin, teacher, matching, test, checkpoint)
+    gamma = _gamma(kept, steps)
+    _fit(network, samples, kept, recipe, progress, gamma, twin, teacher, matching, test, checkpoint, int8)
 
 
 def fine_tune(
@@ -99,10 +103,12 @@ def fine_tune(
     matching: Matching | None = None,
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
+    int8: bool = False,
 ) -> None:
-    """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit`."""
+    """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit` and
+    `train`."""
     kept = {name: site.frequency.kept for name, site in sites(network).items()}
-    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, matching, test, checkpoint)
+    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, matching, test, checkpoint, int8)
 
 
 def _fit(
@@ -117,6 +123,7 @@ def _fit(
     matching: Matching | None,
     test: Samples | None,
     checkpoint: Checkpoint | None,
+    int8: bool,
 ) -> None:
     truncation = TailTruncation(network, kept, gamma)
     groups = _groups(network, kept, recipe.rate)
@@ -124,11 +131,13 @@ def _fit(
     learner = factor.learner(network, twin)
     fit(
         learner, samples, recipe, progress,
-        groups=groups, truncation=truncation,
+        groups=groups, truncation=truncation, rounding=rounding(network) if int8 else half,
         teacher=teacher, matching=matching, test=test, checkpoint=checkpoint,
     )  # fmt: skip
     truncation.finish()
-    round_to_half(network.cpu().eval())
+    network.cpu().eval()
+    if not int8:
+        round_to_half(network)
 
 
 def _groups(network: nn.Module, kept: Mapping[str, int], rate: float) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Destination, Exported, Narrowed, Ordinary, Request, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Ordinary, Request, Size, module_of
 from bench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Int8(Ordinary):
 
     name = "int8"
     title = "int8 quantisation"
+    alters: Alters = "numbers"
     executions = (FULL, WEIGHTS)
     calibrates = True
 
@@ -93,6 +94,12 @@ class Int8(Ordinary):
                 "Name data with a part to train with (--data), or ask for int8-weights.",
             )
         return folded.eval(), made
+
+    def size(self, network: Network, package: bytes) -> Size:
+        from bench.compress.int8 import layers
+
+        left = layers.left(*self._read(network, package, WEIGHTS))
+        return dataclasses.replace(super().size(network, package), notes=(_left(left),) if left else ())
 
     def export(
         self, network: Network, package: bytes, execution: str, to: Destination, narrowed: Narrowed | None = None

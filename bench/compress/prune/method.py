@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Request, module_of
+from bench.compress.method import Alters, Request, module_of
 from bench.compress.narrower.method import Narrower
 from bench.errors import UnknownName, UsageError
 
@@ -26,6 +26,7 @@ class Prune(Narrower):
 
     name = "prune"
     title = "structured pruning"
+    alters: Alters = "structure"
 
     def check(self, request: Request) -> None:
         super().check(request)

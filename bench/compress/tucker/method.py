@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from bench.compress.method import Destination, Exported, Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.method import Alters, Destination, Exported, Narrowed, Ordinary, Request, Size, module_of
 from bench.compress.target import Target
 from bench.errors import UsageError
 
@@ -33,6 +33,7 @@ class Tucker(Ordinary):
 
     name = "tucker"
     title = "Tucker decomposition"
+    alters: Alters = "structure"
     float16 = True
     executions = ("auto", "resident", "factored")
 

@@ -56,26 +56,28 @@ def compress(
 
 
 def asked_for(whole: Whole, progress: Progress = lambda done, words: None) -> dict[str, Ranks]:
-    """EVBMF's ranks of each site; of a side in which it finds nothing but noise, all that there are.
+    """EVBMF's ranks of each site; of a side in which it finds nothing but noise, and of the last layer, all there are.
 
-    What a small layer has learnt can be as flat as noise: LeNet-5's first convolution is. Raises UsageError, naming the
+    What a small layer has learnt can look like noise: LeNet-5's first convolution does. Of its last layer, 10 × 500,
+    EVBMF keeps a rank of 3, which costs 21 points (docs/methods.md). Raises UsageError, naming the
     first, where layers of noise are most of the network, and CorruptData for weights that are not finite.
     """
     found: dict[str, Ranks] = {}
     noise: dict[str, int] = {}
+    last = list(whole.found.sites)[-1] if len(whole.found.sites) > 1 else None
     for number, (path, site) in enumerate(whole.found.sites.items()):
-        weight = site.weight
+        weight, most = site.weight, Ranks(site.shape[1], site.shape[0])
         if not np.isfinite(weight).all():
             raise CorruptData(f"{site.name} holds values that are not finite", "Use an earlier state of the training.")
-        ranks, most = evbmf.of_weight(weight), Ranks(site.shape[1], site.shape[0])
-        found[path] = Ranks(*(rank or all_ for rank, all_ in zip(ranks, most, strict=True)))
-        words = (
-            f"{path or 'the layer'}: {found[path].into} of {most.into} channels in, {found[path].out} of {most.out} out"
-        )
+        ranks = evbmf.of_weight(weight)
+        found[path] = most if path == last else Ranks(ranks.into or most.into, ranks.out or most.out)
+        words = f"{found[path].into} of {most.into} channels in, {found[path].out} of {most.out} out"
         if ranks.out == 0 and (site.first or ranks.into == 0):
             noise[site.name] = weight.size
-            words = f"{path or 'the layer'}: no rank stands out of its noise, so it keeps its channels"
-        progress((number + 1) / len(whole.found.sites), words)
+            words = "all channels, since no rank stands out of its noise"
+        elif path == last:
+            words = f"all {most.out} channels out, which are the answers"
+        progress((number + 1) / len(whole.found.sites), f"{path or 'the layer'}: {words}")
     if 2 * sum(noise.values()) > sum(math.prod(site.shape) for site in whole.found.sites.values()):
         others = f" (and {len(noise) - 1} more)" if len(noise) > 1 else ""
         raise UsageError(

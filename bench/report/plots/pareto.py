@@ -36,7 +36,7 @@ KEY_IN = 0.2
 """Of a line of the key, below."""
 MOST_PICTURES = 8
 TITLE = "score against cost"
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A")
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#9467BD")
 SHAPES = "osD^vPph<>"
 """Of families, the ordinary network aside, which is a star: ten shapes before any comes again, seven colours, so that
 no two of seventy families have both in common."""

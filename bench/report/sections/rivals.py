@@ -86,7 +86,8 @@ def _standing(row: Row) -> Cell:
     """The fronts it is on; else whether it is beaten by every cost, or may be."""
     found = [one.place for cost in COSTS if (one := row.contest.standing(cost, row.subject))]
     if row.fronts:
-        return Cell(", ".join(_AXES[cost] for cost in row.fronts), tone="strong")
+        both = {"deployed", "downloaded"} <= set(row.fronts)  # as a rule; the one word says it
+        return Cell(", ".join(_AXES[c] for c in row.fronts if not (both and c == "downloaded")), tone="strong")
     if not found or set(found) == {"unusable"}:
         return Cell("not usable", tone="bad")
     return Cell("perhaps none" if "perhaps" in found else "none", tone="muted")

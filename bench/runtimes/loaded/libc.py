@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _LIBRARIES = (
     "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1", "libstdc++.so.6",
 )  # fmt: skip
 _PACKAGES = ("libc6", "libgcc-s1", "libstdc++6")
+_OLDEST = (2, 30)
 _TIMEOUT_S = 300
 
 ABIS = tuple(_LOADERS)
@@ -63,6 +65,12 @@ def _own(abi: str) -> Base:
         raise ToolMissing(
             f"this computer has no glibc, which a program for {abi} with a loaded library is started with",
             "Use a Linux with glibc, or measure with ncnn, which needs nothing.",
+        )
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _OLDEST:
+        raise ToolMissing(
+            f"this computer has glibc {version}; a loader that can be given libraries by path came with "
+            f"{_OLDEST[0]}.{_OLDEST[1]}",
+            "Use a newer Linux, or measure with ncnn, which needs nothing.",
         )
     found = []
     for name in (_LOADERS[abi], *_LIBRARIES):
@@ -111,6 +119,7 @@ def _fetch(abi: str, draft: Path, progress: Progress) -> None:
         if found is None:
             raise ToolMissing(f"{name} is not in Debian's packages {', '.join(_PACKAGES)}", "Report this.")
         shutil.copyfile(found, draft / name)
+    (draft / _LOADERS[abi]).chmod(0o755)
     origin = ", ".join(f"{package.name} {sha256_file(package)[:12]}" for package in packages)
     (draft / "origin").write_text(origin.replace("%3a", ":"), encoding="utf-8")
     shutil.rmtree(work)

@@ -1,5 +1,5 @@
-// libFuzzer target: the reader of .frq packages and the decoder behind it. The input is the body of a package; its magic
-// and check sum are put before it, or nothing would ever get past them.
+// libFuzzer target: the reader of .frq packages and the decoder behind it. The input is the body of a package; its magic,
+// of each format in turn, and check sum are put before it, or nothing would ever get past them.
 
 #include <cstdint>
 #include <cstdlib>
@@ -24,8 +24,8 @@ uint32_t crc32(const uint8_t* bytes, size_t count) {
     return ~crc;
 }
 
-std::vector<uint8_t> sealed(const uint8_t* body, size_t size) {
-    std::vector<uint8_t> bytes = {'F', 'R', 'Q', '2', 0, 0, 0, 0};
+std::vector<uint8_t> sealed(uint8_t format, const uint8_t* body, size_t size) {
+    std::vector<uint8_t> bytes = {'F', 'R', 'Q', format, 0, 0, 0, 0};
     const uint32_t sum = crc32(body, size);
     std::memcpy(bytes.data() + 4, &sum, sizeof sum);
     bytes.insert(bytes.end(), body, body + size);
@@ -54,12 +54,10 @@ void check_coefficients(const FrqTensor& tensor) {
     }
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+void read(uint8_t format, const uint8_t* data, size_t size) {
     constexpr uint32_t kSmall = 1 << 14;  // values: more would only be slower
     try {
-        const bench::FrqPackage package(sealed(data, size), "input");
+        const bench::FrqPackage package(sealed(format, data, size), "input");
         std::string graph = "7767517\n1 1\nInput in0 0 1 in0\n";
         size_t blobs = 0;
         for (const FrqTensor& tensor : package.tensors()) {
@@ -85,5 +83,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     } catch (const bench::Failure& failure) {
         expect(failure.exit == bench::Exit::bad_weights);
     }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    read('2', data, size);
+    read('3', data, size);
     return 0;
 }

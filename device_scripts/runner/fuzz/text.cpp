@@ -47,7 +47,7 @@ void factor_graph(std::string text) {
     static const uint8_t values[64] = {};
     const auto tensor = [](std::initializer_list<int32_t> shape, bool transposed) {
         bench::FrqTensor made{
-            bench::FrqTensor::Kind::prefix, true, false, transposed, static_cast<int>(shape.size()), {}, 1, 3, nullptr, values};
+            bench::FrqTensor::Kind::prefix, true, false, transposed, static_cast<int>(shape.size()), {}, 1, 3, nullptr, values, 0};
         made.shape.fill(1);
         std::copy(shape.begin(), shape.end(), made.shape.begin());
         for (const int32_t extent : shape) made.size *= static_cast<uint32_t>(extent);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "contract/guard.h"
@@ -63,30 +64,41 @@ std::string field_of(const std::string& task, const char* name) {
     return value;
 }
 
-// Throws Failure(unsupported) when this process has more threads than `most`, or one that may use other CPUs than the first.
-void expect_tasks(int most) {
+using Tasks = std::set<std::string>;
+
+// The threads of this process. A translator such as qemu-user has some of its own from the start.
+Tasks tasks() {
     DIR* folder = opendir("/proc/self/task");
     if (!folder) throw Failure(Exit::unsupported, std::string("/proc/self/task: ") + std::strerror(errno));
-    const std::string allowed = field_of(std::to_string(getpid()), "Cpus_allowed_list:");
-    int count = 0;
-    bool elsewhere = false;
+    Tasks found;
     while (const dirent* entry = readdir(folder)) {
-        if (!std::isdigit(static_cast<unsigned char>(entry->d_name[0]))) continue;
-        count++;
-        const std::string own = field_of(entry->d_name, "Cpus_allowed_list:");
-        elsewhere = elsewhere || (!own.empty() && own != allowed);
+        if (std::isdigit(static_cast<unsigned char>(entry->d_name[0]))) found.insert(entry->d_name);
     }
     closedir(folder);
+    return found;
+}
+
+// Throws Failure(unsupported) when there are more than `most` threads that were not there `before`, or one of them may use
+// other CPUs than this process was given.
+void expect_tasks(const Tasks& before, int most) {
+    const std::string allowed = field_of(std::to_string(getpid()), "Cpus_allowed_list:");
+    int count = 0;
+    for (const std::string& task : tasks()) {
+        if (before.count(task) > 0) continue;
+        count++;
+        const std::string own = field_of(task, "Cpus_allowed_list:");
+        if (!own.empty() && own != allowed) throw Failure(Exit::unsupported, "a thread of the library uses other CPUs than it was given");
+    }
     if (count > most) {
         throw Failure(Exit::unsupported,
-                      "the library runs " + std::to_string(count) + " threads where at most " + std::to_string(most) + " were to be");
+                      "the library runs " + std::to_string(1 + count) + " threads where at most " + std::to_string(1 + most) + " were to be");
     }
-    if (elsewhere) throw Failure(Exit::unsupported, "a thread of the library uses other CPUs than it was given");
 }
 
 class LoadedSession : public Session {
 public:
-    LoadedSession(const BenchBackend& backend, const Job& job, int64_t library_ns) : backend_(backend), job_(job) {
+    LoadedSession(const BenchBackend& backend, const Job& job, int64_t library_ns)
+        : backend_(backend), job_(job), before_(tasks()) {
         const int64_t start = now_ns();
         enter_phase(Exit::bad_graph, "loading the graph");
         std::vector<const char*> names;
@@ -140,11 +152,12 @@ public:
         return memory;
     }
 
-    void expect_as_asked() const override { expect_tasks(job_.threads + backend_.own_threads); }
+    void expect_as_asked() const override { expect_tasks(before_, job_.threads - 1 + backend_.own_threads); }
 
 private:
     const BenchBackend& backend_;
     const Job job_;
+    const Tasks before_;  // this thread among them
     BenchNetwork* network_ = nullptr;
     int64_t load_ns_ = 0;
     std::vector<std::vector<float>> values_;  // of the inputs; whole numbers have as many bytes

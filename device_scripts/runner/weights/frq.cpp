@@ -1,6 +1,7 @@
 #include "weights/frq.h"
 
 #include <climits>
+#include <cmath>
 #include <cstring>
 
 #include "contract/failure.h"
@@ -91,24 +92,27 @@ uint32_t checked_varint(const uint8_t*& at) {
 // What tensors of a network share: kind and flags, the extents behind the channels, how many coefficients.
 struct Form {
     FrqTensor::Kind kind;
-    bool half, vector, transposed;
+    bool half, int8, vector, transposed;
     int rank;
     Axes kernel;    // axes 2 and on
     uint32_t kept;  // 0 for a raw tensor
 };
 
-Form read_form(Walker& walker) {
+Form read_form(Walker& walker, bool allows_int8) {
     Form form{};
     const uint8_t tag = *walker.take(1);
     if ((tag & 3) == 3) walker.refuse("a tensor of kind 3");
     form.kind = static_cast<FrqTensor::Kind>(tag & 3);
-    form.half = !(tag & 4);
-    form.vector = tag & 8;
+    const bool raw = form.kind == FrqTensor::Kind::raw;
+    // One bit, two meanings: a raw tensor is a vector, one of coefficients is in 8 bits.
+    form.vector = raw && (tag & 8);
+    form.int8 = !raw && (tag & 8);
+    form.half = !(tag & 4) && !form.int8;
     form.transposed = tag & 16;
     form.rank = tag >> 5;
-    const bool raw = form.kind == FrqTensor::Kind::raw;
     if (form.rank < 1 || form.rank > kMaxRank) walker.refuse("a tensor of rank " + std::to_string(form.rank));
-    if (form.vector && !raw) walker.refuse("a vector that is not raw");
+    if (form.int8 && !allows_int8) walker.refuse("coefficients in 8 bits, which format 2 does not have");
+    if (form.int8 && (tag & 4)) walker.refuse("coefficients in both 8 and 32 bits");
     if (form.transposed && form.rank < 2) walker.refuse("a transposed tensor of rank 1");
     for (int axis = 2; axis < form.rank; axis++) form.kernel[axis] = walker.extent();
     if (!raw) form.kept = walker.varint();
@@ -141,16 +145,16 @@ void walk_indices(Walker& walker, FrqTensor& tensor) {
 // Reads one tensor after the other; each may refer to those before it.
 class TensorReader {
 public:
-    explicit TensorReader(Walker& walker) : walker_(walker) {}
+    TensorReader(Walker& walker, bool allows_int8) : walker_(walker), allows_int8_(allows_int8) {}
 
     FrqTensor next() {
         const uint8_t head = *walker_.take(1);
         const size_t back = head & 15;
         if (back > forms_.size()) walker_.refuse("the form of a tensor before the first");
-        forms_.push_back(back == 0 ? read_form(walker_) : forms_[forms_.size() - back]);
+        forms_.push_back(back == 0 ? read_form(walker_, allows_int8_) : forms_[forms_.size() - back]);
         const Form& form = forms_.back();
 
-        FrqTensor tensor{form.kind, form.half, form.vector, form.transposed, form.rank, {}, 0, form.kept, nullptr, nullptr};
+        FrqTensor tensor{form.kind, form.half, form.vector, form.transposed, form.rank, {}, 0, form.kept, nullptr, nullptr, 0};
         tensor.shape.fill(1);
         const int inputs = head >> 4 & 3, outputs = head >> 6;
         if (form.rank > 1) {
@@ -171,12 +175,28 @@ public:
             walker_.refuse(std::to_string(tensor.kept) + " coefficients kept of " + std::to_string(tensor.size));
         }
         if (form.kind == FrqTensor::Kind::explicit_indices) walk_indices(walker_, tensor);
-        tensor.values = walker_.take(static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4));
+        if (form.int8) {
+            read_int8(tensor);
+        } else {
+            tensor.values = walker_.take(static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4));
+        }
         return tensor;
     }
 
 private:
+    void read_int8(FrqTensor& tensor) {
+        uint16_t bits;
+        std::memcpy(&bits, walker_.take(2), 2);
+        tensor.scale = half_to_float(bits);
+        if (!(tensor.scale > 0) || !std::isfinite(tensor.scale)) walker_.refuse("a scale that is not more than 0, or infinite");
+        tensor.values = walker_.take(tensor.kept);
+        for (uint32_t i = 0; i < tensor.kept; i++) {
+            if (tensor.values[i] == 0x80) walker_.refuse("a value of -128 in 8 bits");
+        }
+    }
+
     Walker& walker_;
+    bool allows_int8_;
     std::vector<Form> forms_;
     int32_t channels_ = 1;
 };
@@ -184,6 +204,7 @@ private:
 }  // namespace
 
 float FrqTensor::value(uint32_t position) const {
+    if (scale > 0) return static_cast<float>(static_cast<int8_t>(values[position])) * scale;
     if (half) {
         uint16_t bits;
         std::memcpy(&bits, values + size_t{2} * position, 2);
@@ -219,7 +240,9 @@ std::vector<Coefficient> FrqTensor::coefficients() const {
 
 FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : bytes_(std::move(bytes)) {
     Walker walker(bytes_, path);
-    if (std::memcmp(walker.take(4), "FRQ2", 4) != 0) walker.refuse("not a .frq package of format 2");
+    const uint8_t* magic = walker.take(4);
+    const bool allows_int8 = std::memcmp(magic, "FRQ3", 4) == 0;
+    if (!allows_int8 && std::memcmp(magic, "FRQ2", 4) != 0) walker.refuse("not a .frq package of format 2 or 3");
     uint32_t checksum;
     std::memcpy(&checksum, walker.take(4), 4);
     if (checksum != crc32(bytes_.data() + 8, walker.left())) walker.refuse("its check sum is wrong");
@@ -228,8 +251,13 @@ FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : by
     if (!is_utf8(name_)) walker.refuse("its name is not UTF-8");
     const uint32_t count = walker.varint();
     if (count == 0) walker.refuse("no tensors");
-    TensorReader reader(walker);
-    for (uint32_t i = 0; i < count; i++) tensors_.push_back(reader.next());
+    TensorReader reader(walker, allows_int8);
+    bool has_int8 = false;
+    for (uint32_t i = 0; i < count; i++) {
+        tensors_.push_back(reader.next());
+        has_int8 |= tensors_.back().scale > 0;
+    }
+    if (allows_int8 && !has_int8) walker.refuse("format 3, and nothing in 8 bits");
     if (walker.left() > 0) walker.refuse(std::to_string(walker.left()) + " bytes after the last tensor");
 }
 

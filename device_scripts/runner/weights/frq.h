@@ -18,13 +18,14 @@ struct FrqTensor {
     enum class Kind { raw = 0, prefix = 1, explicit_indices = 2 };
 
     Kind kind;
-    bool half, vector, transposed;
+    bool half, vector, transposed;  // half: float16 and nothing else
     int rank;
     Axes shape;              // PyTorch's order; 1 beyond the rank
     uint32_t size;           // product of the shape
     uint32_t kept;           // values stored; `size` for a raw tensor
     const uint8_t* indices;  // explicit only; kept varints, checked
-    const uint8_t* values;   // kept float16 or float32, not aligned
+    const uint8_t* values;   // kept float16, float32 or int8, not aligned
+    float scale;             // what coefficients in int8 are multiples of, more than 0; 0 for all other tensors
 
     float value(uint32_t position) const;
 

@@ -40,8 +40,8 @@ void print_value(const Axes& index, int rank, float value, bool first) {
 }
 
 void print_tensor(const FrqTensor& tensor) {
-    std::printf("{\"kind\":%d,\"half\":%d,\"vector\":%d,\"transposed\":%d,\"shape\":[", static_cast<int>(tensor.kind), tensor.half,
-                tensor.vector, tensor.transposed);
+    std::printf("{\"kind\":%d,\"half\":%d,\"int8\":%d,\"vector\":%d,\"transposed\":%d,\"shape\":[", static_cast<int>(tensor.kind),
+                tensor.half, tensor.scale > 0, tensor.vector, tensor.transposed);
     for (int axis = 0; axis < tensor.rank; axis++) std::printf(axis == 0 ? "%d" : ",%d", tensor.shape[axis]);
     std::printf("],\"values\":[");
     if (tensor.kind == FrqTensor::Kind::raw) {

@@ -51,7 +51,9 @@ def chosen(choice: Choice) -> str | None:
     ],
 )  # fmt: skip
 def test_a_limit_is_read_as_people_write_it(axis: Axis, text: str, value: float, relative: bool) -> None:
-    assert limit(axis, text) == Limit(axis, pytest.approx(value), text, relative)
+    found = limit(axis, text)
+    assert found == Limit(axis, found.value, text, relative)
+    assert found.value == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_where_several_are_meant_one_must_be_named(tmp_path: Path) -> None:
     assert contest(findings, threads=2).threads == 2
     for wrong in ({"device": "R58"}, {"network": "unet"}, {"runtime": "x"}, {"threads": 4}):
         with pytest.raises(UsageError, match="this run has no --"):
-            contest(findings, **wrong)  # type: ignore[arg-type]
+            contest(findings, **wrong)
     assert contest(findings, threads=1, network="lenet5", device=PHONE.serial).device != DESKTOP.serial
     with pytest.raises(UsageError, match="nothing to choose from"):
         contest(Findings())

@@ -200,3 +200,15 @@ def test_a_refusal_in_a_plan_of_several_networks_names_the_one(tmp_path: Path) -
     )
     with pytest.raises(CorruptData, match=r"^net1: .*not finite: 27 of 108 values of weight"):
         checked(cases)
+
+
+def test_a_form_with_a_precision_of_its_own_is_measured_once_beside_the_ordinary_network() -> None:
+    wanted = checked('precision = ["fp32", "bf16"]\nvariants = ["baseline", "int8-full", "int8-weights"]\n')
+    precisions = {entry.variant: set(entry.places.values()) for entry in asked.entries(wanted, ["phone"])}
+    assert precisions["int8-full"] == {("fp32",)}
+    assert ("fp32", "bf16") in precisions["baseline"] & precisions["int8-weights"]
+
+
+def test_another_precision_of_such_a_form_is_refused() -> None:
+    with pytest.raises(UsageError, match="computes in int8, but bf16 is asked of it"):
+        checked('variants = [{name = "int8-full", precision = "bf16"}]\n')

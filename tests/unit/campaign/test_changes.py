@@ -62,3 +62,10 @@ def test_what_belongs_to_one_network_is_refused_for_several() -> None:
 def test_a_flag_that_no_plan_could_hold_is_refused(changes: Changes) -> None:
     with pytest.raises(UsageError):
         changed(plan.suite("quick"), changes)
+
+
+def test_a_runtime_by_flag_takes_the_place_of_the_old_one_on_this_computer_too() -> None:
+    text = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n[[cases]]\nmodel = "vdsr"\ndesktop = ["ncnn"]\n'
+    made = changed(plan.parse(text, "p"), Changes(runtime="onnxruntime"))
+    assert made.runtime == "onnxruntime"
+    assert [made.desktop_for(case) for case in made.cases] == [("torch", "onnxruntime"), ("onnxruntime",)]

@@ -10,6 +10,7 @@ __all__ = ["command"]
 
 @pytest.fixture
 def few(command: Command) -> Command:
+    """A run of six variants as the newest in the results."""
     store(command.results, "few", FEW, launches=3, count=300)
     return command
 

@@ -29,6 +29,8 @@ from tests.unit.compress.compress_kit import learnt, small
         ("fr-resident:1.6kB", Description("fr", "resident", "1.6kB")),
         ("fr-auto:20x", Description("fr", "auto", "20x")),
         ("half", Description("half", "stock", None)),
+        ("tucker", Description("tucker", "auto", None)),
+        ("tucker-factored:4xMAC", Description("tucker", "factored", "4xMAC")),
     ],
 )
 def test_a_short_name_stands_for_a_method_a_form_and_a_target(short: str, meant: Description) -> None:
@@ -64,7 +66,7 @@ def test_looking_methods_up_costs_no_torch() -> None:
     assert told.stdout == "False\n"
 
 
-@pytest.mark.parametrize("name", ["fr", "half", "dense-small", "prune", "distil"])
+@pytest.mark.parametrize("name", ["fr", "half", "dense-small", "tucker", "prune", "distil"])
 def test_a_ready_graph_is_not_compressed(name: str, tmp_path: Path) -> None:
     network = small(nn.Identity, 3, graph=tmp_path / "network.param")
     request = Request(None if name == "half" else "1", one_shot=True, seeded=True)
@@ -72,7 +74,7 @@ def test_a_ready_graph_is_not_compressed(name: str, tmp_path: Path) -> None:
         compress.method(name).compress(learnt(network, tmp_path), request)
 
 
-@pytest.mark.parametrize("name", ["fr", "half"])
+@pytest.mark.parametrize("name", ["fr", "half", "tucker"])
 def test_a_network_without_weights_is_not_compressed(name: str, tmp_path: Path) -> None:
     target = "1" if name == "fr" else None
     with pytest.raises(UsageError, match="small has no "):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +94,10 @@ def test_a_network_that_cannot_be_recorded_is_refused_with_its_line(tmp_path: Pa
 
 
 def test_torchscript_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportRefused, match="TorchScript"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
         network = torch.jit.script(nn.ReLU())
+    with pytest.raises(ExportRefused, match="TorchScript"):
         onnx_file.export(network, (INPUTS[1],), (SAMPLES[1],), 1, tmp_path / "network.onnx", half=False)
 
 

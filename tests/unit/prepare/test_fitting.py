@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from torch import nn
 
+from bench import compress, runtimes
 from bench.cache import Cache
 from bench.campaign.changes import Changes
+from bench.compress.method import Request
 from bench.errors import UsageError
 from bench.prepare.case import RunHere
-from bench.prepare.fitting import target
+from bench.prepare.fitting import sizes, target
 from tests.preparing import prepared, this_host
+from tests.unit.compress.compress_kit import learnt, small
 
 NET = """
 from torch import nn
@@ -34,11 +39,11 @@ def run_here() -> Iterator[RunHere]:
 def test_what_stands_beside_the_weights_is_taken_off() -> None:
     tried: list[int] = []
 
-    def sizes(most: int) -> tuple[int, int]:
+    def told(most: int) -> tuple[int, int]:
         tried.append(most)
         return most - 3, most - 3 + 400
 
-    assert target(10_000, sizes) == 9_600
+    assert target(10_000, told) == 9_600
     assert tried == [10_000, 9_600]
 
 
@@ -55,6 +60,16 @@ def test_a_graph_that_leaves_nothing_is_refused_and_a_method_that_cannot_be_trie
         raise UsageError("it has no weights to try", "")
 
     assert target(800, never) == 800
+
+
+def test_a_method_that_refuses_untrained_weights_is_tried_on_some(tmp_path: Path) -> None:
+    network = small(lambda: nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 8, 3)), 1, 8, 8, trained=False)
+    samples = (np.random.default_rng(0).normal(size=(2, 1, 8, 8)).astype(np.float32),)
+    method, runtime = compress.method("prune"), runtimes.runtime("ncnn")
+    asked = Request("1600B", epochs=5)
+    package, files = sizes(learnt(network, tmp_path), method, "stock", runtime, samples, asked)
+    assert package <= 1600
+    assert 0 < files - package < 1000 or package - files < 400
 
 
 def test_files_have_the_bytes_that_were_asked_for_and_what_cannot_be_is_left_out_with_its_reason(

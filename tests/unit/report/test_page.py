@@ -22,7 +22,7 @@ STYLE = resources.files("bench.report").joinpath("page.css").read_text("utf-8")
 def test_a_whole_run(stored: Stored, tmp_path: Path) -> None:
     page = Checker(stored.page(tmp_path))
     assert {f.name for f in tmp_path.iterdir()} == {
-        "report.html", "report.md", "summary.csv", "summary.parquet", "plots",
+        "report.html", "report.md", "summary.csv", "summary.parquet", "variants.csv", "plots",
     }  # fmt: skip
     plots = {f.stem for f in (tmp_path / "plots").iterdir()}
     assert plots >= {"latency", "memory", "size", "ratios", "places", "start-up"}

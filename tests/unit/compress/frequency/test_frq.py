@@ -25,17 +25,19 @@ def tensors(draw: st.DrawFn) -> Tensor:
     shape = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=5)))
     elements = math.prod(shape)
     dtype = draw(st.sampled_from([np.float16, np.float32]))
+    int8 = draw(st.booleans())
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     transposed = len(shape) >= 2 and draw(st.booleans())
     kind = draw(st.sampled_from(["raw", "prefix", "explicit"]))
     if kind == "raw":
         return Tensor(shape, random.normal(size=elements).astype(dtype), "raw", None, draw(st.booleans()), transposed)
     kept = draw(st.integers(1, elements))
-    values = random.normal(size=kept).astype(dtype)
+    values = random.integers(-127, 128, kept).astype(np.int8) if int8 else random.normal(size=kept).astype(dtype)
+    scale = np.float16(draw(st.floats(2**-24, 65504, width=16))) if int8 else None
     if kind == "prefix":
-        return Tensor(shape, values, "prefix", transposed=transposed)
+        return Tensor(shape, values, "prefix", transposed=transposed, scale=scale)
     positions = np.sort(random.choice(elements, kept, replace=False)).astype(np.int64)
-    return Tensor(shape, values, "explicit", positions, transposed=transposed)
+    return Tensor(shape, values, "explicit", positions, transposed=transposed, scale=scale)
 
 
 # Few different tensors, many in all: then some share a form or an extent with one before, near or too far.
@@ -45,8 +47,8 @@ REPEATED = st.lists(tensors(), min_size=1, max_size=4).flatmap(
 PACKAGES = st.builds(Package, st.text(max_size=40), REPEATED.map(tuple))
 
 
-def sealed(body: bytes) -> bytes:
-    return b"FRQ2" + struct.pack("<I", zlib.crc32(body)) + body
+def sealed(body: bytes, magic: bytes = b"FRQ2") -> bytes:
+    return magic + struct.pack("<I", zlib.crc32(body)) + body
 
 
 SMALL = Package(
@@ -62,6 +64,17 @@ SMALL = Package(
 )
 
 
+SMALL_INT8 = Package(
+    "n",
+    (
+        Tensor((2, 300), np.array([127, -127, 3], np.int8), "explicit", np.array([0, 5, 400]), scale=np.float16(0.25)),
+        Tensor((3,), np.array([1, 2, 3], np.float32), "raw", vector=True),
+        Tensor((6, 4, 3, 3), np.arange(7).astype(np.int8), "prefix", transposed=True, scale=np.float16(3e-5)),
+        Tensor((12, 6, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True),
+    ),
+)
+
+
 @given(PACKAGES)
 def test_round_trip_is_exact(original: Package) -> None:
     found = package.read(package.write(original))
@@ -71,6 +84,7 @@ def test_round_trip_is_exact(original: Package) -> None:
         assert (a.shape, a.kind, a.vector, a.transposed) == (b.shape, b.kind, b.vector, b.transposed)
         assert a.values.dtype == b.values.dtype
         assert a.values.tobytes() == b.values.tobytes()
+        assert a.scale == b.scale
         assert (a.positions is None) == (b.positions is None)
         assert a.positions is None or a.positions.tolist() == b.positions.tolist()  # type: ignore[union-attr]
     assert package.write(found) == package.write(original)
@@ -97,9 +111,32 @@ def test_the_documents_example_is_true() -> None:
     assert tiny.tensors[-1].coordinates().tolist() == [[0, 0], [1, 2]]
 
 
+def test_the_documents_example_of_8_bits_is_true() -> None:
+    page = Path("docs/formats/frq.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\n(46 52 51 33 .*?)^```", page, re.DOTALL | re.MULTILINE)
+    data = bytes.fromhex(" ".join(re.split(r"\s{2,}", line)[0] for line in block.splitlines()))
+    half = np.float16
+    tiny = Package(
+        "tiny",
+        (
+            Tensor((4, 2, 3, 3), np.array([127, -8, 1], np.int8), "prefix", scale=half(0.25)),
+            Tensor((4,), np.array([0, 1, -1, 0.5], half), "raw", vector=True),
+            Tensor((8, 4, 3, 3), np.array([100, -127, 3], np.int8), "prefix", scale=half(0.5)),
+        ),
+    )
+    assert package.write(tiny) == data
+    assert package.read(data).tensors[0].numbers.tolist() == [31.75, -2, 0.25]
+
+
+def test_only_a_package_with_something_in_8_bits_is_of_format_3() -> None:
+    """Readers from before there were 8 bits go on reading all others."""
+    assert package.write(SMALL).startswith(b"FRQ2")
+    assert package.write(SMALL_INT8).startswith(b"FRQ3")
+
+
 @given(st.data())
 def test_a_damaged_package_is_refused(data: st.DataObject) -> None:
-    whole = package.write(SMALL)
+    whole = package.write(data.draw(st.sampled_from([SMALL, SMALL_INT8])))
     place = data.draw(st.integers(0, len(whole) - 1))
     flipped = bytearray(whole)
     flipped[place] ^= 1 << data.draw(st.integers(0, 7))
@@ -111,23 +148,30 @@ def test_a_damaged_package_is_refused(data: st.DataObject) -> None:
 @given(st.data())
 def test_a_lying_package_with_a_true_check_sum_is_read_or_refused(data: st.DataObject) -> None:
     """Whoever damages a package may compute its check sum anew: no other error, no boundless work."""
-    body = bytearray(package.write(SMALL)[8:])
+    whole = package.write(data.draw(st.sampled_from([SMALL, SMALL_INT8])))
+    body = bytearray(whole[8:])
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(CorruptData):
-        found = package.read(sealed(bytes(body)))
+        found = package.read(sealed(bytes(body), whole[:4]))
         assert package.read(package.write(found)).name == found.name
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with contextlib.suppress(CorruptData):
+        package.read(sealed(body, b"FRQ3"))
+    with contextlib.suppress(CorruptData):
         package.read(sealed(body))
 
 
-def one(*parts: bytes, head: int = 0) -> bytes:
+def one(*parts: bytes, head: int = 0, magic: bytes = b"FRQ2") -> bytes:
     """A sealed package of one tensor that begins with `head`."""
-    return sealed(bytes([0, 1, head]) + b"".join(parts))
+    return sealed(bytes([0, 1, head]) + b"".join(parts), magic)
+
+
+def one_in_8_bits(scale: bytes, values: bytes, tag: int = 0x29) -> bytes:
+    return one(bytes([tag, len(values), 4]), scale, values, magic=b"FRQ3")
 
 
 HALF = bytes(2)
@@ -140,6 +184,19 @@ HUGE = b"\0\x21\x01" + b"\x80\x80\x80\x80\x04" + HALF
     [
         (b"", "ends inside its magic"),
         (b"FRQ1" + bytes(20), "not a .frq package"),
+        (b"FRQ4" + bytes(20), r"not a .frq package of format 2 or 3 \(FRQ2, FRQ3\): it is of format '4'"),
+        (b"PNG2" + bytes(20), "it starts otherwise"),
+        (one(b"\x29\x01\x01", b"\x00\x34\x7f"), "tag without meaning"),  # 8 bits in format 2
+        (one_in_8_bits(b"\x00\x34", b"\x01", tag=0x2D), "tag without meaning"),  # and 32 of them
+        (one_in_8_bits(b"\x00\x00", b"\x01"), "a scale or a value that 8 bits do not allow"),
+        (one_in_8_bits(b"\x00\xb4", b"\x01"), "a scale or a value that 8 bits do not allow"),
+        (one_in_8_bits(b"\x00\x7c", b"\x01"), "a scale or a value that 8 bits do not allow"),
+        (one_in_8_bits(b"\x00\x7e", b"\x01"), "a scale or a value that 8 bits do not allow"),
+        (one_in_8_bits(b"\x00\x34", b"\x01\x80"), "a scale or a value that 8 bits do not allow"),
+        (one_in_8_bits(b"\x00\x34", b"\x01\x81")[:-1], "check sum"),
+        (one(b"\x29\x02\x04\x00\x34\x01", magic=b"FRQ3"), "ends inside its tensor 1 values"),
+        (one(b"\x29\x02\x04\x00", magic=b"FRQ3"), "ends inside its tensor 1 scale"),
+        (one(b"\x21\x01\x04", HALF, magic=b"FRQ3"), "of format 3 and has nothing in 8 bits"),
         (b"FRQ2" + bytes(20), "check sum"),
         (sealed(b"\x02\xff\xfe\x01"), "not UTF-8"),
         (sealed(b"\x00\x00"), "no tensors"),
@@ -185,6 +242,12 @@ def test_what_is_wrong_is_said(data: bytes, words: str) -> None:
         Tensor((4,), np.zeros(2, np.float16), "explicit", np.array([1, 4])),
         Tensor((4,), np.zeros(2, np.float16), "prefix", vector=True),
         Tensor((4,), np.zeros(4, np.float16), "raw", transposed=True),
+        Tensor((4,), np.zeros(4, np.int8), "raw", scale=np.float16(1)),
+        Tensor((4,), np.zeros(2, np.int8), "prefix"),
+        Tensor((4,), np.zeros(2, np.float16), "prefix", scale=np.float16(1)),
+        Tensor((4,), np.zeros(2, np.int8), "prefix", scale=np.float16(0)),
+        Tensor((4,), np.zeros(2, np.int8), "prefix", scale=np.float16(np.inf)),
+        Tensor((4,), np.full(2, -128, np.int8), "prefix", scale=np.float16(1)),
     ],
 )
 def test_the_writer_refuses_what_the_format_cannot_hold(tensor: Tensor) -> None:
@@ -199,8 +262,18 @@ def test_a_weight_is_the_inverse_dct_of_its_coefficients(tensor: Tensor) -> None
     else:
         full = np.zeros(tensor.shape)
         places = np.arange(len(tensor.values)) if tensor.positions is None else tensor.positions
-        full[tuple(order.coordinates(tensor.shape, places).T)] = tensor.values
+        full[tuple(order.coordinates(tensor.shape, places).T)] = tensor.values * float(tensor.scale or 1)
         expected = scipy.fft.idctn(full, norm="ortho")
-    np.testing.assert_allclose(tensor.weight(), expected, atol=1e-5)
+    np.testing.assert_allclose(tensor.weight(), expected, atol=1e-5, rtol=1e-5)
     dense = package.blob(tensor)
     assert dense.shape == (tensor.weight().swapaxes(0, 1) if tensor.transposed else tensor.weight()).shape
+
+
+@given(st.floats(1e-9, 1e7))
+def test_the_scale_of_8_bits_cuts_nothing_and_is_the_least(largest: float) -> None:
+    scale = package.scale_of(largest)
+    wanted = largest / 127
+    if not scale:
+        assert not 2**-14 <= wanted <= 65472
+    else:
+        assert wanted <= float(scale) <= wanted * (1 + 2**-9)
