@@ -18,8 +18,8 @@ PERIOD = 64
 _LARGE = 2 * PERIOD
 _ANYWHERE = {
     "BatchNorm", "BinaryOp", "Concat", "Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise",
-    "Dropout", "Input", "InstanceNorm", "Noop", "Padding", "PReLU", "RankCore", "RankPass", "RankSplit", "RankUp",
-    "ReLU", "Sigmoid", "Split",
+    "Dropout", "Input", "InstanceNorm", "LowRankPass", "Noop", "Padding", "PReLU", "RankCore", "RankPass", "RankSplit",
+    "RankUp", "ReLU", "Sigmoid", "Split",
 }  # fmt: skip
 
 
