@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bench.compress import training
+from bench.compress.narrower import recipe as narrower
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from bench.compress.learner import Learner
     from bench.compress.method import Request
     from bench.records import Progress, Task
-
-RATE = 0.25
-"""Of the rate that an ordinary network learns at: what is trained on begins near where it should end."""
-
 
 class Lesson(NamedTuple):
     """What a network that is made smaller learns from; the fields are what `training.fit` takes. `key` is for the names
@@ -56,9 +53,10 @@ def lesson(learner: Learner, request: Request, *, taught: bool = True) -> Lesson
 
 
 def recipe(request: Request, task: Task, half: float = 0.0) -> training.Recipe:
-    """Of a tuning of `request.fine_tune` epochs, the last `half` of it with float16 values."""
-    whole = training.recipe(request.seed, task)
-    return replace(whole, epochs=request.fine_tune, rate=RATE * whole.rate, half=half)
+    """Of a tuning of `request.fine_tune` epochs, the last `half` of it with float16 values: steps, rate and distortions
+    are those of a small network that is trained from the start. At 50 times fewer parameters little is left of what was
+    learnt, and at a gentler rate it would take many times the epochs to learn it again."""
+    return replace(narrower.recipe(request.seed, task), epochs=request.fine_tune, half=half)
 
 
 def tuned(
