@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.compress.method import Request
     from bench.records import Progress, Task
 
+
 class Lesson(NamedTuple):
     """What a network that is made smaller learns from; the fields are what `training.fit` takes. `key` is for the names
     of trainings."""
