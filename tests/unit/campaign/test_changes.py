@@ -12,7 +12,7 @@ from bench.errors import UsageError
 
 
 def test_flags_narrow_a_plan() -> None:
-    narrow = changed(plan.suite("demo"), Changes(["lenet5"], ["baseline"], [1, 2], protocol={"launches": 7}))
+    narrow = changed(plan.suite("demo"), Changes(["lenet5"], ["baseline"], threads=[1, 2], protocol={"launches": 7}))
     (only,) = narrow.cases
     assert (only.model, [v.label for v in only.variants or ()], only.threads) == ("lenet5", ["baseline"], (1, 2))
     assert narrow.protocol_for("lenet5").launches == 7

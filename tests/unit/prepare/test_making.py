@@ -49,7 +49,7 @@ def test_a_package_that_is_trained_tells_epochs_and_pictures_and_the_ordinary_ne
 
 def test_a_training_from_the_cache_counts_with_the_seconds_that_it_once_took(tmp_path: Path) -> None:
     asked = Request("8x", epochs=60)
-    first, then = (made("dense-small", compress.method("dense-small"), pupil(tmp_path), asked)[1] for _ in range(2))
+    first, then = (made("distil", compress.method("distil"), pupil(tmp_path), asked)[1] for _ in range(2))
     (ordinary, own), again = (learner_trainings(tmp_path, asked) for _ in range(2))
     assert ordinary.ordinary
     assert not own.ordinary
@@ -61,7 +61,7 @@ def test_a_training_from_the_cache_counts_with_the_seconds_that_it_once_took(tmp
 
 def learner_trainings(folder: Path, asked: Request) -> list[Training]:
     learner = pupil(folder)
-    made("dense-small", compress.method("dense-small"), learner, asked)
+    made("distil", compress.method("distil"), learner, asked)
     return learner.trainings
 
 
