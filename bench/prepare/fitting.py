@@ -32,16 +32,22 @@ Sizes = tuple[int, int]
 def target(shipped: int, tried: Callable[[int], Sizes]) -> int:
     """The bytes to ask of a method for files of `shipped` bytes, at most; `tried` says what comes of such a target.
 
-    Raises UsageError where the graph leaves nothing for weights, and what `tried` raises beyond the first time.
+    Raises UsageError where the graph leaves nothing for weights, or less than the method can do with.
     """
     asked, best, beside = shipped, 0, 0
     for number in range(_TRIES):
         try:
             package, files = tried(asked)
-        except BenchError:
-            if number:
+        except BenchError as error:
+            if not number:
+                return shipped  # what cannot be tried is said, or turns out otherwise, when it is made
+            if not isinstance(error, UsageError):
                 raise
-            return shipped  # what cannot be tried is said, or turns out otherwise, when it is made
+            raise UsageError(
+                f"the files would have {beside:,} of {shipped:,} bytes beside the weights, and what is left is not "
+                f"enough: {error.what}",
+                "Ask for larger files.",
+            ) from error
         beside = files - package
         if files <= shipped:
             best = max(best, asked)

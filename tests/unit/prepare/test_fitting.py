@@ -62,6 +62,16 @@ def test_a_graph_that_leaves_nothing_is_refused_and_a_method_that_cannot_be_trie
     assert target(800, never) == 800
 
 
+def test_what_the_graph_leaves_too_little_of_is_told_in_the_bytes_that_were_asked_for() -> None:
+    def told(most: int) -> tuple[int, int]:
+        if most < 205:
+            raise UsageError(f"{most} bytes are too few", "")
+        return most, most + 275
+
+    with pytest.raises(UsageError, match=r"275 of 300 bytes beside the weights, .*: 25 bytes are too few"):
+        target(300, told)
+
+
 def test_a_method_that_refuses_untrained_weights_is_tried_on_some(tmp_path: Path) -> None:
     network = small(lambda: nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 8, 3)), 1, 8, 8, trained=False)
     samples = (np.random.default_rng(0).normal(size=(2, 1, 8, 8)).astype(np.float32),)
@@ -77,7 +87,7 @@ def test_files_have_the_bytes_that_were_asked_for_and_what_cannot_be_is_left_out
 ) -> None:
     (tmp_path / "net.py").write_text(NET)
     changes = Changes(
-        [f"{tmp_path}/net.py:build"], methods=["fr", "dense-small"], sizes=["8x", "200B"], input=["1x12x12"],
+        [f"{tmp_path}/net.py:build"], methods=["fr", "dense-small"], sizes=["8x", "300B"], input=["1x12x12"],
         samples=4, label="mine",
     )  # fmt: skip
     found = prepared(changes, Cache(tmp_path / "cache"), run_here)
@@ -89,9 +99,9 @@ def test_files_have_the_bytes_that_were_asked_for_and_what_cannot_be_is_left_out
     assert ordinary.made is None
     assert ordinary.missed is None
     assert ordinary.downloaded_bytes is not None
-    assert set(found.absent) == {"fr:200B", "dense-small:200B"}
-    assert "beside the weights" in found.absent["fr:200B"]
-    assert "cannot be scaled down" in found.absent["dense-small:200B"]
+    assert set(found.absent) == {"fr:300B", "dense-small:300B"}
+    assert "beside the weights" in found.absent["fr:300B"]
+    assert "cannot be scaled down" in found.absent["dense-small:300B"]
     assert {a.variant for a in found.artifacts} == set(found.expected) == {"baseline", "fr:8x", "dense-small:8x"}
     off = fr.model_copy(update={"made": fr.made.model_copy(update={"shipped": 2 * fr.made.shipped})})
     assert off.missed == pytest.approx(-0.5, abs=0.02)
