@@ -122,12 +122,12 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"\x1b[3" not in done.stdout
 
 
-@pytest.mark.parametrize("options", [(), ("--json",), ("--quiet",)])
-def test_a_reader_that_stops_ends_it_quietly(options: tuple[str, ...], tmp_path: Path) -> None:
-    folder = shutil.copytree(GOLDEN / "synthetic-run-2", tmp_path / "run")
+@pytest.mark.parametrize("words", [("report", "run", "--quiet"), ("plan",), ("plan", "--json")])
+def test_a_reader_that_stops_ends_it_quietly(words: tuple[str, ...], tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "synthetic-run-2", tmp_path / "run")
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "bench.cli", "report", str(folder), *options]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "bench.cli", *words]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
