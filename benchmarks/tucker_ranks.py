@@ -81,7 +81,7 @@ def show(rows: Sequence[Mapping[str, Any]], title: str) -> None:
         found = [row for row in rows if row["factor"] == factor]
         top1 = [100 * row["top1"] for row in found]
         tested = found[0]["tested"]
-        low, high = (100 * end for end in intervals.wilson(round(statistics.mean(top1) / 100 * tested), tested))
+        chance = intervals.wilson(round(statistics.mean(top1) / 100 * tested), tested)
         lines.append(
             (
                 "dense" if factor == DENSE else f"{factor:g}×",
@@ -89,7 +89,7 @@ def show(rows: Sequence[Mapping[str, Any]], title: str) -> None:
                 f"{statistics.mean(row['macs'] for row in found):,.0f}",
                 f"{100 * statistics.mean(row['before'] for row in found):.1f}",
                 f"{statistics.mean(top1):.2f} ({min(top1):.1f} … {max(top1):.1f})",
-                f"{low:.1f} … {high:.1f}",
+                f"{100 * chance.low:.1f} … {100 * chance.high:.1f}",
                 str(len(found)),
             )
         )

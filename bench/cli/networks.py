@@ -106,7 +106,7 @@ def compress(
         typer.Option(
             "--target",
             help="How small: a ratio (20x; of fr as published, 1110x), a number of coefficients or parameters (776), "
-            "the bytes of the whole package (1.6kB), or with tucker multiply-adds (30MMAC, 4xMAC).",
+            "the bytes of the whole package (1.6kB), or multiply-adds (30MMAC, 4xMAC; not of fr).",
         ),
     ] = None,
     method: Annotated[
@@ -121,7 +121,8 @@ def compress(
         str,
         typer.Option(
             "--budget",
-            help="fr: how layers share the total (uniform, energy, sensitivity); prune: the ranking (l1, taylor, trr).",
+            help="fr: how layers share the total (uniform, energy, sensitivity); prune: the ranking (l1, taylor, trr); "
+            "int8: how the scales of inputs are chosen (kl, absmax).",
         ),
     ] = "uniform",
     one_shot: Annotated[
@@ -161,7 +162,7 @@ def compress(
     * `bench compress lenet5 --method tucker --target 4xMAC`
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
     * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
-    * `bench compress net.py:build --weights state.pt --data pictures/ --unlabelled --method distil --target 20x`
+    * `bench compress resnet18 --weights resnet18.pt --data photos/ --unlabelled --method distil --target 20x`
     """
     if method == ALL:
         raise UsageError(

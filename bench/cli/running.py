@@ -165,7 +165,8 @@ def show_plan(
         return
     header = ("model", "variants", "input", "threads", "precision", "launches", "iterations", "trials")
     terminal.table(header, outline.rows, title=f"{full.name}: {full.description}".rstrip(": "), words=5)
-    beside = f" and this computer ({', '.join(full.desktop)})" if full.desktop else ""
+    desktop = tuple(dict.fromkeys(name for case in full.cases for name in full.desktop_for(case)))
+    beside = f" and this computer ({', '.join(desktop)})" if desktop else ""
     compressed = any(one.method for case in full.cases for one in case.variants or ())
     doubt = ", if compressed networks are as slow as ordinary ones" if compressed else ""
     terminal.say(

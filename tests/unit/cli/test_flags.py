@@ -69,3 +69,10 @@ def test_a_plan_says_what_cannot_be_had(command: Command) -> None:
     assert "The memory test of lenet5 will fail if a layer of it depends on the picture's size" in said
     assert "Energy can be had of a real, unplugged phone alone" in said
     assert command("plan", "--model", "vdsr", "--largest", "2048", "--json").answer["impossible"] == []
+
+
+def test_a_plan_names_the_runtimes_that_its_networks_have_on_this_computer(command: Command, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('name = "own"\n[[cases]]\nmodel = "lenet5"\ndesktop = ["torch", "onnxruntime"]\n')
+    done = command("plan", "--plan", own)
+    assert "and this computer (torch, onnxruntime)" in " ".join((done.stdout + done.stderr).split())
