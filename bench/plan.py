@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bench import toml
 from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
@@ -27,8 +26,6 @@ Word = Annotated[str, Field(min_length=1, max_length=100)]
 Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 MAX_BYTES = 1_000_000
 """Of a plan's file."""
-MAX_DEPTH = 32
-"""Of tables and arrays in each other."""
 
 
 class _Strict(BaseModel):
@@ -357,8 +354,7 @@ def of_run(run: RunRecord) -> Plan:
 def parse(text: str, source: str) -> Plan:
     """The plan in TOML text; `source` names it in errors."""
     try:
-        values = tomllib.loads(text)
-        _check_plain(values)
+        values = toml.values(text)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise PlanError(f"{source}: not TOML: {why}", "See docs/plans.md for the form of a plan.") from error
@@ -371,19 +367,6 @@ def parse(text: str, source: str) -> Plan:
             _problem(one, text, source) for one in found if not any(_within(o["loc"], one["loc"]) for o in found)
         ]
         raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
-
-
-def _check_plain(values: dict[str, Any]) -> None:
-    """Raise ValueError for what TOML does not promise, and a record of the run could not hold."""
-    level: list[Any] = [values]
-    for _ in range(MAX_DEPTH):
-        tables = [one.values() for one in level if isinstance(one, dict)]
-        level = list(chain(*tables, *(one for one in level if isinstance(one, list))))
-        if any(isinstance(one, int) and not -(2**63) <= one < 2**63 for one in level):
-            raise ValueError("a number does not fit in 64 bits")
-        if not level:
-            return
-    raise ValueError(f"tables and arrays are nested more than {MAX_DEPTH} deep")
 
 
 def suites() -> tuple[str, ...]:
@@ -411,33 +394,10 @@ def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
 def _problem(problem: Any, text: str, source: str) -> str:
     """`file:line: key: what is wrong`."""
     key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in problem["loc"])
-    return f"{source}:{_line_of(problem['loc'], text)}: {key}: {message_of(problem)}"
+    return f"{source}:{toml.line_of(problem['loc'], text)}: {key}: {message_of(problem)}"
 
 
 def message_of(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return "unknown key"
     return str(problem["msg"]).removeprefix("Value error, ")
-
-
-def _line_of(location: tuple[int | str, ...], text: str) -> int:
-    """The line where a key stands, or the table that lacks it.
-
-    tomllib keeps no positions; this walks the headers ([table], [[array]]) down to the key.
-    """
-    lines = text.splitlines()
-    line, table, seen = 0, "", 0
-    for part in location:
-        if isinstance(part, int):
-            headers = [i for i, t in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]", t)]
-            line = headers[part] if part < len(headers) else line
-            continue
-        seen = line
-        table = f"{table}.{part}" if table else part
-        for i in range(seen, len(lines)):
-            if i > seen and re.match(r"\s*\[\[", lines[i]) and seen:
-                break
-            if re.match(rf"\s*(\[+\s*{re.escape(table)}\s*\]+|[\"']?{re.escape(part)}[\"']?\s*=)", lines[i]):
-                line = i
-                break
-    return line + 1

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analyse.scores import Estimate, scores
-from bench.findings import Caveat, Launch, Statistics, Summary
+from bench.caveats import Caveat
+from bench.findings import Launch, Statistics, Summary
 from bench.records import METRICS, Answers, RunRecord, Subject
 
 FIDELITY = ("max_abs_delta", "max_abs_reference")

@@ -8,8 +8,9 @@ from typing import Any, cast
 import pandas as pd
 
 from bench.analyse.statistics import MIN_LAUNCHES, statistics
+from bench.caveats import Caveat, CaveatKind
 from bench.errors import CorruptData
-from bench.findings import Caveat, CaveatKind, Statistics, Summary
+from bench.findings import Statistics, Summary
 from bench.plan import Protocol, of_run
 from bench.records import METRICS, RunRecord, Subject
 from bench.units import duration, percent, quantity

@@ -98,5 +98,7 @@ def described(short: str) -> Description:
         forms = METHODS[known].executions
         form = forms[0] if last == known else last[len(known) + 1 :]
         if form in forms and (last == known or len(forms) > 1):
-            return Description(method(f"{before}{comma}{known}").name, form, target or None)
+            registered = f"{before}{comma}{known}"  # a third party's may call itself something else
+            method(registered)  # refuses a chain that makes no sense
+            return Description(registered, form, target or None)
     raise UnknownName.of("variant", short, short_names())

@@ -126,8 +126,9 @@ class Method(Protocol):
     `name` is what a plan says; `suffix` ends the names of its packages; `executions` are the forms in which a
     compressed network can be run, the first of them the default. With several, `<name>-<execution>` is a short name
     for each. `alters` says where it stands in a chain (docs/methods.md): a method that changes structure, then one that
-    changes numbers; one that does both stands alone. One that can go on from the finished packages of another method
-    has that one's suffix as `begins_with` (see `begun`).
+    changes numbers; one that does both stands alone. The first of a chain may have `planner(learner, request)`, which
+    returns what makes, of a target and without training, a package as large as the one to come. One that can go on from
+    the finished packages of another method has that one's suffix as `begins_with` (see `begun`).
     """
 
     name: str

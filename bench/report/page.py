@@ -13,7 +13,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.findings import ADVICE
+from bench.caveats import ADVICE
 from bench.report.section import Section
 from bench.text import visible
 

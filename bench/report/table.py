@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.findings import ADVICE, CaveatKind
+from bench.caveats import ADVICE, CaveatKind
 
 Tone = Literal["plain", "strong", "muted", "bad"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -153,10 +153,10 @@ class Chain:
         emptied = _emptied(first) if self._suffices(learner.network, first, last) else None
         return self._package(emptied or first, last, emptied=emptied is not None)
 
-    def _links(self, learner: Learner, request: Request, planner: Learner | None = None) -> tuple[bytes, bytes]:
-        """The package of each; `planner` is what the first gets, where that is not to learn what the last is shown."""
+    def _links(self, learner: Learner, request: Request) -> tuple[bytes, bytes]:
+        """The package of each."""
         first_asked, last_asked = self._requests(request)
-        first = self.first.compress(planner or learner, first_asked)
+        first = self.first.compress(learner, first_asked)
         following = self._following(learner.network, first, first)
         return first, self.last.compress(replace(learner, network=following), last_asked)
 
@@ -165,28 +165,30 @@ class Chain:
 
     def _within(self, learner: Learner, request: Request, most: int) -> bytes:
         """The package, of at most so many bytes. How much is to be asked of the link is planned without training."""
-        planner, plan = _planned(learner, request)
+        planned = _planner(self.first, learner, request)
+        # Seeded values have scales as data has them, which makes packages as large in no time.
+        seeded = replace(request, target=f"{most}B", seeded=request.seeded or learner.data is not None)
+        last_asked = self._requests(seeded)[1]
         refusals: list[BenchError] = []
-
         suffices: list[bool] = []
 
         @functools.cache
-        def total(amount: int, learner: Learner = planner) -> int | None:
-            try:
-                first, last = self._links(learner, replace(plan, target=f"{amount}B"), planner)
-            except BenchError as refusal:
-                refusals.append(refusal)
-                return None
+        def after(first: bytes) -> int:
+            following = replace(learner, network=self._following(learner.network, first, first), data=None)
+            last = self.last.compress(replace(following, stage=_quiet), last_asked)
             if not suffices:  # takes longest, and is the same for all sizes
-                suffices.append(self._suffices(planner.network, first, last))
+                suffices.append(self._suffices(learner.network, first, last))
             emptied = _emptied(first) if suffices[0] else None
             return len(self._package(emptied or first, last, emptied=emptied is not None))
 
+        def total(amount: int) -> int | None:
+            try:
+                return after(planned(f"{amount}B"))
+            except BenchError as refusal:
+                refusals.append(refusal)
+                return None
+
         amount = fitting.asked(total, most)
-        if amount is not None and self.calibrates and learner.data is not None:
-            # What calibration adds takes long to find out and is the same for all of nearly that size.
-            added = (total(amount, learner) or 0) - (total(amount) or 0)
-            amount = fitting.asked(total, most - added)
         if amount is None:
             if refusals:
                 raise refusals[0]
@@ -282,19 +284,24 @@ def _bytes(target: str) -> int | None:
         return None
 
 
-def _planned(learner: Learner, request: Request) -> tuple[Learner, Request]:
-    """The same with nothing to learn from and no effort, for packages of the same size as those of a training: made of
-    the trained network where there is one, since what a link leaves can depend on its weights."""
+def _planner(method: Method, learner: Learner, request: Request) -> Callable[[str], bytes]:
+    """What makes, of a target, a package as large as that of a training for it. A method that has nothing of the kind
+    makes whole packages, with nothing to learn from: of the trained network where there is one, since what it leaves
+    can depend on its weights."""
+    if own := getattr(method, "planner", None):
+        made: Callable[[str], bytes] = own(learner, request)
+        return made
     network = learner.network
     if learner.trained:
         module = learner.ordinary(request)
         network = replace(
             network, build=lambda: copy.deepcopy(module), trained=True, sources=(*network.sources, repr(request))
         )
-
-    def quiet(title: str) -> Progress:
-        return lambda done, words: None
-
     data = learner.data if request.budget in BY_DATA else None  # a ranking that looks at it trains nothing
-    plain = replace(learner, network=network, stage=quiet, data=data)
-    return plain, replace(request, one_shot=True, seeded=True, fine_tune=0, epochs=None, fresh=False)
+    plain = replace(learner, network=network, stage=_quiet, data=data)
+    plan = replace(request, one_shot=True, seeded=True, fine_tune=0, epochs=None, fresh=False)
+    return lambda target: method.compress(plain, replace(plan, target=target))
+
+
+def _quiet(title: str) -> Progress:
+    return lambda done, words: None

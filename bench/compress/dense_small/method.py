@@ -53,7 +53,7 @@ class DenseSmall(Narrower):
         target = self.target(network, request)
         if learner.data is None and not request.seeded:
             raise UsageError(f"there is no data to train {network.name} with", "Add --data FOLDER.")
-        family = Family(network, ordinary)
+        family = Family(network, ordinary, self.lanes)
         widths = family.widths(family.within(target))
         if learner.data is None:
             return _seeded(network, request, widths)

@@ -10,8 +10,11 @@ from bench.compress.target import Target
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
+    from bench.compress.learner import Learner
     from bench.networks import Network
 
 FORMS = (
@@ -34,6 +37,8 @@ class Narrower(Ordinary):
 
     alters: Alters = "structure"
     float16 = True
+    lanes = 4
+    """From so many channels on, widths are multiples of so many where that can be."""
 
     def check(self, request: Request) -> None:
         if request.target is not None:
@@ -44,6 +49,21 @@ class Narrower(Ordinary):
         if request.target is None:
             raise UsageError(f"{network.name} needs a target: how small it is to be", FORMS)
         return parsed(request.target)
+
+    def planner(self, learner: Learner, request: Request) -> Callable[[str], bytes]:
+        """See `Method.planner`."""
+        from bench.compress.narrower import package, structure
+        from bench.compress.narrower.family import Family
+
+        network = learner.network
+        ordinary = module_of(network, self)
+        family = Family(network, ordinary, self.lanes)
+
+        def planned(target: str) -> bytes:
+            widths = family.widths(family.within(parsed(target)))
+            return package.write(network, widths, structure.resized(ordinary, widths))
+
+        return planned
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress.narrower.package import read

@@ -23,16 +23,14 @@ if TYPE_CHECKING:
     from bench.compress.target import Target
     from bench.records import Task
 
-LANES = 8
-"""From so many channels on, widths are multiples of so many: other widths can take three times as long."""
 STEPS = 3
 """In which channels go, where there are as many epochs: each leaves the same part of what there was."""
 
 
-def pruned(learner: Learner, request: Request, ordinary: nn.Module, target: Target) -> bytes:
+def pruned(learner: Learner, request: Request, ordinary: nn.Module, target: Target, lanes: int) -> bytes:
     """The package of the learner's network, pruned to the target by the ranking `request.budget`."""
     network = learner.network
-    family = Family(network, ordinary, LANES)
+    family = Family(network, ordinary, lanes)
     final = family.within(target)
     module = learner.ordinary(request)
     epochs = epochs_of(request, network.task)

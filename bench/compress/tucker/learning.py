@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -29,7 +31,7 @@ HALF = 0.1
 def compress(learner: Learner, request: Request) -> bytes:
     """The package of the learner's network; see `Method.compress`."""
     network = learner.network
-    if request.seeded and learner.data is None and not network.trained:
+    if _untrained(learner, request):
         return _seeded(learner, request)
     if not request.one_shot:
         learner.needed()
@@ -44,6 +46,33 @@ def compress(learner: Learner, request: Request) -> bytes:
     return package.write(network, whole.found, scaled.ranks, made)
 
 
+def planner(learner: Learner, request: Request) -> Callable[[str], bytes]:
+    """What makes the package for a target, its factors with initial values: ranks are found once, nothing is tuned."""
+    network = learner.network
+    untrained = _untrained(learner, request)
+    ordinary = network.build(request.seed) if untrained else learner.ordinary(request)
+    whole = Whole(ordinary, examples(network.inputs), network.name)
+    base = _all(whole) if untrained else asked_for(whole)
+
+    def planned(target: str) -> bytes:
+        ranks = within(whole, base, parsed(target)).ranks
+        made = copy.deepcopy(ordinary)
+        for path, pair in ranks.items():
+            if pair != DENSE:
+                made = factors.placed(made, path, factors.blank(whole.found.sites[path], pair))
+        return package.write(network, whole.found, ranks, made)
+
+    return planned
+
+
+def _untrained(learner: Learner, request: Request) -> bool:
+    return request.seeded and learner.data is None and not learner.network.trained
+
+
+def _all(whole: Whole) -> dict[str, Ranks]:
+    return {path: Ranks(site.shape[1], site.shape[0]) for path, site in whole.found.sites.items()}
+
+
 @torch.no_grad()
 def _seeded(learner: Learner, request: Request) -> bytes:
     """Seeded factors, with which it computes as much as a trained network and answers nothing. Its ranks are in
@@ -56,8 +85,7 @@ def _seeded(learner: Learner, request: Request) -> bytes:
             f"{network.name} has no trained weights, and ranks are found in trained weights",
             f"Name weights or data, or a target. {FORMS}",
         )
-    base = {path: Ranks(site.shape[1], site.shape[0]) for path, site in whole.found.sites.items()}
-    scaled = within(whole, base, parsed(request.target))
+    scaled = within(whole, _all(whole), parsed(request.target))
     for path, pair in scaled.ranks.items():
         if pair != DENSE:
             layer = factors.blank(whole.found.sites[path], pair)

@@ -10,6 +10,8 @@ from bench.compress.target import Target
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from bench.compress.learner import Learner
@@ -57,6 +59,13 @@ class Tucker(Ordinary):
         self.check(request)
         module_of(learner.network, self)
         return learning.compress(learner, request)
+
+    def planner(self, learner: Learner, request: Request) -> Callable[[str], bytes]:
+        """See `Method.planner`."""
+        from bench.compress.tucker import learning
+
+        module_of(learner.network, self)
+        return learning.planner(learner, request)
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress.tucker.package import read

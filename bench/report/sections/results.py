@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.findings import CaveatKind, Statistics, Summary
+from bench.caveats import CaveatKind
+from bench.findings import Statistics, Summary
 from bench.records import METRICS, Subject
 from bench.report.labels import SHORT, heading, interval, listed, score_interval
 from bench.report.section import Context, Section

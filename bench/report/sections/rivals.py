@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.caveats import CaveatKind
 from bench.contest import COSTS, SAME_SIZE, Contest, WithoutNetwork
-from bench.findings import CaveatKind
 from bench.records import METRICS, Subject
 from bench.report import rivals
 from bench.report.labels import heading, interval, score_interval

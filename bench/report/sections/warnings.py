@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.findings import ADVICE, CaveatKind
+from bench.caveats import ADVICE, CaveatKind
 from bench.report.labels import SHORT
 from bench.report.section import Context, Folded, Section
 from bench.report.table import Cell, Table

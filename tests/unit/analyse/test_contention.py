@@ -10,8 +10,9 @@ import pytest
 from bench.analyse.contention import contention
 from bench.analyse.noise import Place
 from bench.analyse.statistics import statistics
+from bench.caveats import Caveat
 from bench.endurance import Contention, Lead, Turn
-from bench.findings import Caveat, Noise, Summary
+from bench.findings import Noise, Summary
 from bench.plan import Case, Plan, Protocol
 from bench.records import RunRecord, Subject
 

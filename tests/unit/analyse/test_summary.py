@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from bench.analyse import analyse
+from bench.caveats import ADVICE, CaveatKind
 from bench.errors import CorruptData
-from bench.findings import ADVICE, CaveatKind, Findings, Summary
+from bench.findings import Findings, Summary
 from bench.records import METRICS, Answers, Artifact, Device, NoiseRecord, RunRecord, Tensor
 from bench.results.folder import COLUMNS
 

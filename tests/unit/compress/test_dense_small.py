@@ -434,6 +434,7 @@ def test_targets_out_of_reach_say_what_is_within(tmp_path: Path) -> None:
         (Request("4x", one_shot=True), "trains a smaller network from the start"),
         (Request("4x", fine_tune=2), "trains a smaller network from the start"),
         (Request("4x", budget="energy"), "the budget energy"),
+        (Request("4x", labels=False), "dense-small learns from labels alone, and none are to be used"),
         (Request("small"), "'small' is not a compression target"),
         (Request(), "needs a target"),
         (Request("4x"), "there is no data to train small with"),

@@ -76,7 +76,7 @@ def test_without_labels_permuted_labels_change_nothing_to_the_bit(task: str, tmp
     [
         ("fr", Request("3x", one_shot=True, fine_tune=2, labels=False)),
         ("fr", Request("3x", epochs=2, labels=False)),
-        ("dense-small", Request("3x", epochs=2, labels=False)),
+        ("distil", Request("3x", epochs=2, labels=False)),
     ],
 )
 def test_no_method_sees_labels_that_are_not_to_be_used(name: str, asked: Request, tmp_path: Path) -> None:

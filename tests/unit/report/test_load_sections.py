@@ -8,8 +8,9 @@ from typing import Any
 
 from report_kit import PHONE, Stored
 
+from bench.caveats import Caveat
 from bench.endurance import Contention, Lead, Moment, Sustained, Turn
-from bench.findings import Caveat, Findings, Summary
+from bench.findings import Findings, Summary
 from bench.records import GoalRecord, Subject
 from bench.report import Context, Section, content
 

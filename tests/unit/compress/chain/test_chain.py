@@ -226,8 +226,8 @@ def test_a_target_goes_to_the_link_that_takes_one(target: str) -> None:
 
 
 def test_a_target_that_no_link_takes_is_refused_in_the_first_ones_words() -> None:
-    with pytest.raises(UsageError, match="'20MAC' is not a compression target\nSay it as a ratio"):
-        CHAIN.check(Request("20MAC"))
+    with pytest.raises(UsageError, match="'20 MACs' is not a compression target\nSay it as a ratio"):
+        CHAIN.check(Request("20 MACs"))
 
 
 def test_looking_a_chain_up_costs_no_torch() -> None:
