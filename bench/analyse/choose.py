@@ -50,6 +50,8 @@ def limit(axis: Axis, text: str) -> Limit:
         return Limit(axis, value, text.strip())
     if not sign and unit != "db" and not 0 < value <= 1:
         raise UsageError(f"--accuracy {text[:40]!r} is not between 0 and 100 %", advice)
+    if sign and unit == "" and value >= 1:
+        raise UsageError(f"--accuracy {text[:40]!r} lacks its unit", advice)
     return Limit(axis, -value if sign in ("-", "−") else value, text.strip(), relative=bool(sign))
 
 

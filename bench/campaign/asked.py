@@ -188,8 +188,9 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             )
         if full.width:
             _check_width(method_of, full, case)
-        with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
-            method_of.check(request_of(full, network))
+        if full.weights is None:  # of a finished package nothing is asked any more
+            with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
+                method_of.check(request_of(full, network))
     own = compress.precision(full.method, full.execution, runtime)
     if own and full.precision not in (None, own):
         raise UsageError(

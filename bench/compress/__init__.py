@@ -54,7 +54,10 @@ def method(name: str) -> Method:
         return METHODS[name]
     from bench.compress.chain.method import chain
 
-    return chain(name, tuple(METHODS[link] for link in name.split(",")), names())
+    links = [link.strip() for link in name.split(",")]
+    if not all(links):
+        raise UsageError(f"the chain {name!r} lacks a method beside its comma", "Write e.g. prune,int8.")
+    return chain(",".join(links), tuple(METHODS[link] for link in links), names())
 
 
 def precision(name: str | None, execution: str | None, runtime: Runtime) -> Precision | None:

@@ -15,6 +15,7 @@ from bench import compress as methods
 from bench.cache import Cache
 from bench.compress.learner import Data, Learner, Stage
 from bench.compress.method import Request, Size
+from bench.compress.result import restored
 from bench.compress.training import Images
 from bench.errors import UsageError
 from bench.networks.network import Network, checked
@@ -22,7 +23,8 @@ from bench.records import Task, Tensor
 
 
 class Smaller(NamedTuple):
-    """`module` computes what `package` says, in the method's first form, in evaluation; `size` is how much it keeps."""
+    """`module` computes what `package` says, in evaluation and in the first of the method's forms that it can have;
+    `size` is how much it keeps."""
 
     module: nn.Module
     package: bytes
@@ -56,7 +58,7 @@ def compressed(
     with tempfile.TemporaryDirectory() as folder:
         learnt = None if data is None else Data(data, data, "the given samples", "given")
         package = member.compress(Learner(network, Cache(Path(folder)), stage, learnt), asked)
-    made = member.restored(network, package, member.executions[0])
+    _, made = restored(member, network, package)
     return Smaller(made, package, member.size(network, package))
 
 

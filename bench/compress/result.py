@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.compress.learner import Data, Learner
 from bench.compress.method import Method, Request
+from bench.errors import UsageError
 from bench.networks import Network
+
+if TYPE_CHECKING:
+    from torch import nn
 
 UNTRAINED = "No --weights given: these are seeded, and the network's answers mean nothing."
 
@@ -80,7 +84,8 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
     package = method.compress(learner, request)
     network, size, data = learner.network, method.size(learner.network, package), learner.data
     test = data.test if data and data.labelled else None
-    module = method.restored(network, package, method.executions[0])
+    form, module = restored(method, network, package)
+    only = () if form == method.executions[0] else (f"It can be run as {method.name}-{form} alone.",)
     return Compressed(
         model=network.name,
         method=method.name,
@@ -94,8 +99,24 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
         tested=len(test) if test else 0,
         source=data.source if data else "",
         layers=size.layers,
-        notes=(*size.notes, *(() if network.trained or data else (UNTRAINED,)), *unlabelled(request, network, data)),
+        notes=(
+            *size.notes,
+            *only,
+            *(() if network.trained or data else (UNTRAINED,)),
+            *unlabelled(request, network, data),
+        ),
     )
+
+
+def restored(method: Method, network: Network, package: bytes) -> tuple[str, nn.Module]:
+    """The package's module in the first of the method's forms that it can have, and which that is: weights in 8 bits
+    that nothing was calibrated for do not have all. Raises what `method.restored` raises."""
+    for form in method.executions[:-1]:
+        try:
+            return form, method.restored(network, package, form)
+        except UsageError:
+            continue
+    return method.executions[-1], method.restored(network, package, method.executions[-1])
 
 
 def unlabelled(request: Request, network: Network, data: Data | None) -> tuple[str, ...]:

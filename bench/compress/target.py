@@ -15,7 +15,10 @@ from bench.errors import UsageError
 Kind = Literal["ratio", "count", "bytes", "macs", "mac ratio"]
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _MACS = {"MAC": 1, "kMAC": 10**3, "MMAC": 10**6, "GMAC": 10**9}
-_WRITTEN = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z×]*)\s*", re.IGNORECASE)
+_WRITTEN = re.compile(
+    r"\s*((?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9][0-9_]*)(?:\.[0-9]+)?)\s*([a-z×]*)\s*",  # a comma is never a decimal point
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

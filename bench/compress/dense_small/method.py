@@ -53,14 +53,14 @@ class DenseSmall(Narrower):
         target = self.target(network, request)
         if learner.data is None and not request.seeded:
             raise UsageError(f"there is no data to train {network.name} with", "Add --data FOLDER.")
-        family = Family(network, ordinary, self.lanes)
+        family = Family(network, ordinary, self.name, self.lanes)
         widths = family.widths(family.within(target))
         if learner.data is None:
-            return _seeded(network, request, widths)
-        return _trained(learner, request, widths, taught=self.taught)
+            return _seeded(network, request, widths, self.name)
+        return _trained(learner, request, widths, self.name, taught=self.taught)
 
 
-def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
+def _seeded(network: Network, request: Request, widths: Widths, method: str) -> bytes:
     """Seeded weights, with which it computes as much as a trained network and answers nothing."""
     from bench.compress.narrower import package, structure
     from bench.compress.narrower.recipe import initial
@@ -69,10 +69,10 @@ def _seeded(network: Network, request: Request, widths: Widths) -> bytes:
 
     made = structure.resized(initial(network, request.seed), widths)
     settle(made, *examples(network.inputs, request.seed))
-    return package.write(network, widths, made)
+    return package.write(network, widths, made, method)
 
 
-def _trained(learner: Learner, request: Request, widths: Widths, *, taught: bool) -> bytes:
+def _trained(learner: Learner, request: Request, widths: Widths, method: str, *, taught: bool) -> bytes:
     from bench.compress import training, tuning
     from bench.compress.learner import with_epochs
     from bench.compress.narrower import package, structure
@@ -88,11 +88,11 @@ def _trained(learner: Learner, request: Request, widths: Widths, *, taught: bool
             made, learnt.train, parts, progress,
             teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
         )  # fmt: skip
-        file.write_bytes(package.write(network, widths, made.eval()))
+        file.write_bytes(package.write(network, widths, made.eval(), method))
 
     total = sum(parameter.numel() for parameter in made.parameters())
     title = f"train a small {network.name} with {total:,} parameters"
-    key = ("dense-small", str(taught), repr(widths), repr(parts), repr(network.trained), *learnt.key)
+    key = (method, repr(widths), repr(parts), repr(network.trained), *learnt.key)
     return learner.learned(request, title, "network.safetensors", key, make).read_bytes()
 
 

@@ -29,11 +29,12 @@ class Limit:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """By how many channels are kept of each of its groups; `ordinary` has them all. From so many `lanes` on, in groups
-    of twice as many or more, widths are multiples of them where that can be."""
+    """By how many channels are kept of each of its groups; `ordinary` has them all, and packages are of `method`. From
+    so many `lanes` on, in groups of twice as many or more, widths are multiples of them where that can be."""
 
     network: Network
     ordinary: nn.Module
+    method: str = ""
     lanes: int = scaling.LANES
 
     @cached_property
@@ -64,7 +65,7 @@ class Family:
         """Of bytes at most so many."""
         if unit == "multiply-adds":
             return count(structure.resized(self._light, self.widths(kept)), self.network.inputs).macs
-        parameters, size = package.planned(self.folded, self.widths(kept), 2 * len(self.found))
+        parameters, size = package.planned(self.folded, self.widths(kept), 2 * len(self.found), self.method)
         return size if unit == "bytes" else parameters
 
     @cached_property

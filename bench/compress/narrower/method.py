@@ -57,11 +57,11 @@ class Narrower(Ordinary):
 
         network = learner.network
         ordinary = module_of(network, self)
-        family = Family(network, ordinary, self.lanes)
+        family = Family(network, ordinary, self.name, self.lanes)
 
         def planned(target: str) -> bytes:
             widths = family.widths(family.within(parsed(target)))
-            return package.write(network, widths, structure.resized(ordinary, widths))
+            return package.write(network, widths, structure.resized(ordinary, widths), self.name)
 
         return planned
 

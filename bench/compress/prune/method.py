@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Alters, Request, module_of
+from bench.compress.method import BY_DATA, Alters, Request, module_of
 from bench.compress.narrower.method import Narrower
 from bench.errors import UnknownName, UsageError
 
@@ -50,6 +50,7 @@ class Prune(Narrower):
             )
 
     def compress(self, learner: Learner, request: Request) -> bytes:
+        from bench.compress.narrower.family import Family
         from bench.compress.prune import pruning
 
         self.check(request)
@@ -58,10 +59,16 @@ class Prune(Narrower):
         if not learner.trained:
             raise UsageError(
                 f"{learner.network.name} is not trained, and ranking channels of untrained weights is ranking noise",
-                "Name its trained weights (--weights FILE) or data (--data FOLDER). For speed alone take dense-small.",
+                "Name its trained weights (--weights FILE) or data (--data FOLDER).",
             )
         ranking = RANKINGS[0] if request.budget == "uniform" else request.budget
-        return pruning.pruned(learner, replace(request, budget=ranking), ordinary, target, self.lanes)
+        if ranking in BY_DATA and learner.data is None:
+            raise UsageError(
+                f"the ranking {ranking} looks at pictures, and there are none",
+                "Add --data FOLDER, or leave the ranking out: l1 looks at weights alone.",
+            )
+        family = Family(learner.network, ordinary, self.name, self.lanes)
+        return pruning.pruned(learner, replace(request, budget=ranking), family, target)
 
 
 METHOD = Prune()

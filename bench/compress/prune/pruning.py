@@ -27,10 +27,9 @@ STEPS = 3
 """In which channels go, where there are as many epochs: each leaves the same part of what there was."""
 
 
-def pruned(learner: Learner, request: Request, ordinary: nn.Module, target: Target, lanes: int) -> bytes:
+def pruned(learner: Learner, request: Request, family: Family, target: Target) -> bytes:
     """The package of the learner's network, pruned to the target by the ranking `request.budget`."""
     network = learner.network
-    family = Family(network, ordinary, lanes)
     final = family.within(target)
     module = learner.ordinary(request)
     epochs = epochs_of(request, network.task)
@@ -42,7 +41,7 @@ def pruned(learner: Learner, request: Request, ordinary: nn.Module, target: Targ
         parts += [request.budget, repr(kept), repr(some)]
         module = tuning.tuned(learner, module, replace(request, fine_tune=some), (title, *parts))
     found = structure.sites(module)
-    return package.write(network, {name: site.width for name, site in found.items()}, module)
+    return package.write(network, {name: site.width for name, site in found.items()}, module, family.method)
 
 
 def epochs_of(request: Request, task: Task) -> tuple[int, ...]:

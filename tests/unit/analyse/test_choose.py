@@ -61,7 +61,7 @@ def test_a_limit_is_read_as_people_write_it(axis: Axis, text: str, value: float,
     [
         ("latency", "30"), ("latency", "-3ms"), ("latency", "0ms"), ("latency", "30MB"), ("latency", "1e3ms"),
         ("memory", "30ms"), ("bytes", ""), ("bytes", "nan"), ("accuracy", "150%"), ("accuracy", "97"),
-        ("accuracy", "0"), ("accuracy", "inf"), ("accuracy", "1%%"), ("download", "9" * 40),
+        ("accuracy", "-1"), ("accuracy", "0"), ("accuracy", "inf"), ("accuracy", "1%%"), ("download", "9" * 40),
     ],
 )  # fmt: skip
 def test_what_is_no_limit_is_refused_with_the_forms_it_takes(axis: Axis, text: str) -> None:

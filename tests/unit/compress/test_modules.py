@@ -56,6 +56,13 @@ def test_without_a_request_the_weights_are_compressed_as_they_are(module: nn.Mod
     assert torch.equal(weight, module.get_parameter("2.weight").half().float())
 
 
+def test_what_nothing_was_calibrated_for_computes_in_float(module: nn.Module) -> None:
+    made = compressed(module, "int8", [SHAPE])
+    weight, own = made.module.get_parameter("2.weight"), module.get_parameter("2.weight")
+    rounded = float((weight - own).abs().max().detach())
+    assert 0 < rounded < float(own.abs().max().detach()) / 100
+
+
 def test_what_cannot_be_is_refused_as_on_the_command_line(module: nn.Module, data: Images) -> None:
     with pytest.raises(UnknownName):
         compressed(module, "shrink", [SHAPE])

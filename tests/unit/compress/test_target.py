@@ -40,7 +40,25 @@ def test_targets_are_read_as_people_write_them(text: str, kind: str, amount: flo
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "small", "-5", "0", "0x", "0.0kB", "7.5", "1e3", "10 parsecs", "5%", "1.2.3kB", "4 x MAC x"]
+    "text",
+    [
+        "",
+        "x",
+        "small",
+        "-5",
+        "0",
+        "0x",
+        "0.0kB",
+        "7.5",
+        "1e3",
+        "10 parsecs",
+        "5%",
+        "1.2.3kB",
+        "1,6kB",
+        "0,5x",
+        "1234,567",
+        "4 x MAC x",
+    ],
 )
 def test_what_is_no_target_is_refused_with_the_three_forms(text: str) -> None:
     with pytest.raises(UsageError, match=r"1110x.*776.*1\.6kB"):

@@ -192,7 +192,17 @@ def test_a_method_made_before_there_were_chains_stands_alone() -> None:
         chain("dense-small,old", (method("dense-small"), Old()))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["dense-small,", ",half", "dense-small,halve", "nothing,half"])
+@pytest.mark.parametrize("name", ["dense-small,", ",half", ",", "dense-small, "])
+def test_a_comma_needs_a_method_on_both_sides(name: str) -> None:
+    with pytest.raises(UsageError, match="lacks a method beside its comma"):
+        compress.method(name)
+
+
+def test_blanks_around_a_comma_mean_nothing() -> None:
+    assert compress.method("dense-small, half").name == "dense-small,half"
+
+
+@pytest.mark.parametrize("name", ["dense-small,halve", "nothing,half"])
 def test_an_unknown_link_is_refused(name: str) -> None:
     with pytest.raises(UnknownName, match="unknown method"):
         compress.method(name)
