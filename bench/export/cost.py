@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.export import layers
 from bench.export.graph import Graph, Layer
 from bench.export.rank_pass import LowRankPass, RankPass
 from bench.records import Tensor
@@ -164,7 +165,7 @@ def _walk(graph: Graph, inputs: Sequence[Tensor]) -> Iterator[tuple[Layer, Cost,
         made = (math.prod(known[blob]) for blob in dict.fromkeys(layer.outputs) if blob not in rows)
         moved = sum(read) + (sum(made) if layer.type == "LowRankPass" else next(made, 0))
         size = FLOAT // 2 if layer.parameters.get(LowRankPass.HALF) == "1" and layer.type == "LowRankPass" else FLOAT
-        weights = sum(blob.count for blob in layer.blobs())
+        weights = sum(count for count, _ in layers.counts(layer.type, layer.parameters, quantised=True))
         yield layer, Cost(_macs(layer, before, after), size * weights, FLOAT * moved), after
 
 

@@ -193,8 +193,9 @@ WEIGHTS: Mapping[str, Callable[[Parameters], list[Count]]] = {
 """The blobs that a layer of a type loads, in order. A count of 0 means that the blob is absent."""
 
 
-def counts(kind: str, parameters: Mapping[str, str]) -> list[Count]:
-    """The blobs that a layer loads, in order. Raises ExportRefused for a type that is not known."""
+def counts(kind: str, parameters: Mapping[str, str], *, quantised: bool = False) -> list[Count]:
+    """The blobs that a layer loads, in order; of a `quantised` one those that it would load in float32. Raises
+    ExportRefused for a type that is not known, and for quantised weights unless these are meant."""
 
     def parameter(key: int, default: int) -> int:
         text = parameters.get(str(key), "")
@@ -202,7 +203,7 @@ def counts(kind: str, parameters: Mapping[str, str]) -> list[Count]:
 
     if kind not in WEIGHTS:
         raise ExportRefused(f"ncnn's layer type {kind} is not supported")
-    if any(parameters.get(key, "0") != "0" for key in _QUANTISED.get(kind, ())):
+    if not quantised and any(parameters.get(key, "0") != "0" for key in _QUANTISED.get(kind, ())):
         raise ExportRefused(f"a layer of type {kind} has quantised weights, where float32 is expected")
     return [count for count in WEIGHTS[kind](parameter) if count[0]]
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.errors import ExportRefused
 from bench.export import eager
 from bench.export.answers import Answers
 
@@ -25,6 +26,9 @@ _TIMES, _RUNS = 3, 24
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _MARGIN = 2.0
 """A few trials do not find the largest change that there can be."""
+_TOLD, _MOST = 0.01, 0.25
+"""Of a sample's largest value: beyond the first, how little a comparison proves is said; beyond the second it would
+pass answers of a wrong kernel too."""
 
 
 class Rounding(nn.Module):
@@ -71,3 +75,24 @@ def doubt(network: nn.Module, samples: Sequence[NDArray[Any]], found: Answers) -
             for part in parts:
                 part.deviations = None
     return tuple(np.float32(_MARGIN * share) * each for share, each in zip(shares, whole, strict=True))
+
+
+def loose(title: str, found: Answers) -> str | None:
+    """A sentence for answers that can only be held to much more than rounding. Raises ExportRefused where that is so
+    much that holding them to it proves nothing."""
+    pairs = list(zip(found.values, found.doubts, strict=False))
+    whole = [np.abs(values).reshape(len(values), -1).max(1) for values, _ in pairs]
+    shares = [(doubt / np.maximum(most, _SMALLEST)).max() for (_, doubt), most in zip(pairs, whole, strict=True)]
+    share = float(max(shares, default=0.0))
+    if share > _MOST:
+        raise ExportRefused(
+            f"the answers of {title} depend on which way values on the edge of a step are rounded, by {share:.0%} of "
+            "the largest, so no comparison with torch would tell a right kernel from a wrong one",
+            "Ask for int8-weights, whose arithmetic is float, or quantise a trained network.",
+        )
+    if share > _TOLD:
+        return (
+            f"its answers are held to those of torch within {share:.1%} of a sample's largest: by so much they "
+            "depend on which way values on the edge of a step are rounded"
+        )
+    return None

@@ -115,3 +115,14 @@ def test_only_networks_of_one_picture_have_a_step() -> None:
     pictures = (Tensor(name="in0", shape=(3, 8, 8)), Tensor(name="in1", shape=(3, 8, 8)))
     assert sizes.step(made, pictures) is None
     assert sizes.step(made, (Tensor(name="in0", shape=(40,)),)) is None
+
+
+def test_a_graph_with_int8_weights_takes_as_many_sizes_as_in_float32() -> None:
+    inputs = (Tensor(name="in0", shape=(3, 32, 32), dtype="float32"),)
+    text = (
+        "7767517\n3 3\nInput in0 0 1 in0\nConvolution one 1 1 in0 a 0=4 1=3 3=2 4=1 5=1 6=108{}\n"
+        "Convolution two 1 1 a out0 0=4 1=3 4=1 5=1 6=144{}\n"
+    )
+    steps = {sizes.step(graph.parse(text.format(*terms)), inputs) for terms in (("", ""), (" 8=102", " 8=2"))}
+    assert len(steps) == 1
+    assert steps != {None}

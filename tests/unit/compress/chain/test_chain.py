@@ -18,6 +18,7 @@ from bench.cache import Cache
 from bench.compress import Description, method, tensors
 from bench.compress.chain.method import chain
 from bench.compress.chain.package import Link, read, write
+from bench.compress.dense_small.method import DenseSmall
 from bench.compress.learner import Learner
 from bench.compress.method import Destination, Narrowed, Ordinary, Request
 from bench.errors import CorruptData, UnknownName, UsageError
@@ -98,6 +99,21 @@ def test_bytes_are_those_of_the_whole_package(most: int, tmp_path: Path) -> None
     assert 0.8 * most < len(package) <= most  # with channels in fours, as few networks lie between
     alone = method("dense-small").compress(learnt(NETWORK, tmp_path), request)
     assert len(package) > 0.8 * len(alone)
+
+
+def test_bytes_are_planned_without_making_the_first_package(tmp_path: Path) -> None:
+    made: list[str | None] = []
+
+    class Counted(DenseSmall):
+        def compress(self, learner: Learner, request: Request) -> bytes:
+            made.append(request.target)
+            return super().compress(learner, request)
+
+    package = chain("dense-small,half", (Counted(), method("half"))).compress(
+        learnt(NETWORK, tmp_path), replace(SEEDED, target="2000B")
+    )
+    assert 1500 < len(package) <= 2000
+    assert len(made) == 1
 
 
 def test_bytes_hold_after_a_training_too(tmp_path: Path) -> None:
