@@ -37,7 +37,9 @@ _WORDS = {
 def limit(axis: Axis, text: str) -> Limit:
     """A limit as a person writes it. Raises UsageError, with the forms that it takes, for anything else."""
     advice = _FORMS[axis]
-    signed = re.fullmatch(r"\s*([-+−]?)\s*(\d{1,15}(?:\.\d{1,9})?|\.\d{1,9})\s*([A-Za-zµ%]{0,3})\s*", text)
+    signed = re.fullmatch(
+        r"\s*([-+−]?)\s*(\d{1,15}(?:\.\d{1,9})?|\.\d{1,9})\s*([A-Za-zµ%]{0,3})\s*", text.replace("μ", "µ")
+    )
     kind = axis if axis in ("latency", "accuracy") else "size"
     by_name = {unit.lower(): scale for unit, scale in _UNITS[kind].items()}
     unit = signed[3].lower() if signed else None

@@ -54,4 +54,8 @@ class Target:
         if kind == "count" and "." in written[1]:
             raise UsageError(f"{text!r} is not a whole number", forms)
         scale = (sizes | work).get(unit)
-        return cls(kind, amount if scale is None else math.floor(amount * scale + 1e-9))
+        if scale is not None:
+            amount = math.floor(amount * scale + 1e-9)
+        if not amount:
+            raise UsageError(f"{text!r} is less than one", forms)
+        return cls(kind, amount)

@@ -43,7 +43,8 @@ def chosen(choice: Choice) -> str | None:
 @pytest.mark.parametrize(
     ("axis", "text", "value", "relative"),
     [
-        ("latency", "30ms", 30e6, False), ("latency", "1.5 us", 1.5e3, False), ("latency", "2s", 2e9, False),
+        ("latency", "30ms", 30e6, False), ("latency", "30μs", 30e3, False),
+        ("latency", "1.5 us", 1.5e3, False), ("latency", "2s", 2e9, False),
         ("memory", "100MB", 100e6, False), ("bytes", "16kB", 16e3, False), ("bytes", "1KiB", 1024, False),
         ("download", "900B", 900, False), ("accuracy", "97%", 0.97, False), ("accuracy", "0.97", 0.97, False),
         ("accuracy", ".5", 0.5, False), ("accuracy", "-1%", -0.01, True), ("accuracy", "−0.5%", -0.005, True),

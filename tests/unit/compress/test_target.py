@@ -53,6 +53,7 @@ def test_targets_are_read_as_people_write_them(text: str, kind: str, amount: flo
         "1e3",
         "10 parsecs",
         "5%",
+        "0.5B",
         "1.2.3kB",
         "1,6kB",
         "0,5x",
