@@ -20,7 +20,7 @@ from bench.compress.chain.method import chain
 from bench.compress.chain.package import Link, read, write
 from bench.compress.dense_small.method import DenseSmall
 from bench.compress.learner import Learner
-from bench.compress.method import Destination, Narrowed, Ordinary, Request
+from bench.compress.method import Alters, Destination, Narrowed, Ordinary, Request
 from bench.errors import CorruptData, UnknownName, UsageError
 from bench.export import eager
 from bench.networks import Network
@@ -70,7 +70,7 @@ class Halved(Ordinary):
     """A method whose package lacks the biases, which are those of the network that it is given."""
 
     name, title = "halved", "half but for biases"
-    alters = "numbers"
+    alters: Alters = "numbers"
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         held = tensors.lasting(learner.ordinary(request))
