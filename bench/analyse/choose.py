@@ -70,11 +70,14 @@ def choose(
     that the score does not have.
     """
     _check_units(limits, contest)
-    decides, why = _deciding(limits, best)
     table = _Table(findings, run, contest)
     found = tuple(table.candidate(subject, limits) for subject in contest.subjects)
+    meeting = [one for one in found if one.met in (("yes",) if sure else ("yes", "perhaps"))]
+    decides, why = _deciding(limits, best, lambda axis: any(table.metric(axis) in one.figures for one in meeting))
     fit = _fit(found, table.metric(decides), sure=sure)
     base = Choice(contest, decides, why, found)
+    if meeting and not fit:
+        return base
     if not fit:
         exclusions = tuple(_exclusions(found, limits, sure=sure))
         return replace(base, exclusions=exclusions, without=tuple(_without(found, limits, table, decides, sure=sure)))
@@ -83,13 +86,14 @@ def choose(
     return replace(base, chosen=ordered[0], near=near)
 
 
-def _deciding(limits: Sequence[Limit], best: Axis | None) -> tuple[Axis, str]:
-    """The axis that decides among what meets all limits, and the rule in words."""
+def _deciding(limits: Sequence[Limit], best: Axis | None, known: Callable[[Axis], bool]) -> tuple[Axis, str]:
+    """The axis that decides among what meets all limits, and the rule in words. `known` says whether any of that has a
+    figure there: what nobody measured decides nothing unless it is asked for."""
     if best:
         return best, _WORDS[best]
     limited = {one.axis for one in limits}
     for axis in _PREFERRED:
-        if axis not in limited:
+        if axis not in limited and known(axis):
             return axis, f"{_WORDS[axis]}, which has no limit"
     return "accuracy", _WORDS["accuracy"]
 

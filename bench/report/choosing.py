@@ -64,7 +64,13 @@ def _nothing(choice: Choice, context: Context) -> Iterator[str]:
     place = f"{', '.join(contest.models)} on {where(contest, context)}"
     alone = [one for one in choice.exclusions if not one.meeting]
     if not choice.exclusions:
-        yield f"{place}: none of {count} variants has the figure that decides, {choice.reason}."
+        able = sum(one.met in ("yes", "perhaps") for one in choice.candidates)
+        those = (
+            f"the {able} of {count} variants that meet every limit"
+            if choice.candidates and choice.candidates[0].held
+            else f"{count} variants"
+        )
+        yield f"{place}: none of {those} has the figure that decides, {choice.reason}."
     elif alone:
         for one in alone:
             yield f"{place}: none of {count} variants meets {_excluding(one, choice, context)}."

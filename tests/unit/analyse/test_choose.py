@@ -185,3 +185,12 @@ def test_where_several_are_meant_one_must_be_named(tmp_path: Path) -> None:
     assert contest(findings, threads=1, network="lenet5", device=PHONE.serial).device != DESKTOP.serial
     with pytest.raises(UsageError, match="nothing to choose from"):
         contest(Findings())
+
+
+def test_a_figure_that_nothing_has_decides_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    """Two launches are too few for a latency."""
+    stored = Stored(store(tmp_path, "two", FEW, launches=2))
+    choice = stored.choose(accuracy="90%", bytes="1MB")
+    assert (choice.best, choice.chosen is None) == ("memory", False)
+    choice = stored.choose("latency", accuracy="90%", bytes="1MB")
+    assert (choice.chosen, choice.exclusions) == (None, ())
