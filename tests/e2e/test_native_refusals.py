@@ -182,7 +182,7 @@ def one(tensor: bytes, head: int = 0) -> bytes:
         (one(b"\x23\x01"), "kind 3"),
         (one(b"\x00\x01"), "rank 0"),
         (one(b"\xc0" + b"\1" * 9), "rank 6"),
-        (one(b"\x29\x01\x01\0\0"), "vector"),
+        (one(b"\x29\x01\x01\0\0"), "8 bits, which format 2"),
         (one(b"\x31\x01\x01\0\0"), "transposed"),
         (one(b"\x21\x01\x00\0\0"), "extent"),
         (one(b"\x61\x00\x01\x01\x01\0\0"), "extent"),
