@@ -125,27 +125,20 @@ def _row(subject: Subject, contest: Contest, families: Families, context: Contex
     target = families.target(subject)
     return Row(
         contest, subject, families.family(subject), target, families.made(subject), figures,
-        _off(figures.get("deployed"), target, _ordinary(subject, context.run)),
+        _off(figures.get("deployed"), target),
     )  # fmt: skip
 
 
-def _ordinary(subject: Subject, run: RunRecord) -> Artifact | None:
-    return next((a for a in run.artifacts if a.model == subject.model and a.ordinary), None)
-
-
-def _off(deployed: Summary | None, target: str | None, ordinary: Artifact | None) -> float | None:
-    """By what part bytes differ from a target that is one of bytes; None for others, e.g. a number of coefficients."""
+def _off(deployed: Summary | None, target: str | None) -> float | None:
+    """By what part bytes differ from a target that is one of bytes; None for others: ratios are each method's own, of
+    numbers and not of files."""
     if deployed is None or deployed.statistics is None or not target:
         return None
     try:
-        wanted = Target.parse(target, "", ("ratio", "count", "bytes", "macs", "mac ratio"))
+        wanted = Target.parse(target, "", ("bytes",))
     except UsageError:  # as only its method understands it
         return None
-    if wanted.kind == "bytes":
-        return deployed.statistics.median / wanted.amount - 1
-    if wanted.kind == "ratio" and ordinary and ordinary.parameters:
-        return deployed.statistics.median / (4 * ordinary.parameters / wanted.amount) - 1
-    return None
+    return deployed.statistics.median / wanted.amount - 1
 
 
 def effort(made: Made | None) -> str:

@@ -51,11 +51,15 @@ def test_a_row_says_what_a_variant_is_what_it_costs_and_how_it_was_made(few: Con
 def test_a_size_that_misses_its_target_by_more_than_two_percent_is_tagged(few: Context, tmp_path: Path) -> None:
     (table,) = section(few, "rivals").tables
     assert column(table, "Bytes pushed")["prune:2kB"] == "1,965 B"
-    ones = (FEW[0], One("a:16kB", 20.0, 17_000, 2.0, 0.97), One("b:20x", 20.0, 200_000, 2.0, 0.97), FEW[1])
+    ones = (
+        FEW[0], One("a:16kB", 20.0, 17_000, 2.0, 0.97), One("b:90kB", 20.0, 200_000, 2.0, 0.97),
+        One("c:20x", 20.0, 200_000, 2.0, 0.97), FEW[1],
+    )  # fmt: skip
     (other,) = section(context(store(tmp_path, "r", ones, launches=3, count=100)), "rivals").tables
     found = column(other, "Bytes pushed")
     assert found["a:16kB"] == "17.0 kB (6 % over target)"
-    assert found["b:20x"] == "200 kB (2.3× its target)"
+    assert found["b:90kB"] == "200 kB (2.2× its target)"
+    assert found["c:20x"] == "200 kB", "a ratio is the method's own, and not of files"
     assert found["fr:16kB"] == "16.0 kB"
 
 
