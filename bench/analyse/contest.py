@@ -74,11 +74,9 @@ def _files(subject: Subject) -> tuple[str, str, str, str]:
 
 
 def _score(main: str | None, subjects: Sequence[Subject], table: _Table) -> str | None:
-    """The main score where two have it, else how often answers are the eager network's."""
-    for metric in filter(None, (main, "agreement")):
-        if sum(table.figure(s, metric) is not None for s in subjects) > 1:
-            return metric
-    return None
+    """The main score where two have it. Without labels there is none: that a variant answers as its own eager form does
+    says nothing of how well it answers."""
+    return main if main and sum(table.figure(s, main) is not None for s in subjects) > 1 else None
 
 
 @dataclass(frozen=True)
