@@ -27,6 +27,7 @@ from tests.e2e.command import QUICK, Finished, bench
 from tests.e2e.conftest import PhoneMaker
 from tests.e2e.native_kit import EXITS, packed
 
+pytestmark = pytest.mark.timeout(900)
 PORT = Tensor(name="in0", shape=(3, 12, 16))
 SAMPLES = np.random.default_rng(5).normal(size=(3, *PORT.shape)).astype(np.float32)
 NET = """
@@ -94,7 +95,7 @@ def measured(onnx: Path, folder: Path, environment: dict[str, str] | None = None
     paths = [os.fspath(file.path) for file in program.files]
     command = [*(part.format(*paths) for part in program.command), os.fspath(folder / "job")]
     done = subprocess.run(
-        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=120, check=False
+        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=600, check=False
     )
     return Ended(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
 
