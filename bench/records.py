@@ -87,6 +87,8 @@ METRICS: dict[str, Metric] = {
 
 SIZES = tuple(name for name, metric in METRICS.items() if metric.pass_ == "size")
 """Metrics of files, which are the same whatever runs them with however many threads."""
+ONE_LAUNCH = frozenset(name for name, metric in METRICS.items() if metric.pass_ == "sustained")
+"""Metrics of a single launch, whose samples are its windows; what they tell is `bench.analyse.sustained`."""
 
 
 class Record(BaseModel):

@@ -11,9 +11,8 @@ from typing import Literal
 from bench.analyse.noise import Place, called_beyond
 from bench.analyse.scores import SCORES, paired
 from bench.analyse.statistics import ratio
-from bench.analyse.summary import ONE_LAUNCH
 from bench.findings import Comparison, Noise, Summary
-from bench.records import METRICS, SIZES, Answers, RunRecord, Subject
+from bench.records import METRICS, ONE_LAUNCH, SIZES, Answers, RunRecord, Subject
 from bench.units import percent, quantity
 
 Kind = Literal["variant", "device", "runtime"]

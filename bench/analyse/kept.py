@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bench.analyse.summary import ONE_LAUNCH
 from bench.errors import CorruptData
 from bench.findings import Summary
 from bench.plan import Protocol, of_run
-from bench.records import METRICS, Artifact, Device, RunRecord, Subject
+from bench.records import METRICS, ONE_LAUNCH, Artifact, Device, RunRecord, Subject
 from bench.results.history import LAUNCHES, key_of
 
 if TYPE_CHECKING:

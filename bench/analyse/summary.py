@@ -12,13 +12,11 @@ from bench.caveats import Caveat, CaveatKind
 from bench.errors import CorruptData
 from bench.findings import Statistics, Summary
 from bench.plan import Protocol, of_run
-from bench.records import METRICS, RunRecord, Subject
+from bench.records import METRICS, ONE_LAUNCH, RunRecord, Subject
 from bench.units import duration, percent, quantity
 
 EXACT = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ in ("size", "accuracy"))
 """Metrics that are the same in every launch of a deterministic network, so that an interval has no meaning."""
-ONE_LAUNCH = frozenset(metric for metric, kind in METRICS.items() if kind.pass_ == "sustained")
-"""Metrics of a single launch, whose samples are its windows; what they tell is `bench.analyse.sustained`."""
 NOISY_CV = 0.05
 CLOCK_DIFFERS = 0.05
 """The part by which a launch's clock may differ from that of its subject's median launch."""

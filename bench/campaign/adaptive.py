@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from bench.analyse.statistics import median_interval, ratio
 from bench.measure import order
 from bench.plan import Protocol
 from bench.records import GoalRecord, Measurement, Subject, Trial
@@ -97,11 +96,15 @@ def _given_up(timed: Sequence[Timed]) -> bool:
 def _of_ratio(left: Mapping[int, float], right: Mapping[int, float]) -> float | None:
     if not (left and right):
         return None
+    from bench.analyse.statistics import ratio  # scipy takes a second to import
+
     value, interval, _ = ratio(left, right)
     return (interval.high - interval.low) / 2 / value if interval else None
 
 
 def _of_median(medians: Mapping[int, float]) -> float | None:
+    from bench.analyse.statistics import median_interval
+
     interval = median_interval(list(medians.values()))
     return (interval.high - interval.low) / 2 / statistics.median(medians.values()) if interval else None
 
