@@ -13,9 +13,6 @@ MAIN_SCORES: dict[Task, str] = {"classification": "top1", "segmentation": "dice"
 COSTS = ("deployed", "downloaded", "latency", "vm_hwm")
 """What answers are paid with: each is an axis of its own."""
 
-SAME_SIZE = 0.02
-"""Bytes that differ by less count as the same: sizes are matched no closer."""
-
 Place = Literal["front", "beaten", "perhaps", "unusable"]
 
 
@@ -23,7 +20,7 @@ class Standing(NamedTuple):
     """Where a variant stands among the others by its score and one cost.
 
     `front`: by the medians none of the others is as good and as cheap, and better in one of both. `beaten`: another is,
-    and neither is chance: its cost is called lower (bytes are exact, and one within SAME_SIZE), and a paired test calls
+    and neither is chance: its cost is called lower (bytes are exact, and one within MATCHED), and a paired test calls
     its score better, or both are right on the very same samples. `perhaps`: another is by the medians alone. `by` is
     the cheapest such other. `unusable`: one of both figures must not be used.
     """

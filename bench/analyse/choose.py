@@ -72,7 +72,7 @@ def choose(
     _check_units(limits, contest)
     table = _Table(findings, run, contest)
     found = tuple(table.candidate(subject, limits) for subject in contest.subjects)
-    meeting = [one for one in found if one.met in (("yes",) if sure else ("yes", "perhaps"))]
+    meeting = [one for one in found if one.met in _enough(sure=sure)]
     decides, why = _deciding(limits, best, lambda axis: any(table.metric(axis) in one.figures for one in meeting))
     fit = _fit(found, table.metric(decides), sure=sure)
     base = Choice(contest, decides, why, found)
@@ -197,12 +197,17 @@ def _at_least(value: float, interval: Interval | None, least: float) -> Met:
     return "yes" if interval and interval.low >= least else "perhaps"
 
 
+def _enough(*, sure: bool) -> tuple[Met, ...]:
+    """What counts as meeting a limit, the best first."""
+    return ("yes",) if sure else ("yes", "perhaps")
+
+
 def _fit(found: Sequence[Candidate], metric: str, *, sure: bool) -> list[Candidate]:
     """What meets all limits and has the figure that decides: for sure, else perhaps; what has a figure that must not be
     used, e.g. where the phone was warm, after all others."""
     known = [one for one in found if metric in one.figures]
     for doubtful in (False, True):
-        for met in ("yes",) if sure else ("yes", "perhaps"):
+        for met in _enough(sure=sure):
             if fit := [one for one in known if one.met == met and one.doubtful == doubtful]:
                 return fit
     return []
@@ -210,10 +215,9 @@ def _fit(found: Sequence[Candidate], metric: str, *, sure: bool) -> list[Candida
 
 def _exclusions(found: Sequence[Candidate], limits: Sequence[Limit], *, sure: bool) -> Iterator[Exclusion]:
     """The limits that nothing meets; where there is no such one, all: it is their sum that excludes."""
-    enough = ("yes",) if sure else ("yes", "perhaps")
     every = []
     for n, one in enumerate(limits):
-        meeting = [c for c in found if c.held[n].met in enough]
+        meeting = [c for c in found if c.held[n].met in _enough(sure=sure)]
         rest = [c for c in found if c.held[n].margin is not None and c not in meeting]
         nearest = max(rest, key=lambda c, n=n: c.held[n].margin or -math.inf, default=None)  # type: ignore[misc]
         every.append(Exclusion(one, len(meeting), nearest))

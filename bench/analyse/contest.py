@@ -10,10 +10,10 @@ import numpy as np
 from bench.analyse.compare import LEVEL, called
 from bench.analyse.noise import Place
 from bench.analyse.scores import SCORES, Facts, paired
-from bench.contest import COSTS, MAIN_SCORES, SAME_SIZE, Contest, Standing, jobs
+from bench.contest import COSTS, MAIN_SCORES, Contest, Standing, jobs
 from bench.errors import CorruptData
 from bench.findings import Noise, Summary
-from bench.records import METRICS, Answers, RunRecord, Subject
+from bench.records import MATCHED, METRICS, Answers, RunRecord, Subject
 
 
 def contests(
@@ -104,7 +104,7 @@ def _standings(cost: str, score: str, subjects: Sequence[Subject], table: _Table
         for subject in subjects
         if (price := table.figure(subject, cost)) and price.statistics and (worth := table.figure(subject, score))
     ]
-    same = SAME_SIZE if METRICS[cost].pass_ == "size" else 0.0
+    same = MATCHED if METRICS[cost].pass_ == "size" else 0.0
     rivals = sorted(found, key=lambda one: one.at[0])
     usable = [one for one in rivals if one.usable]
     for one in rivals:

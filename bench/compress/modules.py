@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from bench import compress as methods
@@ -70,7 +69,6 @@ def _task(data: Images | None) -> Task:
         raise UsageError(
             f"{len(data.inputs):,} inputs have {len(data.answers):,} answers", "Give one answer for each input."
         )
-    answers = torch.from_numpy(data.answers)
-    if answers.is_floating_point():
+    if data.answers.dtype.kind == "f":
         return "reconstruction"
-    return "classification" if answers.dim() == 1 else "segmentation"
+    return "classification" if data.answers.ndim == 1 else "segmentation"

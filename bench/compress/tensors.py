@@ -62,10 +62,9 @@ def unpack(package: bytes) -> dict[str, Tensor]:
     """The tensors in the bytes of a file that `pack` made. Raises CorruptData, also where they are not what it got."""
     try:
         found = safetensors.load(package)
-        header = json.loads(package[8 : 8 + int.from_bytes(package[:8], "little")])
+        told = _told(package)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CorruptData(f"the package is not a safetensors file: {error}", _AGAIN) from None
-    told = (header.get("__metadata__") or {}).get(_SUM)
     if told is None:
         raise CorruptData("the package has no check sum, which every package of bench has", _AGAIN)
     if not isinstance(told, str) or told.partition(" ")[0] != check_sum(found):
@@ -75,9 +74,13 @@ def unpack(package: bytes) -> dict[str, Tensor]:
 
 def maker(package: bytes) -> str | None:
     """The method that a package says it is of, if it says so; at most 40 characters."""
+    return str(_told(package)).partition(" ")[2][:40] or None
+
+
+def _told(package: bytes) -> object:
+    """What the metadata of a safetensors file say of its check sum and method."""
     header = json.loads(package[8 : 8 + int.from_bytes(package[:8], "little")])
-    told = str((header.get("__metadata__") or {}).get(_SUM))
-    return told.partition(" ")[2][:40] or None
+    return (header.get("__metadata__") or {}).get(_SUM)
 
 
 def check_sum(tensors: dict[str, Tensor]) -> str:

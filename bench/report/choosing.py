@@ -64,11 +64,8 @@ def _nothing(choice: Choice, context: Context) -> Iterator[str]:
     place = f"{', '.join(contest.models)} on {where(contest, context)}"
     alone = [one for one in choice.exclusions if not one.meeting]
     if not choice.exclusions:
-        able = sum(one.met in ("yes", "perhaps") for one in choice.candidates)
         those = (
-            f"the {able} of {count} variants that meet every limit"
-            if choice.candidates and choice.candidates[0].held
-            else f"{count} variants"
+            "those that meet every limit" if choice.candidates and choice.candidates[0].held else f"{count} variants"
         )
         yield f"{place}: none of {those} has the figure that decides, {choice.reason}."
     elif alone:

@@ -18,8 +18,6 @@ from bench.units import number
 
 ORDINARY = "ordinary"
 """The family of what no method has changed."""
-MISSED = 0.02
-"""A size that differs from its target by more is tagged."""
 SORTED_BY = {"latency": "latency", "bytes": "deployed", "downloaded": "downloaded", "memory": "vm_hwm"}
 """What `bench report --sort` takes beside accuracy, and the metrics that it means."""
 

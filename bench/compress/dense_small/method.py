@@ -56,44 +56,42 @@ class DenseSmall(Narrower):
         family = Family(network, ordinary, self.name, self.lanes)
         widths = family.widths(family.within(target))
         if learner.data is None:
-            return _seeded(network, request, widths, self.name)
-        return _trained(learner, request, widths, self.name, taught=self.taught)
+            return self._seeded(network, request, widths)
+        return self._trained(learner, request, widths)
 
+    def _seeded(self, network: Network, request: Request, widths: Widths) -> bytes:
+        """Seeded weights, with which it computes as much as a trained network and answers nothing."""
+        from bench.compress.narrower import package, structure
+        from bench.compress.narrower.recipe import initial
+        from bench.networks.count import examples
+        from bench.networks.settle import settle
 
-def _seeded(network: Network, request: Request, widths: Widths, method: str) -> bytes:
-    """Seeded weights, with which it computes as much as a trained network and answers nothing."""
-    from bench.compress.narrower import package, structure
-    from bench.compress.narrower.recipe import initial
-    from bench.networks.count import examples
-    from bench.networks.settle import settle
+        made = structure.resized(initial(network, request.seed), widths)
+        settle(made, *examples(network.inputs, request.seed))
+        return package.write(network, widths, made, self.name)
 
-    made = structure.resized(initial(network, request.seed), widths)
-    settle(made, *examples(network.inputs, request.seed))
-    return package.write(network, widths, made, method)
+    def _trained(self, learner: Learner, request: Request, widths: Widths) -> bytes:
+        from bench.compress import training, tuning
+        from bench.compress.learner import with_epochs
+        from bench.compress.narrower import package, structure
+        from bench.compress.narrower.recipe import initial, recipe
 
+        network = learner.network
+        made = structure.resized(initial(network, request.seed), widths)
+        parts = with_epochs(recipe(request.seed, network.task), request.epochs)
+        learnt = tuning.lesson(learner, request, taught=self.taught)
 
-def _trained(learner: Learner, request: Request, widths: Widths, method: str, *, taught: bool) -> bytes:
-    from bench.compress import training, tuning
-    from bench.compress.learner import with_epochs
-    from bench.compress.narrower import package, structure
-    from bench.compress.narrower.recipe import initial, recipe
+        def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
+            training.fit(
+                made, learnt.train, parts, progress,
+                teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
+            )  # fmt: skip
+            file.write_bytes(package.write(network, widths, made.eval(), self.name))
 
-    network = learner.network
-    made = structure.resized(initial(network, request.seed), widths)
-    parts = with_epochs(recipe(request.seed, network.task), request.epochs)
-    learnt = tuning.lesson(learner, request, taught=taught)
-
-    def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
-        training.fit(
-            made, learnt.train, parts, progress,
-            teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
-        )  # fmt: skip
-        file.write_bytes(package.write(network, widths, made.eval(), method))
-
-    total = sum(parameter.numel() for parameter in made.parameters())
-    title = f"train a small {network.name} with {total:,} parameters"
-    key = (method, repr(widths), repr(parts), repr(network.trained), *learnt.key)
-    return learner.learned(request, title, "network.safetensors", key, make).read_bytes()
+        total = sum(parameter.numel() for parameter in made.parameters())
+        title = f"train a small {network.name} with {total:,} parameters"
+        key = (self.name, repr(widths), repr(parts), repr(network.trained), *learnt.key)
+        return learner.learned(request, title, "network.safetensors", key, make).read_bytes()
 
 
 METHOD = DenseSmall()

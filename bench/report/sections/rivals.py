@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.caveats import CaveatKind
-from bench.contest import COSTS, SAME_SIZE, Contest, WithoutNetwork
-from bench.records import METRICS, Subject
+from bench.contest import COSTS, Contest, WithoutNetwork
+from bench.records import MATCHED, METRICS, Subject
 from bench.report import rivals
 from bench.report.labels import heading, interval, score_interval
 from bench.report.rivals import Row
@@ -98,7 +98,7 @@ def _bytes(row: Row) -> Cell:
     if found is None or found.statistics is None:
         return Cell("–", tone="muted")
     value = found.statistics.median
-    missed = row.off is not None and abs(row.off) > rivals.MISSED
+    missed = row.off is not None and abs(row.off) > MATCHED
     return Cell(quantity(value, "B"), _against_target(row.off or 0.0) if missed else "", value=value)
 
 
@@ -136,15 +136,15 @@ def _about(rows: tuple[Row, ...]) -> Iterator[str]:
     yield (
         "In front by: by the medians no other is as good and as cheap. None: by each cost another is, by differences "
         "that are called; perhaps none: by some, the medians alone say so. Bytes within "
-        f"{100 * SAME_SIZE:.0f} % are the same."
+        f"{100 * MATCHED:.0f} % are the same."
     )
     yield f"{score} with its 95 % interval over samples, latency and peak RSS with theirs over launches."
     if any(row.made for row in rows):
         yield "Made with: trainings and fine-tuning of the package; time: all that making it took on this computer."
-    if any(row.off is not None and abs(row.off) > rivals.MISSED for row in rows):
+    if any(row.off is not None and abs(row.off) > MATCHED for row in rows):
         yield (
             f"Under bytes: how far what is pushed, the graph included, is from its target, where that is more than "
-            f"{100 * rivals.MISSED:.0f} %."
+            f"{100 * MATCHED:.0f} %."
         )
     if any(row.figures.get("downloaded") for row in rows):
         yield "Downloaded: bytes of the same files, each packed by zstd -19."
