@@ -10,6 +10,7 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.cache import Cache, content_key
 from bench.errors import BuildFailed
@@ -20,7 +21,24 @@ from bench.runtimes.ncnn.executable import read_elf
 
 _RUNNER = "bench-loaded-runner"
 _GLIBC = "2.28"
-"""The oldest glibc that the wheels in question are built for."""
+"""The oldest glibc that any of the wheels in question is built for."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a backend is compiled with. `name` is that of its one source file in device_scripts/runner/loaded/.
+
+    `glibc`, where given, replaces the oldest version that the runner is built for. A C++ backend has `options`
+    (-nostdinc++), `includes` in which the compiler looks in that order, and `libraries` that are linked; their content
+    is part of `key`, which stands for everything that is not in this repository.
+    """
+
+    name: str
+    glibc: str = _GLIBC
+    options: tuple[str, ...] = ()
+    includes: tuple[Path, ...] = ()
+    libraries: tuple[Path, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,47 +50,65 @@ class Built:
     facts: dict[str, str]
 
 
-def build(abi: str, backend: str, cache: Cache, progress: Progress) -> Built:
-    """The runner for `abi`, and the backend of that name. Raises ToolMissing or BuildFailed."""
+def build(abi: str, backend: Backend, cache: Cache, progress: Progress) -> Built:
+    """The runner for `abi`, and the backend for it. Raises ToolMissing or BuildFailed."""
+    runner = source_folder() / "runner"
+    sources = [
+        path
+        for room in ("main.cpp", "contract", "measure", "loaded/library.cpp", "loaded/backend.h", "loaded/statuses.h")
+        for path in ([runner / room] if (runner / room).is_file() else (runner / room).iterdir())
+    ]
+    own = [path for ending in ("h", "c", "cpp") if (path := runner / "loaded" / f"{backend.name}.{ending}").is_file()]
+    core = _made(abi, _RUNNER, Backend(""), sources, cache, progress)
+    called = [path for path in sources if path.suffix == ".h"]
+    made = _made(abi, f"libbackend-{backend.name}.so", backend, [*own, *called], cache, progress)
+    return Built(core.file, made.file, core.facts)
+
+
+class _Made(NamedTuple):
+    file: Path
+    facts: dict[str, str]
+
+
+def _made(abi: str, name: str, what: Backend, sources: list[Path], cache: Cache, progress: Progress) -> _Made:
+    """One file of the CMake project, compiled or from the cache."""
     target = toolchain.target(abi)
-    triple = target.triple.replace("linux-musl", f"linux-gnu.{_GLIBC}")
+    triple = target.triple.replace("linux-musl", f"linux-gnu.{what.glibc}")
     scripts = source_folder()
     kit = toolchain.zig(replace(target, triple=triple), scripts / "toolchain", cache.root / "zig")
-    runner = scripts / "runner"
-    sources = sorted(
-        path
-        for room in ("main.cpp", "contract", "measure", "loaded")
-        for path in ([runner / room] if (runner / room).is_file() else (runner / room).iterdir())
-    )
-    names = "\n".join(path.relative_to(scripts).as_posix() for path in sources)
-    recipe = json.dumps([kit.versions, kit.arguments[1:]], sort_keys=True)
-    key = content_key(
-        abi, recipe, names, *sources, *sorted(p for p in (scripts / "toolchain").iterdir() if p.is_file())
-    )
+    project = scripts / "runner" / "loaded"
+    read = sorted([*sources, project / "CMakeLists.txt"])
+    names = "\n".join(path.relative_to(scripts).as_posix() for path in read)
+    recipe = json.dumps([kit.versions, kit.arguments[1:], what.options, what.key], sort_keys=True)
+    files = sorted(path for path in (scripts / "toolchain").iterdir() if path.is_file())
+    key = content_key(abi, recipe, name, names, *read, *files)
     logs = cache.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    work = Work(target, kit, logs / f"loaded-{abi}.log", cores())
-    folder = cache.build("loaded", key, lambda draft: _make(work, runner / "loaded", key[:12], draft, progress))
-    facts = {**kit.versions, "runner": key[:12], "target": triple}
-    return Built(folder / _RUNNER, folder / f"libbackend-{backend}.so", facts)
-
-
-def _make(work: Work, source: Path, version: str, draft: Path, progress: Progress) -> None:
-    folder = draft / "build"
-    folder.mkdir()
+    work = Work(target, kit, logs / f"loaded-{what.name or 'runner'}-{abi}.log", cores())
     definitions = {
         "CMAKE_BUILD_TYPE": "Release",
         "BENCH_ABI": work.target.abi,
         "BENCH_COMPILER": work.kit.compiler,
-        "BENCH_RUNNER_VERSION": version,
+        "BENCH_RUNNER_VERSION": key[:12],
     }
-    work.configure(source, folder, definitions, progress)
+    if what.name:
+        definitions |= {
+            "BENCH_BACKEND": what.name,
+            "BENCH_OPTIONS": ";".join(what.options),
+            "BENCH_INCLUDES": ";".join(map(str, what.includes)),
+            "BENCH_LIBRARIES": ";".join(map(str, what.libraries)),
+        }
+    folder = cache.build("loaded", key, lambda draft: _make(work, project, definitions, name, draft, progress))
+    return _Made(folder / name, {**kit.versions, "runner": key[:12], "target": triple})
+
+
+def _make(work: Work, project: Path, definitions: dict[str, str], name: str, draft: Path, progress: Progress) -> None:
+    folder = draft / "build"
+    folder.mkdir()
+    work.configure(project, folder, definitions, progress)
     work.compile(folder, "all", progress)
-    for path in (folder / _RUNNER, *folder.glob("libbackend-*.so")):
-        machine = read_elf(path).machine
-        if machine != work.target.machine:
-            raise BuildFailed(
-                f"{path.name}, built for {work.target.abi}, is for ELF machine {machine}", "Check the toolchain."
-            )
-        shutil.copy2(path, draft / path.name)
+    machine = read_elf(folder / name).machine
+    if machine != work.target.machine:
+        raise BuildFailed(f"{name}, built for {work.target.abi}, is for ELF machine {machine}", "Check the toolchain.")
+    shutil.copy2(folder / name, draft / name)
     shutil.rmtree(folder)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
 from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.runtimes.loaded.build import Backend
 from bench.runtimes.loaded.program import program
 from bench.runtimes.onnxruntime import source
 from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
@@ -42,7 +43,8 @@ class OnnxRuntime:
     def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
         """The runner that loads it, and all that it needs. Raises WrongAbi, BuildFailed, ToolMissing."""
         fetch = partial(source.fetch, cache=cache, progress=progress)
-        return program(f"{self.title} {source.VERSION}", self.name, abis, fetch, cache, progress)
+        title = f"{self.title} {source.VERSION}"
+        return program(title, lambda abi: Backend(self.name), abis, lambda abi: (fetch(abi),), cache, progress)
 
     def export(
         self, network: nn.Module, inputs: Sequence[Tensor], shown: Shown, folder: Path, *, half: bool = False

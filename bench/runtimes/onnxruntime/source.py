@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from bench.cache import Cache
 from bench.records import Progress
-from bench.runtimes.index import Pinned, download
+from bench.runtimes.index import Pinned
+from bench.runtimes.loaded.wheel import extracted
 
 VERSION = "1.32.0"
 _SHA256 = {
@@ -32,14 +32,4 @@ def fetch(abi: str, cache: Cache, progress: Progress) -> Path:
 
     Raises BuildFailed when no index gives its wheel, or what it gives has another check sum.
     """
-    pinned = wheel(abi)
-
-    def make(draft: Path) -> None:
-        progress(0.0, f"downloading {pinned.what}")
-        archive = draft / "wheel"
-        download(pinned, archive)
-        with zipfile.ZipFile(archive) as opened:
-            (draft / Path(_INSIDE).name).write_bytes(opened.read(_INSIDE))
-        archive.unlink()
-
-    return cache.build("onnxruntime", pinned.sha256[:24], make) / Path(_INSIDE).name
+    return extracted(wheel(abi), (_INSIDE,), cache, progress)[0]
