@@ -41,8 +41,9 @@ class Ended:
 
 
 def launched(
-    runtime: str, graph: Path, samples: Sequence[np.ndarray], folder: Path, *, abi: str = "", before: Sequence[str] = (),
-    environment: dict[str, str] | None = None, **changes: Any,
+    runtime: str, graph: Path, samples: Sequence[np.ndarray], folder: Path, *,
+    abi: str = "", before: Sequence[str] = (), environment: dict[str, str] | None = None,
+    **changes: Any,
 ) -> Ended:  # fmt: skip
     """One launch; `changes` replace keys of the job, or drop them when None. `before` starts a program of another
     processor."""

@@ -19,7 +19,7 @@ from tests.exported import example
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.skipif(shutil.which("apt-get") is None, reason="headers of GNU's C++ library come from Debian's packages"),
+    pytest.mark.skipif(shutil.which("apt-get") is None, reason="GNU's headers come from Debian's packages"),
 ]
 FILES = Path(__file__).parent.parent / "golden" / "executorch"
 WORDS = {"inputs": "in0,in1", "outputs": "out0,out1"}
