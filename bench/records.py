@@ -416,7 +416,8 @@ class RunRecord(Record):
     toolchain: dict[str, dict[str, Any]]
     """How each runtime's program was built, per `runtime, device`."""
     absent: dict[str, str] = {}
-    """Why a variant that was asked for could not be made, by `model/variant`."""
+    """Why a variant that was asked for could not be made, by `model/variant`; for one of its runtimes alone, with
+    ` by runtime` behind that."""
     programs: dict[str, tuple[str, ...]] = {}
     """SHA-256 of the files of each runtime's program, per `runtime, device`."""
     devices: tuple[Device, ...]

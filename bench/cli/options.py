@@ -148,8 +148,13 @@ Cores = Annotated[
     str | None, typer.Option("--cores", help="Which cores: any, all, big, little, or a mask such as 0xf0.")
 ]
 RuntimeName = Annotated[
-    str | None,
-    typer.Option("--runtime", help=f"What executes networks, on phones and here: {', '.join(runtimes.on('phone'))}."),
+    list[str] | None,
+    typer.Option(
+        "--runtime",
+        help=f"What executes networks, on phones and here: {', '.join(runtimes.on('phone'))}; may be repeated; each "
+        "variant is measured by each of them. Or: all.",
+        autocompletion=lambda: [*runtimes.on("phone"), "all"],
+    ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where run folders are kept.")]
 HistoryPlace = Annotated[
@@ -235,7 +240,7 @@ def _request(
         tuple(model or ()), tuple(variant or ()), tuple(method or ()),
         tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
         tuple(threads or ()), tuple(names), weights,
-        tuple(input_shape or ()), size(input_size), data, samples, label, cores, runtime, protocol,
+        tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 

@@ -15,8 +15,8 @@ from bench.report.section import Context, Member, Section
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
-    "notices", "answer", "score", "pareto", "rivals", "samples", "results", "comparisons", "ratios", "goals", "plots",
-    "distributions", "sustained", "contention", "energy", "largest", "startup", "trace", "places", "troubles",
+    "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "comparisons", "ratios",
+    "goals", "plots", "distributions", "sustained", "contention", "energy", "largest", "startup", "trace", "places", "troubles",
     "warnings", "measured", "reproduce",
 )  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
