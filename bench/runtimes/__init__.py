@@ -13,6 +13,7 @@ RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "fr_bench.runtimes",
     {
+        "litert": "bench.runtimes.litert.member:LITERT",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",
         "torch": "bench.runtimes.torch.member:TORCH",
