@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-FLOAT32, FLOAT16 = 0, 1
-DEQUANTIZE = 6
+FLOAT32, FLOAT16, INT32 = 0, 1, 2
+DEQUANTIZE, RESHAPE = 6, 22
 
 
 class Named(nn.Module):
@@ -45,55 +45,92 @@ def convert(program: Path, inputs: list[str], outputs: list[str]) -> bytes:
 
 
 def rewritten(file: bytes, half: bool) -> bytes:
-    """The file without names of the user's modules, and with `half` with weights of two axes and more as float16 that
-    are the same numbers, each widened by an operator that is computed when the file is loaded."""
+    """The file without names of the user's modules, with a tensor of its own for each output, and with `half` with
+    weights of two axes and more as float16 that are the same numbers."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(file, 0)
-    for graph in model.subgraphs:
-        for number, tensor in enumerate(graph.tensors):
-            tensor.name = f"t{number}".encode()
+    edit = Edit(schema, model)
+    for number, graph in enumerate(model.subgraphs):
+        for place, tensor in enumerate(graph.tensors):
+            tensor.name = f"t{place}".encode()
+        signatures = [one for one in model.signatureDefs if one.subgraphIndex == number]
+        edit.separate_outputs(graph, signatures)
         if half:
-            halve(schema, model, graph)
+            edit.halve(graph)
+    drop_unused(model)
     builder = flatbuffers.Builder(len(file))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def halve(schema: Any, model: Any, graph: Any) -> None:
-    """Store the weights of one graph as float16 that lose nothing by it."""
-    codes = [code.builtinCode for code in model.operatorCodes]
-    if DEQUANTIZE not in codes:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = DEQUANTIZE
-        code.version = 1
-        model.operatorCodes.append(code)
-        codes.append(DEQUANTIZE)
-    widening = []
-    for number, tensor in enumerate(list(graph.tensors)):
-        data = model.buffers[tensor.buffer].data
-        if tensor.type != FLOAT32 or data is None or len(tensor.shape) < 2:
-            continue
-        values = np.asarray(data, np.uint8).view("<f4")
-        with np.errstate(over="ignore"):
-            stored = values.astype("<f2")
-        if not np.array_equal(stored.astype("<f4"), values):
-            continue
-        buffer = schema.BufferT()
-        buffer.data = stored.view(np.uint8)
-        model.buffers.append(buffer)
-        narrow = schema.TensorT()
-        narrow.name, narrow.type, narrow.shape = f"h{number}".encode(), FLOAT16, tensor.shape
-        narrow.buffer = len(model.buffers) - 1
-        graph.tensors.append(narrow)
-        tensor.buffer = 0
-        operator = schema.OperatorT()
-        operator.opcodeIndex = codes.index(DEQUANTIZE)
-        operator.inputs, operator.outputs = [len(graph.tensors) - 1], [number]
-        widening.append(operator)
-    graph.operators = [*widening, *graph.operators]
-    drop_unused(model)
+class Edit:
+    """Changes to the graphs of a file, by the classes that its schema generates."""
+
+    def __init__(self, schema: Any, model: Any) -> None:
+        self.schema, self.model = schema, model
+
+    def separate_outputs(self, graph: Any, signatures: list[Any]) -> None:
+        """Copy an output that is an input, a weight or another output too: LiteRT knows a tensor by one name only."""
+        seen = set(graph.inputs) | {n for n, one in enumerate(graph.tensors) if self.data_of(one) is not None}
+        outputs = {entry.name: entry for signature in signatures for entry in signature.outputs}
+        for entry in outputs.values():
+            place = entry.tensorIndex
+            if place in seen:
+                entry.tensorIndex = self.copied(graph, place)
+            seen.add(place)
+        graph.outputs = [entry.tensorIndex for entry in outputs.values()]
+
+    def copied(self, graph: Any, place: int) -> int:
+        """The place of a new tensor that is a copy of another."""
+        tensor = graph.tensors[place]
+        shape = np.asarray(tensor.shape, np.int32)
+        wanted = self.added(graph, INT32, np.asarray(shape.shape, np.int32), shape)
+        copy = self.added(graph, tensor.type, shape, None)
+        self.operator(graph, RESHAPE, [place, wanted], copy, first=False)
+        return copy
+
+    def halve(self, graph: Any) -> None:
+        """Store weights as float16 that lose nothing by it, each widened by an operator that is computed when the file
+        is loaded."""
+        for place, tensor in enumerate(list(graph.tensors)):
+            data = self.data_of(tensor)
+            if tensor.type != FLOAT32 or data is None or len(tensor.shape) < 2:
+                continue
+            values = np.asarray(data, np.uint8).view("<f4")
+            with np.errstate(over="ignore"):
+                stored = values.astype("<f2")
+            if np.array_equal(stored.astype("<f4"), values):
+                narrow = self.added(graph, FLOAT16, tensor.shape, stored)
+                self.operator(graph, DEQUANTIZE, [narrow], place, first=True)
+                tensor.buffer = 0
+
+    def data_of(self, tensor: Any) -> Any:
+        return self.model.buffers[tensor.buffer].data
+
+    def added(self, graph: Any, kind: int, shape: Any, values: Any) -> int:
+        """The place of a new tensor, with `values` a constant."""
+        buffer = self.schema.BufferT()
+        buffer.data = None if values is None else values.view(np.uint8)
+        self.model.buffers.append(buffer)
+        tensor = self.schema.TensorT()
+        tensor.name, tensor.type, tensor.shape = f"t{len(graph.tensors)}".encode(), kind, shape
+        tensor.buffer = len(self.model.buffers) - 1
+        graph.tensors.append(tensor)
+        return len(graph.tensors) - 1
+
+    def operator(self, graph: Any, kind: int, inputs: list[int], output: int, *, first: bool) -> None:
+        codes = [code.builtinCode for code in self.model.operatorCodes]
+        if kind not in codes:
+            code = self.schema.OperatorCodeT()
+            code.builtinCode = code.deprecatedBuiltinCode = kind
+            code.version = 1
+            self.model.operatorCodes.append(code)
+            codes.append(kind)
+        made = self.schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = codes.index(kind), inputs, [output]
+        graph.operators = [made, *graph.operators] if first else [*graph.operators, made]
 
 
 def drop_unused(model: Any) -> None:
