@@ -14,6 +14,7 @@ RUNTIMES: Registry[Runtime] = Registry(
     "fr_bench.runtimes",
     {
         "executorch": "bench.runtimes.executorch.member:EXECUTORCH",
+        "litert": "bench.runtimes.litert.member:LITERT",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",
         "torch": "bench.runtimes.torch.member:TORCH",
