@@ -65,8 +65,8 @@ def _table(model: str, subjects: list[Subject], context: Context) -> Table:
         rows.append(
             (
                 Cell(subject.variant, _form(subject, context)), name, cells["latency"],
-                _ratio(ratios.get(subject)), cells["vm_hwm"], _size(shared[subject]), cells["load"], cells["first_inference"], cells["deployed"],
-                _size(_program(subject, context)), cells["max_abs_delta"],
+                _ratio(ratios.get(subject)), cells["vm_hwm"], _size(shared[subject]), cells["load"],
+                cells["first_inference"], cells["deployed"], _size(_program(subject, context)), cells["max_abs_delta"],
             )
         )  # fmt: skip
     first = next((c.left.runtime for c in ratios.values()), subjects[0].runtime)

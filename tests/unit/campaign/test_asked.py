@@ -233,7 +233,7 @@ def test_what_one_of_several_runtimes_cannot_do_is_left_out_with_its_reason() ->
     text = 'variants = ["baseline", {name = "half", precision = "bf16"}]\n'
     wanted = asked.checked(plan.parse(SEVERAL + text, "p"))
     ((left_out, why),) = wanted.absent.items()
-    assert str(left_out) == "lenet5/half by onnxruntime"
+    assert str(left_out) == "lenet5/half:bf16 by onnxruntime"
     assert "does not support bf16" in why
     assert [place.runtime for place in asked.entries(wanted, ["p1"])[1].places if place.device == "p1"] == ["ncnn"]
     with pytest.raises(UsageError, match="does not support int8"):
