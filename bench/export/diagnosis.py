@@ -26,8 +26,10 @@ _OPERATOR = (
     re.compile(r"(?:node type|Op type|op_type)[:=\s]+['\"]?(\w+)"),
 )
 _WORDS: Sequence[tuple[str, str]] = (
-    (r"depends on the values of its input|data-dependent|DataDependent|GuardOnData|_local_scalar_dense", "values decide"),
-    (r"shape of output \S+ depends on the values|[Dd]ynamicOutputShape|unbacked symint|dynamic[- ]shape", "dynamic shape"),
+    (r"depends on the values of its input|data-dependent|DataDependent|GuardOnData|_local_scalar_dense",
+     "values decide"),
+    (r"shape of output \S+ depends on the values|[Dd]ynamicOutputShape|unbacked symint|dynamic[- ]shape",
+     "dynamic shape"),
     (r"draws random numbers|keeps a state|changes its input in place", "not a function"),
     (r"differs from the network's by|computes anything else|gave \d+ (?:outputs|values for)", "wrong numbers"),
     (r"MemoryError|[Cc]annot allocate memory|can't allocate memory|out of memory|bad_alloc|ENOMEM", "out of memory"),
@@ -39,8 +41,8 @@ _WORDS: Sequence[tuple[str, str]] = (
      r"|no (?:kernel|implementation)|does not have\b.*operator|at most four axes", "unsupported operator"),
 )  # fmt: skip
 _ADVICE: Mapping[str, str] = {
-    "values decide": "Only what does not depend on the values can be exported: torch.where chooses between two results; "
-    "or split the network there, and let the application decide.",
+    "values decide": "Only what does not depend on the values can be exported: torch.where chooses between two "
+    "results; or split the network there, and let the application decide.",
     "dynamic shape": "Give it a fixed size: a mask in place of a selection, torch.topk with a fixed k in place of "
     "torch.nonzero; or split the network before it.",
     "wrong numbers": "Its files are not used. Replace the operator that differs, or use another runtime.",
@@ -53,12 +55,17 @@ _ADVICE: Mapping[str, str] = {
     "not installed": "Install what is missing.",
     "network fails": "Run the network by itself, on an input of that shape.",
 }  # fmt: skip
+_PRODUCT = "Replace the transform by products with its matrix, a constant buffer, real and imaginary part apart."
 _REPLACE: Mapping[str, str] = {
     "grid_sampler": "Replace it by F.interpolate where the grid is regular.",
-    "fft_fft": "Replace the transform by a product with its matrix (a constant buffer), real and imaginary part apart.",
-    "fft_rfft": "Replace the transform by a product with its matrix (a constant buffer), real and imaginary part apart.",
-    "fft_fft2": "Replace the transform by products with its matrix (a constant buffer), real and imaginary part apart.",
-    "fft_rfft2": "Replace the transform by products with its matrix (a constant buffer), real and imaginary part apart.",
+    "fft_fft": _PRODUCT,
+    "fft_rfft": _PRODUCT,
+    "fft_fft2": _PRODUCT,
+    "fft_rfft2": _PRODUCT,
+    "fft_fftn": _PRODUCT,
+    "fft_rfftn": _PRODUCT,
+    "_fft_r2c": _PRODUCT,
+    "_fft_c2c": _PRODUCT,
     "stft": "Replace it by a convolution with the window's cosines and sines, or compute it before the network.",
     "linalg_inv": "Compute the inverse before the network, if it is constant, and store it as a buffer.",
     "linalg_svd": "Compute it before the network, if it is constant, and store it as a buffer.",
@@ -92,7 +99,11 @@ def diagnosed(
     texts = list(_chain(error))
     said = texts[0] if texts else type(error).__name__
     kind = _kind(error, stage, texts)
-    name = _operator(texts) if kind in ("unsupported operator", "exporter refused", "does not run", "dynamic shape") else ""
+    name = (
+        _operator(texts)
+        if kind in ("unsupported operator", "exporter refused", "does not run", "dynamic shape")
+        else ""
+    )
     if name and kind == "exporter refused":
         kind = "unsupported operator"
     places = tuple(dict.fromkeys(_PLACE.findall("\n".join(texts[:1]))))

@@ -11,7 +11,7 @@ import math
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,8 @@ def recorded(network: nn.Module, inputs: Sequence[Tensor]) -> torch.export.Expor
         where = raised_at(error)
         words = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ExportRefused(
-            f"torch.export cannot record the network: {type(error).__name__}: {words}{f' (at {where})' if where else ''}",
+            f"torch.export cannot record the network: {type(error).__name__}: {words}"
+            f"{f' (at {where})' if where else ''}",
             "Only what does not depend on the values of its input has layers that can be listed.",
         ) from error
 
@@ -175,7 +176,7 @@ def _parameters(exported: torch.export.ExportedProgram) -> Mapping[str, str]:
 
 
 def _stored(exported: torch.export.ExportedProgram) -> dict[str, tuple[int, int]]:
-    """Of each parameter and buffer that is used: its number of trainable values, and its bytes. Tied ones count once."""
+    """Of each parameter and buffer that is used: its trainable values, and its bytes. Tied ones count once."""
     used = {node.name for node in exported.graph.nodes if node.op == "placeholder" and node.users}
     found: dict[str, tuple[int, int]] = {}
     seen: set[int] = set()
@@ -232,7 +233,9 @@ def _liveness(exported: torch.export.ExportedProgram, nodes: Sequence[fx.Node]) 
     place of what it reads, if nothing else reads that later.
     """
     order = {node: number for number, node in enumerate(nodes)}
-    ends = {node: max((order.get(user, len(nodes)) for user in node.users), default=-1) for node in exported.graph.nodes}
+    ends = {
+        node: max((order.get(user, len(nodes)) for user in node.users), default=-1) for node in exported.graph.nodes
+    }
     blobs, written = _Blobs(), []
     weights = _parameters(exported)
     for node in exported.graph.nodes:
