@@ -232,8 +232,8 @@ def _request(
         )
     wanted = {
         "launches": launches, "strict": strict or None, "beside": beside, "load": load, "largest_side": largest,
-        "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": _seconds("--budget", budget),
-        "sustained_seconds": _seconds("--sustained", sustained), "energy_seconds": _seconds("--energy", energy),
+        "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": seconds("--budget", budget),
+        "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(
@@ -260,7 +260,7 @@ def _refuse_empty(given: Mapping[str, str | list[str] | None]) -> None:
             raise UsageError(f"{flag} is given without a value", "Give it one, or leave it out.")
 
 
-def _seconds(flag: str, text: str | None) -> float | None:
+def seconds(flag: str, text: str | None) -> float | None:
     """`90s`, `10m`, `1.5h` or a number of seconds. Raises UsageError."""
     if text is None:
         return None
