@@ -54,6 +54,8 @@ public:
         add(line, number);
     }
 
+    bool has(const std::string& key) const { return values_.count(key) > 0; }
+
     std::string text(const std::string& key) {
         const auto found = values_.find(key);
         if (found == values_.end()) refuse("the key " + key + " is missing");
@@ -165,7 +167,13 @@ Job read_job(const std::string& path) {
         {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored}, {"resident", Execution::resident}});
     job.inputs = keys.names("inputs", kMostInputs);
     job.outputs = keys.names("outputs", kMostOutputs);
-    job.samples = keys.text("samples");
+    if ((job.mode == Mode::accuracy) && keys.has("pictures")) {
+        job.pictures = keys.text("pictures");
+        job.preprocess = keys.text("preprocess");
+        if (keys.has("stages")) job.stages = keys.text("stages");
+    } else {
+        job.samples = keys.text("samples");
+    }
     job.threads = static_cast<int>(keys.number("threads", 1, 64));
     job.affinity = keys.mask("affinity");
     std::tie(job.precision_name, job.precision) =

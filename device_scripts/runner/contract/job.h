@@ -15,6 +15,7 @@ enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
 struct Job {
     Mode mode;
     std::string graph, weights, samples, answers;
+    std::string pictures, preprocess, stages;  // instead of samples
     std::vector<std::string> inputs, outputs;
     WeightsFormat weights_format;
     Execution execution;

@@ -107,7 +107,7 @@ void measure_sustained(const Job& job, Session& session) {
     send_clocks(clocks, ended_on);
 }
 
-std::vector<InputShape> enlarged(const Job& job, const Samples& samples) {
+std::vector<InputShape> enlarged(const Job& job, const SampleSource& samples) {
     std::vector<InputShape> shapes = samples.inputs();
     if (shapes.size() != 1 || shapes[0].integer || shapes[0].extents.size() != 3) {
         std::string found;
@@ -124,7 +124,7 @@ std::vector<InputShape> enlarged(const Job& job, const Samples& samples) {
     return shapes;
 }
 
-void tile_first_sample(const Samples& samples, const InputShape& shape, const InputMemory& input) {
+void tile_first_sample(const SampleSource& samples, const InputShape& shape, const InputMemory& input) {
     const InputShape& given = samples.inputs()[0];
     const size_t height = static_cast<size_t>(given.extents[1]), width = static_cast<size_t>(given.extents[2]);
     const size_t rows = static_cast<size_t>(shape.extents[1]), columns = static_cast<size_t>(shape.extents[2]);

@@ -18,9 +18,9 @@ void measure_sustained(const Job& job, Session& session);
 
 // The shape of the one input with the job's extents. Throws Failure(bad_samples) when there is no such input, and
 // Failure(unsupported) for a picture beyond what can be addressed.
-std::vector<InputShape> enlarged(const Job& job, const Samples& samples);
+std::vector<InputShape> enlarged(const Job& job, const SampleSource& samples);
 
 // Fills the input of that `shape` with the first sample, repeated from its upper left corner on.
-void tile_first_sample(const Samples& samples, const InputShape& shape, const InputMemory& input);
+void tile_first_sample(const SampleSource& samples, const InputShape& shape, const InputMemory& input);
 
 }  // namespace bench
