@@ -10,7 +10,7 @@
 // missing and repeated keys are errors, and so are keys of another mode.
 //
 //   contract           3
-//   mode               latency | memory | accuracy | sustained | largest
+//   mode               latency | memory | accuracy | sustained | largest | layers
 //   graph              path of the graph, in the runtime's own format
 //   weights            path of the weights
 //   weights_format     runtime | frq            (runtime: the runtime's own format; frq: docs/formats/frq.md)
@@ -20,12 +20,14 @@
 //                      it takes of a tensor: all of its weight, its core, or, in three layers, its factors)
 //   inputs, outputs    names of blobs, separated by commas: 1 to 8 inputs in the order of the sample file, 1 to 64 outputs
 //   samples            path of the packed sample file, below; all modes but accuracy use its first sample
-//   answers            path to write, accuracy only: float32, little-endian, no header: for each sample, for each output in
-//                      the order of `outputs`, its values
+//   answers            path to write. accuracy: float32, little-endian, no header: for each sample, for each output in
+//                      the order of `outputs`, its values. layers, where it may be left out: the same of the first sample,
+//                      for each layer in the order of its events, for each of its `outputs`
 //   threads            1..64
 //   affinity           hexadecimal CPU mask, or 0 to leave it
 //   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8
-//   warmup_iterations, warmup_ms, min_iterations, min_ms, max_iterations     latency only
+//   warmup_iterations, warmup_ms, min_iterations, min_ms, max_iterations     latency and layers. No more than 2^22 times of
+//                      layers are kept, so a network of many layers has fewer iterations
 //   beside             latency only, 0..16: copies of this network, each in a process of its own that infers without a pause
 //                      while this one warms up and is measured. They begin after this one's first inference, on the same
 //                      CPUs, and end with this process, whatever ends it
@@ -53,8 +55,19 @@
 //   {"event":"load","ns":n}                                       graph + weights + pipelines, decode included; and a loaded
 //                                                     library itself
 //   {"event":"first_inference","ns":n}
-//   {"event":"warmup","iterations":n,"ns":n}                       latency only
+//   {"event":"warmup","iterations":n,"ns":n}                       latency and layers
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
+//   {"event":"layers","count":n,"iterations":n,"ns":n,"whole":n}   layers: how many events of layers follow, 1 to 10,000; how
+//                                                     many inferences were timed layer by layer, and the median of them;
+//                                                     whole: that of ordinary ones, each between two of those; -1 where the
+//                                                     library times its layers itself, in every inference
+//   {"event":"layer","i":n,"name":"…","type":"…","ns":n,"bytes":n,"weights":n,"deferred":n,"inputs":["…",…],
+//    "outputs":[{"name":"…","shape":[n,…]},…]}          layers: one a layer, in the order in which they are executed. ns:
+//                                                     median of its iterations, conversions of what it reads included, and of
+//                                                     what it answers; bytes: of its outputs in memory; weights: how many
+//                                                     values, -1 where unknown; shapes without a batch axis. deferred: 1 for a
+//                                                     layer of ours whose rows are made when the next one reads them: its time
+//                                                     is in that one, and it has no outputs here
 //   {"event":"beside","copies":n,"load":n,"inferences":n}          latency with others beside: how many inferences the copies
 //                                                     finished while this one was measured; 0: they did not run
 //   {"event":"window","i":n,"ns":n,"iterations":n,"median":n,"khz":n}     sustained: one a second, printed at once. ns: when
@@ -70,18 +83,22 @@
 //                                                     the iterations that ended on its CPUs. scaling_cur_freq is read before
 //                                                     and after the loop (sustained: each second) only, and only for policies
 //                                                     that it ran on
-//   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy only; counts: values of each output in
-//                                                     one sample
+//   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy, and layers with `answers`; counts: values
+//                                                     of each output in one sample
 //   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not report it
 //   {"event":"error","kind":"…","message":"…"}                    instead of what could not be done
 //   {"event":"end","status":"ok"|"error","exit":n,"ns":n}          always last; ns since the process began main()
 #pragma once
+
+#include <cstdint>
 
 namespace bench {
 
 constexpr int kContract = 3;
 constexpr int kMostInputs = 8;
 constexpr int kMostOutputs = 64;
+constexpr int kMostLayers = 10'000;
+constexpr int64_t kMostLayerTimes = 1 << 22;
 
 enum class Exit : int {
     ok = 0,
