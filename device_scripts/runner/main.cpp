@@ -117,6 +117,17 @@ void write_answers(const Job& job, Session& session, const SampleSource& samples
     Event("answers").text("path", job.answers).number("samples", samples.count()).number("bytes", bytes).numbers("counts", counts).send();
 }
 
+void write_layers(const Job& job, Session& session) {
+    AnswersFile file(job.answers);
+    std::vector<int64_t> counts;
+    session.answer_layers([&](const OutputMemory& output) {
+        file.append(output);
+        counts.push_back(output.values());
+    });
+    const int64_t bytes = file.finish();
+    Event("answers").text("path", job.answers).number("samples", 1).number("bytes", bytes).numbers("counts", counts).send();
+}
+
 // The network of the job, as one that infers the first sample for ever beside this process.
 Work prepare_copy(const Library& library, const Job& job) {
     const Samples samples(job.samples);
@@ -165,6 +176,10 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
         case Mode::latency: measure_latency(job, *session, neighbours); break;
         case Mode::accuracy: write_answers(job, *session, samples); break;
         case Mode::sustained: measure_sustained(job, *session); break;
+        case Mode::layers:
+            measure_layers(job, *session);
+            if (!job.answers.empty()) write_layers(job, *session);
+            break;
         case Mode::memory:
         case Mode::largest: break;
     }
