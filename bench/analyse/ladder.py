@@ -1,14 +1,14 @@
-"""The ladder from a picture's file to a network's answer, on a desktop and on a device: which rung differs, where, and by
-how much. Pure functions of what both computed.
+"""The ladder from a picture's file to a network's answer, on a desktop and on a device: which rung differs, where, and
+by how much. Pure functions of what both computed.
 
-Each rung is judged by itself: what the device made of *its own* step before, against what the desktop makes of the same.
-So a rung that differs is where something is wrong, and those behind it are not blamed for what they were given.
+Each rung is judged by itself: what the device made of *its own* step before, against what the desktop makes of the
+same. So a rung that differs is where something is wrong, and those behind it are not blamed for what they were given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +107,8 @@ def pixels(found: Array, wanted: Array, *, lossy: bool) -> Rung:
 
 
 def resized(found: Array, pixels: Array, asked: Preprocess, shape: tuple[int, ...]) -> Rung:
-    """What the device made of its own `pixels` (H, W, C), against what `asked` makes of them for an input of `shape`."""
+    """What the device made of its own `pixels` (H, W, C), against what `asked` makes of them for an input of that
+    `shape`."""
     wanted = fitted(asked, pixels, shape)
     rung = compared("resized", asked.text, found, wanted, 0)
     if not rung.differs:
@@ -131,6 +132,11 @@ def layer(name: str, kind: str, found: Array, wanted: Array, *, exact: bool) -> 
     if not exact:
         limit = tolerance.allowed(wanted[None].astype(np.float32))[0] if found.shape == wanted.shape else 0.0
     return compared("layer", name, found, wanted, limit, kind=kind)
+
+
+def answer_limit(wanted: Array, doubt: Array | None) -> Array:
+    """How far each value of a network's output (1, *shape) may be from torch's, without the batch axis."""
+    return tolerance.allowed(wanted, doubt=doubt)[0]
 
 
 def answer(name: str, found: Array, wanted: Array, *, exact: bool) -> Rung:
@@ -174,15 +180,17 @@ def _as_if_normalised(found: Array, wanted: Array, resized: Array, asked: Prepro
     if len(found) == 3 and np.allclose(found, wanted[::-1], atol=1e-5 * max(1.0, float(np.abs(wanted).max()))):
         return "the same values with their channels in the opposite order"
     source = resized[..., ::-1] if asked.channels == "bgr" else resized
-    words = []
     for order, title in ((source, ""), (source[..., ::-1], "channels in the opposite order, and ")):
         fits = [_line(order[..., channel], found[channel]) for channel in range(len(found))]
         if all(one is not None for one in fits):
-            words = [f"{one[0]:.6g} × value {'−' if one[1] < 0 else '+'} {abs(one[1]):.6g}" for one in fits if one]
             ours = [_line(source[..., channel], wanted[channel]) for channel in range(len(found))]
-            theirs = [f"{one[0]:.6g} × value {'−' if one[1] < 0 else '+'} {abs(one[1]):.6g}" for one in ours if one]
-            return f"{title}each channel is {'; '.join(dict.fromkeys(words))}, and not {'; '.join(dict.fromkeys(theirs))}"
+            return f"{title}each channel is {_formulas(fits)}, and not {_formulas(ours)}"
     return ""
+
+
+def _formulas(lines: Sequence[tuple[float, float] | None]) -> str:
+    words = (f"{one[0]:.6g} × value {'−' if one[1] < 0 else '+'} {abs(one[1]):.6g}" for one in lines if one)
+    return "; ".join(dict.fromkeys(words))
 
 
 def _line(values: Array, made: Array) -> tuple[float, float] | None:
@@ -196,8 +204,6 @@ def _line(values: Array, made: Array) -> tuple[float, float] | None:
 
 
 def _told(rung: Rung, remark: str) -> Rung:
-    from dataclasses import replace
-
     return replace(rung, remark=remark) if remark else rung
 
 

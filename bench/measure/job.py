@@ -95,7 +95,6 @@ class Job:
             keys["extents"] = "{}x{}".format(*self.extents)
         return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 
-
     def _shown(self) -> dict[str, object]:
         if not self.preprocess:
             return {"samples": self.files.samples}

@@ -1,8 +1,8 @@
 """Builds the runner for libraries that are loaded by name, and the backends, which are small libraries of ours that
 call one of them.
 
-Always with zig: an NDK has no glibc. Cached by content. Of ncnn nothing is needed but the decoder of pictures that comes
-with its source.
+Always with zig: an NDK has no glibc. Cached by content. Of ncnn nothing is needed but the decoder of pictures that
+comes with its source.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from bench.runtimes.ncnn.build import Work, cores, source_folder
 from bench.runtimes.ncnn.executable import read_elf
 
 _RUNNER = "bench-loaded-runner"
+_CORE = ("main.cpp", "contract", "measure", "picture")
+_TABLE = ("loaded/backend.h", "loaded/statuses.h")
 _GLIBC = "2.28"
 """The oldest glibc that any of the wheels in question is built for."""
 
@@ -56,13 +58,13 @@ def build(abi: str, backend: Backend, cache: Cache, progress: Progress) -> Built
     runner = source_folder() / "runner"
     sources = [
         path
-        for room in ("main.cpp", "contract", "measure", "picture", "loaded/library.cpp", "loaded/backend.h", "loaded/statuses.h")
+        for room in (*_CORE, "loaded/library.cpp", *_TABLE)
         for path in ([runner / room] if (runner / room).is_file() else (runner / room).iterdir())
     ]
     own = [path for ending in ("h", "c", "cpp") if (path := runner / "loaded" / f"{backend.name}.{ending}").is_file()]
     stb = source.stb(source.fetch(cache, progress))
     core = _made(abi, _RUNNER, Backend("", includes=(stb,), key=source.SHA256), sources, cache, progress)
-    called = [path for path in sources if path.suffix == ".h"]
+    called = [path for path in sources if path.suffix == ".h" and path.parent.name != "picture"]
     made = _made(abi, f"libbackend-{backend.name}.so", backend, [*own, *called], cache, progress)
     return Built(core.file, made.file, core.facts)
 
