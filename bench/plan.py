@@ -72,6 +72,8 @@ class Protocol(_Strict):
     """Of load, and as many of rest, in each launch of the energy pass; 0 leaves it out."""
     largest_side: int = Field(0, ge=0, le=65_536)
     """Pictures are tried up to this many pixels wide and high (the memory test); 0 leaves it out."""
+    profile_launches: int = Field(0, ge=0, le=1000)
+    """Launches in which every layer is timed alone, in a pass of their own; 0 leaves it out."""
 
     @model_validator(mode="after")
     def _possible(self) -> Protocol:

@@ -33,9 +33,9 @@ Progress = Callable[[float, str], None]
 MATCHED = 0.02
 """Files whose bytes differ by no more than this part from those asked for match."""
 
-Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained"]
-"""What a launch is for. The last four are done where a plan asks for them: latency with others at work beside, energy
-of an inference, the largest picture that memory allows, and latency under load that goes on."""
+Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained", "profile"]
+"""What a launch is for. The last five are done where a plan asks for them: latency with others at work beside, energy
+of an inference, the largest picture that memory allows, latency under load that goes on, and the time of each layer."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 WeightsFormat = Literal["runtime", "frq"]
 """Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""

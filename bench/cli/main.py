@@ -20,6 +20,7 @@ from bench.cli import (
     history,
     networks,
     nightly,
+    parity,
     running,
     terminal,
     trend,
@@ -52,6 +53,7 @@ app.add_typer(farm.app, name="farm")
 app.command()(networks.compress)
 app.command()(networks.explain)
 app.command()(convert.convert)
+app.command("parity")(parity.compare)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

@@ -108,10 +108,10 @@ def _once(
 
         def launched(side: int) -> lines.Reading:
             extents = (side, side)
-            return _launched(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
+            return launched_artifact(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
-    reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
+    reading, remote = launched_artifact(trial, station, artifact, station.where, samples, protocol, mask)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
         copies = "the copy" if protocol.beside == 1 else f"the {protocol.beside} copies"
         raise RunnerFailed(
@@ -139,11 +139,14 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
             )
 
 
-def _launched(
+def launched_artifact(
     trial: Trial, station: Station, artifact: Artifact, where: Mapping[str, str], samples: ArtifactFile,
-    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0),
+    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0), *, layer_answers: bool = False,
+    preprocess: str = "", stages: bool = False,
 ) -> tuple[lines.Reading, str]:  # fmt: skip
-    """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers."""
+    """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers, beside
+    which, at `.stages`, are those of the first picture, if `stages` asks for them. With `preprocess` the samples are a
+    file of pictures. Raises RunnerFailed and what the transport raises."""
     graph, weights = (
         "-" if role == NO_FILE else where[artifact.file(role).sha256]
         for role in runtimes.runtime(artifact.runtime).roles
@@ -160,6 +163,9 @@ def _launched(
         precision=artifact.precision or trial.subject.precision,
         affinity=mask,
         extents=extents,
+        layer_answers=layer_answers,
+        preprocess=preprocess,
+        stages=f"{files.answers}.stages" if stages else "",
     )
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(
@@ -231,7 +237,7 @@ def answered(
         model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
     )
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
-    reading, remote = _launched(
+    reading, remote = launched_artifact(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0
     )
     outputs = artifact.outputs
