@@ -65,6 +65,20 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Accelerator:
+    """What computed the layers other than the process's own CPUs, in its driver's words. `software`: that driver
+    computes on the CPUs after all. Of `layers`, `elsewhere` were computed without it; `names` are the first of them,
+    each with its operator."""
+
+    device: str
+    driver: str
+    software: bool
+    layers: int
+    elsewhere: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Beside:
     """What was at work beside a launch: copies of its network and threads of another load. `inferences` are what the
     copies finished while it was timed: with 0, they did not run."""
@@ -99,6 +113,7 @@ class Reading:
     strays: int = 0
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
+    accelerator: Accelerator | None = None
     windows: tuple[Window, ...] = ()
     remark: str = ""
 
@@ -133,6 +148,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         strays=events.strays,
         clocks=tuple(events.clocks),
         beside=events.beside,
+        accelerator=events.accelerator,
         windows=tuple(events.windows),
     )
 
@@ -153,6 +169,7 @@ class _Events:
     second: int = -1
     clocks: list[Clock] = field(default_factory=list)
     beside: Beside | None = None
+    accelerator: Accelerator | None = None
     seen: set[str] = field(default_factory=set)
 
     def add(self, line: str) -> None:
@@ -176,6 +193,8 @@ class _Events:
                 self._add_clock(event)
             case "beside":
                 self.beside = Beside(*(_whole(event, key) for key in ("copies", "load", "inferences")))
+            case "accelerator":
+                self.accelerator = _accelerator(event)
             case "memory":
                 known = ((metric, _whole(event, metric, least=-1)) for metric in _MEMORY)
                 self.samples.extend(Sample(metric, 0, float(value)) for metric, value in known if value >= 0)
@@ -254,6 +273,15 @@ def _answers(event: Mapping[str, Any]) -> Answers:
         if size == 4 * samples * sum(counts):
             return Answers(path, samples, counts)
     raise RunnerFailed("the runner's 'answers' event contradicts itself", _REBUILD)
+
+
+def _accelerator(event: Mapping[str, Any]) -> Accelerator:
+    software, layers, elsewhere = (_whole(event, key) for key in ("software", "layers", "elsewhere"))
+    names = event.get("names")
+    if software > 1 or elsewhere > layers or not isinstance(names, list) or len(names) != min(elsewhere, _MOST_FACTS):
+        raise RunnerFailed("the runner's 'accelerator' event contradicts itself", _REBUILD)
+    device, driver, *named = (_words(value) for value in (event.get("device"), event.get("driver"), *names))
+    return Accelerator(device, driver, bool(software), layers, elsewhere, tuple(named))
 
 
 def _facts(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,11 @@
 //   {"event":"decode","ns":n,"coefficients":n,"values":n}         frq only
 //   {"event":"load","ns":n}                                       graph + weights + pipelines, decode included; and a loaded
 //                                                     library itself
+//   {"event":"accelerator","device":"…","driver":"…","software":0|1,"layers":n,"elsewhere":n,"names":["name (Operator)",…]}
+//                                                     only where something else than this process's CPUs computes: what, by
+//                                                     its driver's words; software: the driver computes on the CPUs after
+//                                                     all; of its layers that compute, those that are computed without it,
+//                                                     and the first 40 of their names
 //   {"event":"first_inference","ns":n}
 //   {"event":"warmup","iterations":n,"ns":n}                       latency only
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
