@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from bench.errors import RunnerFailed
+from bench.measure import loader
 from bench.measure.job import CONTRACT
 from bench.records import Sample
 
@@ -30,6 +31,7 @@ _SIGNALS = {
     7: " (SIGBUS, a file got shorter under it)",
     11: " (SIGSEGV, it crashed)",
     15: " (SIGTERM)",
+    31: " (SIGSYS, this device forbids a system call that it makes)",
 }
 _REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
 
@@ -135,10 +137,10 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
     for line in lines:
         events.add(line)
     end = events.end
+    if not events.problem and (refusal := loader.refusal(stderr)):
+        raise _left(RunnerFailed(_words(refusal), loader.FIX), status)
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
-        failure = RunnerFailed(events.problem or _meaning(status, stderr))
-        failure.left = status
-        raise failure
+        raise _left(RunnerFailed(events.problem or _meaning(status, stderr)), status)
     return Reading(
         samples=(*events.samples, *events.clock()),
         environment=events.environment,
@@ -151,6 +153,11 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         accelerator=events.accelerator,
         windows=tuple(events.windows),
     )
+
+
+def _left(failure: RunnerFailed, status: int) -> RunnerFailed:
+    failure.left = status
+    return failure
 
 
 @dataclass
@@ -313,7 +320,7 @@ def _meaning(status: int, stderr: str) -> str:
         case 0:
             return "the runner ended without its end marker"
         case 126:
-            return f"the runner cannot be executed: wrong ABI, or the folder forbids it {last}".rstrip()
+            return f"the runner cannot be executed: wrong ABI, or the folder or SELinux forbids it {last}".rstrip()
         case 127:
             return f"the runner is not there, or a part of it cannot be loaded: {last}".rstrip(": ")
         case 137:
