@@ -33,7 +33,7 @@ std::optional<Accelerator> accelerator_of(const ncnn::Net& net) {
     const ncnn::GpuInfo& info = net.vulkan_device()->info;
     Accelerator found{info.device_name(), info.driver_name(), info.type() == kCpu, 0, {}};
     for (const ncnn::Layer* layer : net.layers()) {
-        if (layer->typeindex == ncnn::LayerType::Input) continue;  // computes nothing
+        if (layer->type == "Input") continue;  // computes nothing
         found.layers++;
         // What forward_layer() asks. A layer whose parameters Vulkan's cannot take was replaced when it was loaded, and one
         // whose pipeline cannot be made ends the loading.
