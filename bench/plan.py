@@ -55,6 +55,8 @@ class Protocol(_Strict):
     """Of the random order of trials."""
     strict: bool = False
     """Refuse a phone that is not fit to be measured, instead of waiting for it and then tagging what it gives."""
+    require: Literal["gpu"] | None = None
+    """gpu: a launch by a runtime that computes on a GPU fails where a layer was computed elsewhere."""
     cool_seconds: Seconds = 120.0
     """Before each block of launches a warm phone is waited for, at most this long."""
     ratio_interval: float | None = Field(None, gt=0, le=1)

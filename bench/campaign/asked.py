@@ -130,7 +130,22 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
             absent |= _refusing(variant, plan, case)
         _refuse_idle_package(network, described)
         cases.append(case.model_copy(update={"variants": described, "methods": (), "sizes": (), "effort": None}))
-    return Asked(plan.model_copy(update={"cases": tuple(cases)}), found, absent)
+    asked = Asked(plan.model_copy(update={"cases": tuple(cases)}), found, absent)
+    _refuse_idle_requirement(asked)
+    return asked
+
+
+def _refuse_idle_requirement(asked: Asked) -> None:
+    """Raise UsageError where a GPU is required of a case that no runtime computes on one."""
+    for case in asked.plan.cases:
+        names = {name for some in asked.runtimes_of(case).values() for name in some}
+        if asked.plan.protocol_for(case.label).require == "gpu" and not any(map(runtimes.on_gpu, names)):
+            known = ", ".join(filter(runtimes.on_gpu, runtimes.on("desktop")))
+            raise UsageError(
+                f"a GPU is required (--require gpu), and none of the runtimes of {case.label} computes on one: "
+                f"{', '.join(sorted(names))}",
+                f"Name one that does in `runtime` or `desktop`: {known}.",
+            )
 
 
 def _learning(network: Network, case: Case) -> Network:
@@ -241,8 +256,10 @@ def _refusing(variant: Variant, plan: Plan, case: Case) -> dict[Absent, str]:
 def _expect_possible(variant: Variant, case: Case, runtime: Runtime) -> None:
     """Raise UsageError for a runtime that is none of phones, or does not compute as the variant or its case asks."""
     if "phone" not in runtime.places:
+        needs = getattr(runtime, "phones_need", "")
+        without = f" without {needs}" if needs else ""
         raise UsageError(
-            f"variant {variant.label} of {case.label} asks for {runtime.name}, which does not run on phones",
+            f"variant {variant.label} of {case.label} asks for {runtime.name}, which does not run on phones{without}",
             f"Name it in `desktop`, or choose one of {', '.join(runtimes.on('phone'))}.",
         )
     own = compress.precision(variant.method, variant.execution, runtime)

@@ -117,6 +117,15 @@ Budget = Annotated[
     str | None, typer.Option("--budget", help="For --precision 2%, per network (default: 5m).", metavar="TIME")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a phone that is not fit to be measured.")]
+Require = Annotated[
+    str | None,
+    typer.Option(
+        "--require",
+        help="gpu: a launch by a runtime that computes on a GPU fails where a layer was computed elsewhere.",
+        metavar="UNIT",
+        autocompletion=lambda: ["gpu"],
+    ),
+]
 Sustained = Annotated[
     str | None,
     typer.Option("--sustained", help="Also put each variant under load for so long, e.g. 10m.", metavar="TIME"),
@@ -210,8 +219,8 @@ def _request(
     weights: Weights = None, data: DataPath = None, samples: Samples = None, input_shape: Input = None,
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
-    strict: Strict = False, sustained: Sustained = None, energy: Energy = None, beside: Beside = None,
-    load: Load = None, largest: Largest = None,
+    strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
+    beside: Beside = None, load: Load = None, largest: Largest = None,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -231,7 +240,8 @@ def _request(
             f"--precision {unknown[0]!r} is neither a precision nor a percentage", f"Write e.g. 2%, or {choices}."
         )
     wanted = {
-        "launches": launches, "strict": strict or None, "beside": beside, "load": load, "largest_side": largest,
+        "launches": launches, "strict": strict or None, "require": require, "beside": beside, "load": load,
+        "largest_side": largest,
         "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": seconds("--budget", budget),
         "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import RunnerFailed
-from bench.measure import answers, energy, gates, job, largest, lines, meter
+from bench.measure import accelerator, answers, energy, gates, job, largest, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -67,7 +67,7 @@ def measure(
         return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
     reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
     station.use(artifact, samples)
-    doubts = station.behind(trial)
+    doubts = station.behind(trial) + accelerator.doubts(reading.accelerator, trial.pass_)
     if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
         doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
@@ -112,6 +112,8 @@ def _once(
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
     reading, remote = launched_artifact(trial, station, artifact, station.where, samples, protocol, mask)
+    if protocol.require == "gpu" and reading.accelerator:
+        accelerator.refuse_fallback(reading.accelerator)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
         copies = "the copy" if protocol.beside == 1 else f"the {protocol.beside} copies"
         raise RunnerFailed(
@@ -215,6 +217,8 @@ def _conditions(reading: lines.Reading) -> dict[str, Any]:
     found = {"warmup_iterations": reading.warmup_iterations, **reading.environment}
     if reading.beside and (reading.beside.copies or reading.beside.load):
         found["beside"] = asdict(reading.beside)
+    if reading.accelerator:
+        found["accelerator"] = accelerator.words(reading.accelerator)
     if reading.clocks:
         found["clocks"] = {f"CPU {one.cpus}": _clock(one) for one in reading.clocks}
     return found

@@ -1,4 +1,4 @@
-"""Launches of libraries that are loaded by name, on this computer as a station starts them, or on ARM by translation."""
+"""Launches of libraries that are loaded by name, on this computer as a station starts them, or on translated ARM."""
 
 from __future__ import annotations
 

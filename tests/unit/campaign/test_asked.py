@@ -53,6 +53,7 @@ def test_a_network_without_variants_gets_those_that_suit_it() -> None:
         ('variants = ["fr:0.2"]\n', UsageError, "0.2"),
         ('variants = ["fr:-1"]\n', UsageError, "-1"),
         ('variants = [{name = "half", runtime = "torch"}]\n', UsageError, "does not run on phones"),
+        ('protocol = {require = "gpu"}\n', UsageError, "none of the runtimes of lenet5 computes on one: ncnn, torch"),
         ('variants = [{name = "half", runtime = "tflow"}]\n', UnknownName, "tflow"),
         ('variants = ["fr-dense@1/4"]\n', UsageError, "fr-dense writes every channel"),
         ('variants = ["fr-factored@1/2"]\n', UsageError, "fr-factored writes every channel"),
@@ -244,3 +245,15 @@ def test_what_one_of_several_runtimes_cannot_do_is_left_out_with_its_reason() ->
 def test_no_runtime_and_one_that_is_named_twice_are_refused(names: str) -> None:
     with pytest.raises(PlanError, match="runtime"):
         plan.parse(SEVERAL.replace('["ncnn", "onnxruntime"]', names), "p")
+
+
+def test_a_runtime_that_phones_need_more_for_says_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANDROID_NDK_HOME", raising=False)
+    with pytest.raises(UsageError, match="ncnn-vulkan, which does not run on phones without an Android NDK"):
+        checked('variants = [{name = "half", runtime = "ncnn-vulkan"}]\n')
+
+
+def test_a_gpu_may_be_required_where_a_runtime_here_computes_on_one() -> None:
+    text = MINIMAL.replace('"a"\n', '"a"\ndesktop = ["ncnn-vulkan"]\n') + 'protocol = {require = "gpu"}\n'
+    found = asked.checked(plan.parse(text, "p"))
+    assert found.runtimes_here() == ("ncnn-vulkan", "ncnn")
