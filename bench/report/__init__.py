@@ -16,7 +16,7 @@ __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
     "notices", "answer", "score", "pareto", "rivals", "samples", "results", "comparisons", "ratios", "goals", "plots",
-    "distributions", "sustained", "contention", "energy", "largest", "startup", "trace", "places", "troubles",
+    "distributions", "sustained", "contention", "energy", "layers", "largest", "startup", "trace", "places", "troubles",
     "warnings", "measured", "reproduce",
 )  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
