@@ -152,6 +152,7 @@ Largest = Annotated[
         "--largest", help="The memory test: the largest picture, tried up to so many pixels wide.", min=0, max=65_536
     ),
 ]
+Profile = Annotated[bool, typer.Option("--profile", help="Also time every layer, in launches of their own.")]
 Label = Annotated[str | None, typer.Option("--label", help="How results name the one network to run.")]
 Cores = Annotated[
     str | None, typer.Option("--cores", help="Which cores: any, all, big, little, or a mask such as 0xf0.")
@@ -179,6 +180,10 @@ Resume = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
+
+
+PROFILE_LAUNCHES = 5
+"""Of --profile, where --launches does not say how many."""
 
 
 class Request(NamedTuple):
@@ -220,7 +225,7 @@ def _request(
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
-    beside: Beside = None, load: Load = None, largest: Largest = None,
+    beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -244,6 +249,7 @@ def _request(
         "largest_side": largest,
         "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": seconds("--budget", budget),
         "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
+        "profile_launches": (launches or PROFILE_LAUNCHES) if profile else None,
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(

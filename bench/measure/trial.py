@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import RunnerFailed
-from bench.measure import accelerator, answers, energy, gates, job, largest, lines, meter
+from bench.layered import LayerRecord
+from bench.measure import accelerator, answers, described, energy, gates, job, largest, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -46,11 +47,12 @@ EXACT: Precision = "fp32"
 
 class Outcome(NamedTuple):
     """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
-    samples (N, *shape)."""
+    samples (N, *shape); where it was one of the profile pass, the network's layers."""
 
     measurement: Measurement
     answers: Answers | None = None
     output: NDArray[np.float32] | None = None
+    layers: tuple[LayerRecord, ...] = ()
 
 
 def measure(
@@ -83,6 +85,7 @@ def measure(
         ),
         answered,
         output,
+        described.records(artifact, reading.layers) if reading.layers else (),
     )
 
 
@@ -120,6 +123,8 @@ def _once(
             f"{copies} beside it finished no inference meanwhile: nothing contended with it",
             "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
         )
+    if trial.pass_ == "profile" and reading.layers is None:
+        raise RunnerFailed("the runner printed no layers", "Run `bench clean`, then the same command.")
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
@@ -206,6 +211,10 @@ def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:
 
 def _samples(pass_: Pass, reading: lines.Reading) -> Iterator[Sample]:
     """Those that belong to the pass. A latency with others at work beside it is another metric than one alone."""
+    if reading.layers:
+        yield Sample("layers", 0, float(reading.layers.total))
+        if reading.layers.plain:
+            yield Sample("plain", 0, float(reading.layers.plain))
     for sample in reading.samples:
         if pass_ == "contended" and sample.metric == "latency":
             yield sample._replace(metric="contended")
