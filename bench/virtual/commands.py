@@ -1,8 +1,8 @@
 """Which commands each version of Android has in /system/bin, and who can stand in for them here.
 
-From AOSP's own lists, `system/core/shell_and_utilities/README.md`, Android 6 to 12; later versions count as 12. Left out
-is what no PC has: SELinux, input events, services and flash (chcon, getenforce, sendevent, start, newfs_msdos, log …);
-getprop and setprop are bench's own. Up to Android 5 phones had less (no `toybox`), and bench needs more than that.
+From AOSP's own lists, `system/core/shell_and_utilities/README.md`, Android 6 to 12; later versions count as 12. Left
+out is what no PC has: SELinux, input events, services and flash (chcon, sendevent, start, newfs_msdos, log …); getprop
+and setprop are bench's own. Up to Android 5 phones had less (no `toybox`), and bench needs more than that.
 """
 
 from __future__ import annotations
@@ -36,12 +36,29 @@ _CHANGES = (
     (31, "[ blkdiscard rtcwake test", ""),
 )
 
-TOYBOX = frozenset(["[", "acpi", "arch", "ascii", "base32", "base64", "basename", "blkdiscard", "blkid", "blockdev", "bunzip2", "bzcat", "cal", "cat", "chattr", "chgrp", "chmod", "chown", "chroot", "chrt", "chvt", "cksum", "clear", "cmp", "comm", "count", "cp", "cpio", "crc32", "cut", "date", "deallocvt", "devmem", "df", "dirname", "dmesg", "dnsdomainname", "dos2unix", "du", "echo", "egrep", "eject", "env", "expand", "factor", "fallocate", "false", "fgrep", "file", "find", "flock", "fmt", "free", "freeramdisk", "fsfreeze", "fstype", "fsync", "ftpget", "ftpput", "getconf", "gpiodetect", "gpiofind", "gpioget", "gpioinfo", "gpioset", "grep", "groups", "gunzip", "halt", "head", "help", "hexedit", "host", "hostname", "httpd", "hwclock", "i2cdetect", "i2cdump", "i2cget", "i2cset", "iconv", "id", "ifconfig", "inotifyd", "insmod", "install", "ionice", "iorenice", "iotop", "kill", "killall", "killall5", "link", "linux32", "ln", "logger", "login", "logname", "losetup", "ls", "lsattr", "lsmod", "lspci", "lsusb", "makedevs", "mcookie", "md5sum", "microcom", "mix", "mkdir", "mkfifo", "mknod", "mkpasswd", "mkswap", "mktemp", "modinfo", "mount", "mountpoint", "mv", "nbd-client", "nbd-server", "nc", "netcat", "netstat", "nice", "nl", "nohup", "nproc", "nsenter", "od", "oneit", "openvt", "partprobe", "passwd", "paste", "patch", "pgrep", "pidof", "ping", "ping6", "pivot_root", "pkill", "pmap", "poweroff", "printenv", "printf", "prlimit", "ps", "pwd", "pwdx", "pwgen", "readahead", "readelf", "readlink", "realpath", "reboot", "renice", "reset", "rev", "rfkill", "rm", "rmdir", "rmmod", "rtcwake", "sed", "seq", "setfattr", "setsid", "sha1sum", "sha224sum", "sha256sum", "sha384sum", "sha3sum", "sha512sum", "shred", "sleep", "sntp", "sort", "split", "stat", "strings", "su", "swapoff", "swapon", "switch_root", "sync", "sysctl", "tac", "tail", "tar", "taskset", "tee", "test", "time", "timeout", "top", "touch", "true", "truncate", "tty", "tunctl", "uclampset", "ulimit", "umount", "uname", "unicode", "uniq", "unix2dos", "unlink", "unshare", "uptime", "usleep", "uudecode", "uuencode", "uuidgen", "vconfig", "vmstat", "w", "watch", "watchdog", "wc", "wget", "which", "who", "whoami", "xargs", "xxd", "yes", "zcat"])  # fmt: skip
+_TOYBOX = """
+    [ acpi arch ascii base32 base64 basename blkdiscard blkid blockdev bunzip2 bzcat cal cat chattr chgrp chmod
+    chown chroot chrt chvt cksum clear cmp comm count cp cpio crc32 cut date deallocvt devmem df dirname dmesg
+    dnsdomainname dos2unix du echo egrep eject env expand factor fallocate false fgrep file find flock fmt free
+    freeramdisk fsfreeze fstype fsync ftpget ftpput getconf gpiodetect gpiofind gpioget gpioinfo gpioset grep groups
+    gunzip halt head help hexedit host hostname httpd hwclock i2cdetect i2cdump i2cget i2cset iconv id ifconfig
+    inotifyd insmod install ionice iorenice iotop kill killall killall5 link linux32 ln logger login logname losetup
+    ls lsattr lsmod lspci lsusb makedevs mcookie md5sum microcom mix mkdir mkfifo mknod mkpasswd mkswap mktemp
+    modinfo mount mountpoint mv nbd-client nbd-server nc netcat netstat nice nl nohup nproc nsenter od oneit openvt
+    partprobe passwd paste patch pgrep pidof ping ping6 pivot_root pkill pmap poweroff printenv printf prlimit ps
+    pwd pwdx pwgen readahead readelf readlink realpath reboot renice reset rev rfkill rm rmdir rmmod rtcwake sed seq
+    setfattr setsid sha1sum sha224sum sha256sum sha384sum sha3sum sha512sum shred sleep sntp sort split stat strings
+    su swapoff swapon switch_root sync sysctl tac tail tar taskset tee test time timeout top touch true truncate tty
+    tunctl uclampset ulimit umount uname unicode uniq unix2dos unlink unshare uptime usleep uudecode uuencode
+    uuidgen vconfig vmstat w watch watchdog wc wget which who whoami xargs xxd yes zcat
+"""
+TOYBOX = frozenset(_TOYBOX.split())
 """What Debian's toybox 0.8.9 prints when it is called by its own name: Android's tools, but for a few."""
 
-BUSYBOX = frozenset(
-    ["awk", "bc", "bzip2", "dd", "diff", "expr", "getopt", "gzip", "more", "route", "stty", "tr", "traceroute", "traceroute6", "vi"]
-)  # fmt: skip
+_BUSYBOX = """
+    awk bc bzip2 dd diff expr getopt gzip more route stty tr traceroute traceroute6 vi
+"""
+BUSYBOX = frozenset(_BUSYBOX.split())
 """Of Debian's busybox, what its toybox has not."""
 
 

@@ -25,9 +25,9 @@ _SUITE = "trixie"
 _KERNEL = "linux-image-cloud-arm64"
 """Stands for the present kernel for virtual machines."""
 _PACKAGES = (
-    "adbd", "android-libbase", "android-libboringssl", "android-libcutils", "android-liblog", "busybox-static", "libbrotli1",
-    "libbsd0", "libc6", "libcap2", "libcrypt1", "libgcc-s1", "liblz4-1", "libmd0", "libprotobuf32t64", "libstdc++6",
-    "libsystemd0", "libxxhash0", "libzstd1", "mksh", "toybox", "zlib1g",
+    "adbd", "android-libbase", "android-libboringssl", "android-libcutils", "android-liblog", "busybox-static",
+    "libbrotli1", "libbsd0", "libc6", "libcap2", "libcrypt1", "libgcc-s1", "liblz4-1", "libmd0", "libprotobuf32t64",
+    "libstdc++6", "libsystemd0", "libxxhash0", "libzstd1", "mksh", "toybox", "zlib1g",
 )  # fmt: skip
 _PROGRAMS = {
     "bin/busybox": "usr/bin/busybox",
@@ -36,10 +36,10 @@ _PROGRAMS = {
     "system/lib/toybox": "usr/bin/toybox",
 }
 _LIBRARIES = (
-    "ld-linux-aarch64.so.1", "libbrotlicommon.so.1", "libbrotlidec.so.1", "libbrotlienc.so.1", "libbsd.so.0", "libc.so.6",
-    "libcap.so.2", "libcrypt.so.1", "libdl.so.2", "libgcc_s.so.1", "liblz4.so.1", "libm.so.6", "libmd.so.0",
-    "libprotobuf.so.32", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libstdc++.so.6", "libsystemd.so.0",
-    "libxxhash.so.0", "libz.so.1", "libzstd.so.1",
+    "ld-linux-aarch64.so.1", "libbrotlicommon.so.1", "libbrotlidec.so.1", "libbrotlienc.so.1", "libbsd.so.0",
+    "libc.so.6", "libcap.so.2", "libcrypt.so.1", "libdl.so.2", "libgcc_s.so.1", "liblz4.so.1", "libm.so.6",
+    "libmd.so.0", "libprotobuf.so.32", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libstdc++.so.6",
+    "libsystemd.so.0", "libxxhash.so.0", "libz.so.1", "libzstd.so.1",
     *(f"android/lib{name}.so.0" for name in ("base", "crypto", "cutils", "log", "ssl")),
 )  # fmt: skip
 _LIBRARY_FOLDER = "usr/lib/aarch64-linux-gnu"

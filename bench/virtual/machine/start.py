@@ -8,11 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from bench.cache import Cache
+from bench.devices.words import clean
 from bench.errors import ToolMissing, VirtualPhoneError
 from bench.records import Progress
 from bench.virtual import cores, record
@@ -21,10 +23,13 @@ from bench.virtual.profile import Profile
 from bench.virtual.wire import HEADER, VERSION, Command, Header, Malformed
 
 _QEMU = "qemu-system-aarch64"
+_BACKGROUND = "setsid"
 RAM_BYTES, _LEAST_BYTES = 2 << 30, 256 << 20
 """Of a machine for which no memory is named, and the least with which one starts."""
 _STORAGE_BYTES, _LEAST_STORAGE_BYTES = 8 << 30, 16 << 20
 _MOST_CORES = 4
+_PID = "qemu.pid"
+_PROCESS_S = 60.0
 _BOOT_S = 300.0
 """A machine is up after some 10 s on a computer that does nothing else."""
 _USUAL_S = 30.0
@@ -35,6 +40,11 @@ _PROCESSOR = "cortex-a76"
 
 def require() -> str:
     """QEMU's path. Raises ToolMissing."""
+    if sys.platform != "linux":
+        raise ToolMissing(
+            "a virtual phone that is a machine is made of Linux's parts, and this is not Linux",
+            "Start one without --vm.",
+        )
     if path := shutil.which(_QEMU):
         return path
     raise ToolMissing(
@@ -76,9 +86,10 @@ def start(
         (folder / "root" / "initrd").write_bytes(made.base.read_bytes() + own_part(profile))
         # Another phone may have lived here: append, and quote only what is new.
         begin = (folder / record.LOG).stat().st_size if (folder / record.LOG).exists() else 0
-        pid = _launch(qemu, made, folder, port, ram, storage, lock)
+        _launch(qemu, made, folder, port, ram, storage, lock)
     finally:
         os.close(lock)
+    pid = _process(folder, port, begin)
     facts: dict[str, object] = {
         "port": port,
         "pid": pid,
@@ -103,52 +114,57 @@ def start(
     return facts
 
 
-def _launch(qemu: str, made: Image, folder: Path, port: int, ram: int, storage: int, lock: int) -> int:
-    """Start QEMU in the background; returns its process id. It keeps `lock`, and nothing of this computer but that: no
-    folder, no device, no network but the one port; its disk is a file without a name, gone whenever it ends."""
+def _launch(qemu: str, made: Image, folder: Path, port: int, ram: int, storage: int, lock: int) -> None:
+    """Start QEMU in the background. It keeps `lock`, and has nothing of this computer but its log: no folder, no
+    device, no network but the one port; its disk is a file without a name, gone whenever it ends."""
     processors = min(len(cores.host_cores()), _MOST_CORES)
-    log = str(folder / record.LOG).replace(",", ",,")
-    pid_file = folder / "qemu.pid"
-    with tempfile.TemporaryFile(dir=folder) as disk:
+    (folder / _PID).unlink(missing_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as disk, (folder / record.LOG).open("ab") as log:
         disk.truncate(storage)
         command = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot",
             "-machine", "virt,gic-version=3", "-accel", "tcg,thread=multi", "-cpu", _PROCESSOR,
             "-smp", str(processors), "-m", f"{ram >> 20}M",
             "-kernel", str(made.kernel), "-initrd", str(folder / "root" / "initrd"),
-            "-append", "console=ttyAMA0 quiet panic=-1",
-            "-chardev", f"file,id=log,path={log},append=on", "-serial", "chardev:log",
+            "-append", "console=ttyAMA0 quiet panic=-1", "-serial", "stdio",
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:5555",
             "-device", "virtio-net-pci,netdev=net,romfile=",
-            "-add-fd", f"fd={disk.fileno()},set=1",
-            "-drive", "file=/dev/fdset/1,if=none,id=disk,format=raw,cache=unsafe",
+            "-drive", f"file=/proc/self/fd/{disk.fileno()},if=none,id=disk,format=raw,cache=unsafe",
             "-device", "virtio-blk-pci,drive=disk",
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-            "-daemonize", "-pidfile", str(pid_file),
+            "-pidfile", str(folder / _PID),
         ]  # fmt: skip
-        try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                pass_fds=[disk.fileno(), lock], start_new_session=True, timeout=60, check=False,
-            )  # fmt: skip
-            words = " ".join(done.stderr.split())[:300]
-        except subprocess.TimeoutExpired:
-            words = "no end of its start after 60 s"
-            done = None
-    try:
-        if done is not None and done.returncode == 0:
-            return int(pid_file.read_text())
-    except (OSError, ValueError) as error:
-        words = f"{pid_file}: {error}"
-    finally:
-        pid_file.unlink(missing_ok=True)
-    taken = "host forwarding" in words
+        # QEMU's own way into the background is a fork, which its sandbox forbids.
+        subprocess.run(
+            [_BACKGROUND, "--fork", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            pass_fds=[disk.fileno(), lock], timeout=60, check=True,
+        )  # fmt: skip
+
+
+def _process(folder: Path, port: int, log_begin: int) -> int:
+    """QEMU's process id, once it has put it down. Raises VirtualPhoneError when it ends instead."""
+    end = time.monotonic() + _PROCESS_S
+    while record.is_locked(folder) and time.monotonic() < end:
+        with contextlib.suppress(OSError, ValueError):
+            return int((folder / _PID).read_text())
+        time.sleep(0.02)
+    words = _said(folder, log_begin)
+    if "host forwarding" in words:
+        raise VirtualPhoneError(
+            f"port {port} of 127.0.0.1 cannot be used",
+            "Choose another odd port, or leave it out to take the first free one.",
+        )
     raise VirtualPhoneError(
-        f"port {port} of 127.0.0.1 cannot be used" if taken else f"{_QEMU} did not start: {words}",
-        "Choose another odd port, or leave it out to take the first free one."
-        if taken
-        else "Debian's package is qemu-system-arm; it needs version 7 or newer.",
+        f"{_QEMU} did not start: {words}", "Debian's package is qemu-system-arm; it needs version 7 or newer."
     )
+
+
+def _said(folder: Path, log_begin: int) -> str:
+    """The last lines of the log since that place."""
+    with (folder / record.LOG).open("rb") as log:
+        log.seek(max(log_begin, log.seek(0, os.SEEK_END) - 4096))
+        lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return clean(" / ".join(lines[-3:]), 400) or "it said nothing"
 
 
 def _wait(folder: Path, port: int, log_begin: int, progress: Progress) -> None:
@@ -163,12 +179,8 @@ def _wait(folder: Path, port: int, log_begin: int, progress: Progress) -> None:
         if _answers(port):
             return
         time.sleep(0.5)
-    with (folder / record.LOG).open("rb") as log:
-        log.seek(log_begin)
-        said = log.read(1 << 16).decode("utf-8", "replace").split("\n")[-4:]
     raise VirtualPhoneError(
-        f"the machine did not start: {why}; it said last: {' / '.join(line.strip() for line in said if line.strip())}",
-        f"Its log: {folder / record.LOG}",
+        f"the machine did not start: {why}; it said last: {_said(folder, log_begin)}", f"Its log: {folder / record.LOG}"
     )
 
 
