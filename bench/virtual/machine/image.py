@@ -94,7 +94,9 @@ def _make(draft: Path) -> None:
     made.link("sdcard", "/data/media/0")
     made.file("etc/passwd", b"root:x:0:0::/:/system/bin/sh\nshell:x:2000:2000::/:/system/bin/sh\n")
     made.file("etc/group", b"root:x:0:\nshell:x:2000:\n")
-    (draft / "base").write_bytes(gzip.compress(made.finish(), compresslevel=6, mtime=0))
+    packed = gzip.compress(made.finish(), compresslevel=6, mtime=0)
+    # What follows has to begin at a multiple of 4; between archives the kernel skips zeros.
+    (draft / "base").write_bytes(packed + bytes(-len(packed) % 4))
     shutil.copyfile(next((root / "boot").glob("vmlinuz-*")), draft / "kernel")
     (draft / "origin").write_text(origin, encoding="utf-8")
     shutil.rmtree(work)
