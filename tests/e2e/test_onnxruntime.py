@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,8 @@ from bench.runtimes.onnxruntime.source import VERSION
 from bench.virtual.phone import stop
 from tests.e2e.command import QUICK, Finished, bench
 from tests.e2e.conftest import PhoneMaker
-from tests.e2e.native_kit import EXITS, packed
+from tests.e2e.loaded_kit import LATENCY, Ended, launched, silent
+from tests.e2e.native_kit import EXITS
 
 pytestmark = pytest.mark.timeout(900)
 PORT = Tensor(name="in0", shape=(3, 12, 16))
@@ -52,20 +50,6 @@ variants = ["baseline", "fr-auto"]
 )
 
 
-def silent(fraction: float, words: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Ended:
-    status: int
-    events: list[dict[str, Any]]
-    errors: str
-
-    def event(self, name: str) -> dict[str, Any]:
-        return next(event for event in self.events if event["event"] == name)
-
-
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(2)
@@ -83,21 +67,7 @@ def graph(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measured(onnx: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
-    """One launch on this computer, as a station starts it."""
-    program = runtimes.runtime("onnxruntime").program((runtimes.host_abi(),), True, Cache(), silent)
-    (folder / "samples.bsmp").write_bytes(packed(SAMPLES))
-    keys = {
-        "contract": 3, "mode": "accuracy", "graph": onnx, "weights": "-", "weights_format": "runtime",
-        "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": folder / "samples.bsmp",
-        "answers": folder / "answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
-    } | changes  # fmt: skip
-    (folder / "job").write_text("".join(f"{key} = {value}\n" for key, value in keys.items() if value is not None))
-    paths = [os.fspath(file.path) for file in program.files]
-    command = [*(part.format(*paths) for part in program.command), os.fspath(folder / "job")]
-    done = subprocess.run(
-        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=600, check=False
-    )
-    return Ended(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+    return launched("onnxruntime", onnx, (SAMPLES,), folder, environment=environment, **changes)
 
 
 def test_it_answers_as_torch_does_and_reports_as_ncnn_does(graph: Path, network: nn.Module, tmp_path: Path) -> None:
@@ -112,7 +82,7 @@ def test_it_answers_as_torch_does_and_reports_as_ncnn_does(graph: Path, network:
     assert 0 < environment["library_rss"] < done.event("memory")["vm_hwm"]
     with torch.no_grad():
         wanted = network(torch.from_numpy(SAMPLES)).numpy()
-    found = np.fromfile(tmp_path / "answers.f32", "<f4").reshape(wanted.shape)
+    found = done.values(len(SAMPLES))
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
@@ -124,8 +94,7 @@ def test_nothing_is_written_or_kept_that_reports_to_the_librarys_maker(graph: Pa
 
 
 def test_every_pass_runs(graph: Path, tmp_path: Path) -> None:
-    counts = {"warmup_iterations": 1, "warmup_ms": 0, "min_iterations": 5, "min_ms": 0, "max_iterations": 5}
-    done = measured(graph, tmp_path, mode="latency", answers=None, beside=1, load=1, **counts)
+    done = measured(graph, tmp_path, mode="latency", answers=None, beside=1, load=1, **LATENCY)
     assert sum(event["event"] == "iteration" for event in done.events) == 5
     assert done.event("beside")["copies"] == 1
     done = measured(graph, tmp_path, mode="sustained", answers=None, seconds=1)
