@@ -14,6 +14,7 @@ RUNTIMES: Registry[Runtime] = Registry(
     "fr_bench.runtimes",
     {
         "litert": "bench.runtimes.litert.member:LITERT",
+        "mnn": "bench.runtimes.mnn.member:MNN",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",
         "torch": "bench.runtimes.torch.member:TORCH",
