@@ -51,6 +51,14 @@ void* opened(const std::string& path) {
     return library;
 }
 
+// A library of GNU's C++ asks a handler of that when memory ends; without one it ends by a fault that says nothing of memory.
+void handle_memory() {
+    void* gnu = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_NOLOAD);
+    if (!gnu) return;
+    auto* set = reinterpret_cast<void (*(*)(void (*)()))()>(dlsym(gnu, "_ZSt15set_new_handlerPFvvE"));
+    if (set) set(out_of_memory);
+}
+
 // A value of /proc/self/task/*/status; empty where the thread has gone.
 std::string field_of(const std::string& task, const char* name) {
     FILE* file = std::fopen(("/proc/self/task/" + task + "/status").c_str(), "re");
@@ -171,6 +179,7 @@ public:
         expect_cpu_lists();
         enter_phase(Exit::unsupported, "loading the library");
         const int64_t start = now_ns();
+        handle_memory();
         auto* table = reinterpret_cast<const BenchBackend* (*)()>(dlsym(opened(backend), "bench_backend"));
         if (!table || table()->version != BENCH_BACKEND_VERSION) {
             throw Failure(Exit::missing_file, backend + " is not a backend of this runner");
