@@ -18,6 +18,7 @@ from bench.cli import (
     devices,
     farm,
     history,
+    inspect,
     networks,
     nightly,
     running,
@@ -52,6 +53,7 @@ app.add_typer(farm.app, name="farm")
 app.command()(networks.compress)
 app.command()(networks.explain)
 app.command()(convert.convert)
+app.command()(inspect.inspect)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 
