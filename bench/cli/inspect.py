@@ -71,7 +71,8 @@ def inspect(
         from bench.report.plots import layers as plot
 
         try:
-            replace(picture, plot.draw(found.layout, network.title, picture.suffix[1:]))
+            given = ", ".join("×".join(map(str, tensor.shape)) for tensor in network.inputs)
+            replace(picture, plot.draw(found.layout, network.title, given, picture.suffix[1:]))
         except OSError as error:
             raise UsageError(f"{picture} cannot be written: {reason(error)}", "Name another file.") from error
         terminal.say(f"Drawn: {picture}", to=terminal.err)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 36
 """Rows that can be read on one page; a network of more layers is drawn block by block."""
 _ROW_IN = 0.21
-_TOP_IN = 0.98
+_TOP_IN = 1.12
 _GAP_IN = 0.16
 _FLOAT = 4
 _FAINT = 0.5
@@ -41,8 +41,8 @@ class _Column(NamedTuple):
     words: Callable[[float], str]
 
 
-def draw(layout: Layout, title: str, form: str) -> bytes:
-    """The picture as `png` or `svg`."""
+def draw(layout: Layout, title: str, given: str, form: str) -> bytes:
+    """The picture as `png` or `svg`; `given` says what goes into the network."""
     found = blocks(layout.operations)
     columns = (
         _Column("Multiply-adds", number(layout.macs), style.DESKTOP[0], lambda one: one.macs, number),
@@ -51,7 +51,7 @@ def draw(layout: Layout, title: str, form: str) -> bytes:
     )
     with style.styled("layers"):
         sheet = style.Sheet(_TOP_IN + _ROW_IN * len(found) + 0.15)
-        left = _named(sheet, title, found)
+        left = _named(sheet, title, given, found)
         each = (style.WIDTH_IN - left - 0.06) / len(columns)
         for place, column in enumerate(columns):
             _bars(sheet, left + place * each, each - _GAP_IN, column, found)
@@ -60,9 +60,11 @@ def draw(layout: Layout, title: str, form: str) -> bytes:
     return picture.png if form == "png" else alone(picture.svg).encode()
 
 
-def _named(sheet: style.Sheet, title: str, found: Sequence[Block]) -> float:
+def _named(sheet: style.Sheet, title: str, given: str, found: Sequence[Block]) -> float:
     """The title and the names of rows; returns where the columns begin, in inches."""
     sheet.text(0.06, 0.28, style.cut(title, style.WIDTH_IN - 0.2, 12), weight="bold", size=12)
+    words = f"for one input {given}, in float32; norms and activations count with the layer before them"
+    sheet.text(0.06, 0.48, style.cut(words, style.WIDTH_IN - 0.2, style.SMALL), size=style.SMALL, alpha=0.7)
     names = [style.cut(one.name, 1.9) for one in found]
     first = max((style.width(text) for text in [*names, "layer"]), default=0) + 0.2
     outputs = [style.cut(one.output, 1.2, style.SMALL) for one in found]
@@ -89,7 +91,7 @@ def _bars(sheet: style.Sheet, left: float, width: float, column: _Column, found:
     for row, value in enumerate(values):
         if not value:
             continue
-        strong = value == most
+        strong = value == most and values.count(most) <= max(1, len(values) // 4)
         colour = column.colour if strong else style.tint(column.colour, _FAINT)
         axes.barh(row, value, height=0.68, color=colour, linewidth=0)
         axes.annotate(
@@ -119,7 +121,7 @@ def _grouped(operations: Sequence[Operation], depth: int) -> list[list[Operation
     part = None
     for one in operations:
         path = _part(one, depth)
-        costs = one.macs or one.parameters
+        costs = one.macs or (one.parameters and "norm" not in one.name)
         if not found or (path != part and costs):
             found.append([])
             part = path
@@ -132,7 +134,7 @@ def _part(one: Operation, depth: int) -> str:
 
 
 def _block(group: Sequence[Operation], depth: int) -> Block:
-    first = next((one for one in group if one.macs or one.parameters), group[0])
+    first = next((one for one in group if one.macs), group[0])
     return Block(
         _part(first, depth) or first.name,
         shape(group[-1].shapes[0]),
