@@ -131,7 +131,13 @@ def _prepared(
     run_here = partial(trial.answered, here)
     prepared = {
         case.label: prepare.case(
-            case, asked.networks[case.label], asked.runtimes_of(case), cache, run_here, watcher.stage
+            case,
+            asked.networks[case.label],
+            asked.runtimes_of(case),
+            cache,
+            run_here,
+            watcher.stage,
+            pictures=asked.plan.protocol_for(case.label).device_preprocess,
         )
         for case in asked.plan.cases
     }

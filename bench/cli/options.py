@@ -143,6 +143,13 @@ Largest = Annotated[
         "--largest", help="The memory test: the largest picture, tried up to so many pixels wide.", min=0, max=65_536
     ),
 ]
+DevicePreprocess = Annotated[
+    bool,
+    typer.Option(
+        "--on-device-preprocess",
+        help="Give phones the pictures themselves in the accuracy pass: they decode and resize them (docs/parity.md).",
+    ),
+]
 Label = Annotated[str | None, typer.Option("--label", help="How results name the one network to run.")]
 Cores = Annotated[
     str | None, typer.Option("--cores", help="Which cores: any, all, big, little, or a mask such as 0xf0.")
@@ -206,7 +213,7 @@ def _request(
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, sustained: Sustained = None, energy: Energy = None, beside: Beside = None,
-    load: Load = None, largest: Largest = None,
+    load: Load = None, largest: Largest = None, on_device_preprocess: DevicePreprocess = False,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -226,7 +233,8 @@ def _request(
             f"--precision {unknown[0]!r} is neither a precision nor a percentage", f"Write e.g. 2%, or {choices}."
         )
     wanted = {
-        "launches": launches, "strict": strict or None, "beside": beside, "load": load, "largest_side": largest,
+        "launches": launches, "strict": strict or None,
+        "device_preprocess": on_device_preprocess or None, "beside": beside, "load": load, "largest_side": largest,
         "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": _seconds("--budget", budget),
         "sustained_seconds": _seconds("--sustained", sustained), "energy_seconds": _seconds("--energy", energy),
     }  # fmt: skip

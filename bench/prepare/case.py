@@ -22,7 +22,8 @@ from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples.
-    `absent` are optional variants that could not be made, each with the reason."""
+    `absent` are optional variants that could not be made, each with the reason. `pictures` are the samples as they are
+    in their files, for phones that are to preprocess them, by `instructions`."""
 
     artifacts: tuple[Artifact, ...]
     samples: ArtifactFile
@@ -30,6 +31,8 @@ class Prepared:
     expected: Mapping[str, Expected]
     notes: tuple[str, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
+    pictures: ArtifactFile | None = None
+    instructions: str = ""
 
     def artifact(self, variant: str, runtime: str) -> Artifact:
         """Raises StopIteration for what was not prepared."""
@@ -37,18 +40,22 @@ class Prepared:
 
     def files(self, runtimes: Collection[str]) -> tuple[ArtifactFile, ...]:
         """What a device with these runtimes needs beside their programs."""
-        return (self.samples, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
+        shown = (self.samples,) if self.pictures is None else (self.samples, self.pictures)
+        return (*shown, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
 
 
 def case(
-    asked: Case, network: Network, runtimes: Mapping[str, Sequence[str]], cache: Cache, run_here: RunHere, stage: Stage
-) -> Prepared:
+    asked: Case, network: Network, runtimes: Mapping[str, Sequence[str]], cache: Cache, run_here: RunHere, stage: Stage,
+    *, pictures: bool = False,
+) -> Prepared:  # fmt: skip
     """Everything that a case needs, made or found in the cache. `runtimes` are those of each variant, by its label.
+    With `pictures` phones preprocess them.
 
     Raises UsageError (data, targets, weights), CorruptData, ExportRefused, ToolMissing, and what `run_here` raises.
     """
     with naming(asked.label):
         shown = samples(network, asked.data, cache)
+        coded = shown.coded(cache) if pictures else None
     artifacts: list[Artifact] = []
     expected: dict[str, Expected] = {}
     absent: dict[str, str] = {}
@@ -68,7 +75,8 @@ def case(
     record = shown.record
     if artifacts and artifacts[0].task == "reconstruction":
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
-    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent)
+    how = shown.record.preprocess.instructions(network.shape) if coded and shown.record.preprocess else ""
+    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent, coded, how)
 
 
 def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
