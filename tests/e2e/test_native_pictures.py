@@ -124,7 +124,7 @@ PLANS = [
     Preprocess(filter="nearest"),
     Preprocess(filter="bicubic", size=40),
     Preprocess(filter="lanczos", resize="exact"),
-    Preprocess(filter="bicubic", resize="exact", size=(90, 61), channels="bgr", scale=1.0, mean=(103.53, 116.28, 123.68)),
+    Preprocess(filter="bicubic", resize="exact", size=(90, 61), channels="bgr", scale=1.0, mean=(103.53, 116.28, 124)),
     Preprocess(channels="grey", mean=(0.1307,), deviation=(0.3081,)),
     Preprocess(resize="none"),
     Preprocess(filter="lanczos", size=201),
@@ -198,7 +198,10 @@ def flipped(data: bytes) -> bytes:
         (b"BPIC" + struct.pack("<II", 2, 1), "bad_samples", "version"),
         (b"BPIC" + struct.pack("<IIQ", 1, 1, 2**40), "bad_samples", "length"),
     ],
-    ids=["empty", "gif", "jpeg-without-end", "jpeg-head", "png-without-end", "png-flipped-bit", "bomb", "vast", "version", "long"],
+    ids=[
+        "empty", "gif", "jpeg-without-end", "jpeg-head", "png-without-end", "png-flipped-bit", "bomb", "vast",
+        "version", "long",
+    ],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused_with_its_name(tmp_path: Path, data: bytes, kind: str, word: str) -> None:
     path = tmp_path / "spoilt.bin"
@@ -221,10 +224,11 @@ TEXT = PLAN.instructions((3, 16, 24))
 @pytest.mark.parametrize(
     "text",
     [
-        TEXT.replace("resize=shorter ", ""), TEXT + " more=1", TEXT.replace("bilinear", "box"), TEXT.replace(" ", "  ", 1),
-        TEXT.replace("3x16x24", "3x16"), TEXT.replace("3x16x24", "1x16x24"), TEXT.replace("3x16x24", "3x0x24"),
-        TEXT.replace("3x16x24", "3x65536x65536"), TEXT.replace("size=network", "size=12x13"), TEXT.replace("0.485", "nan"),
-        TEXT.replace("0.485", "1e999"), TEXT.replace("0.485,", ""), TEXT.replace("0.229", "-0.229"), TEXT.replace("0.229", "0x1"),
+        TEXT.replace("resize=shorter ", ""), TEXT + " more=1", TEXT.replace("bilinear", "box"),
+        TEXT.replace(" ", "  ", 1), TEXT.replace("3x16x24", "3x16"), TEXT.replace("3x16x24", "1x16x24"),
+        TEXT.replace("3x16x24", "3x0x24"), TEXT.replace("3x16x24", "3x65536x65536"),
+        TEXT.replace("size=network", "size=12x13"), TEXT.replace("0.485", "nan"), TEXT.replace("0.485", "1e999"),
+        TEXT.replace("0.485,", ""), TEXT.replace("0.229", "-0.229"), TEXT.replace("0.229", "0x1"),
         TEXT.replace("0.229", "0"), TEXT.replace("crop=yes", "crop=1"),
     ],
 )  # fmt: skip
