@@ -57,6 +57,8 @@ class Protocol(_Strict):
     """The accuracy pass gives phones the pictures themselves, which they decode and make inputs."""
     strict: bool = False
     """Refuse a phone that is not fit to be measured, instead of waiting for it and then tagging what it gives."""
+    require: Literal["gpu"] | None = None
+    """gpu: a launch by a runtime that computes on a GPU fails where a layer was computed elsewhere."""
     cool_seconds: Seconds = 120.0
     """Before each block of launches a warm phone is waited for, at most this long."""
     ratio_interval: float | None = Field(None, gt=0, le=1)
@@ -250,8 +252,8 @@ class Plan(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)
     description: str = Field("", max_length=2000)
     cases: tuple[Case, ...] = Field(min_length=1, max_length=1000)
-    runtime: str = "ncnn"
-    """What executes variants that name no runtime of their own, on phones."""
+    runtime: str | tuple[str, ...] = "ncnn"
+    """What executes variants that name no runtime of their own, on phones; with several, each of them does."""
     desktop: tuple[str, ...] = ("torch", "ncnn")
     """Runtimes measured on this host beside the phone."""
     protocol: Protocol = Protocol()
@@ -269,11 +271,29 @@ class Plan(_Strict):
             made["desktop"] = ["ncnn" if name == "native" else name for name in desktop]
         return made
 
+    @field_validator("runtime")
+    @classmethod
+    def _one_runtime_at_least(cls, runtime: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not runtime:
+            raise ValueError("a plan has a runtime, e.g. ncnn")
+        if isinstance(runtime, tuple):
+            _no_doubles("runtime", list(runtime))
+        return runtime
+
     @field_validator("cases")
     @classmethod
     def _one_case_a_label(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
         _no_doubles("cases", [case.label for case in cases], "; give one of them a label")
         return cases
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Names of the runtimes of `runtime`."""
+        return (self.runtime,) if isinstance(self.runtime, str) else self.runtime
+
+    def runtimes_for(self, variant: Variant) -> tuple[str, ...]:
+        """The runtimes that execute the variant on phones: its own, else the plan's."""
+        return (variant.runtime,) if variant.runtime else self.runtimes
 
     def protocol_for(self, label: str) -> Protocol:
         """The protocol of the case with that label: its own, else the plan's."""

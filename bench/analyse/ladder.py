@@ -136,7 +136,8 @@ def layer(name: str, kind: str, found: Array, wanted: Array, *, exact: bool) -> 
 
 def answer_limit(wanted: Array, doubt: Array | None) -> Array:
     """How far each value of a network's output (1, *shape) may be from torch's, without the batch axis."""
-    return np.asarray(tolerance.allowed(wanted, doubt=doubt)[0])
+    allowed: Array = tolerance.allowed(wanted, doubt=doubt)[0]
+    return allowed
 
 
 def answer(name: str, found: Array, wanted: Array, *, exact: bool) -> Rung:

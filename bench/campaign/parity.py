@@ -120,7 +120,7 @@ def set_up(subject: Subject, phone: Transport, cache: Cache, watcher: Watcher) -
     asked = subject.asked
     case = asked.plan.cases[0]
     variant = (case.variants or ())[0]
-    name = variant.runtime or asked.plan.runtime
+    name = asked.plan.runtimes_for(variant)[0]
     with hold.held(cache.root / LOCKS, [phone.serial]), contextlib.ExitStack() as leaving:
         seen = station.seen(phone, (name,))
         here = station.desktop((name,), cache, watcher.stage("build the native runner for this host"))

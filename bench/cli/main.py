@@ -14,6 +14,7 @@ from bench.cli import (
     calibrate,
     choose,
     compare,
+    convert,
     devices,
     farm,
     history,
@@ -51,6 +52,7 @@ app.add_typer(devices.phone, name="phone")
 app.add_typer(farm.app, name="farm")
 app.command()(networks.compress)
 app.command()(networks.explain)
+app.command()(convert.convert)
 app.command("parity")(parity.compare)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")

@@ -82,7 +82,7 @@ def compare(
             plan.suite("quick"),
             Changes(
                 models=(network,), variants=(variant,), weights=weights, input=tuple(input_shape or ()),
-                input_size=size(input_size), data=picture, samples=1, runtime=runtime,
+                input_size=size(input_size), data=picture, samples=1, runtimes=(runtime,) if runtime else (),
             ),
         )
     )  # fmt: skip

@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import RunnerFailed
+from bench.layered import Blob, Layers, LayerTime
 from bench.measure.fields import REBUILD, whole, words
+
+__all__ = ["MOST_LAYERS", "Blob", "LayerEvents", "LayerTime", "Layers"]
 
 MOST_LAYERS = 10_000
 _MOST_BLOBS = 1_000
 """That one layer reads, or makes."""
 _MOST_AXES = 8
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A tensor between layers, without a batch axis."""
-
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def values(self) -> int:
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True)
-class LayerTime:
-    """One layer as it was executed. `ns` is the median of its iterations in one launch, conversions of what it reads
-    included; `bytes` are those of its outputs in memory; `weights` how many values it has, None where nobody says.
-
-    The work of a `deferred` one is done, and timed, in the layer that reads it; it has no outputs of its own.
-    """
-
-    name: str
-    type: str
-    ns: int
-    bytes: int
-    weights: int | None
-    deferred: bool
-    inputs: tuple[str, ...]
-    outputs: tuple[Blob, ...]
-
-
-@dataclass(frozen=True)
-class Layers:
-    """The layers of a network in the order in which they were executed, timed in `iterations` inferences.
-
-    In ns: `median` of those inferences as a whole, and `plain` that of ordinary ones of the same launch, each between
-    two of those; None where the runtime times its layers itself, in every inference.
-    """
-
-    iterations: int
-    median: int
-    plain: int | None
-    layers: tuple[LayerTime, ...]
-
-    @property
-    def total(self) -> int:
-        """The sum of the layers' medians, in ns."""
-        return sum(layer.ns for layer in self.layers)
 
 
 @dataclass

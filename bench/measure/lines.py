@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from bench.errors import RunnerFailed
-from bench.measure import picture_lines
+from bench.measure import loader, picture_lines
 from bench.measure.fields import LARGEST, LONGEST_TEXT, REBUILD, event_of, whole, words
 from bench.measure.job import CONTRACT
 from bench.measure.layer_lines import LayerEvents, Layers
@@ -29,6 +29,7 @@ _SIGNALS = {
     7: " (SIGBUS, a file got shorter under it)",
     11: " (SIGSEGV, it crashed)",
     15: " (SIGTERM)",
+    31: " (SIGSYS, this device forbids a system call that it makes)",
 }
 
 
@@ -60,6 +61,20 @@ class Clock:
     highest_hz: float
     share: float
     source: Source
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What computed the layers other than the process's own CPUs, in its driver's words. `software`: that driver
+    computes on the CPUs after all. Of `layers`, `elsewhere` were computed without it; `names` are the first of them,
+    each with its operator."""
+
+    device: str
+    driver: str
+    software: bool
+    layers: int
+    elsewhere: int
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,7 @@ class Reading:
     strays: int = 0
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
+    accelerator: Accelerator | None = None
     windows: tuple[Window, ...] = ()
     remark: str = ""
     layers: Layers | None = None
@@ -120,10 +136,10 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
     for line in lines:
         events.add(line)
     end = events.end
+    if not events.problem and (refusal := loader.refusal(stderr)):
+        raise _left(RunnerFailed(words(refusal), loader.FIX), status)
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
-        failure = RunnerFailed(events.problem or _meaning(status, stderr))
-        failure.left = status
-        raise failure
+        raise _left(RunnerFailed(events.problem or _meaning(status, stderr)), status)
     return Reading(
         samples=(*events.samples, *events.clock()),
         environment=events.environment,
@@ -133,10 +149,16 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         strays=events.strays,
         clocks=tuple(events.clocks),
         beside=events.beside,
+        accelerator=events.accelerator,
         windows=tuple(events.windows),
         picture=events.picture,
         layers=events.layers.whole(events.answers.counts if events.answers else None),
     )
+
+
+def _left(failure: RunnerFailed, status: int) -> RunnerFailed:
+    failure.left = status
+    return failure
 
 
 @dataclass
@@ -157,6 +179,7 @@ class _Events:
     beside: Beside | None = None
     layers: LayerEvents = field(default_factory=LayerEvents)
     picture: picture_lines.Picture | None = None
+    accelerator: Accelerator | None = None
     seen: set[str] = field(default_factory=set)
 
     def add(self, line: str) -> None:
@@ -184,6 +207,8 @@ class _Events:
                 self.layers.add(event)
             case "beside":
                 self.beside = Beside(*(whole(event, key) for key in ("copies", "load", "inferences")))
+            case "accelerator":
+                self.accelerator = _accelerator(event)
             case "memory":
                 known = ((metric, whole(event, metric, least=-1)) for metric in _MEMORY)
                 self.samples.extend(Sample(metric, 0, float(value)) for metric, value in known if value >= 0)
@@ -249,6 +274,15 @@ def _answers(event: Mapping[str, Any]) -> Answers:
     raise RunnerFailed("the runner's 'answers' event contradicts itself", REBUILD)
 
 
+def _accelerator(event: Mapping[str, Any]) -> Accelerator:
+    software, layers, elsewhere = (whole(event, key) for key in ("software", "layers", "elsewhere"))
+    names = event.get("names")
+    if software > 1 or elsewhere > layers or not isinstance(names, list) or len(names) != min(elsewhere, _MOST_FACTS):
+        raise RunnerFailed("the runner's 'accelerator' event contradicts itself", REBUILD)
+    device, driver, *named = (words(value) for value in (event.get("device"), event.get("driver"), *names))
+    return Accelerator(device, driver, bool(software), layers, elsewhere, tuple(named))
+
+
 def _facts(event: Mapping[str, Any]) -> dict[str, Any]:
     """The environment as reported, with every text short and printable."""
     if event.get("contract") != CONTRACT:
@@ -272,7 +306,7 @@ def _meaning(status: int, stderr: str) -> str:
         case 0:
             return "the runner ended without its end marker"
         case 126:
-            return f"the runner cannot be executed: wrong ABI, or the folder forbids it {last}".rstrip()
+            return f"the runner cannot be executed: wrong ABI, or the folder or SELinux forbids it {last}".rstrip()
         case 127:
             return f"the runner is not there, or a part of it cannot be loaded: {last}".rstrip(": ")
         case 137:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import RunnerFailed
-from bench.measure import answers, energy, gates, job, largest, lines, meter
+from bench.layered import LayerRecord
+from bench.measure import accelerator, answers, described, energy, gates, job, largest, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -54,11 +55,12 @@ class Coded(NamedTuple):
 
 class Outcome(NamedTuple):
     """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
-    samples (N, *shape)."""
+    samples (N, *shape); where it was one of the profile pass, the network's layers."""
 
     measurement: Measurement
     answers: Answers | None = None
     output: NDArray[np.float32] | None = None
+    layers: tuple[LayerRecord, ...] = ()
 
 
 def measure(
@@ -77,7 +79,7 @@ def measure(
     own = coded if trial.pass_ == "accuracy" and station.is_phone else None
     reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores, own)
     station.use(artifact, own.file if own else samples)
-    doubts = station.behind(trial)
+    doubts = station.behind(trial) + accelerator.doubts(reading.accelerator, trial.pass_)
     if own and output is not None:
         doubts += (_preprocessed(output, expected.outputs[0]),)
     if trial.pass_ in gates.TIMED:
@@ -95,6 +97,7 @@ def measure(
         ),
         answered,
         output,
+        described.records(artifact, reading.layers) if reading.layers else (),
     )
 
 
@@ -126,12 +129,16 @@ def _once(
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
     shown, how = coded or (samples, "")
     reading, remote = launched_artifact(trial, station, artifact, station.where, shown, protocol, mask, preprocess=how)
+    if protocol.require == "gpu" and reading.accelerator:
+        accelerator.refuse_fallback(reading.accelerator)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
         copies = "the copy" if protocol.beside == 1 else f"the {protocol.beside} copies"
         raise RunnerFailed(
             f"{copies} beside it finished no inference meanwhile: nothing contended with it",
             "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
         )
+    if trial.pass_ == "profile" and reading.layers is None:
+        raise RunnerFailed("the runner printed no layers", "Run `bench clean`, then the same command.")
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
@@ -228,6 +235,10 @@ def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:
 
 def _samples(pass_: Pass, reading: lines.Reading) -> Iterator[Sample]:
     """Those that belong to the pass. A latency with others at work beside it is another metric than one alone."""
+    if reading.layers:
+        yield Sample("layers", 0, float(reading.layers.total))
+        if reading.layers.plain:
+            yield Sample("plain", 0, float(reading.layers.plain))
     for sample in reading.samples:
         if pass_ == "contended" and sample.metric == "latency":
             yield sample._replace(metric="contended")
@@ -239,6 +250,8 @@ def _conditions(reading: lines.Reading) -> dict[str, Any]:
     found = {"warmup_iterations": reading.warmup_iterations, **reading.environment}
     if reading.beside and (reading.beside.copies or reading.beside.load):
         found["beside"] = asdict(reading.beside)
+    if reading.accelerator:
+        found["accelerator"] = accelerator.words(reading.accelerator)
     if reading.clocks:
         found["clocks"] = {f"CPU {one.cpus}": _clock(one) for one in reading.clocks}
     return found

@@ -44,6 +44,19 @@ void send_environment(const Library& library, int threads, const std::string& pr
     flush_events();
 }
 
+void send_accelerator(const Accelerator& what) {
+    constexpr size_t kMost = 40;  // names
+    std::vector<std::string> named(what.elsewhere.begin(), what.elsewhere.begin() + std::min(kMost, what.elsewhere.size()));
+    Event("accelerator")
+        .text("device", what.device)
+        .text("driver", what.driver)
+        .number("software", what.software)
+        .number("layers", what.layers)
+        .number("elsewhere", static_cast<int64_t>(what.elsewhere.size()))
+        .texts("names", named)
+        .send();
+}
+
 void send_memory() {
     const Memory memory = memory_now();
     Event("memory")
@@ -155,6 +168,7 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
         Event("decode").number("ns", decoding->ns).number("coefficients", decoding->coefficients).number("values", decoding->values).send();
     }
     Event("load").number("ns", session->load_ns()).send();
+    if (const Accelerator* accelerator = session->accelerator()) send_accelerator(*accelerator);
     flush_events();
 
     enter_phase(Exit::inference_failed, "computing the output");

@@ -69,6 +69,11 @@
 //                                                     library itself
 //   {"event":"picture","sha256":"…","pixels":[h,w,c],"resized":[h,w,c],"stages":"…"}     with pictures: the file of the first
 //                                                     one, what its stages measure, and where they were written, if anywhere
+//   {"event":"accelerator","device":"…","driver":"…","software":0|1,"layers":n,"elsewhere":n,"names":["name (Operator)",…]}
+//                                                     only where something else than this process's CPUs computes: what, by
+//                                                     its driver's words; software: the driver computes on the CPUs after
+//                                                     all; of its layers that compute, those that are computed without it,
+//                                                     and the first 40 of their names
 //   {"event":"first_inference","ns":n}
 //   {"event":"warmup","iterations":n,"ns":n}                       latency and layers
 //   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards

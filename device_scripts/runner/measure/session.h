@@ -45,6 +45,15 @@ struct TimedLayer {
     bool deferred = false;
 };
 
+// What computes layers other than this process's own CPUs: a device and its driver, in their own words. `software`: a driver
+// that computes on the CPUs after all. `elsewhere` names those of the `layers` that the library computes without it.
+struct Accelerator {
+    std::string device, driver;
+    bool software;
+    int64_t layers;
+    std::vector<std::string> elsewhere;
+};
+
 // A network that a library has loaded, with its inputs and its latest answer.
 class Session {
 public:
@@ -54,6 +63,9 @@ public:
     virtual int64_t load_ns() const = 0;
     // Null unless the weights were a package.
     virtual const Decoding* decoding() const { return nullptr; }
+
+    // Null where this process's CPUs compute all.
+    virtual const Accelerator* accelerator() const { return nullptr; }
 
     // Memory for inputs of these shapes, zeroed. Throws Failure(bad_samples) when the network takes others.
     virtual void make_inputs(const std::vector<InputShape>& shapes) = 0;

@@ -7,6 +7,7 @@
 
 #include "contract/process.h"
 #include "measure/session.h"
+#include "ncnn/gpu.h"
 #include "ncnn/kernels.h"
 #include "ncnn/network.h"
 
@@ -21,6 +22,7 @@ public:
 
     int64_t load_ns() const override { return network_.load_ns(); }
     const Decoding* decoding() const override { return decoding_ ? &*decoding_ : nullptr; }
+    const Accelerator* accelerator() const override { return network_.accelerator(); }
     void make_inputs(const std::vector<InputShape>& shapes) override { inputs_ = network_.make_inputs(shapes); }
 
     std::vector<InputMemory> inputs() override {
@@ -53,7 +55,10 @@ public:
     std::string name() const override { return "ncnn " NCNN_VERSION_STRING; }
     std::vector<std::string> kernels_built() const override { return kernels().built; }
     std::vector<std::string> kernels_used() const override { return kernels().used; }
-    void expect(const Job& job) const override { expect_precision(job.precision); }
+    void expect(const Job& job) const override {
+        expect_gpu_can(job);
+        expect_precision(job.precision);
+    }
 
     std::unique_ptr<Session> open(const Job& job) const override {
         // ncnn makes its pool as large, whatever it is asked for.

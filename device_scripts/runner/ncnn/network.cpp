@@ -13,6 +13,7 @@
 #include "layers/rank_split.h"
 #include "layers/rank_up.h"
 #include "layers/row_source.h"
+#include "ncnn/gpu.h"
 
 namespace bench {
 namespace {
@@ -65,8 +66,9 @@ Network::Network(const Job& job) {
     enter_phase(Exit::bad_weights, "reading the weights");
     weights_ = open_weights(job, graph);
 
-    enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
+    use_gpu(net_);
+    enter_phase(Exit::bad_graph, "preparing the graph");
     // Where blobs are few and small, what a pool keeps beside them is most of the memory.
     const bool has_passes = graph.text.find("\nLowRankPass ") != std::string::npos;
     if (job.execution == Execution::resident || has_passes) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
@@ -109,6 +111,7 @@ Network::Network(const Job& job) {
         for (const Blob& output : outputs_) wanted.push_back(output.index);
         layerwise_ = std::make_unique<Layerwise>(net_, wanted);
     }
+    accelerator_ = accelerator_of(net_);
     load_ns_ = now_ns() - start;
 }
 

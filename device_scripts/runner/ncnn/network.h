@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 
 #include "contract/job.h"
 #include "contract/samples.h"
+#include "measure/session.h"
 #include "ncnn/best_fit.h"
 #include "ncnn/graph.h"
 #include "ncnn/layerwise.h"
@@ -27,6 +29,7 @@ public:
 
     int64_t load_ns() const { return load_ns_; }
     const WeightsSource::Decoded* decoded() const { return weights_->decoded(); }
+    const Accelerator* accelerator() const { return accelerator_ ? &*accelerator_ : nullptr; }
 
     // One Mat for each input, zeroed. Throws Failure(bad_samples) when the graph names other shapes.
     std::vector<ncnn::Mat> make_inputs(const std::vector<InputShape>& shapes) const;
@@ -59,6 +62,7 @@ private:
     std::vector<Blob> inputs_, outputs_;
     std::map<std::string, Graph::Extents> extents_;
     int64_t load_ns_ = 0;
+    std::optional<Accelerator> accelerator_;
     std::unique_ptr<WeightsSource> weights_;
     BestFit memory_;  // of the blobs, outlives the net and every answer
     ncnn::PoolAllocator blobs_, workspace_;  // for layers
