@@ -4,6 +4,7 @@ filter."""
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from bench.cli.parity import verdict
 from bench.cli.terminal import Quiet
 from bench.devices.adb import AdbServer
 from bench.preprocess import Preprocess
+from bench.results.folder import RunFolder
 from tests.e2e.conftest import Adb
 from tests.e2e.parity_kit import one_filter, one_weight, spoilt, weighted, with_weights
 
@@ -48,6 +50,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = np.random.default_rng(1).integers(0, 256, (40, 56, 3), np.uint8)
     Image.fromarray(values).resize((70, 50), Image.Resampling.BICUBIC).save(made / "picture.png")
     Image.fromarray(values).resize((70, 50), Image.Resampling.BICUBIC).save(made / "picture.jpg", quality=90)
+    (made / "pictures").mkdir()
+    for name in ("picture.png", "picture.jpg"):
+        shutil.copy(made / name, made / "pictures")
     return made
 
 
@@ -72,6 +77,32 @@ def test_the_command_says_what_differs_and_leaves_as_diff_does(folder: Path, dev
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert json.loads(done.stdout)["first"]["stage"] == "input"
+
+
+def test_a_run_has_the_phone_preprocess_the_pictures_and_says_so(
+    folder: Path, device: Adb, env: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "bench.cli", "run", "--model", f"{folder / 'net.py'}:build", "--input", "3x24x32",
+               "--data", str(folder / "pictures"), "--variant", "baseline", "--launches", "1",
+               "--device", device.serial, "--results", str(tmp_path), "--on-device-preprocess", "--quiet"]  # fmt: skip
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = RunFolder.latest(tmp_path).measurements()
+    accuracy = {one.trial.subject.device: one for one in stored if one.trial.pass_ == "accuracy"}
+    assert accuracy[device.serial].status == "tagged"
+    assert "preprocessed the pictures itself" in accuracy[device.serial].reason
+    assert all(one.status == "ok" for name, one in accuracy.items() if name != device.serial)
+
+
+def test_what_is_not_picture_files_is_refused_before_anything_is_built(
+    folder: Path, device: Adb, env: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "bench.cli", "run", "--model", f"{folder / 'net.py'}:build", "--input", "3x24x32",
+               "--variant", "baseline", "--device", device.serial, "--results", str(tmp_path),
+               "--on-device-preprocess"]  # fmt: skip
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert "not picture files" in done.stderr
 
 
 @pytest.fixture(scope="module")
