@@ -53,6 +53,8 @@ class Protocol(_Strict):
     """A launch that takes longer is ended and recorded as failed."""
     seed: int = 0
     """Of the random order of trials."""
+    device_preprocess: bool = False
+    """The accuracy pass gives phones the pictures themselves, which they decode and make inputs."""
     strict: bool = False
     """Refuse a phone that is not fit to be measured, instead of waiting for it and then tagging what it gives."""
     require: Literal["gpu"] | None = None

@@ -25,8 +25,6 @@ Array = NDArray[Any]
 JPEG_LEVELS = 8
 """By how many of 256 levels two sound decoders of JPEG may differ in a pixel: its standard leaves them the rounding of
 transform, upsampling and colours (docs/parity.md has what was measured)."""
-_MOST_CHANNELS = 8
-"""Channels that are named one by one."""
 
 
 @dataclass(frozen=True)

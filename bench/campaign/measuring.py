@@ -185,6 +185,7 @@ class _Lanes:
                 return trial.measure(
                     one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
                     prepared.expected[subject.variant], protocol, self._cores[subject.model],
+                    trial.Coded(prepared.pictures, prepared.instructions) if prepared.pictures else None,
                 )  # fmt: skip
 
         return attempt

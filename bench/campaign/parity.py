@@ -32,8 +32,8 @@ from bench.records import Artifact, ArtifactFile
 
 _NOT_COMPUTED = ("Input", "Split")
 """Types of layers of ncnn that hand on what they get."""
-_UNSUPPORTED = 8
-"""The exit status of a runner that cannot do what is asked (contract.h)."""
+_BAD_SAMPLES, _UNSUPPORTED = 6, 8
+"""Exit statuses of the runner (contract.h): for a damaged picture, and for what it does not do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,11 +165,10 @@ def _pictured(scene: Scene, rungs: list[Rung]) -> Stages | None:
     try:
         seen = stages(scene.there, scene.theirs, scene.picture, scene.preprocess)
     except RunnerFailed as error:
-        if rungs[0].differs or error.left == _UNSUPPORTED:
-            differs = None if error.left == _UNSUPPORTED else True
-            rungs.append(Rung("pixels", "decoded", differs, remark=error.what))
-            return None
-        raise
+        if error.left not in (_BAD_SAMPLES, _UNSUPPORTED):
+            raise
+        rungs.append(Rung("pixels", "decoded", error.left == _BAD_SAMPLES or None, remark=error.what))
+        return None
     rungs[0] = ladder.file("picture", seen.sha256, scene.picture.sha256)
     shape = scene.ours.inputs[0].shape
     rungs.append(ladder.pixels(seen.pixels, desktop.pixels, lossy=desktop.lossy))

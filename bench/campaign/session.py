@@ -132,7 +132,14 @@ def _prepared(
     run_here = partial(trial.answered, here)
     prepared = {
         case.label: prepare.case(
-            case, asked.networks[case.label], asked.runtimes_of(case), cache, run_here, watcher.stage, asked.spared
+            case,
+            asked.networks[case.label],
+            asked.runtimes_of(case),
+            cache,
+            run_here,
+            watcher.stage,
+            asked.spared,
+            pictures=asked.plan.protocol_for(case.label).device_preprocess,
         )
         for case in asked.plan.cases
     }

@@ -152,6 +152,13 @@ Largest = Annotated[
         "--largest", help="The memory test: the largest picture, tried up to so many pixels wide.", min=0, max=65_536
     ),
 ]
+DevicePreprocess = Annotated[
+    bool,
+    typer.Option(
+        "--on-device-preprocess",
+        help="Give phones the pictures themselves in the accuracy pass: they decode and resize them (docs/parity.md).",
+    ),
+]
 Profile = Annotated[bool, typer.Option("--profile", help="Also time every layer, in launches of their own.")]
 Label = Annotated[str | None, typer.Option("--label", help="How results name the one network to run.")]
 Cores = Annotated[
@@ -226,6 +233,7 @@ def _request(
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
     beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
+    on_device_preprocess: DevicePreprocess = False,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -246,7 +254,7 @@ def _request(
         )
     wanted = {
         "launches": launches, "strict": strict or None, "require": require, "beside": beside, "load": load,
-        "largest_side": largest,
+        "largest_side": largest, "device_preprocess": on_device_preprocess or None,
         "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": seconds("--budget", budget),
         "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
         "profile_launches": (launches or PROFILE_LAUNCHES) if profile else None,

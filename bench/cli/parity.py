@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,6 +27,8 @@ from bench.preprocess import DEFAULT, Preprocess
 
 DIFFERS = 1
 """The exit status for a stage that differs, as of `diff`."""
+_MOST_CHANNELS = 8
+"""Channels that are named one by one."""
 _HEADER = ("stage", "what", "values", "max |Δ|", "of largest", "allowed", "at", "phone / desktop", "")
 
 
@@ -136,10 +139,17 @@ def _plain(found: parity.Parity) -> dict[str, Any]:
     return {
         **asdict(found),
         "equal": found.equal,
-        "first": asdict(first) if first else None,
-        "rungs": [asdict(rung) | {"values": rung.values} for rung in found.rungs],
-        "modules": [asdict(rung) | {"values": rung.values} for rung in found.modules],
+        "verdict": verdict(found),
+        "first": _plain_rung(first) if first else None,
+        "rungs": [_plain_rung(rung) for rung in found.rungs],
+        "modules": [_plain_rung(rung) for rung in found.modules],
     }
+
+
+def _plain_rung(rung: Rung) -> dict[str, Any]:
+    """JSON has no infinity and nothing that is not a number: these are words."""
+    fields = asdict(rung) | {"values": rung.values}
+    return {key: str(one) if isinstance(one, float) and not math.isfinite(one) else one for key, one in fields.items()}
 
 
 def _show(found: parity.Parity, *, show_all: bool) -> None:
@@ -178,12 +188,18 @@ def verdict(found: parity.Parity) -> str:
     if first.delta is not None:
         words += f", by up to {first.delta:.4g} ({first.off:,} of {first.values:,} values)"
     if first.channels and first.stage in ("layer", "module"):
-        total = first.shape[0]
-        some = ", ".join(map(str, first.channels[:8])) + (", …" if len(first.channels) > 8 else "")
-        words += f"; in {len(first.channels)} of {total} channels: {some}"
+        words += f"; {_in_channels(first)}"
     if first.remark:
         words += f": {first.remark}"
-    return f"{words}." + (f" Due to {found.cause}." if found.cause else "")
+    shown = [f"{words}."]
+    if first.stage == "file" and (layer := next((r for r in found.rungs if r.stage == "layer" and r.differs), None)):
+        shown.append(f"It first shows in {_called(layer)}, {_in_channels(layer)}.")
+    return " ".join([*shown, *[f"Due to {found.cause}."] * bool(found.cause)])
+
+
+def _in_channels(rung: Rung) -> str:
+    some = ", ".join(map(str, rung.channels[:_MOST_CHANNELS])) + ", …" * (len(rung.channels) > _MOST_CHANNELS)
+    return f"in {len(rung.channels)} of {rung.shape[0]} channels: {some}"
 
 
 def _called(rung: Rung) -> str:

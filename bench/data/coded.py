@@ -10,6 +10,8 @@ from pathlib import Path
 
 _MAGIC, _VERSION = b"BPIC", 1
 MOST_PICTURES = 2**20
+_DECODED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
+"""What files begin with that the native runner decodes."""
 
 
 def write(path: Path, pictures: Sequence[Path]) -> None:
@@ -25,3 +27,9 @@ def write(path: Path, pictures: Sequence[Path]) -> None:
         file.seek(0)
         file.write(struct.pack("<4sII", _MAGIC, _VERSION, len(pictures)))
         file.write(struct.pack(f"<{len(pictures)}Q", *(head + end for end in accumulate(sizes))))
+
+
+def is_decoded(path: Path) -> bool:
+    """Whether the native runner decodes pictures of that kind."""
+    with path.open("rb") as file:
+        return file.read(8).startswith(_DECODED)

@@ -45,6 +45,14 @@ EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
 
 
+class Coded(NamedTuple):
+    """Pictures as they are in their files, in one `file`, and how the native runner makes inputs of them
+    (`Preprocess.instructions`)."""
+
+    file: ArtifactFile
+    instructions: str
+
+
 class Outcome(NamedTuple):
     """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
     samples (N, *shape); where it was one of the profile pass, the network's layers."""
@@ -57,19 +65,23 @@ class Outcome(NamedTuple):
 
 def measure(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
-    cores: str,
+    cores: str, coded: Coded | None = None,
 ) -> Outcome:  # fmt: skip
-    """Do one trial, once; a doubtful condition tags it. Raises whatever goes wrong: what becomes of that is decided in
-    `bench.campaign.faults`, and `failed` is its record."""
+    """Do one trial, once; a doubtful condition tags it. With `coded` a phone makes the inputs of the accuracy pass
+    itself, which tags it too: its answers are compared with those to the desktop's inputs. Raises whatever goes wrong:
+    what becomes of that is decided in `bench.campaign.faults`, and `failed` is its record."""
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
     if trial.pass_ == "size":
         sizes = {"deployed": artifact.deployed_bytes, "downloaded": artifact.downloaded_bytes}
         known = tuple(Sample(metric, 0, float(size)) for metric, size in sizes.items() if size is not None)
         return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
-    reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
-    station.use(artifact, samples)
+    own = coded if trial.pass_ == "accuracy" and station.is_phone else None
+    reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores, own)
+    station.use(artifact, own.file if own else samples)
     doubts = station.behind(trial) + accelerator.doubts(reading.accelerator, trial.pass_)
+    if own and output is not None:
+        doubts += (_preprocessed(output, expected.outputs[0]),)
     if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
         doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
@@ -102,9 +114,10 @@ def failed(trial: Trial, station: Station, *, reason: str, fault: str, started: 
 
 def _once(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
-    cores: str,
+    cores: str, coded: Coded | None,
 ) -> tuple[lines.Reading, Answers | None, NDArray[np.float32] | None]:  # fmt: skip
-    """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
+    """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network,
+    unless the machine made its inputs itself."""
     station.before(trial)
     mask = gates.affinity(station.device, cores)
     if trial.pass_ == "largest":
@@ -114,7 +127,8 @@ def _once(
             return launched_artifact(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
-    reading, remote = launched_artifact(trial, station, artifact, station.where, samples, protocol, mask)
+    shown, how = coded or (samples, "")
+    reading, remote = launched_artifact(trial, station, artifact, station.where, shown, protocol, mask, preprocess=how)
     if protocol.require == "gpu" and reading.accelerator:
         accelerator.refuse_fallback(reading.accelerator)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
@@ -128,9 +142,19 @@ def _once(
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
-    if artifact.precision is not None or trial.subject.precision == EXACT:
+    if coded is None and (artifact.precision is not None or trial.subject.precision == EXACT):
         _hold(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
+
+
+def _preprocessed(ours: NDArray[np.float32], wanted: NDArray[np.float32]) -> str:
+    """How far answers to pictures that the phone preprocessed are from those to the desktop's inputs."""
+    furthest, largest = float(np.abs(ours - wanted).max()), float(np.abs(wanted).max())
+    share = f", {furthest / largest:.2g} of the largest" if largest else ""
+    return (
+        "the phone decoded and preprocessed the pictures itself: its answers differ from those to the desktop's inputs "
+        f"by up to {furthest:.3g}{share}"
+    )
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:

@@ -23,7 +23,8 @@ from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
 class Prepared:
     """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples.
     `absent` are optional variants that could not be made, each with the reason; `unmade`, by variant and runtime, files
-    that are not there for one of several runtimes."""
+    that are not there for one of several runtimes. `pictures` are the samples as they are in their files, for phones
+    that are to preprocess them, by `instructions`."""
 
     artifacts: tuple[Artifact, ...]
     samples: ArtifactFile
@@ -32,6 +33,8 @@ class Prepared:
     notes: tuple[str, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
     unmade: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    pictures: ArtifactFile | None = None
+    instructions: str = ""
 
     def artifact(self, variant: str, runtime: str) -> Artifact:
         """Raises StopIteration for what was not prepared."""
@@ -39,7 +42,8 @@ class Prepared:
 
     def files(self, runtimes: Collection[str]) -> tuple[ArtifactFile, ...]:
         """What a device with these runtimes needs beside their programs."""
-        return (self.samples, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
+        shown = (self.samples,) if self.pictures is None else (self.samples, self.pictures)
+        return (*shown, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
 
 
 def case(
@@ -50,14 +54,18 @@ def case(
     run_here: RunHere,
     stage: Stage,
     spared: Collection[str] = (),
+    *,
+    pictures: bool = False,
 ) -> Prepared:
     """Everything that a case needs, made or found in the cache. `runtimes` are those of each variant, by its label; of
-    those that are `spared`, some may be unable to execute it, if another one is not.
+    those that are `spared`, some may be unable to execute it, if another one is not. With `pictures` phones are to
+    preprocess the samples.
 
     Raises UsageError (data, targets, weights), CorruptData, ExportRefused, ToolMissing, and what `run_here` raises.
     """
     with naming(asked.label):
         shown = samples(network, asked.data, cache)
+        coded = shown.coded(cache) if pictures else None
     artifacts: list[Artifact] = []
     expected: dict[str, Expected] = {}
     absent: dict[str, str] = {}
@@ -79,7 +87,8 @@ def case(
     record = shown.record
     if artifacts and artifacts[0].task == "reconstruction":
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
-    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent, unmade)
+    how = shown.record.preprocess.instructions(network.shape) if coded and shown.record.preprocess else ""
+    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent, unmade, coded, how)
 
 
 def _made(job: one.Job, spared: Collection[str]) -> tuple[list[Artifact], dict[str, str]]:

@@ -65,7 +65,8 @@ def looked(wanted: Wanted, cache: Cache, runtime: str, run_here: RunHere, stage:
                 f"{path} does not become the network's input as a picture", "Name a JPEG, PNG or BMP file."
             )
         decoded = pictures.decoded(path)
-        job = one.Job(network, case, (case.variants or ())[0], (runtime,), shown, cache, run_here, stage)
+        untaught = case.model_copy(update={"data": None})  # a picture is nothing to learn from
+        job = one.Job(network, untaught, (case.variants or ())[0], (runtime,), shown, cache, run_here, stage)
         artifact = one.artifact(job, runtime)
         expected = job.reference()
         found = _parts(job, shown.read())

@@ -94,7 +94,7 @@ int xmp_orientation(const Bytes& text) {
 }
 
 Container jpeg(const Bytes& file) {
-    Container found{PictureKind::jpeg, 0, 0, 1, false, {}};
+    Container found{PictureKind::jpeg, 0, 0, 1, false, false, {}};
     int scans = 0, exif = -1, xmp = 0;
     for (size_t at = 2;;) {
         if (file.byte(at) != 0xFF) file.damaged("no marker where a JPEG file has one");
@@ -162,7 +162,7 @@ std::vector<uint8_t> with_whole_palette(const Bytes& file, size_t at, size_t len
 }
 
 Container png(const Bytes& file) {
-    Container found{PictureKind::png, 0, 0, 1, false, {}};
+    Container found{PictureKind::png, 0, 0, 1, false, false, {}};
     int exif = 0, xmp = 0;
     bool profile = false, pixels = false;
     size_t palette = 0, colours = 0, at = 8;
@@ -223,7 +223,12 @@ Container bmp(const Bytes& file) {
     expect_extents(file, rows, static_cast<uint32_t>(width));
     const uint64_t row = (static_cast<uint64_t>(width) * bits / 8 + 3) / 4 * 4;
     if (file.count() - offset < row * rows) file.damaged("the picture is cut short");
-    return {PictureKind::bmp, static_cast<int>(rows), width, 1, false, {}};
+    bool grey = palette;
+    for (size_t i = 0; grey && i < 256; i++) {
+        const uint32_t colour = file.little(14 + header + 4 * i, 3);
+        grey = colour == i * 0x010101u;
+    }
+    return {PictureKind::bmp, static_cast<int>(rows), width, 1, false, grey, {}};
 }
 
 }  // namespace

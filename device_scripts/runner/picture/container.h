@@ -8,16 +8,17 @@
 
 namespace bench {
 
-constexpr uint64_t kMostPixels = 1u << 26;          // of one picture, decoded or resized: 8192 × 8192
-constexpr uint64_t kMostPictureBytes = 1u << 28;    // of one file
+constexpr uint64_t kMostPixels = 1u << 26;        // of one picture, decoded or resized: 8192 × 8192
+constexpr uint64_t kMostPictureBytes = 1u << 28;  // of one file
 
 enum class PictureKind { jpeg, png, bmp };
 
 struct Container {
     PictureKind kind;
-    int height, width;     // as stored, before it is turned upright
-    int orientation = 1;   // Exif's, 1..8
-    bool deep_grey = false;  // 16 bits of grey, which become the nearest of 8; other depths are cut by the decoder
+    int height, width;          // as stored, before it is turned upright
+    int orientation = 1;        // Exif's, 1..8
+    bool deep_grey = false;     // 16 bits of grey, which become the nearest of 8; other depths are cut by the decoder
+    bool grey_palette = false;  // each colour of a BMP file is the grey of its number
     // The file with a palette of 256 colours instead of fewer, where it has fewer: black for the others.
     std::vector<uint8_t> completed;
 };

@@ -129,7 +129,7 @@ Picture decode(const uint8_t* bytes, size_t count, const std::string& name) {
     if (width != container.width || height != container.height || found < 1 || found > 4) {
         throw Failure(Exit::bad_samples, name + ": the decoded picture has another size than the file says");
     }
-    Picture picture{height, width, found < 3 ? 1 : 3, {}};
+    Picture picture{height, width, found < 3 || container.grey_palette ? 1 : 3, {}};
     const auto kept = static_cast<size_t>(picture.channels), step = static_cast<size_t>(found);
     picture.values.resize(static_cast<size_t>(pixels) * kept);
     for (size_t i = 0; i < pixels; i++) {  // an alpha channel is left out

@@ -85,7 +85,8 @@ double number(const std::string& text) {
 std::vector<double> numbers(const std::string& text, const char* name, size_t channels) {
     std::vector<double> found;
     for (const std::string& one : split(text, ',')) found.push_back(number(one));
-    if (found.size() != 1 && (found.size() != 3 || channels != 3)) refuse(std::string(name) + " has neither one number nor one for each channel");
+    if (found.size() != 1 && (found.size() != 3 || channels != 3))
+        refuse(std::string(name) + " has neither one number nor one for each channel");
     return found;
 }
 
@@ -202,8 +203,8 @@ Picture Preprocess::fitted(const Picture& picture) const {
     }
     const auto words = [](int64_t high, int64_t wide) { return std::to_string(high) + "×" + std::to_string(wide); };
     if (static_cast<uint64_t>(to_height) * static_cast<uint64_t>(to_width) > kMostPixels) {
-        throw Failure(Exit::unsupported, "a picture of " + words(have_height, have_width) + " pixels would be " + words(to_height, to_width) +
-                                             " after resizing; at most 2^26 are computed");
+        throw Failure(Exit::unsupported, "a picture of " + words(have_height, have_width) + " pixels would be " +
+                                             words(to_height, to_width) + " after resizing; at most 2^26 are computed");
     }
     if (to_height != have_height || to_width != have_width) {
         shown = resampled(shown, static_cast<int>(to_height), static_cast<int>(to_width), filter);
@@ -220,7 +221,9 @@ Picture Preprocess::fitted(const Picture& picture) const {
 }
 
 std::vector<float> Preprocess::table(int channel) const {
-    const auto of = [&](const std::vector<double>& values) { return values.size() == 1 ? values[0] : values[static_cast<size_t>(channel)]; };
+    const auto of = [&](const std::vector<double>& values) {
+        return values.size() == 1 ? values[0] : values[static_cast<size_t>(channel)];
+    };
     std::vector<float> made;
     for (int value = 0; value < 256; value++) {
         // Apart, so that no compiler makes one rounding of two.

@@ -150,8 +150,9 @@ Picture resampled(const Picture& picture, int height, int width, Filter filter) 
     const Kernel kernel = kernel_of(filter);
     if (width == picture.width) return vertical(picture, height, kernel);
     if (static_cast<uint64_t>(width) * static_cast<uint64_t>(picture.height) > kMostPixels) {
-        throw Failure(Exit::unsupported, "resizing " + std::to_string(picture.height) + "×" + std::to_string(picture.width) + " pixels to " +
-                                             std::to_string(height) + "×" + std::to_string(width) + " needs too large a picture in between");
+        throw Failure(Exit::unsupported, "resizing " + std::to_string(picture.height) + "×" + std::to_string(picture.width) +
+                                             " pixels to " + std::to_string(height) + "×" + std::to_string(width) +
+                                             " needs too large a picture in between");
     }
     Picture wide = horizontal(picture, width, kernel);
     return height == picture.height ? wide : vertical(wide, height, kernel);

@@ -50,3 +50,13 @@ def test_a_path_that_would_be_read_as_another_is_refused(name: str) -> None:
     job = Job("memory", Files(name, "/w", "/s", "/a"), ("in0",), ("out0",), "frq", "dense")
     with pytest.raises(UsageError, match="job file"):
         job.text(Protocol())
+
+
+def test_pictures_take_the_place_of_samples() -> None:
+    files = Files("g", "w", "pictures.bin", "a")
+    job = Job("accuracy", files, ["in0"], ["out0"], "runtime", "stock", preprocess="to=3x2x2", stages="s")
+    lines = job.text(Protocol()).splitlines()
+    assert "pictures = pictures.bin" in lines
+    assert "preprocess = to=3x2x2" in lines
+    assert "stages = s" in lines
+    assert not any(line.startswith("samples") for line in lines)
