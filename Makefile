@@ -40,7 +40,7 @@ test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
-	@$(BIN)/bench native build --abi host
+	@$(BIN)/bench native build --abi host --abi arm64-v8a
 	@$(BIN)/python -m pytest -m "slow_fault or not slow_fault" tests/faults
 
 lint: $(READY) ## Style, types and the rules of the house

@@ -194,6 +194,7 @@ def _end(phone: VirtualPhone) -> None:
             time.sleep(0.01)
         else:
             (phone.folder / RECORD).unlink(missing_ok=True)
+            (phone.folder / machines.FILES).unlink(missing_ok=True)
             return
         deadline = time.monotonic() + _STOP_S
     raise VirtualPhoneError(f"{phone.serial} does not end (process {phone.pid})", f"Its log: {phone.folder / LOG}")
