@@ -30,6 +30,7 @@ $(READY): pyproject.toml constraints.txt
 
 system: ## Install what virtual phones use: qemu-user, mksh, toybox
 	@device_scripts/toolchain/system_packages.sh
+	@device_scripts/android_shell.sh
 
 demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this computer and a (virtual) phone
 	@$(BIN)/bench run --suite demo

@@ -1,4 +1,4 @@
-"""A virtual phone that is a machine: real kernel, real adbd, real memory. Each start takes 10 s on a quiet computer, and
+"""A virtual phone that is a machine: real kernel, real adbd, real memory. A start takes 10 s on a quiet computer, and
 the first one fetches Debian's packages."""
 
 from __future__ import annotations
