@@ -95,7 +95,7 @@ def start(
             chosen, folder, port, cache, tell, ram_bytes=ram_bytes, storage_bytes=storage_bytes
         )  # fmt: skip
     else:
-        userland.ensure(cache, lambda fraction, text: tell(0.1 + 0.3 * fraction, text))
+        userland.ensure(cache, lambda fraction, text: tell(0.25 + 0.1 * fraction, text))
         facts = _launch(folder, profile, ram_bytes, storage_bytes, port)
     phone = VirtualPhone(serial=folder.name, folder=folder, **facts)
     try:

@@ -81,7 +81,7 @@ def start(
             f"a machine with {ram:,} bytes of memory and {storage:,} of storage cannot be made",
             f"Give at least {_LEAST_BYTES >> 20}M of memory and {_LEAST_STORAGE_BYTES >> 20}M of storage.",
         )
-    made = image(cache, lambda fraction, text: progress(0.3 * fraction, text))
+    made = image(cache, lambda fraction, text: progress(0.25 + 0.25 * fraction, text))
     lock = record.take_lock(folder)
     try:
         (folder / FILES).parent.mkdir(exist_ok=True)
@@ -175,7 +175,7 @@ def _wait(folder: Path, port: int, log_begin: int, progress: Progress) -> None:
     begin = time.monotonic()
     why = f"no answer after {_BOOT_S:.0f} s"
     while (past := time.monotonic() - begin) < _BOOT_S:
-        progress(0.3 + 0.6 * min(past / _USUAL_S, 1), f"the machine starts its kernel ({past:.0f} s)")
+        progress(0.5 + 0.4 * min(past / _USUAL_S, 1), f"the machine starts its kernel ({past:.0f} s)")
         if not record.is_locked(folder):
             why = "it ended"
             break
