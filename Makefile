@@ -31,6 +31,7 @@ $(READY): pyproject.toml constraints.txt
 
 system: ## Install what virtual phones use: qemu-user, mksh, toybox
 	@device_scripts/toolchain/system_packages.sh
+	@device_scripts/android_shell.sh
 
 demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this computer and a (virtual) phone
 	@$(BIN)/bench run --suite demo
@@ -41,7 +42,7 @@ test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
-	@$(BIN)/bench native build --abi host
+	@$(BIN)/bench native build --abi host --abi arm64-v8a
 	@$(BIN)/python -m pytest -m "slow_fault or not slow_fault" tests/faults
 
 test-gpu: $(READY) ## ncnn on Vulkan, by a software driver that this installs (a first build takes minutes)
