@@ -1,4 +1,4 @@
-"""A phone that does not let glibc's loader do its work: its own words, by its shell and adb, and what bench makes of them."""
+"""A phone that does not let glibc's loader do its work: its shell's own words, and what bench makes of them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ def phone(adb: Any, virtual_phone: Any, tmp_path_factory: pytest.TempPathFactory
     """One with glibc's loader and its C library, and a mathematics library that was cut off."""
     transport = AdbServer(*adb.address).choose(virtual_phone.serial)
     base = libc.base(host_abi(), Cache(tmp_path_factory.mktemp("cache")), lambda *_: None)
-    library, mathematics = (
-        next(one for one in base.libraries if one.name.startswith(name)) for name in ("libc", "libm")
-    )
+    named = {one.name.partition(".")[0]: one for one in base.libraries}
     short = tmp_path_factory.mktemp("files") / "short"
-    short.write_bytes(mathematics.read_bytes()[:50])
+    short.write_bytes(named["libm"].read_bytes()[:50])
     transport.run(["mkdir", "-p", FOLDER], deadline_s=30)
-    for path, name in ((base.loader, "loader"), (library, "libc"), (short, "short")):
+    for path, name in ((base.loader, "loader"), (named["libc"], "libc"), (short, "short")):
         transport.push(path, f"{FOLDER}/{name}", deadline_s=60)
     transport.run(["chmod", "755", f"{FOLDER}/loader"], deadline_s=30)
     return transport
@@ -43,9 +41,7 @@ def started(phone: Transport, *command: str) -> None:
 def test_a_loader_that_may_not_be_executed(phone: Transport) -> None:
     phone.run(["cp", f"{FOLDER}/loader", f"{FOLDER}/forbidden"], deadline_s=30)
     phone.run(["chmod", "644", f"{FOLDER}/forbidden"], deadline_s=30)
-    with pytest.raises(
-        RunnerFailed, match="cannot be executed: wrong ABI, or the folder or SELinux forbids it.*ermission"
-    ):
+    with pytest.raises(RunnerFailed, match=r"cannot be executed: .* SELinux forbids it .*[Pp]ermission"):
         started(phone, "env", f"{FOLDER}/forbidden", f"{FOLDER}/libc")
 
 
@@ -53,9 +49,7 @@ def test_a_library_that_was_cut_off_is_told_although_the_program_ran(phone: Tran
     good = phone.run(["env", f"{FOLDER}/loader", f"{FOLDER}/libc"], deadline_s=60)
     assert good.status == 0, good
     assert "GNU C Library" in good.stdout
-    with pytest.raises(
-        RunnerFailed, match=r"a library of the runtime cannot be loaded: it was cut off \(file too short\)"
-    ):
+    with pytest.raises(RunnerFailed, match=r"cannot be loaded: it was cut off \(file too short\)"):
         started(phone, "env", f"{FOLDER}/loader", "--preload", f"{FOLDER}/short", f"{FOLDER}/libc")
 
 
