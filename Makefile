@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) -e '.[dev]'
 	@touch $@
 
-system: ## Install qemu-user, which virtual ARM phones on a PC need
+system: ## Install what virtual phones use: qemu-user, mksh, toybox
 	@device_scripts/toolchain/system_packages.sh
 
 demo: $(READY) ## The main job: LeNet-5 and UNet, baseline against FR, this computer and a (virtual) phone

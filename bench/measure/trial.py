@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import RunnerFailed
-from bench.measure import accelerator, answers, energy, gates, job, largest, lines, meter
+from bench.layered import LayerRecord
+from bench.measure import accelerator, answers, described, energy, gates, job, largest, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -46,11 +47,12 @@ EXACT: Precision = "fp32"
 
 class Outcome(NamedTuple):
     """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
-    samples (N, *shape)."""
+    samples (N, *shape); where it was one of the profile pass, the network's layers."""
 
     measurement: Measurement
     answers: Answers | None = None
     output: NDArray[np.float32] | None = None
+    layers: tuple[LayerRecord, ...] = ()
 
 
 def measure(
@@ -83,6 +85,7 @@ def measure(
         ),
         answered,
         output,
+        described.records(artifact, reading.layers) if reading.layers else (),
     )
 
 
@@ -108,10 +111,10 @@ def _once(
 
         def launched(side: int) -> lines.Reading:
             extents = (side, side)
-            return _launched(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
+            return launched_artifact(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
-    reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
+    reading, remote = launched_artifact(trial, station, artifact, station.where, samples, protocol, mask)
     if protocol.require == "gpu" and reading.accelerator:
         accelerator.refuse_fallback(reading.accelerator)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
@@ -120,6 +123,8 @@ def _once(
             f"{copies} beside it finished no inference meanwhile: nothing contended with it",
             "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
         )
+    if trial.pass_ == "profile" and reading.layers is None:
+        raise RunnerFailed("the runner printed no layers", "Run `bench clean`, then the same command.")
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
@@ -141,11 +146,14 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
             )
 
 
-def _launched(
+def launched_artifact(
     trial: Trial, station: Station, artifact: Artifact, where: Mapping[str, str], samples: ArtifactFile,
-    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0),
+    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0), *, layer_answers: bool = False,
+    preprocess: str = "", stages: bool = False,
 ) -> tuple[lines.Reading, str]:  # fmt: skip
-    """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers."""
+    """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers, beside
+    which, at `.stages`, are those of the first picture, if `stages` asks for them. With `preprocess` the samples are a
+    file of pictures. Raises RunnerFailed and what the transport raises."""
     graph, weights = (
         "-" if role == NO_FILE else where[artifact.file(role).sha256]
         for role in runtimes.runtime(artifact.runtime).roles
@@ -162,6 +170,9 @@ def _launched(
         precision=artifact.precision or trial.subject.precision,
         affinity=mask,
         extents=extents,
+        layer_answers=layer_answers,
+        preprocess=preprocess,
+        stages=f"{files.answers}.stages" if stages else "",
     )
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(
@@ -200,6 +211,10 @@ def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:
 
 def _samples(pass_: Pass, reading: lines.Reading) -> Iterator[Sample]:
     """Those that belong to the pass. A latency with others at work beside it is another metric than one alone."""
+    if reading.layers:
+        yield Sample("layers", 0, float(reading.layers.total))
+        if reading.layers.plain:
+            yield Sample("plain", 0, float(reading.layers.plain))
     for sample in reading.samples:
         if pass_ == "contended" and sample.metric == "latency":
             yield sample._replace(metric="contended")
@@ -235,7 +250,7 @@ def answered(
         model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
     )
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
-    reading, remote = _launched(
+    reading, remote = launched_artifact(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0
     )
     outputs = artifact.outputs

@@ -13,6 +13,8 @@ RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "fr_bench.runtimes",
     {
+        "executorch": "bench.runtimes.executorch.member:EXECUTORCH",
+        "litert": "bench.runtimes.litert.member:LITERT",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
         "ncnn-vulkan": "bench.runtimes.ncnn_vulkan.member:NCNN_VULKAN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -100,3 +101,11 @@ class Runtime(Protocol):
         Raises ExportRefused, ToolMissing, CorruptData.
         """
         ...
+
+
+def installed(package: str) -> str:
+    """The version of a package in this environment; empty where it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

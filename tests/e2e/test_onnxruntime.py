@@ -194,6 +194,19 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
     }  # fmt: skip
 
 
+def test_two_runtimes_are_measured_side_by_side_and_compared(
+    plan: Path, virtual_phone: Any, env: dict[str, str], tmp_path: Path
+) -> None:
+    found = run(virtual_phone.serial, plan, tmp_path, env, "--runtime", "ncnn", "--model", "conv", "--variant", "half")
+    measured_by = {(row.device == "desktop", row.runtime) for row in found.frame.itertuples()}
+    assert {(True, "ncnn"), (True, "onnxruntime"), (False, "ncnn"), (False, "onnxruntime")} <= measured_by
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "onnxruntime ÷ it" in page
+    record = RunFolder(found.folder).record()
+    assert record.plan["runtime"] == ["onnxruntime", "ncnn"]
+    assert record.absent == {}
+
+
 @pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="glibc for another processor comes from Debian's packages")
 def test_an_arm_phone_answers_alike(plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def build(
     folder = cache.build(
         "runner",
         key,
-        lambda draft: _build_runner(work, scripts, ncnn, key[:12], facts, draft, _part(report, 0.9, 1.0), gpu),
+        lambda draft: _build_runner(
+            work, scripts, (ncnn, ncnn_source), key[:12], facts, draft, _part(report, 0.9, 1.0), gpu
+        ),
     )
     path = folder / _RUNNER
     report(1.0, f"native runner for {abi} is ready")
@@ -212,9 +214,10 @@ def _build_ncnn(work: Work, ncnn_source: Path, definitions: dict[str, str], draf
 
 
 def _build_runner(
-    work: Work, scripts: Path, ncnn: Path, version: str, facts: dict[str, Any], draft: Path, progress: Progress,
-    gpu: Gpu | None,
+    work: Work, scripts: Path, ncnn: tuple[Path, Path], version: str, facts: dict[str, Any], draft: Path,
+    progress: Progress, gpu: Gpu | None,
 ) -> None:  # fmt: skip
+    """`ncnn` is where it is installed, and its source."""
     folder = draft / "build"
     folder.mkdir()
     definitions = {
@@ -222,7 +225,8 @@ def _build_runner(
         "CMAKE_BUILD_TYPE": "Release",
         "BENCH_ABI": work.target.abi,
         "BENCH_COMPILER": work.kit.compiler,
-        "BENCH_NCNN": str(ncnn),
+        "BENCH_NCNN": str(ncnn[0]),
+        "BENCH_STB": str(source.stb(ncnn[1])),
         "BENCH_RUNNER_VERSION": version,
     }
     work.configure(scripts / "runner", folder, definitions, progress)

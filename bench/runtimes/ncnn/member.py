@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
 from bench.errors import WrongAbi
-from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.layered import LayerCost, Layers
+from bench.records import Artifact, ArtifactFile, Precision, Progress, Tensor, WeightsFormat
 from bench.runtimes.ncnn import build, source
 from bench.runtimes.ncnn.toolchain import ABIS, host_abi
 from bench.runtimes.runtime import Place, Program, Shown
@@ -59,6 +60,12 @@ class Ncnn:
 
         ncnn.export(network, inputs, shown.samples, shown.expected, folder, half=half)
         return _files(folder)
+
+    def layer_costs(self, artifact: Artifact, found: Layers) -> dict[int, LayerCost]:
+        """What each layer that was timed has to do, by its place; see `bench.measure.described`."""
+        from bench.runtimes.ncnn.costs import costs
+
+        return costs(artifact, found)
 
     def export_given(
         self, graph: Path, inputs: Sequence[Tensor], folder: Path

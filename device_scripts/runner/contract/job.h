@@ -7,14 +7,15 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy, sustained, largest };
+enum class Mode { latency, memory, accuracy, sustained, largest, layers };
 enum class WeightsFormat { runtime, frq };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
 
 struct Job {
     Mode mode;
-    std::string graph, weights, samples, answers;
+    std::string graph, weights, samples, answers;  // answers: empty where none are wanted
+    std::string pictures, preprocess, stages;  // instead of samples
     std::vector<std::string> inputs, outputs;
     WeightsFormat weights_format;
     Execution execution;

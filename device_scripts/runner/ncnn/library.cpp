@@ -35,12 +35,14 @@ public:
 
     std::vector<OutputMemory> outputs() const override {
         std::vector<OutputMemory> memory;
-        for (const ncnn::Mat& answer : answers_) {
-            const size_t values = static_cast<size_t>(answer.w) * static_cast<size_t>(answer.h) * static_cast<size_t>(answer.d);
-            memory.push_back({answer, static_cast<size_t>(answer.c), values, answer.cstep * sizeof(float)});
-        }
+        for (const ncnn::Mat& answer : answers_) memory.push_back(memory_of(answer));
         return memory;
     }
+
+    void infer_layers(bool timed) override { network_.infer_layers(inputs_, timed, nullptr); }
+    size_t layer_count() const override { return network_.layerwise().count(); }
+    std::vector<TimedLayer> layers(size_t) override { return network_.layerwise().layers(); }
+    void answer_layers(const std::function<void(const OutputMemory&)>& take) override { network_.infer_layers(inputs_, false, take); }
 
 private:
     Network network_;  // outlives the answers

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <allocator.h>
 #include <net.h>
 
 #include "contract/job.h"
@@ -13,6 +14,7 @@
 #include "measure/session.h"
 #include "ncnn/best_fit.h"
 #include "ncnn/graph.h"
+#include "ncnn/layerwise.h"
 #include "ncnn/weights_source.h"
 
 namespace bench {
@@ -37,12 +39,20 @@ public:
     // Failure(inference_failed).
     std::vector<ncnn::Mat> infer(std::vector<ncnn::Mat> inputs) const;
 
+    // The same layer by layer, when the job's mode is layers; `take` may be null.
+    void infer_layers(const std::vector<ncnn::Mat>& inputs, bool timed, const Layerwise::Take& take);
+    // Only when the mode is layers.
+    Layerwise& layerwise() { return *layerwise_; }
+    const Layerwise& layerwise() const { return *layerwise_; }
+
 private:
     struct Blob {
         std::string name;
         int index;     // ncnn's
         size_t place;  // in the job
     };
+    ncnn::Extractor extractor_of(const std::vector<ncnn::Mat>& inputs) const;
+    ncnn::Mat answer(ncnn::Extractor& extractor, const Blob& output) const;
     Blob find(const std::string& name, size_t place) const;
 
     // Throws Failure(bad_graph) when a deferred blob is read anywhere but once, by a layer of ours that takes its rows, or is
@@ -55,7 +65,9 @@ private:
     std::optional<Accelerator> accelerator_;
     std::unique_ptr<WeightsSource> weights_;
     BestFit memory_;  // of the blobs, outlives the net and every answer
+    ncnn::PoolAllocator blobs_, workspace_;  // for layers
     ncnn::Net net_;
+    std::unique_ptr<Layerwise> layerwise_;
 };
 
 }  // namespace bench

@@ -20,9 +20,10 @@ def keys(job: Job) -> dict[str, str]:
 
 def test_each_mode_has_its_own_keys() -> None:
     common = {"inputs": "in0,in1", "outputs": "out0", "threads": "4", "affinity": "0xf0", "contract": "3"}
-    timing = {"warmup_iterations", "warmup_ms", "min_iterations", "min_ms", "max_iterations", "beside", "load"}
+    timing = {"warmup_iterations", "warmup_ms", "min_iterations", "min_ms", "max_iterations"}
     owns: dict[Mode, set[str]] = {
-        "accuracy": {"answers"}, "latency": timing, "memory": set(), "sustained": {"seconds"}, "largest": {"extents"},
+        "accuracy": {"answers"}, "latency": timing | {"beside", "load"}, "memory": set(), "sustained": {"seconds"},
+        "largest": {"extents"}, "layers": timing,
     }  # fmt: skip
     for mode, own in owns.items():
         found = keys(Job(mode, FILES, ("in0", "in1"), ("out0",), "frq", "dense", 4, "bf16", 0xF0))
@@ -37,6 +38,11 @@ def test_what_is_beside_how_long_and_how_large() -> None:
     assert (found["beside"], found["load"]) == ("2", "4")
     assert keys(replace(job, mode="sustained", seconds=600))["seconds"] == "600"
     assert keys(replace(job, mode="largest", extents=(640, 960)))["extents"] == "640x960"
+
+
+def test_the_values_of_layers_are_written_where_they_are_asked_for() -> None:
+    job = Job("layers", FILES, ("in0",), ("out0",), "frq", "dense", layer_answers=True)
+    assert keys(job)["answers"] == "/a"
 
 
 @pytest.mark.parametrize("name", ["", " /g", "/g\n", "/a #b", "#a", "/a\nthreads = 64", "/a\t#"])
