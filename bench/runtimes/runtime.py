@@ -53,8 +53,13 @@ class Runtime(Protocol):
     its first inference, for estimates alone. `graphs` are the kinds of ready graphs (`bench.networks.content`) that it
     takes as they are.
 
+    A member that computes on a GPU has `gpu = True`, and its launches tell which layers really were computed there. One
+    that runs on phones only where something else is there says what in `phones_need`. `opens` is a mapping from each
+    shared library of this computer that its program opens here to what brings it.
+
     A member whose files are written by packages of an extra names them in `exporters`, a mapping from each module to
-    what pip installs it with; `bench doctor` looks.
+    what pip installs it with; `bench doctor` looks. One that is known not to take some operators names them in `lacks`,
+    a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them.
     """
 
     name: str

@@ -163,6 +163,19 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
     }  # fmt: skip
 
 
+def test_two_runtimes_are_measured_side_by_side_and_compared(
+    plan: Path, virtual_phone: Any, env: dict[str, str], tmp_path: Path
+) -> None:
+    found = run(virtual_phone.serial, plan, tmp_path, env, "--runtime", "ncnn", "--model", "conv", "--variant", "half")
+    measured_by = {(row.device == "desktop", row.runtime) for row in found.frame.itertuples()}
+    assert {(True, "ncnn"), (True, "onnxruntime"), (False, "ncnn"), (False, "onnxruntime")} <= measured_by
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "onnxruntime ÷ it" in page
+    record = RunFolder(found.folder).record()
+    assert record.plan["runtime"] == ["onnxruntime", "ncnn"]
+    assert record.absent == {}
+
+
 @pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="glibc for another processor comes from Debian's packages")
 def test_an_arm_phone_answers_alike(plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path) -> None:
@@ -184,3 +197,25 @@ def alignment(path: Path) -> int:
     (start,), (size, count) = struct.unpack_from("<Q", data, 32), struct.unpack_from("<HH", data, 54)
     parts = [struct.unpack_from("<IIQQQQQQ", data, start + number * size) for number in range(count)]
     return min(part[-1] for part in parts if part[0] == 1)
+
+
+def test_its_own_profiler_times_the_layers(graph: Path, tmp_path: Path) -> None:
+    """In the order of execution, and nothing of its file is left."""
+    times = {"warmup_iterations": 2, "warmup_ms": 0, "min_iterations": 20, "min_ms": 0, "max_iterations": 20}
+    done = measured(graph, tmp_path, mode="layers", answers=None, **times)
+    layers = [event for event in done.events if event["event"] == "layer"]
+    assert done.status == 0, done.events
+    assert done.event("layers") | {"ns": 0} == {
+        "event": "layers", "count": len(layers), "iterations": 20, "ns": 0, "whole": -1,
+    }  # fmt: skip
+    assert any("Conv" in layer["type"] for layer in layers)
+    assert sum(layer["ns"] for layer in layers) <= done.event("layers")["ns"]
+    assert layers[-1]["outputs"][0]["shape"] == [5]
+    assert not [path for path in tmp_path.iterdir() if ".profile" in path.name]
+
+
+def test_the_values_between_its_layers_are_not_to_be_had(graph: Path, tmp_path: Path) -> None:
+    times = {"warmup_iterations": 0, "warmup_ms": 0, "min_iterations": 1, "min_ms": 0, "max_iterations": 1}
+    done = measured(graph, tmp_path, mode="layers", **times)
+    assert done.status == EXITS["unsupported"]
+    assert "between its layers" in done.event("error")["message"]
