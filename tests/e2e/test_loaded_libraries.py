@@ -58,7 +58,7 @@ def test_it_reports_as_ncnn_does(name: str, tmp_path: Path) -> None:
     assert environment["runtime"] == VERSIONS[name]
     assert (environment["threads"], environment["cpus_allowed"]) == (2, "0")
     assert 0 < environment["library_rss"] < done.event("memory")["vm_hwm"]
-    assert done.event("answers")["counts"] == [5, 8 * 10 * 14, 5]
+    assert done.event("answers")["counts"] == [5, 8 * 8 * 12, 5]
     expect_eager(done.answers, answers())
 
 
