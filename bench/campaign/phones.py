@@ -50,11 +50,15 @@ class Row(NamedTuple):
     ram_bytes: int | None = None
     virtual: bool | None = False
     """None if unknown."""
+    translated: bool = False
+    tools: str = ""
+    """What a virtual phone of bench has as its shell and tools."""
     held: str = ""
     """Who measures on it; it is not asked for its facts then, which would disturb the measurement."""
 
     def cells(self) -> tuple[str, ...]:
-        mark = {True: " (virtual)", False: "", None: " (real or virtual: unknown)"}[self.virtual]
+        kind = "virtual, translated" if self.translated else "virtual"
+        mark = {True: f" ({kind})", False: "", None: " (real or virtual: unknown)"}[self.virtual]
         if self.held:
             return (
                 self.serial, self.state, f"{self.name or 'not asked'}{mark}", "not asked", "not asked",
@@ -78,7 +82,10 @@ def connected(server: AdbServer, cache: Cache) -> tuple[Row, ...]:
             try:
                 device = facts.phone(listed.serial, facts.probe(server.choose(listed.address)))
                 virtual = None if device.facts.get("virtual") == "unknown" else device.virtual
-                row = Row(listed.serial, "device", device.name, device.abis, device.ram_bytes, virtual)
+                row = Row(
+                    listed.serial, "device", device.name, device.abis, device.ram_bytes, virtual, device.translated,
+                    device.facts.get("ro.bench.tools", ""),
+                )  # fmt: skip
             except BenchError as error:
                 row = Row(listed.serial, error.what)
         rows.append(row)
@@ -130,6 +137,7 @@ def start_virtual(
     ram_bytes: int | None = None,
     storage_bytes: int | None = None,
     port: int | None = None,
+    machine: bool = False,
 ) -> virtual.VirtualPhone:
     """Start a virtual phone that `server` lists. It runs until it is stopped. Raises VirtualPhoneError, UnknownName."""
     server.ensure()
@@ -140,6 +148,7 @@ def start_virtual(
         ram_bytes=ram_bytes,
         storage_bytes=storage_bytes,
         port=port,
+        machine=machine,
         adb_server=server.address,
         progress=progress,
     )

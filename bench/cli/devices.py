@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -124,6 +125,10 @@ def phone_start(
         str | None, typer.Option("--storage", help="Room for files, e.g. 200M; they are lost when it stops.")
     ] = None,
     port: Annotated[int | None, typer.Option("--port", help="An odd port, 5555 to 5585.", min=1024, max=65535)] = None,
+    vm: Annotated[
+        bool,
+        typer.Option("--vm", help="A machine of its own: QEMU, an arm64 kernel, adbd. For answers, memory and faults."),
+    ] = False,
     adb_server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -133,6 +138,7 @@ def phone_start(
 
     * `bench phone start`
     * `bench phone start --profile pixel-8-arm64 --ram 2G --port 5557`
+    * `bench phone start --vm --ram 1G`
     """
     from bench.virtual import phone as virtual
 
@@ -144,14 +150,18 @@ def phone_start(
             ram_bytes=_bytes("--ram", ram),
             storage_bytes=_bytes("--storage", storage),
             port=port,
+            machine=vm,
         )
     if as_json:
         print_json(started)
     else:
+        code = f"{started.abi}, translated by {started.translation}" if started.translation else started.abi
         terminal.out.print(
-            f"{started.serial} is a virtual {started.profile} ({started.abi}, isolated by {started.isolation}"
+            f"{started.serial} is a virtual {started.profile} ({code}, isolated by {started.isolation}"
             + (f": {started.isolation_reason}" if started.isolation_reason else "")
-            + f"). Stop it with: bench phone stop {started.serial}",
+            + f"). Shell and tools: {started.tools}"
+            + (f" ({started.tools_reason})" if started.tools_reason else "")
+            + f". Stop it with: bench phone stop {started.serial}",
             soft_wrap=True,
         )
 
@@ -182,17 +192,22 @@ def phone_list(as_json: Json = False) -> None:
         return
     if running:
         rows = [
-            (p.serial, p.profile, p.abi, p.isolation, units.size(p.ram_bytes) if p.ram_bytes else "") for p in running
-        ]
-        terminal.table(("serial", "profile", "ABI", "isolation", "memory limit"), rows, words=4)
+            (
+                p.serial, p.profile, f"{p.abi}, translated" if p.translation else p.abi, p.isolation, p.tools,
+                units.size(p.ram_bytes) if p.ram_bytes else "",
+            )
+            for p in running
+        ]  # fmt: skip
+        terminal.table(("serial", "profile", "ABI", "isolation", "shell and tools", "memory limit"), rows, words=5)
     terminal.out.print(f"Profiles: {', '.join(profile_names())}")
 
 
 def _bytes(flag: str, text: str | None) -> int | None:
-    """`2G`, `512M`: a memory size in powers of 1024."""
+    """`2G`, `2GB`, `2GiB`, `512M`: a memory size in powers of 1024."""
     if text is None:
         return None
-    number, unit = text[:-1], text[-1:].upper()
+    shortened = re.sub(r"(?<=[KMG])I?B$", "", text.upper())
+    number, unit = shortened[:-1], shortened[-1:]
     if unit not in ("K", "M", "G") or not number.replace(".", "", 1).isdigit():
         raise UsageError(f"{flag} {text!r} is not a size", "Write e.g. 2G or 512M.")
     return int(float(number) * 1024 ** ("KMG".index(unit) + 1))

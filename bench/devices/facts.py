@@ -89,7 +89,7 @@ def phone(serial: str, sections: dict[str, str]) -> Device:
     kernel = sections.get("uname", "").strip()
     keep = (
         "ro.soc.manufacturer", "ro.soc.model", "ro.board.platform", "ro.hardware", "ro.build.fingerprint",
-        "ro.build.version.sdk", "ro.bench.virtual", "ro.bench.translation",
+        "ro.build.version.sdk", "ro.bench.virtual", "ro.bench.translation", "ro.bench.tools",
     )  # fmt: skip
     facts = {key: props.get(key, "") for key in keep} | {"kernel": kernel, "soc": soc}
     chips = " ".join((soc, processors.soc_line(cpuinfo), props.get("ro.board.platform", "")))

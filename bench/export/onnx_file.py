@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,8 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused, ToolMissing
-from bench.export import given, recorded
+from bench.export import exported, given
 from bench.export.eager import Array
-from bench.guest import guest
 from bench.records import Tensor
 
 OPSET = 20
@@ -35,8 +31,7 @@ def export(
     """
     need_exporter()
     names = [f"out{number}" for number in range(outputs)]
-    with _quiet(), guest(), torch.no_grad():
-        program, arguments = recorded.record(network, samples, "ONNX file")
+    with exported.recorded(network, samples, "ONNX file", ("torch.onnx",)) as (program, arguments):
         try:
             made = torch.onnx.export(
                 program, arguments, None, input_names=[one.name for one in inputs], output_names=names,
@@ -44,7 +39,7 @@ def export(
             )  # fmt: skip
         except Exception as error:  # the exporter's own, of many kinds
             raise ExportRefused(
-                f"torch's exporter to ONNX refuses it: {recorded.words(error)}", "Replace that operator, or use ncnn."
+                f"torch's exporter to ONNX refuses it: {exported.words(error)}", "Replace that operator, or use ncnn."
             ) from error
     assert made is not None
     _write(made.model_proto, path, half=half)
@@ -89,20 +84,6 @@ def _onnx() -> Any:
     import onnx.numpy_helper
 
     return onnx
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns of packages that are not there and of functions of torch's that it uses itself."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(before)
 
 
 def _rename(model: Any, one: Any, name: str) -> None:

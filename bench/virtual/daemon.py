@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -24,14 +23,14 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from bench.cache import Cache
 from bench.errors import BenchError, VirtualPhoneError
-from bench.virtual import android, memory, profile, sandbox, shell, sync
+from bench.virtual import android, memory, profile, record, sandbox, shell, sync, userland
 from bench.virtual.processes import Processes
 from bench.virtual.wire import Connection, Service, Stream
 
 log = logging.getLogger("bench.virtual")
 
-LOCK, RECORD, LOG = "lock", "record.json", "log.txt"
 FEATURES = ("shell_v2", "cmd", *sync.FEATURES, "sendrecv_v2_dry_run_send")
 MAX_CONNECTIONS = 32
 
@@ -46,7 +45,7 @@ class Guest:
         system, data = ("/system", "/data") if sandboxed else (str(root.folder / "system"), str(root.data))
         self.processes = Processes(
             shell=f"{system}/bin/sh".encode(),
-            environment=root.environment(system, data),
+            environment=android.environment(system, data),
             folder="/" if sandboxed else str(root.data),
         )
         names = {"name": facts.product, "model": facts.model, "device": facts.device}
@@ -127,18 +126,6 @@ def _same_user(sock: socket.socket) -> bool:
     return any(tuple(row[1:3]) == ends and int(row[7]) in (0, os.getuid()) for row in rows if len(row) > 7)
 
 
-def _take_lock(folder: Path) -> int:
-    """The port's lock, held while any process of the phone's own lives. Raises VirtualPhoneError."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise VirtualPhoneError(
-            "a virtual phone is running on this port already", "Stop it first: bench phone stop"
-        ) from error
-    return descriptor
-
-
 def _listen(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -159,7 +146,7 @@ def _listen(port: int) -> socket.socket:
 def _detach(options: argparse.Namespace) -> dict[str, object]:
     """Make the phone and let it live in a process of its own; returns its record. Raises BenchError."""
     folder: Path = options.folder
-    lock = _take_lock(folder)
+    lock = record.take_lock(folder)
     listener = _listen(options.port)
     facts = profile.load(options.profile)
     shown = options.ram or facts.ram_bytes
@@ -179,7 +166,8 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
         asyncio.run(_serve(listener, guest, watched, sandboxed))
         os._exit(0)
 
-    root = android.build(facts, folder / "root", options.data, sandboxed=True, storage_bytes=options.storage)
+    tools = userland.find(Cache())
+    root = android.build(facts, folder / "root", options.data, tools, sandboxed=True, storage_bytes=options.storage)
     group = memory.ControlGroup.make(f"fr-bench-phone-{options.port}", options.ram) if options.ram else None
     meminfo = memory.MemInfo(folder / "root/proc/meminfo", shown)
     reason = ""
@@ -205,13 +193,13 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
                 f"storage cannot be limited without a sandbox: {reason}", "Start the phone without that limit."
             ) from error
         log.warning("no sandbox, a plain directory instead: %s", reason)
-        root = android.build(facts, folder / "root", options.data, sandboxed=False)
+        root = android.build(facts, folder / "root", options.data, tools, sandboxed=False)
         meminfo = memory.MemInfo(folder / "root/proc/meminfo", shown)
         pid = os.fork()
         if pid == 0:
             live(root, False, options.ram, meminfo)
     if root.missing:
-        log.warning("this host has no %s", ", ".join(root.missing))
+        log.info("its Android has these commands, and this host has not: %s", ", ".join(root.missing))
     del lock
     return {
         "port": options.port,
@@ -221,6 +209,9 @@ def _detach(options: argparse.Namespace) -> dict[str, object]:
         "ram_bytes": shown,
         "isolation": "directory" if reason else "namespaces",
         "isolation_reason": reason,
+        "tools": tools.name,
+        "tools_reason": tools.missing,
+        "translation": "qemu-user" if root.translation else "",
     }
 
 
@@ -243,10 +234,7 @@ def main() -> None:
     os.set_inheritable(options.ready, False)
     try:
         answer = _detach(options)
-        record: Path = options.folder / RECORD
-        draft = record.with_suffix(".tmp")
-        draft.write_text(json.dumps(answer))
-        draft.rename(record)
+        record.write(options.folder, answer)
     except BenchError as error:
         answer = {"error": error.what, "fix": error.fix, "kind": type(error).__name__}
     with contextlib.suppress(BrokenPipeError):

@@ -8,7 +8,6 @@ Its /data is `<user cache>/fr-bench/phones/<port>-<profile>`.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -16,17 +15,21 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import platformdirs
 
 from bench import errors
+from bench.cache import Cache
 from bench.errors import NoDevice, VirtualPhoneError
 from bench.records import Progress
 from bench.virtual import profile as profiles
-from bench.virtual.daemon import LOCK, LOG, RECORD
+from bench.virtual import record, userland
+from bench.virtual.machine import start as machines
+from bench.virtual.record import LOG, RECORD, VirtualPhone, is_locked, phones_folder, serial_of
+
+__all__ = ["DEFAULT", "PORTS", "VirtualPhone", "running", "start", "stop"]
 
 DEFAULT = "pixel-8"
 PORTS = range(5555, 5586, 2)
@@ -36,61 +39,14 @@ _TELL_AGAIN_S = 1.0
 _PROGRAM = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
-class VirtualPhone:
-    """A running virtual phone, or one that was just stopped."""
-
-    serial: str
-    port: int
-    pid: int
-    profile: str
-    abi: str
-    ram_bytes: int
-    isolation: Literal["namespaces", "directory"]
-    isolation_reason: str
-    """Why there are no namespaces; empty when there are."""
-    folder: Path
-    """Its log is `log.txt` in here."""
-
-
-def _state() -> Path:
-    return Path(platformdirs.user_state_dir("fr-bench", appauthor=False)) / "phones"
-
-
-def _serial(port: int) -> str:
-    return f"emulator-{port - 1}"
-
-
-def _is_locked(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _read(folder: Path) -> VirtualPhone | None:
-    try:
-        facts = json.loads((folder / RECORD).read_text())
-        return VirtualPhone(serial=folder.name, folder=folder, **facts)
-    except (OSError, ValueError, TypeError):
-        return None
-
-
 def running() -> tuple[VirtualPhone, ...]:
     """The phones that live, by port. Records of dead ones are forgotten."""
     found = []
-    folders = sorted(_state().glob("emulator-*")) if _state().is_dir() else []
+    folders = sorted(phones_folder().glob("emulator-*")) if phones_folder().is_dir() else []
     for folder in folders:
-        if not _is_locked(folder):
+        if not is_locked(folder):
             (folder / RECORD).unlink(missing_ok=True)
-        elif phone := _read(folder):
+        elif phone := record.read(folder):
             found.append(phone)
     return tuple(sorted(found, key=lambda phone: phone.port))
 
@@ -102,6 +58,7 @@ def start(
     storage_bytes: int | None = None,
     port: int | None = None,
     adb_server: tuple[str, int] = ("127.0.0.1", 5037),
+    machine: bool = False,
     progress: Progress | None = None,
 ) -> VirtualPhone:
     """Start a phone; returns when it answers and the adb server, if one runs at `adb_server`, lists it as a device.
@@ -109,11 +66,16 @@ def start(
     `ram_bytes` is a limit that is enforced on all its programs together; without it the profile's memory is shown and
     nothing enforced. `storage_bytes` limits /data/local/tmp, which is empty then and lost when the phone stops.
     `port` must be odd; by default the first free one of 5555 to 5585.
+    With `machine` the phone is an arm64 machine of its own, which really has that memory and that storage (or 2 and
+    8 GiB) and loses all that it stores.
     Raises UnknownName, ToolMissing (a translator is not installed) and VirtualPhoneError.
     """
     tell = progress or (lambda fraction, text: None)
     chosen = profiles.load(profile)
-    chosen.translation()
+    if machine:
+        machines.require()
+    else:
+        chosen.translation()
     if ram_bytes is not None and (ram_bytes < 16 << 20 or sys.platform != "linux"):
         raise VirtualPhoneError(
             f"a phone with {ram_bytes} bytes of memory cannot be made here",
@@ -124,9 +86,20 @@ def start(
     elif not 1024 < port < 65536 or port % 2 == 0:
         raise VirtualPhoneError(f"port {port} cannot be a phone's", "Name an odd port above 1024, e.g. 5555.")
     tell(0.1, f"starting {chosen.model} on port {port}")
-    phone = _launch(profile, ram_bytes, storage_bytes, port)
+    folder = phones_folder() / serial_of(port)
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = Cache()
+    facts: dict[str, Any]
+    if machine:
+        facts = machines.start(
+            chosen, folder, port, cache, tell, ram_bytes=ram_bytes, storage_bytes=storage_bytes
+        )  # fmt: skip
+    else:
+        userland.ensure(cache, lambda fraction, text: tell(0.25 + 0.1 * fraction, text))
+        facts = _launch(folder, profile, ram_bytes, storage_bytes, port)
+    phone = VirtualPhone(serial=folder.name, folder=folder, **facts)
     try:
-        tell(0.6, f"telling the adb server about {phone.serial}")
+        tell(0.9, f"telling the adb server about {phone.serial}")
         _announce(phone, adb_server)
     except BaseException:
         _end(phone)
@@ -154,7 +127,7 @@ def stop(serial_or_port: str | int) -> VirtualPhone:
 
 def _free_port() -> int:
     for port in PORTS:
-        if not _is_locked(_state() / _serial(port)):
+        if not is_locked(phones_folder() / serial_of(port)):
             with socket.socket() as probe, contextlib.suppress(OSError):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
@@ -164,9 +137,8 @@ def _free_port() -> int:
     )
 
 
-def _launch(profile: str, ram_bytes: int | None, storage_bytes: int | None, port: int) -> VirtualPhone:
-    folder = _state() / _serial(port)
-    folder.mkdir(parents=True, exist_ok=True)
+def _launch(folder: Path, profile: str, ram_bytes: int | None, storage_bytes: int | None, port: int) -> dict[str, Any]:
+    """Start the daemon of a phone on this computer's own kernel; returns its record."""
     cache = Path(platformdirs.user_cache_dir("fr-bench", appauthor=False)) / "phones"
     data = cache / f"{port}-{profile}"
     data.mkdir(parents=True, exist_ok=True)
@@ -203,10 +175,10 @@ def _launch(profile: str, ram_bytes: int | None, storage_bytes: int | None, port
         raise VirtualPhoneError(
             f"the virtual phone did not start: {' / '.join(last) or 'it said nothing'}", f"Its log: {folder / LOG}"
         )
-    facts = json.loads(answer)
+    facts: dict[str, Any] = json.loads(answer)
     if "error" in facts:
         raise getattr(errors, facts["kind"])(facts["error"], facts["fix"])
-    return VirtualPhone(serial=folder.name, folder=folder, **facts)
+    return facts
 
 
 def _end(phone: VirtualPhone) -> None:
@@ -214,14 +186,15 @@ def _end(phone: VirtualPhone) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             # The lock says that it lives; a number whose owner is gone already may belong to anybody.
-            if _is_locked(phone.folder):
+            if is_locked(phone.folder):
                 os.kill(phone.pid, number)
-        while _is_locked(phone.folder):
+        while is_locked(phone.folder):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.01)
         else:
             (phone.folder / RECORD).unlink(missing_ok=True)
+            (phone.folder / machines.FILES).unlink(missing_ok=True)
             return
         deadline = time.monotonic() + _STOP_S
     raise VirtualPhoneError(f"{phone.serial} does not end (process {phone.pid})", f"Its log: {phone.folder / LOG}")

@@ -1,8 +1,7 @@
-"""Launches of libraries that are loaded by name: on this computer as a station starts them, or on a phone."""
+"""What the tests of runtimes share that load a library: one launch on this computer, as a station starts it."""
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -15,94 +14,59 @@ import numpy as np
 
 from bench import runtimes
 from bench.cache import Cache
-from bench.devices.adb import AdbTransport
-from bench.runtimes.runtime import Program
-from tests.e2e.native_kit import packed
+from tests.e2e.native_kit import EXITS, packed
+
+LATENCY = {"warmup_iterations": 1, "warmup_ms": 0, "min_iterations": 5, "min_ms": 0, "max_iterations": 5}
+
+
+def silent(fraction: float, words: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What one launch left."""
+    """A launch that is over; the contract's promises of every launch, good or bad, hold."""
 
     status: int
     events: list[dict[str, Any]]
     errors: str
-    answers: np.ndarray | None
+    answers: Path
 
     def event(self, name: str) -> dict[str, Any]:
         return next(event for event in self.events if event["event"] == name)
 
-    @property
-    def refusal(self) -> tuple[str, str]:
-        error = self.event("error")
-        return error["kind"], error["message"]
+    def values(self, samples: int) -> np.ndarray:
+        """The answers, (samples, values of all outputs)."""
+        return np.fromfile(self.answers, "<f4").reshape(samples, -1)
 
 
-@functools.cache
-def program(runtime: str, abi: str) -> Program:
-    return runtimes.runtime(runtime).program((abi,), abi == runtimes.host_abi(), Cache(), lambda *_: None)
-
-
-def job(graph: Path | str, folder: Path | str, changes: dict[str, Any]) -> str:
+def launched(
+    runtime: str, graph: Path, samples: Sequence[np.ndarray], folder: Path, *,
+    abi: str = "", before: Sequence[str] = (), environment: dict[str, str] | None = None,
+    **changes: Any,
+) -> Ended:  # fmt: skip
+    """One launch; `changes` replace keys of the job, or drop them when None. `before` starts a program of another
+    processor."""
+    abi = abi or runtimes.host_abi()
+    program = runtimes.runtime(runtime).program((abi,), abi == runtimes.host_abi(), Cache(), silent)
+    (folder / "samples.bsmp").write_bytes(packed(*samples))
     keys = {
         "contract": 3, "mode": "accuracy", "graph": graph, "weights": "-", "weights_format": "runtime",
-        "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": f"{folder}/samples.bsmp",
-        "answers": f"{folder}/answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
+        "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": folder / "samples.bsmp",
+        "answers": folder / "answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
     } | changes  # fmt: skip
-    return "".join(f"{key} = {value}\n" for key, value in keys.items() if value is not None)
-
-
-def launch(
-    runtime: str,
-    path: Path,
-    samples: Sequence[np.ndarray],
-    folder: Path,
-    environment: dict[str, str] | None = None,
-    *,
-    before: Sequence[str] = (),
-    library: Path | None = None,
-    **changes: Any,
-) -> Ended:
-    """One launch on this computer; `changes` replace keys of the job, or drop them when None. `before` is a command
-    that starts the program, `library` another than the runtime's own."""
-    (folder / "samples.bsmp").write_bytes(packed(*samples))
-    answers = folder / "answers.f32"
-    answers.unlink(missing_ok=True)
-    (folder / "job").write_text(job(path, folder, changes))
-    made = program(runtime, runtimes.host_abi())
-    paths = [os.fspath(file.path) for file in made.files]
-    paths[-1] = os.fspath(library or paths[-1])
-    command = [*before, *(part.format(*paths) for part in made.command), os.fspath(folder / "job")]
+    (folder / "job").write_text("".join(f"{key} = {value}\n" for key, value in keys.items() if value is not None))
+    paths = [os.fspath(file.path) for file in program.files]
+    command = [part.format(*paths) for part in program.command]
+    loader = command.index(paths[0])
     done = subprocess.run(
-        command, env={**os.environ, **(environment or {})}, capture_output=True, timeout=600, check=False
-    )
-    return ended(done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace"), answers)
-
-
-def launch_on(
-    phone: AdbTransport, runtime: str, path: Path, samples: Sequence[np.ndarray], folder: Path, **changes: Any
-) -> Ended:
-    """One launch on a phone whose processor is of arm64-v8a."""
-    made, there = program(runtime, "arm64-v8a"), f"{phone.folder}/work"
-    phone.run(["mkdir", "-p", there], deadline_s=30)
-    remote = [f"{there}/{number}-{file.sha256[:12]}" for number, file in enumerate(made.files)]
-    (folder / "samples.bsmp").write_bytes(packed(*samples))
-    (folder / "job").write_text(job(f"{there}/graph", there, changes))
-    files = zip((file.path for file in made.files), remote, strict=True)
-    for local, name in (*files, (path, f"{there}/graph"), *((folder / n, f"{there}/{n}") for n in ("samples.bsmp", "job"))):
-        phone.push(local, name, deadline_s=60)
-    phone.run(["chmod", "755", *remote], deadline_s=30)
-    done = phone.run([*(part.format(*remote) for part in made.command), f"{there}/job"], deadline_s=600)
-    answers = folder / "answers.f32"
-    if done.status == 0:
-        phone.pull(f"{there}/answers.f32", answers, deadline_s=60)
-    return ended(done.status, done.stdout, done.stderr, answers)
-
-
-def ended(status: int, out: str, errors: str, answers: Path) -> Ended:
-    """What a launch left, which is in any case what the contract promises of every one."""
-    events = [json.loads(line) for line in out.splitlines()]
-    assert events, (status, errors)
-    assert (events[-1]["event"], events[-1]["exit"]) == ("end", status), (status, out, errors)
-    values = np.fromfile(answers, "<f4") if status == 0 and answers.exists() else None
-    return Ended(status, events, errors, values)
+        [*command[:loader], *before, *command[loader:], os.fspath(folder / "job")],
+        env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode in EXITS.values(), (done.returncode, done.stdout, done.stderr)
+    assert events[-1]["event"] == "end"
+    assert events[-1]["exit"] == done.returncode
+    errors = [event for event in events if event["event"] == "error"]
+    assert [EXITS[error["kind"]] for error in errors] == [done.returncode] * bool(done.returncode)
+    return Ended(done.returncode, events, done.stderr, folder / "answers.f32")

@@ -18,7 +18,7 @@ from bench.runtimes.mnn import loadable
 from bench.runtimes.mnn import source as mnn
 from bench.virtual.phone import stop
 from tests.e2e.conftest import PhoneMaker
-from tests.e2e.loaded_kit import Ended, launch, launch_on, program
+from tests.e2e.loaded_launches import Ended, launch, launch_on, program
 from tests.e2e.native_kit import EXITS
 from tests.loaded_network import FOLDER, OUTPUTS, SAMPLES, answers
 

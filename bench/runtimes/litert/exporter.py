@@ -53,10 +53,12 @@ def export(
     """
     import torch
 
-    from bench.export import recorded
+    from bench.export import exported
 
-    program, _ = recorded.record(network, samples, ".tflite file")
-    with tempfile.TemporaryDirectory(prefix="bench-export-") as scratch:
+    with (
+        exported.recorded(network, samples, ".tflite file", ()) as (program, _),
+        tempfile.TemporaryDirectory(prefix="bench-export-") as scratch,
+    ):
         stored = Path(scratch, "program.pt2")
         torch.export.save(program, stored)
         names = [",".join(one.name for one in inputs), ",".join(f"out{number}" for number in range(outputs))]
@@ -66,7 +68,8 @@ def export(
 def _convert(arguments: Sequence[str | Path], error: Path) -> None:
     packages = Cache().build(_KIND, KEY, _install)
     worker = Path(__file__).with_name("worker.py")
-    environment = {**os.environ, "PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    own = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = os.environ | own
     done = _run([sys.executable, worker, *arguments, error], _CONVERT_S, environment)
     if done is None:
         raise ExportRefused(f"litert-torch has not converted the network after {_CONVERT_S // 60} minutes", _FIX)

@@ -34,7 +34,7 @@ class Named(nn.Module):
 
 
 def convert(program: Path, inputs: list[str], outputs: list[str]) -> bytes:
-    """The .tflite file of a program that `bench.export.recorded` made."""
+    """The .tflite file of a program that `bench.export.exported` made."""
     import litert_torch
 
     recorded = torch.export.load(program)

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cache import Cache
 from bench.errors import ToolMissing, UnknownName
-from bench.virtual import android, cores, profile
+from bench.virtual import android, cores, profile, userland
 from bench.virtual.profile import Cluster
 
+TOOLS = userland.find(Cache())
+"""Android's shell and tools if this computer has them, else its own: a phone works with both."""
 HOST_PROFILES = ("galaxy-s8", "oneplus-5t", "pixel-8")
 
 
@@ -48,10 +51,13 @@ def _host_abi() -> str:
 def test_properties_tell_the_truth_about_the_machine_code() -> None:
     known = {"x86_64": "x86_64", "aarch64": "arm64-v8a"}
     for name in HOST_PROFILES:
-        made = android.properties(profile.load(name))
+        abi = profile.load(name).machine_abi
+        made = android.properties(profile.load(name), abi, "", TOOLS.name)
         assert made["ro.product.cpu.abi"] == made["ro.product.cpu.abilist"] == known[platform.machine()]
         assert made["ro.bench.virtual"] == name
+        assert made["ro.bench.tools"] == TOOLS.name
         assert "ro.bench.translation" not in made
+        assert android.properties(profile.load(name), abi, "qemu", "")["ro.bench.translation"] == "qemu"
 
 
 def clusters(*cores_and_speed: tuple[int, int]) -> tuple[Cluster, ...]:
@@ -109,13 +115,13 @@ def test_cpu_lists_round_trip(numbers: set[int]) -> None:
 
 
 def test_a_root_without_sandbox_works_by_itself(tmp_path: Path) -> None:
-    root = android.build(profile.load("galaxy-s8"), tmp_path / "root", tmp_path / "data", sandboxed=False)
+    root = android.build(profile.load("galaxy-s8"), tmp_path / "root", tmp_path / "data", TOOLS, sandboxed=False)
     system, data = str(root.folder / "system"), str(root.data)
 
     def run(command: str) -> str:
         done = subprocess.run(
             [f"{system}/bin/sh", "-c", root.translate(command.encode())],
-            env=root.environment(system, data), capture_output=True, text=True, check=True,
+            env=android.environment(system, data), capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout
 
@@ -131,7 +137,8 @@ def test_a_root_without_sandbox_works_by_itself(tmp_path: Path) -> None:
     assert run("echo x > /data/local/tmp/f; cat '/data/local/tmp/f'") == "x\n"
     assert (root.data / "local/tmp/f").read_text() == "x\n"
     assert run("echo /database a/data /data-x") == "/database a/data /data-x\n"
-    assert root.missing == ()
+    assert run("ls /system/build.prop | wc -l").strip() == "1"
+    assert not {"cat", "df", "kill", "printf", "sha1sum", "stat", "taskset"} & set(root.missing)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +150,7 @@ def test_a_root_without_sandbox_works_by_itself(tmp_path: Path) -> None:
     ],
 )
 def test_a_phone_has_the_tools_of_its_android_version(tmp_path: Path, name: str, absent: set[str]) -> None:
-    root = android.build(profile.load(name), tmp_path / "root", tmp_path / "data", sandboxed=True)
+    root = android.build(profile.load(name), tmp_path / "root", tmp_path / "data", TOOLS, sandboxed=True)
     tools = {path.name for path in (root.folder / "system/bin").iterdir()}
     assert {"sha256sum", "gzip", "nproc", "getconf", "stty", "test"} - tools == absent
     assert {"sha1sum", "md5sum", "df", "stat"} <= tools
@@ -151,7 +158,7 @@ def test_a_phone_has_the_tools_of_its_android_version(tmp_path: Path, name: str,
 
 def test_properties_that_persist(tmp_path: Path) -> None:
     for _ in range(2):
-        android.build(profile.load("pixel-8"), tmp_path / "root", tmp_path / "data", sandboxed=True)
+        android.build(profile.load("pixel-8"), tmp_path / "root", tmp_path / "data", TOOLS, sandboxed=True)
         left = {path.name for path in (tmp_path / "data/property").iterdir()}
         (tmp_path / "data/property/persist.x").write_text("1\n")
         (tmp_path / "data/property/debug.x").write_text("1\n")
