@@ -52,14 +52,14 @@ def network() -> nn.Module:
 
 
 def answers() -> np.ndarray:
-    """What the network answers to SAMPLES, one sample after the other, as a job's answers are stored."""
+    """What the network answers to SAMPLES: (samples, values of all outputs)."""
     rows = []
     with torch.no_grad():
         for number in range(len(SAMPLES[0])):
             found = network()(*(torch.from_numpy(one[number : number + 1]).long() if one.dtype == np.int32
                                 else torch.from_numpy(one[number : number + 1]) for one in SAMPLES))  # fmt: skip
-            rows += [tensor.numpy().ravel() for tensor in found]
-    return np.concatenate(rows)
+            rows.append(np.concatenate([tensor.numpy().ravel() for tensor in found]))
+    return np.stack(rows)
 
 
 def main() -> None:
