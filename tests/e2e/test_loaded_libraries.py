@@ -1,4 +1,4 @@
-"""LiteRT and MNN under the same core as ncnn, on files that their own exporters once wrote (tests/loaded_network.py)."""
+"""LiteRT and MNN under the same core as ncnn, on files that their exporters once wrote (tests/loaded_network.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.cache import Cache, sha256_file
 from bench.runtimes.litert import source as litert
 from bench.runtimes.mnn import loadable
 from bench.runtimes.mnn import source as mnn
-from tests.e2e.loaded_launches import Ended, launch, launch_on, program
+from tests.e2e.loaded_kit import LATENCY, Ended, launched, silent
 from tests.e2e.native_kit import EXITS
 from tests.loaded_network import FOLDER, OUTPUTS, SAMPLES, answers
 

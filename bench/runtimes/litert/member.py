@@ -38,7 +38,7 @@ class LiteRt:
         """Whether what writes its files is there, in words."""
         if exporter.is_there():
             return f"{exporter.TITLE}, which writes its files, is in the cache"
-        return f"{exporter.TITLE}, which writes its files, is fetched at its first use (about 0.3 GB; 0.8 GB on disk)"
+        return f"{exporter.TITLE}, which writes its files, is fetched at its first use (0.8 GB on disk)"
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
