@@ -155,7 +155,7 @@ def test_another_litert_is_refused(tmp_path: Path) -> None:
     command = [part.format(*paths[:-1], other) for part in program.command]
     done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == EXITS["missing_file"], done
-    assert f"this is not LiteRT {litert.VERSION}" in done.stdout
+    assert f"this is not LiteRT {litert.VERSION}" in done.stderr
 
 
 def test_only_what_is_loaded_of_mnns_engine_is_pushed(tmp_path: Path) -> None:
