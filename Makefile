@@ -49,8 +49,8 @@ test-gpu: $(READY) ## ncnn on Vulkan, by a software driver that this installs (a
 	@tests/e2e/software_vulkan.sh
 	@$(BIN)/python -m pytest -m gpu tests/e2e/test_ncnn_vulkan_driver.py
 
-test-runtimes: $(READY) system ## What the exporters of other runtimes write; installs them (1 GB)
-	@$(PIP) -e '.[executorch]'
+test-runtimes: $(READY) system ## What the exporters of other runtimes write; installs them (2 GB)
+	@$(PIP) -e '.[executorch,mnn]'
 	@$(BIN)/python -m pytest -m exporters tests/runtimes
 
 lint: $(READY) ## Style, types and the rules of the house

@@ -52,24 +52,24 @@ def network() -> nn.Module:
 
 
 def answers() -> np.ndarray:
-    """What the network answers to SAMPLES, one sample after the other, as a job's answers are stored."""
+    """What the network answers to SAMPLES: (samples, values of all outputs)."""
     rows = []
     with torch.no_grad():
         for number in range(len(SAMPLES[0])):
             found = network()(*(torch.from_numpy(one[number : number + 1]).long() if one.dtype == np.int32
                                 else torch.from_numpy(one[number : number + 1]) for one in SAMPLES))  # fmt: skip
-            rows += [tensor.numpy().ravel() for tensor in found]
-    return np.concatenate(rows)
+            rows.append(np.concatenate([tensor.numpy().ravel() for tensor in found]))
+    return np.stack(rows)
 
 
 def main() -> None:
     runtime = runtimes.runtime(sys.argv[1])
     made = network()
     shown = Shown(SAMPLES, eager.answers(made, SAMPLES))
-    for half in (False, True):
+    for half in (False, True) if runtime.name == "litert" else (False,):
         folder = FOLDER / (runtime.name + ("-half" if half else ""))
         folder.mkdir(parents=True, exist_ok=True)
-        print([file.path for file in runtime.export(made, INPUTS, shown, folder, half=half)])
+        runtime.export(made, INPUTS, shown, folder, half=half)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,8 @@ def _runtimes() -> Iterator[Check]:
             )
         elif exporters:
             yield Check(name, "ok", "runtime: what writes its files is found")
+        if words := getattr(runtimes.runtime(name), "fetched", str)():
+            yield Check(name, "ok", f"runtime: {words}")
         for library, source in getattr(runtimes.runtime(name), "opens", {}).items():
             there = _opens(library)
             yield Check(

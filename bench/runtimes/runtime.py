@@ -58,8 +58,9 @@ class Runtime(Protocol):
     shared library of this computer that its program opens here to what brings it.
 
     A member whose files are written by packages of an extra names them in `exporters`, a mapping from each module to
-    what pip installs it with; `bench doctor` looks. One that is known not to take some operators names them in `lacks`,
-    a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them.
+    what pip installs it with; `bench doctor` looks. One whose packages no environment can have beside bench's fetches
+    them itself, and `fetched()` says for `bench doctor` whether it has, in words. One that is known not to take some
+    operators names them in `lacks`, a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them.
     """
 
     name: str

@@ -30,6 +30,7 @@ PACKAGES = (
     "litert-converter==0.5.0", "litert-torch==0.10.0", "ml_dtypes==0.6.0", "multipledispatch==1.0.0",
     "opt_einsum==3.4.0", "ordered-set==4.1.0", "torchao==0.18.0", "tqdm==4.70.1", "xdsl==0.28.0",
 )  # fmt: skip
+TITLE = next(one.replace("==", " ") for one in PACKAGES if one.startswith("litert-torch"))
 KEY = content_key(*PACKAGES, f"{sys.implementation.cache_tag}")
 _KIND = "litert-exporter"
 _INSTALL_S, _CONVERT_S = 1800, 1800

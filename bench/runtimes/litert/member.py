@@ -34,6 +34,12 @@ class LiteRt:
     start_s = 0.2
     graphs: tuple[str, ...] = ()
 
+    def fetched(self) -> str:
+        """Whether what writes its files is there, in words."""
+        if exporter.is_there():
+            return f"{exporter.TITLE}, which writes its files, is in the cache"
+        return f"{exporter.TITLE}, which writes its files, is fetched at its first use (0.8 GB on disk)"
+
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
         return content_key(source.VERSION, exporter.KEY, *own_sources("export", "runtimes/litert"))

@@ -58,5 +58,7 @@ def convert(onnx: Path, path: Path) -> None:
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     """The line that says most of what went wrong: the first with a word for it, else the last."""
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line.lower() for word in ("error", "not support", "can't", "fail"))]
+    telling = [
+        line for line in lines if any(word in line.lower() for word in ("error", "not support", "can't", "fail"))
+    ]
     return [*telling, *lines[-1:], f"exit status {done.returncode}"][0][:300]

@@ -1,4 +1,4 @@
-"""The one MNN that is measured: the engine in its wheels on PyPI, pinned by content, without what only debuggers read."""
+"""The one MNN that is measured: the engine in its wheels on PyPI, pinned by content, without debuggers' symbols."""
 
 from __future__ import annotations
 

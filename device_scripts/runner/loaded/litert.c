@@ -308,6 +308,8 @@ static int run(BenchNetwork* network, BenchOutput* outputs, BenchWhy* why) {
 }
 
 const BenchBackend* bench_backend(void) {
-    static const BenchBackend backend = {BENCH_BACKEND_VERSION, 0, load, open_network, bind, run, close_network};
+    static const BenchBackend backend = {
+        BENCH_BACKEND_VERSION, 0, load, open_network, bind, run, close_network, NULL,
+    };
     return &backend;
 }
