@@ -73,7 +73,11 @@ def inspected(network: Network, kept: Conversions, cache: Cache, stage: Stage, *
     found = layout(network.build(), network.inputs)
     progress(1.0, f"{len(found.operations)} operators")
     return Inspected(
-        network, found, kept.latest(key_of(network)), _lacking(found), _applies(network, cache, stage) if methods else None
+        network,
+        found,
+        kept.latest(key_of(network)),
+        _lacking(found),
+        _applies(network, cache, stage) if methods else None,
     )
 
 
@@ -152,5 +156,3 @@ def as_json(found: Inspected) -> dict[str, object]:
         "lacking": {name: dict(own) for name, own in found.lacking.items()},
         "methods": None if found.applies is None else [asdict(one) for one in found.applies],
     }  # fmt: skip
-
-
