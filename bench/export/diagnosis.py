@@ -90,9 +90,10 @@ _REPLACE: Mapping[str, str] = {
     "bucketize": "Replace it by a sum of comparisons: (x[..., None] > borders).sum(-1).",
     "searchsorted": "Replace it by a sum of comparisons: (x[..., None] > borders).sum(-1).",
     "cumprod": "Replace it by exp(cumsum(log(x))) where x is positive.",
-    "_upsample_nearest_exact2d": "Use mode='nearest' with a whole scale; or pick the pixels by constant numbers of rows "
-    "and columns: x[:, :, rows][:, :, :, columns].",
-    "logsumexp": "Subtract the largest first: m = x.amax(d, keepdim=True); m + (x - m).exp().sum(d, keepdim=True).log().",
+    "_upsample_nearest_exact2d": "Use mode='nearest' with a whole scale; or pick the pixels by constant numbers of "
+    "rows and columns: x[:, :, rows][:, :, :, columns].",
+    "logsumexp": "Subtract the largest first: m = x.amax(d, keepdim=True), then m + (x - m).exp().sum(d, "
+    "keepdim=True).log().",
     "erfinv": "Use a polynomial in its place, or compute it after the network.",
 }
 """What is known to help for an operator, by torch's name of it."""
