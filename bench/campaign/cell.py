@@ -31,8 +31,6 @@ from bench.records import Artifact, ArtifactFile, Tensor
 from bench.runtimes.runtime import Shown
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from bench.export.answers import Answers
     from bench.runtimes.runtime import Runtime
 
@@ -125,7 +123,7 @@ class _Work:
             return trouble
         seen, _ = shown(network)
 
-        def fails(part: nn.Module) -> bool:
+        def fails(part: Any) -> bool:
             tried = _Work(self.asked, self.folder / "part")
             tried.folder.mkdir()
             try:

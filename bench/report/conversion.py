@@ -65,6 +65,11 @@ def matrix(cells: Sequence[Cell]) -> Table:
     return Table("Network and runtime", ("Network", *runtimes), rows, notes, words=1 + len(runtimes))
 
 
+def short(cell: Cell) -> str:
+    """A cell of the matrix in one line: `equal (3e-07)`, or what is wrong with it."""
+    return str(_shown(cell))
+
+
 def _shown(cell: Cell | None) -> Shown:
     if cell is None:
         return Shown("–", tone="muted")

@@ -55,7 +55,8 @@ class Runtime(Protocol):
     A member whose files are written by packages of an extra names them in `exporters`, a mapping from each module to
     what pip installs it with; `bench doctor` looks. One that is known not to take some operators names them in `lacks`,
     a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them. One whose use of memory is known
-    has `memory(layout)`, between which bytes the peak of a process with a network of that `bench.export.layout.Layout` lies.
+    has `memory(layout)`: between which bytes the peak of a process lies, with a network of that
+    `bench.export.layout.Layout`.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 At least the weights as they are in the file and the activations are there. ncnn brings weights into the order in which
 it multiplies; for Winograd's method, which it takes for 3×3 convolutions of step 1 and more than a few channels, they
-become up to 64 values for 9, and pictures 64 for 36: which tiles it takes depends on the picture and the processor.
+become up to 64 values for 9, and pictures 36 for 16: which tiles it takes depends on the picture and the processor.
 Other convolutions may copy each window of their input (im2col), but for those of one pixel and of one channel each.
 Where measured networks lay between the two is in docs/inspect.md.
 """
@@ -45,7 +45,7 @@ def _workspace(one: Operation) -> float:
     """Bytes of copies while it runs."""
     given, after, kernel = math.prod(one.given), math.prod(one.shapes[0]), math.prod(one.weight[2:])
     if _by_winograd(one):
-        return _FLOAT * (given + after) * 64 / 36
+        return _FLOAT * (given + after) * 36 / 16
     if one.groups > 1 or kernel == 1:
         return 0.0
     if one.name == "conv2d":
