@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bench
-from bench.conversion import KINDS, Cell, by_kind
+from bench.conversion import KINDS, Cell, Trouble, by_kind
 from bench.files import replace
 from bench.report.page import Page, render
 from bench.report.section import Section
@@ -59,7 +59,7 @@ def matrix(cells: Sequence[Cell]) -> Table:
         for network in dict.fromkeys(cell.network for cell in cells)
     )
     notes = (
-        "equal: converted, run here by the runtime's own program, and as the eager network answers; in brackets the "
+        "equal: converted, run here by the runtime's own program, and as the eager network answers; with the "
         "largest difference as a part of the largest answer, on samples that the proof had not seen.",
     )
     return Table("Network and runtime", ("Network", *runtimes), rows, notes, words=1 + len(runtimes))
@@ -121,19 +121,23 @@ def _few(words: Sequence[str], most: int = 3) -> str:
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
-def details(cell: Cell) -> list[str]:
-    """A trouble in lines, for a terminal."""
-    trouble = cell.trouble
-    if trouble is None:
-        return []
-    head = f"{cell.network} in {cell.runtime}: {trouble.kind}{f', {trouble.operator}' if trouble.operator else ''}"
-    said = trouble.said.splitlines()[0] if trouble.said else ""
-    return [
-        head,
-        f"  said: {said}",
-        *(f"  at {place}" for place in trouble.places),
-        *([f"  → {trouble.fix}"] * bool(trouble.fix)),
-    ]
+def details(cells: Sequence[Cell]) -> list[str]:
+    """Every trouble in lines, for a terminal; one that a network has in several runtimes once."""
+    found: dict[tuple[str, Trouble], list[str]] = {}
+    for cell in cells:
+        if cell.trouble is not None:
+            found.setdefault((cell.network, cell.trouble), []).append(cell.runtime)
+    lines = []
+    for (network, trouble), runtimes in found.items():
+        operator = f", {trouble.operator}" if trouble.operator else ""
+        lines.append(f"{network} in {', '.join(runtimes)}: {trouble.kind}{operator}")
+        first, *more = trouble.said.splitlines() or [""]
+        lines.append(f"  said: {first}")
+        # Lines of source follow below; of what was said, those that name the operator are kept.
+        lines += [f"        {line}" for line in more if not any(place in line for place in trouble.places)]
+        lines += [f"  at {place}" for place in trouble.places]
+        lines += [f"  → {trouble.fix}"] * bool(trouble.fix)
+    return lines
 
 
 def write(path: Path, cells: Sequence[Cell]) -> None:
