@@ -195,7 +195,7 @@ def _operator(texts: Sequence[str]) -> str:
     for text in texts:
         for pattern in _OPERATOR:
             if found := pattern.search(text):
-                return found[1].replace("::", ".").removeprefix("torch.").rstrip(".'\"")
+                return found[1].replace("::", ".").removeprefix("torch.").removeprefix("aten.").rstrip(".'\"")
     return ""
 
 

@@ -16,7 +16,8 @@ from bench.report.table import Table
 from bench.units import size
 
 EXACT = "0"
-_HEADER = ("Network", "Runtime", "Kind", "Operator", "Where", "What was said", "What to do")
+TROUBLE = ("Trouble", "Where", "What was said", "What to do")
+"""The columns of `row`."""
 
 
 def word(cell: Cell) -> str:
@@ -80,21 +81,37 @@ def _shown(cell: Cell | None) -> Shown:
 
 
 def troubles(cells: Sequence[Cell]) -> Table:
-    """A row for each cell that has any."""
+    """A row for each trouble of a network; one that it has in several runtimes once."""
     rows = tuple(
-        (
-            Shown(cell.network),
-            Shown(cell.runtime),
-            Shown(cell.trouble.kind, tone="bad"),
-            Shown(cell.trouble.operator),
-            Shown("; ".join(cell.trouble.places)),
-            Shown(" ".join(cell.trouble.said.split())),
-            Shown(cell.trouble.fix),
-        )
-        for cell in cells
-        if cell.trouble is not None
+        (Shown(network, ", ".join(runtimes), tone="strong"), *row(trouble))
+        for (network, trouble), runtimes in _together(cells).items()
     )
-    return Table("What went wrong", _HEADER, rows, words=len(_HEADER))
+    header = ("Network", *TROUBLE)
+    return Table("The operator, its line, and what to do", header, rows, words=len(header))
+
+
+def row(trouble: Trouble) -> tuple[Shown, ...]:
+    """A trouble under TROUBLE."""
+    return (
+        Shown(trouble.kind, trouble.operator, tone="bad"),
+        Shown("; ".join(trouble.places)),
+        Shown(" ".join(_unplaced(trouble))),
+        Shown(trouble.fix),
+    )
+
+
+def _together(cells: Sequence[Cell]) -> dict[tuple[str, Trouble], list[str]]:
+    found: dict[tuple[str, Trouble], list[str]] = {}
+    for cell in cells:
+        if cell.trouble is not None:
+            found.setdefault((cell.network, cell.trouble), []).append(cell.runtime)
+    return found
+
+
+def _unplaced(trouble: Trouble) -> list[str]:
+    """The lines that were said, but for those that are lines of source, which are shown by themselves."""
+    lines = [line.strip() for line in trouble.said.splitlines()]
+    return [line for line in lines if line not in trouble.places]
 
 
 def kinds(cells: Sequence[Cell]) -> Table:
@@ -114,7 +131,7 @@ def kinds(cells: Sequence[Cell]) -> Table:
                 Shown(" ".join(latest.said.split())[:200]),
             )
         )
-    return Table("Kinds of trouble", ("Kind", "Count", "Operators", "Where", "The latest"), tuple(rows), words=5)
+    return Table("How often each came up", ("Kind", "Count", "Operators", "Where", "The latest"), tuple(rows), words=5)
 
 
 def _few(words: Sequence[str], most: int = 3) -> str:
@@ -123,18 +140,12 @@ def _few(words: Sequence[str], most: int = 3) -> str:
 
 def details(cells: Sequence[Cell]) -> list[str]:
     """Every trouble in lines, for a terminal; one that a network has in several runtimes once."""
-    found: dict[tuple[str, Trouble], list[str]] = {}
-    for cell in cells:
-        if cell.trouble is not None:
-            found.setdefault((cell.network, cell.trouble), []).append(cell.runtime)
     lines = []
-    for (network, trouble), runtimes in found.items():
+    for (network, trouble), runtimes in _together(cells).items():
         operator = f", {trouble.operator}" if trouble.operator else ""
         lines.append(f"{network} in {', '.join(runtimes)}: {trouble.kind}{operator}")
-        first, *more = trouble.said.splitlines() or [""]
-        lines.append(f"  said: {first}")
-        # Lines of source follow below; of what was said, those that name the operator are kept.
-        lines += [f"        {line}" for line in more if not any(place in line for place in trouble.places)]
+        first, *more = _unplaced(trouble) or [""]
+        lines += [f"  said: {first}", *(f"        {line}" for line in more)]
         lines += [f"  at {place}" for place in trouble.places]
         lines += [f"  → {trouble.fix}"] * bool(trouble.fix)
     return lines

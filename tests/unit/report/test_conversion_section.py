@@ -29,8 +29,9 @@ def test_a_run_says_which_variants_it_has_not_and_why(stored: Stored) -> None:
     )
     section = stored.but(run=run).sections()["conversion"]
     first, second = section.tables[0].rows
-    assert first[:4] == ("lenet5/half", "unsupported operator", "topk", "net.py:16: best = x.topk(4)")
-    assert "after the network" in first[5]
+    assert first[:3] == ("lenet5/half", "unsupported operator (topk)", "net.py:16: best = x.topk(4)")
+    assert first[3] == "lenet5, half: ncnn cannot do torch.topk"
+    assert "after the network" in first[4]
     assert second[:2] == ("lenet5/prune", "not possible")
 
 
@@ -46,6 +47,19 @@ def test_the_matrix_has_a_row_for_each_network_and_a_column_for_each_runtime() -
         ("b<script>", "unsupported operator (topk)", "–"),
     )
     assert conversion.sentences(CELLS)[0].startswith("ncnn: 1 of 2 convert")
+
+
+def test_what_a_network_has_in_several_runtimes_is_told_once() -> None:
+    both = [CELLS[2], CELLS[2].model_copy(update={"runtime": "other"})]
+    (row,) = conversion.troubles(both).rows
+    assert row[:2] == ("b<script> (ncnn, other)", "unsupported operator (topk)")
+    assert conversion.details(both) == [
+        "b<script> in ncnn, other: unsupported operator, topk",
+        "  said: no <b>topk</b>",
+        "        here",
+        "  at net.py:3: x.topk(2)",
+        "  → Do it after the network.",
+    ]
 
 
 def test_the_page_fetches_nothing_and_runs_no_words_of_a_network(tmp_path: Path) -> None:
