@@ -13,7 +13,7 @@ LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-gpu test-runtimes bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint clean system
+.PHONY: help demo test test-faults test-gpu test-runtimes bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint matrix clean system
 
 
 help: ## List the targets
@@ -74,6 +74,9 @@ coverage: $(READY) ## Small networks and 25 classifiers through export and nativ
 	@# These ask for torchvision, and what is used of them does without.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pytorchcv==0.0.74 vit-pytorch==1.26.11
 	@$(BIN)/python -m benchmarks.coverage
+
+matrix: $(READY) ## Every network that comes with bench in every runtime; writes the table of docs/runtimes.md (half an hour)
+	@$(BIN)/python -m benchmarks.matrix
 
 bench-gtsrb: $(READY) ## A CNN for traffic signs that bench trains, and FR of it, 20x and 100x: DATA=gtsrb.npz or a folder (half an hour)
 	@test -n "$(DATA)" || { echo "Say where the pictures are: make bench-gtsrb DATA=GTSRB/ (docs/data.md says in which forms)"; exit 2; }

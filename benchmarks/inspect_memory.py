@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import statistics
 import tempfile
 from pathlib import Path
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=NETWORKS)
     parser.add_argument("--runtime", action="append")
     asked = parser.parse_args()
-    print(f"{'network':14} {'runtime':12} {'weights':>9} {'activations':>11} {'expected':>9} {'measured peak RSS':>24}")
+    print(f"{'network':18} {'runtime':12} {'expected':>20} {'peak RSS':>9}")
     for name in asked.names:
         network = networks.resolve(name)
         network = dataclasses.replace(network, learns=False)
@@ -51,9 +52,13 @@ def main() -> None:
                 print(f"{name:14} {runtime:12} {error.what}")
                 continue
             middle = statistics.median(peaks)
+            memory = getattr(runtimes.runtime(runtime), "memory", None)
+            low, high = memory(found) if memory else (found.weights + found.peak, math.inf)
+            told = f"{size(low)} to {size(high)}" if memory else f"{size(low)} at least"
+            within = "within" if low <= min(peaks) and max(peaks) <= high else "OUTSIDE"
             print(
-                f"{name:14} {runtime:12} {size(found.weights):>9} {size(found.peak):>11} "
-                f"{size(found.weights + found.peak):>9} {size(middle):>9} ({size(min(peaks))} to {size(max(peaks))})",
+                f"{name:18} {runtime:12} {told:>20} {size(middle):>9} "
+                f"({size(min(peaks))} to {size(max(peaks))}, n = {len(peaks)}) {within}",
                 flush=True,
             )
 

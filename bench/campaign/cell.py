@@ -7,10 +7,12 @@ cell.json at the end. `bench.campaign.converting` starts it.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench import networks, runtimes
 from bench.cache import Cache, content_key, sha256_file
-from bench.conversion import Cell, Stage
+from bench.conversion import Cell, Stage, Trouble
 from bench.errors import BenchError, UsageError
 from bench.files import replace
 from bench.measure import station, trial
@@ -36,6 +38,8 @@ PROVED = 2
 """Samples that the proof sees."""
 FRESH = 2
 """Samples that it does not."""
+SEARCHED = ("wrong numbers", "exporter crashed", "exporter refused", "does not run")
+"""Kinds of trouble of which the operator is looked for, where nobody names it."""
 _SEED = 7
 Arrays = tuple[NDArray[np.generic], ...]
 
@@ -102,7 +106,42 @@ class _Work:
         state = {"convert": "converts", "start": "runs", "run": "runs", "compare": "equal"}
         self.learnt(trouble=diagnosed(error, self.stage), **({state[self.stage]: False} if self.stage in state else {}))
         self.write()
-        self.learnt(trouble=diagnosed(error, self.stage, self._lines))
+        trouble = diagnosed(error, self.stage, self._lines)
+        self.learnt(trouble=trouble)
+        if trouble.kind in SEARCHED and not trouble.places:
+            self.write()
+            with suppress(Exception):  # what cannot be looked into keeps its words
+                self.learnt(trouble=self._located(trouble))
+
+    def _located(self, trouble: Trouble) -> Trouble:
+        """The trouble with the operator that it begins with, where one is found."""
+        from bench.export import diagnosis
+        from bench.export.prefix import culprit
+
+        network, runtime = self.network, runtimes.runtime(self.asked.runtime)
+        if network is None or network.graph is not None:
+            return trouble
+        seen, _ = shown(network)
+
+        def fails(part: Any) -> bool:
+            tried = _Work(self.asked, self.folder / "part")
+            tried.folder.mkdir()
+            try:
+                tried.do_with(runtime, replaced(network, build=lambda: part), seen, seen)
+            except Exception as error:
+                return diagnosis.diagnosed(error, tried.stage).kind == trouble.kind
+            finally:
+                shutil.rmtree(tried.folder)
+            return False
+
+        with one_thread():
+            found = culprit(network.build(), network.inputs, fails)
+        if found is None:
+            return trouble
+        fix = diagnosis.advice(found.name) or trouble.fix
+        return trouble.model_copy(
+            update={"operator": found.name, "places": (found.line,) if found.line else (), "fix": fix}
+        )
 
     def _lines(self, operator: str) -> Sequence[str]:
         from bench.export import layout
@@ -119,9 +158,10 @@ class _Work:
         self.learnt(key=key_of(network))
         seen, fresh = shown(network)
         with one_thread():
-            self._do(runtime, network, seen, fresh)
+            self.do_with(runtime, network, seen, fresh)
 
-    def _do(self, runtime: Runtime, network: Network, seen: Arrays, fresh: Arrays) -> None:
+    def do_with(self, runtime: Runtime, network: Network, seen: Arrays, fresh: Arrays) -> None:
+        """Convert it, run it, and compare its answers to both. Raises whatever goes wrong, at `stage`."""
         self.at("answer")
         expected, wanted = _answers(network, runtime, seen), _answers(network, runtime, fresh)
         self.at("convert")

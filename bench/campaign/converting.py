@@ -115,6 +115,7 @@ def _read(folder: Path, asked: Asked) -> Cell | None:
 def _unfinished(asked: Asked, folder: Path, status: int, deadline_s: float | None) -> Cell:
     from bench.export.diagnosis import of_ending
 
+    words = ""
     with contextlib.suppress(OSError):
         words = (folder / "stage").read_text(encoding="utf-8")
     stage: Stage = next((one for one in _STAGES if one == words), "build")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import compress, runtimes
 from bench.cache import Cache, content_key, own_sources
@@ -43,12 +44,14 @@ class Applies:
 @dataclass(frozen=True)
 class Inspected:
     """`converted` is what was found last in each runtime; `lacking` by runtime the operators of the network that it is
-    known not to take, with what to do; `applies` is None where nobody asked for it."""
+    known not to take, with what to do; `expected` between which bytes the peak of a process of it lies, where
+    that is known; `applies` is None where nobody asked for it."""
 
     network: Network
     layout: Layout
     converted: Mapping[str, Cell]
     lacking: Mapping[str, Mapping[str, str]]
+    expected: Mapping[str, tuple[int, int]]
     applies: tuple[Applies, ...] | None
 
     @property
@@ -73,18 +76,27 @@ def inspected(network: Network, kept: Conversions, cache: Cache, stage: Stage, *
     found = layout(network.build(), network.inputs)
     progress(1.0, f"{len(found.operations)} operators")
     return Inspected(
-        network, found, kept.latest(key_of(network)), _lacking(found), _applies(network, cache, stage) if methods else None
+        network,
+        found,
+        kept.latest(key_of(network)),
+        _lacking(found),
+        {name: one.memory(found) for name, one in _loaded() if hasattr(one, "memory")},
+        _applies(network, cache, stage) if methods else None,
     )
+
+
+def _loaded() -> Iterator[tuple[str, Any]]:
+    """The runtimes, without those of installed packages that cannot be loaded."""
+    for name in runtimes.RUNTIMES.names():
+        with contextlib.suppress(ToolMissing):
+            yield name, runtimes.runtime(name)
 
 
 def _lacking(found: Layout) -> dict[str, dict[str, str]]:
     used = [operation.name.replace("_", "") for operation in found.operations]
     lacking = {}
-    for name in runtimes.RUNTIMES.names():
-        try:
-            known: Mapping[str, str] = getattr(runtimes.runtime(name), "lacks", {})
-        except ToolMissing:
-            continue
+    for name, runtime in _loaded():
+        known: Mapping[str, str] = getattr(runtime, "lacks", {})
         if own := {one: known[one] for one in dict.fromkeys(used) if one in known}:
             lacking[name] = own
     return lacking
@@ -145,12 +157,11 @@ def as_json(found: Inspected) -> dict[str, object]:
             "operators": len(layout.operations), "parameters": layout.parameters, "multiply_adds": layout.macs,
             "weight_bytes": layout.weights, "activation_bytes": layout.activations,
             "peak_activation_bytes": layout.peak, "peak_at": layout.operations[layout.peak_at].module,
-            "expected_memory_bytes": found.memory,
+            "least_memory_bytes": found.memory,
         },
+        "expected_memory_bytes": dict(found.expected),
         "operators": [asdict(operation) for operation in layout.operations],
         "converted": {name: cell.model_dump(mode="json") for name, cell in found.converted.items()},
         "lacking": {name: dict(own) for name, own in found.lacking.items()},
         "methods": None if found.applies is None else [asdict(one) for one in found.applies],
     }  # fmt: skip
-
-

@@ -173,10 +173,9 @@ def _show(cells: Sequence[Cell]) -> None:
 
     table = conversion.matrix(cells)
     terminal.table(table.header, table.rows, notes=table.notes, words=table.words)
-    for cell in cells:
-        for line in conversion.details(cell):
-            terminal.say(line)
-    for sentence in conversion.sentences(cells) if len(cells) > 1 else ():
+    for line in conversion.details(cells):
+        terminal.say(line)
+    for sentence in conversion.sentences(cells) if len({cell.network for cell in cells}) > 1 else ():
         terminal.say(sentence)
 
 

@@ -92,10 +92,12 @@ def _show(found: Inspected, model: str, top: int | None) -> None:
     worst = layout.operations[layout.peak_at]
     where = f"{worst.module} ({worst.name})" if worst.module else worst.name
     terminal.say(
-        f"Memory: {bytes_of(found.memory)} in float32: weights {bytes_of(layout.weights)}, activations at most "
-        f"{bytes_of(layout.peak)}, at {where}. A runtime's program and its own forms of the weights come on top "
-        "(docs/inspect.md)."
+        f"Memory: {bytes_of(found.memory)} at least, in float32: weights {bytes_of(layout.weights)}, activations at "
+        f"most {bytes_of(layout.peak)}, at {where}."
     )
+    if found.expected:
+        each = ", ".join(f"{name} {bytes_of(low)} to {bytes_of(high)}" for name, (low, high) in found.expected.items())
+        terminal.say(f"The peak of a process is expected at: {each} (docs/inspect.md says how sure that is).")
     for name, lacking in found.lacking.items():
         for operator, advice in lacking.items():
             terminal.say(f"{name} is known not to take {operator}: {advice}")

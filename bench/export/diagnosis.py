@@ -90,6 +90,10 @@ _REPLACE: Mapping[str, str] = {
     "bucketize": "Replace it by a sum of comparisons: (x[..., None] > borders).sum(-1).",
     "searchsorted": "Replace it by a sum of comparisons: (x[..., None] > borders).sum(-1).",
     "cumprod": "Replace it by exp(cumsum(log(x))) where x is positive.",
+    "_upsample_nearest_exact2d": "Use mode='nearest' with a whole scale; or pick the pixels by constant numbers of "
+    "rows and columns: x[:, :, rows][:, :, :, columns].",
+    "logsumexp": "Subtract the largest first: m = x.amax(d, keepdim=True), then m + (x - m).exp().sum(d, "
+    "keepdim=True).log().",
     "erfinv": "Use a polynomial in its place, or compute it after the network.",
 }
 """What is known to help for an operator, by torch's name of it."""
@@ -101,11 +105,7 @@ def diagnosed(
     """What an error at that stage is about. `lines` gives the user's lines that call an operator, by torch's name."""
     texts = list(_chain(error))
     kind = _kind(error, stage, texts)
-    name = (
-        _operator(texts)
-        if kind in _OF_OPERATORS
-        else ""
-    )
+    name = _operator(texts) if kind in _OF_OPERATORS else ""
     said = _said(texts, name) or type(error).__name__
     if name and kind == "exporter refused":
         kind = "unsupported operator"
@@ -117,7 +117,7 @@ def diagnosed(
         stage=stage,
         said=_bounded(said),
         operator=visible(name[:80]),
-        places=tuple(visible(place.strip().rstrip(")")[:240]) for place in places[:_MOST_PLACES]),
+        places=tuple(visible(_balanced(place.strip())[:240]) for place in places[:_MOST_PLACES]),
         fix=_bounded(_fix(error, kind, name)),
     )
 
@@ -143,6 +143,11 @@ def of_ending(stage: Stage, status: int, words: str, deadline_s: float | None) -
         if stage in ("build", "answer"):
             kind = "network fails"
     return Trouble(kind=kind, stage=stage, said=_bounded(said), fix=_ADVICE.get(kind, ""))
+
+
+def _balanced(place: str) -> str:
+    """Without the bracket that the sentence around it closes."""
+    return place[:-1] if place.endswith(")") and place.count(")") > place.count("(") else place
 
 
 def _said(texts: Sequence[str], name: str) -> str:
@@ -190,7 +195,7 @@ def _operator(texts: Sequence[str]) -> str:
     for text in texts:
         for pattern in _OPERATOR:
             if found := pattern.search(text):
-                return found[1].replace("::", ".").removeprefix("torch.").rstrip(".'\"")
+                return found[1].replace("::", ".").removeprefix("torch.").removeprefix("aten.").rstrip(".'\"")
     return ""
 
 

@@ -44,7 +44,8 @@ class Operation:
     """One operator. `module` is the path of the layer that calls it and `kind` that layer's class; `line` is the user's
     line. `shapes` are of its outputs, without the batch; `bytes` are what it writes, none where its output is another
     view of its input. A parameter counts where it is first used. `macs` are multiply-adds of convolutions and matrix
-    products. `live` are the bytes of activations in memory while it runs."""
+    products. `live` are the bytes of activations in memory while it runs. Of convolutions: `given` is the shape of what
+    goes in, `weight` that of the weight, `stride` the steps, and `groups` in how many parts channels are taken."""
 
     name: str
     module: str
@@ -55,6 +56,10 @@ class Operation:
     macs: int
     bytes: int
     live: int
+    given: Shape = ()
+    weight: Shape = ()
+    stride: Shape = ()
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,16 @@ def layout(network: nn.Module, inputs: Sequence[Tensor]) -> Layout:
         module, kind = _module(node)
         rows.append(
             Operation(
-                name=_name(node),
+                name=name_of(node),
                 module=module,
                 kind=kind,
-                line=_line(node),
+                line=line_of(node),
                 shapes=tuple(_sample(tensor) for tensor in _tensors(node)),
                 parameters=sum(kept[name][0] for name in own),
                 macs=_macs(node),
                 bytes=written,
                 live=now,
+                **_convolution(node),
             )
         )
     peak = max(range(len(rows)), key=lambda number: rows[number].live)
@@ -136,7 +142,9 @@ def lines_of(exported: torch.export.ExportedProgram, name: str) -> tuple[str, ..
     wanted = plain(name)
     if found := _calls(exported, wanted):
         return found
-    return _calls(exported.run_decompositions(), wanted) if wanted else ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own use of its older names
+        return _calls(exported.run_decompositions(), wanted)
 
 
 def plain(name: str) -> str:
@@ -148,17 +156,20 @@ def plain(name: str) -> str:
 
 def _calls(exported: torch.export.ExportedProgram, wanted: str) -> tuple[str, ...]:
     nodes = [node for node in exported.graph.nodes if node.op == "call_function"]
-    same = [node for node in nodes if plain(_name(node)) == wanted]
+    same = [node for node in nodes if plain(name_of(node)) == wanted]
     # What a converter names may be a form of what was called: linalg_inv_ex of linalg_inv.
-    like = same or [node for node in nodes if len(plain(_name(node))) > _SHORT and wanted.startswith(plain(_name(node)))]
-    return tuple(place for place in dict.fromkeys(map(_line, like)) if place)
+    like = same or [
+        node for node in nodes if len(plain(name_of(node))) > _SHORT and wanted.startswith(plain(name_of(node)))
+    ]
+    return tuple(place for place in dict.fromkeys(map(line_of, like)) if place)
 
 
 def _tensors(node: fx.Node) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(node.meta.get("val")) if isinstance(leaf, torch.Tensor)]
 
 
-def _name(node: fx.Node) -> str:
+def name_of(node: fx.Node) -> str:
+    """The operator that a node calls, by torch's name."""
     target: Any = node.target
     schema = getattr(target, "_schema", None)
     return str(schema.name.rpartition("::")[2] if schema else getattr(target, "__name__", str(target)))
@@ -171,8 +182,8 @@ def _module(node: fx.Node) -> tuple[str, str]:
     return str(path), str(kind).rpartition(".")[2].rstrip("'>")
 
 
-def _line(node: fx.Node) -> str:
-    """The innermost of the user's lines."""
+def line_of(node: fx.Node) -> str:
+    """The line of the innermost of the user's `forward`s: torch keeps no others."""
     frames = _FRAME.findall(node.meta.get("stack_trace") or "")
     return next((line(file, int(number)) for file, number in reversed(frames) if is_users(file)), "")
 
@@ -189,9 +200,10 @@ def _size(tensor: torch.Tensor) -> int:
 
 
 def _parameters(exported: torch.export.ExportedProgram) -> Mapping[str, str]:
-    """The name of the parameter or buffer that each of the graph's inputs of that kind is."""
+    """The name of the parameter, buffer or constant that each of the graph's inputs of that kind is."""
     signature = exported.graph_signature
-    return {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    constants = signature.inputs_to_lifted_tensor_constants
+    return {**signature.inputs_to_parameters, **signature.inputs_to_buffers, **constants}
 
 
 def _stored(exported: torch.export.ExportedProgram) -> dict[str, tuple[int, int]]:
@@ -208,13 +220,28 @@ def _stored(exported: torch.export.ExportedProgram) -> dict[str, tuple[int, int]
     return found
 
 
+def _convolution(node: fx.Node) -> dict[str, Any]:
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not name_of(node).startswith("conv"):
+        return {}
+    known = {one.name: one.default_value for one in schema.arguments}
+    known |= dict(zip((one.name for one in schema.arguments), node.args, strict=False)) | dict(node.kwargs)
+    given, weight = known["input"], known["weight"]
+    return {
+        "given": _sample(given.meta["val"]),
+        "weight": tuple(int(side) for side in weight.meta["val"].shape),
+        "stride": tuple(known.get("stride") or ()),
+        "groups": int(known.get("groups") or 1),
+    }
+
+
 def _macs(node: fx.Node) -> int:
     """As torch counts them, on tensors without values."""
     target: Any = node.target
     if target is operator.getitem or torch.Tag.pointwise in getattr(target, "tags", ()):
         return 0
     if not isinstance(target, torch._ops.OpOverload):
-        raise ExportRefused(f"the network has {_name(node)}, whose cost follows from values (at {_line(node)})")
+        raise ExportRefused(f"the network has {name_of(node)}, whose cost follows from values (at {line_of(node)})")
     modes = [leaf.fake_mode for leaf in (*_tensors(node), *itertools.chain(*map(_tensors, node.all_input_nodes)))
              if hasattr(leaf, "fake_mode")]  # fmt: skip
     args, kwargs = fx.map_arg((node.args, node.kwargs), lambda one: one.meta["val"])
@@ -301,13 +328,13 @@ def _last_reads(
 
 def _by_value(node: fx.Node) -> bool:
     tags = getattr(node.target, "tags", ())
-    return torch.Tag.pointwise in tags or _name(node) in _IN_PLACE
+    return torch.Tag.pointwise in tags or name_of(node) in _IN_PLACE
 
 
 def _is_view(node: fx.Node) -> bool:
     """Whether its output is its first input, or a part of it, seen in another way."""
     target: Any = node.target
-    if target is operator.getitem or _name(node) in _SAME:
+    if target is operator.getitem or name_of(node) in _SAME:
         return True
     schema = getattr(target, "_schema", None)
     return schema is not None and any(each.alias_info is not None for each in schema.returns)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bench
-from bench.conversion import KINDS, Cell, by_kind
+from bench.conversion import KINDS, Cell, Trouble, by_kind
 from bench.files import replace
 from bench.report.page import Page, render
 from bench.report.section import Section
@@ -16,7 +16,8 @@ from bench.report.table import Table
 from bench.units import size
 
 EXACT = "0"
-_HEADER = ("Network", "Runtime", "Kind", "Operator", "Where", "What was said", "What to do")
+TROUBLE = ("Trouble", "Where", "What was said", "What to do")
+"""The columns of `row`."""
 
 
 def word(cell: Cell) -> str:
@@ -59,10 +60,15 @@ def matrix(cells: Sequence[Cell]) -> Table:
         for network in dict.fromkeys(cell.network for cell in cells)
     )
     notes = (
-        "equal: converted, run here by the runtime's own program, and as the eager network answers; in brackets the "
+        "equal: converted, run here by the runtime's own program, and as the eager network answers; with the "
         "largest difference as a part of the largest answer, on samples that the proof had not seen.",
     )
     return Table("Network and runtime", ("Network", *runtimes), rows, notes, words=1 + len(runtimes))
+
+
+def short(cell: Cell) -> str:
+    """A cell of the matrix in one line: `equal (3e-07)`, or what is wrong with it."""
+    return str(_shown(cell))
 
 
 def _shown(cell: Cell | None) -> Shown:
@@ -75,21 +81,37 @@ def _shown(cell: Cell | None) -> Shown:
 
 
 def troubles(cells: Sequence[Cell]) -> Table:
-    """A row for each cell that has any."""
+    """A row for each trouble of a network; one that it has in several runtimes once."""
     rows = tuple(
-        (
-            Shown(cell.network),
-            Shown(cell.runtime),
-            Shown(cell.trouble.kind, tone="bad"),
-            Shown(cell.trouble.operator),
-            Shown("; ".join(cell.trouble.places)),
-            Shown(" ".join(cell.trouble.said.split())),
-            Shown(cell.trouble.fix),
-        )
-        for cell in cells
-        if cell.trouble is not None
+        (Shown(network, ", ".join(runtimes), tone="strong"), *row(trouble))
+        for (network, trouble), runtimes in _together(cells).items()
     )
-    return Table("What went wrong", _HEADER, rows, words=len(_HEADER))
+    header = ("Network", *TROUBLE)
+    return Table("The operator, its line, and what to do", header, rows, words=len(header))
+
+
+def row(trouble: Trouble) -> tuple[Shown, ...]:
+    """A trouble under TROUBLE."""
+    return (
+        Shown(trouble.kind, trouble.operator, tone="bad"),
+        Shown("; ".join(trouble.places)),
+        Shown(" ".join(_unplaced(trouble))),
+        Shown(trouble.fix),
+    )
+
+
+def _together(cells: Sequence[Cell]) -> dict[tuple[str, Trouble], list[str]]:
+    found: dict[tuple[str, Trouble], list[str]] = {}
+    for cell in cells:
+        if cell.trouble is not None:
+            found.setdefault((cell.network, cell.trouble), []).append(cell.runtime)
+    return found
+
+
+def _unplaced(trouble: Trouble) -> list[str]:
+    """The lines that were said, but for those that are lines of source, which are shown by themselves."""
+    lines = [line.strip() for line in trouble.said.splitlines()]
+    return [line for line in lines if line not in trouble.places]
 
 
 def kinds(cells: Sequence[Cell]) -> Table:
@@ -109,26 +131,24 @@ def kinds(cells: Sequence[Cell]) -> Table:
                 Shown(" ".join(latest.said.split())[:200]),
             )
         )
-    return Table("Kinds of trouble", ("Kind", "Count", "Operators", "Where", "The latest"), tuple(rows), words=5)
+    return Table("How often each came up", ("Kind", "Count", "Operators", "Where", "The latest"), tuple(rows), words=5)
 
 
 def _few(words: Sequence[str], most: int = 3) -> str:
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
-def details(cell: Cell) -> list[str]:
-    """A trouble in lines, for a terminal."""
-    trouble = cell.trouble
-    if trouble is None:
-        return []
-    head = f"{cell.network} in {cell.runtime}: {trouble.kind}{f', {trouble.operator}' if trouble.operator else ''}"
-    said = trouble.said.splitlines()[0] if trouble.said else ""
-    return [
-        head,
-        f"  said: {said}",
-        *(f"  at {place}" for place in trouble.places),
-        *([f"  → {trouble.fix}"] * bool(trouble.fix)),
-    ]
+def details(cells: Sequence[Cell]) -> list[str]:
+    """Every trouble in lines, for a terminal; one that a network has in several runtimes once."""
+    lines = []
+    for (network, trouble), runtimes in _together(cells).items():
+        operator = f", {trouble.operator}" if trouble.operator else ""
+        lines.append(f"{network} in {', '.join(runtimes)}: {trouble.kind}{operator}")
+        first, *more = _unplaced(trouble) or [""]
+        lines += [f"  said: {first}", *(f"        {line}" for line in more)]
+        lines += [f"  at {place}" for place in trouble.places]
+        lines += [f"  → {trouble.fix}"] * bool(trouble.fix)
+    return lines
 
 
 def write(path: Path, cells: Sequence[Cell]) -> None:

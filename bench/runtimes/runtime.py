@@ -61,6 +61,8 @@ class Runtime(Protocol):
     what pip installs it with; `bench doctor` looks. One whose packages no environment can have beside bench's fetches
     them itself, and `fetched()` says for `bench doctor` whether it has, in words. One that is known not to take some
     operators names them in `lacks`, a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them.
+    One whose use of memory is known has `memory(layout)`: between which bytes the peak of a process lies, with a
+    network of that `bench.export.layout.Layout`.
     """
 
     name: str

@@ -18,6 +18,8 @@ from bench.runtimes.runtime import Place, Program, Shown
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.export.layout import Layout
+
 
 class Ncnn:
     """See `bench.runtimes.runtime.Runtime`. It loads `.frq` packages too, by layers of our own."""
@@ -40,6 +42,12 @@ class Ncnn:
         from bench.export.operators import LACKS
 
         return LACKS
+
+    def memory(self, layout: Layout) -> tuple[int, int]:
+        """Between which bytes the peak of a process with such a network lies."""
+        from bench.runtimes.ncnn import memory
+
+        return memory.expected(layout)
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""

@@ -17,6 +17,11 @@ from bench.runtimes.runtime import NO_FILE, Place, Program, Shown, installed
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.export.layout import Layout
+
+_LIBRARY = 36_000_000
+"""Bytes of the library and the runner that are resident."""
+
 
 class OnnxRuntime:
     """See `bench.runtimes.runtime.Runtime`. Networks of every method come as ordinary ones."""
@@ -33,6 +38,12 @@ class OnnxRuntime:
     start_s = 0.2
     graphs: tuple[str, ...] = ("onnx",)
     exporters: Mapping[str, str] = dict.fromkeys(("onnx", "onnxscript"), "fr-bench[onnxruntime]")
+
+    def memory(self, layout: Layout) -> tuple[int, int]:
+        """Between which bytes the peak of a process with such a network lies: weights are there as read, as parsed and
+        as multiplied, for a while at once, and the arena of activations grows by doubling (docs/inspect.md)."""
+        least = _LIBRARY + layout.weights + layout.peak
+        return least, round(_LIBRARY + 3.4 * layout.weights + 2.6 * layout.peak)
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
