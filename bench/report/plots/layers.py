@@ -16,11 +16,11 @@ ROW_IN = 0.86
 """Of a variant: words above, the measured bar, the predicted one."""
 KINDS = (
     ("convolution", style.DESKTOP[0], ("Convolution", "Conv")),
-    ("depthwise convolution", style.DESKTOP[1], ("ConvolutionDepthWise", "DepthwiseConv")),
-    ("transposed convolution", style.PHONES[1], ("Deconvolution", "ConvTranspose", "RankUp")),
-    ("low-rank or frequency layer", style.PHONES[0], ("LowRankPass", "RankPass", "RankCore")),
+    ("depthwise", style.DESKTOP[1], ("ConvolutionDepthWise", "DepthwiseConv")),
+    ("transposed", style.PHONES[1], ("Deconvolution", "ConvTranspose", "RankUp")),
+    ("low-rank or frequency", style.PHONES[0], ("LowRankPass", "RankPass", "RankCore")),
     ("matrix product", style.PHONES[3], ("InnerProduct", "Gemm", "MatMul", "MultiHeadAttention", "LSTM")),
-    ("anything else", "#999999", ()),
+    ("other", "#999999", ()),
 )
 """What a kind of layers is called, its colour, and how the names of its types begin; the longest that fits counts."""
 _MOST_WORDS = 4
@@ -48,10 +48,10 @@ def draw(context: Context) -> tuple[Picture, ...]:
             left = max(style.width(one.subject.variant) for one in found) + 0.25
             height = ROW_IN * len(found)
             for number, one in enumerate(found):
-                base = top + (number + 0.49) * ROW_IN + 0.05
-                sheet.text(0.06, base, one.subject.variant, weight="bold")
-                sheet.text(0.06, base + 0.16, quantity(one.total, "ns"), size=style.SMALL)
-                sheet.text(0.06, top + (number + 0.79) * ROW_IN + 0.04, "predicted", size=7, style="italic")
+                base = top + number * ROW_IN
+                sheet.text(0.06, base + 0.40, one.subject.variant, weight="bold")
+                sheet.text(0.06, base + 0.55, quantity(one.total, "ns"), size=style.SMALL)
+                sheet.text(0.06, base + 0.72, "predicted", size=7, style="italic")
             left = max(left, 0.85)
             _panel(sheet.axes(left, top, style.WIDTH_IN - left - 0.1, height, title), found)
             top += height + style.AXIS_IN + style.TITLE_IN
