@@ -36,14 +36,18 @@ def _record(layer: LayerTime, cost: LayerCost | None) -> LayerRecord:
 
 
 def _generic(found: Layers) -> dict[int, LayerCost]:
-    """Of layers whose runtime says how many weights they have. Kernels that are said to have none are left out: their
-    weights were packed away, and what they do with them is not known."""
+    """Of layers whose runtime says how many weights they have. Kernels that are said to have no more than a bias are
+    left out: their weights were packed away, and what is done with them is not known."""
     costs = {}
     for place, layer in enumerate(found.layers):
-        is_kernel = layer.type in (*_SLIDING, *_PRODUCTS)
-        if layer.weights is None or not layer.outputs or layer.type in _OTHERWISE or (is_kernel and not layer.weights):
+        if layer.weights is None or not layer.outputs or not layer.outputs[0].shape or layer.type in _OTHERWISE:
             continue
-        shape = layer.outputs[0].shape
-        times = math.prod(shape[1:] if layer.type in _SLIDING else shape[:-1]) if is_kernel else 0
+        shape, times = layer.outputs[0].shape, 0
+        if layer.type in (*_SLIDING, *_PRODUCTS):
+            bias, times = (
+                (shape[0], math.prod(shape[1:])) if layer.type in _SLIDING else (shape[-1], math.prod(shape[:-1]))
+            )
+            if layer.weights <= bias:
+                continue
         costs[place] = LayerCost(layer.weights * times, (layer.read or 0) + layer.bytes + _FLOAT * layer.weights)
     return costs

@@ -33,5 +33,5 @@ def test_what_only_goes_through_values_multiplies_nothing() -> None:
 
 
 def test_what_is_not_known_is_not_made_up() -> None:
-    for type_, weights in (("Gemm", 0), ("Conv", None), ("ConvTranspose", 64), ("LSTM", 64)):
+    for type_, weights in (("Gemm", 6), ("Conv", 8), ("Conv", None), ("ConvTranspose", 64), ("LSTM", 64)):
         assert work(type_, weights, (8, 6, 6)) == (None, None)
