@@ -119,7 +119,8 @@ class Profile:
     """A subject layer by layer, in the order of execution.
 
     In ns: `total`, the sum of layers; `whole`, the unprofiled inference that it is held against; `of` says where that
-    is from. `rates` are what the prediction is made of: ns for a multiply-add, and ns for a byte moved.
+    is from; `layered`, the inferences whose layers were timed, as wholes. `rates` are what the prediction is made of:
+    ns for a multiply-add, and ns for a byte moved.
     """
 
     subject: Subject
@@ -128,6 +129,7 @@ class Profile:
     total: float
     whole: float | None
     of: str
+    layered: float | None
     rates: tuple[float, float] | None
     virtual: bool
     translated: bool
@@ -138,6 +140,11 @@ class Profile:
     def apart(self) -> float | None:
         """By which part the sum of layers differs from the unprofiled inference."""
         return self.total / self.whole - 1 if self.whole else None
+
+    @property
+    def cost(self) -> float | None:
+        """By which part an inference whose layers are timed takes longer, as a whole, than an unprofiled one."""
+        return self.layered / self.whole - 1 if self.whole and self.layered else None
 
     @property
     def sums_up(self) -> bool:

@@ -72,6 +72,7 @@ METRICS: dict[str, Metric] = {
     "energy": Metric("J", "one inference, what the idle phone takes subtracted", "lower", "energy"),
     "largest_picture": Metric("px", "pixels of the largest square picture that memory allows", "higher", "largest"),
     "layers": Metric("ns", "one inference layer by layer: the sum of its layers' medians", "lower", "profile"),
+    "layered": Metric("ns", "one inference, as a whole, whose layers are timed", "lower", "profile"),
     "plain": Metric("ns", "one ordinary inference between two that are timed layer by layer", "lower", "profile"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
     "downloaded": Metric("B", "the same files, each packed by zstd -19", "lower", "size"),

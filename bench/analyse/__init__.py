@@ -47,7 +47,7 @@ def analyse(
         sustained=loaded, turned=turns(loaded, noises),
         leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
-        contests=contests(found, run, answered, noises), profiles=profiles(frame, run, found, layers),
+        contests=contests(found, run, answered, noises), profiles=profiles(frame, found, layers),
     )  # fmt: skip
 
 

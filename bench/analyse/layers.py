@@ -13,13 +13,13 @@ from scipy import optimize
 from bench.analyse.statistics import median_interval
 from bench.findings import Summary
 from bench.layered import LayerRecord, LayerShare, Profile
-from bench.records import RunRecord, Subject
+from bench.records import Subject
 
 Values = NDArray[np.float64]
 
 
 def profiles(
-    frame: pd.DataFrame, run: RunRecord, summaries: Sequence[Summary], layers: Mapping[str, Sequence[LayerRecord]]
+    frame: pd.DataFrame, summaries: Sequence[Summary], layers: Mapping[str, Sequence[LayerRecord]]
 ) -> tuple[Profile, ...]:
     """Of every subject with a profile pass, in the order of the summaries; `layers` are by the trial's id."""
     rows = frame[frame["pass"] == "profile"].drop_duplicates("trial")
@@ -46,7 +46,7 @@ def _profile(
     if not known:
         reasons = [str(reason) for reason in rows["reason"] if reason]
         why = reasons[0] if reasons else "its layers are gone from the run"
-        return Profile(subject, (), 0, 0.0, None, "", None, virtual, translated, refused=why)
+        return Profile(subject, (), 0, 0.0, None, "", None, None, virtual, translated, refused=why)
     # All launches of a subject run the same files; should one differ, those like the first are what is shown.
     alike = [one for one in known if [layer.type for layer in one] == [layer.type for layer in known[0]]]
     times = np.array([[layer.ns for layer in one] for one in alike], dtype=np.float64)
@@ -55,7 +55,7 @@ def _profile(
     ns = np.median(times, axis=0)
     rates, predicted = _predicted(alike[0], ns)
     median = np.median(shares, axis=0)
-    whole, of = _whole(subject, summaries)
+    whole, of, layered = _whole(subject, summaries)
     found = tuple(
         LayerShare(
             label, layer.type, float(ns[i]), float(median[i]), _interval(shares[:, i]),
@@ -64,7 +64,7 @@ def _profile(
         )
         for i, (layer, label) in enumerate(zip(alike[0], _labels(alike[0]), strict=True))
     )  # fmt: skip
-    return Profile(subject, found, len(alike), float(np.median(totals)), whole, of, rates, virtual, translated)
+    return Profile(subject, found, len(alike), float(np.median(totals)), whole, of, layered, rates, virtual, translated)
 
 
 def _interval(shares: Values) -> tuple[float, float] | None:
@@ -72,17 +72,19 @@ def _interval(shares: Values) -> tuple[float, float] | None:
     return (found.low, found.high) if found else None
 
 
-def _whole(subject: Subject, summaries: Sequence[Summary]) -> tuple[float | None, str]:
+def _whole(subject: Subject, summaries: Sequence[Summary]) -> tuple[float | None, str, float | None]:
     """What the sum of layers is held against: ordinary inferences of the same launches, where the runtime can do both;
-    else the latency pass."""
+    else the latency pass; where that is from; and the whole
+    inferences whose layers were timed."""
     known = {one.metric: one.statistics for one in summaries if one.subject == subject and one.statistics}
+    layered = known.get("layered")
     for metric, words in (
-        ("plain", "ordinary inferences between those, in the same launches"),
-        ("latency", "the launches of the latency pass"),
+        ("plain", "ordinary inferences of the same launches"),
+        ("latency", "inferences of the latency pass"),
     ):
         if (found := known.get(metric)) is not None:
-            return found.median, words
-    return None, ""
+            return found.median, words, layered.median if layered else None
+    return None, "", layered.median if layered else None
 
 
 def _predicted(layers: Sequence[LayerRecord], ns: Values) -> tuple[tuple[float, float] | None, Values | None]:

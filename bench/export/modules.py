@@ -75,10 +75,16 @@ def _of_module(module: nn.Module, output: torch.Tensor) -> Kernel | None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         kind = "up" if isinstance(module, nn.ConvTranspose2d) else "grouped" if module.groups > 1 else "slide"
         size = tuple(int(one) for one in module.kernel_size)
-        return Kernel(kind, size, tuple(output.shape[2:]), output.shape[1], weight.numel())
+        return _flat(Kernel(kind, size, tuple(output.shape[2:]), output.shape[1], weight.numel()))
     if isinstance(module, nn.Linear):
         return Kernel("product", (1, 1), (), output.shape[-1], weight.numel())
     return None
+
+
+def _flat(kernel: Kernel) -> Kernel:
+    """A kernel that covers its whole picture is a matrix product."""
+    is_one = all(side == 1 for side in kernel.picture)
+    return kernel._replace(kind="product", size=(1, 1), picture=()) if is_one else kernel
 
 
 _KINDS = {
@@ -97,9 +103,8 @@ def _of_graph(parsed: Graph, inputs: Sequence[Tensor]) -> list[tuple[int, Kernel
         size = (int(layer.parameters.get("11", width)), width)
         channels, *picture = shapes[layer.outputs[0]]
         weights = int(layer.parameters.get("6", "0"))
-        if kind == "product":
-            size, picture, weights = (1, 1), [], int(layer.parameters.get("2", "0"))
-        found.append((place, Kernel(kind, size, tuple(picture), channels, weights)))
+        weights = weights if kind != "product" else int(layer.parameters.get("2", "0"))
+        found.append((place, _flat(Kernel(kind, size, tuple(picture), channels, weights))))
     return found
 
 

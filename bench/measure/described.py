@@ -10,8 +10,12 @@ from bench.layered import LayerCost, LayerRecord, Layers, LayerTime
 from bench.records import Artifact
 
 _FLOAT = 4
-_FREE = frozenset({"Split", "Reshape", "Flatten", "Dropout", "Noop", "Identity", "Squeeze", "Unsqueeze"})
-"""Layers that only name what is there already."""
+_SLIDING = ("Conv", "FusedConv", "NhwcConv", "DepthwiseConv")
+"""Types whose weights are each used once for every pixel of the output."""
+_PRODUCTS = ("Gemm", "MatMul", "FusedGemm", "FusedMatMul", "FullyConnected", "Linear")
+"""Types whose weights are each used once for every row of the output."""
+_OTHERWISE = ("ConvTranspose", "LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "If", "Loop", "Scan")
+"""Types that do more with their weights than can be told from the shape of what they make."""
 
 
 def records(artifact: Artifact, found: Layers) -> tuple[LayerRecord, ...]:
@@ -32,15 +36,18 @@ def _record(layer: LayerTime, cost: LayerCost | None) -> LayerRecord:
 
 
 def _generic(found: Layers) -> dict[int, LayerCost]:
-    """Of layers whose runtime says how many weights they have: each weight is used once for every pixel of the output,
-    as in a convolution and in a matrix product. (A transposed convolution uses it for every pixel of its input.)"""
+    """Of layers whose runtime says how many weights they have. Kernels that are said to have no more than a bias are
+    left out: their weights were packed away, and what is done with them is not known."""
     costs = {}
     for place, layer in enumerate(found.layers):
-        if layer.type in _FREE:
-            costs[place] = LayerCost(0, 0)
-        elif layer.weights is not None and layer.outputs:
-            made = layer.outputs[0]
-            pixels = math.prod(made.shape[1:]) if len(made.shape) > 2 else 1
-            moved = (layer.read or 0) + layer.bytes + _FLOAT * layer.weights
-            costs[place] = LayerCost(layer.weights * pixels, moved)
+        if layer.weights is None or not layer.outputs or not layer.outputs[0].shape or layer.type in _OTHERWISE:
+            continue
+        shape, times = layer.outputs[0].shape, 0
+        if layer.type in (*_SLIDING, *_PRODUCTS):
+            bias, times = (
+                (shape[0], math.prod(shape[1:])) if layer.type in _SLIDING else (shape[-1], math.prod(shape[:-1]))
+            )
+            if layer.weights <= bias:
+                continue
+        costs[place] = LayerCost(layer.weights * times, (layer.read or 0) + layer.bytes + _FLOAT * layer.weights)
     return costs

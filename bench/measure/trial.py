@@ -237,6 +237,7 @@ def _samples(pass_: Pass, reading: lines.Reading) -> Iterator[Sample]:
     """Those that belong to the pass. A latency with others at work beside it is another metric than one alone."""
     if reading.layers:
         yield Sample("layers", 0, float(reading.layers.total))
+        yield Sample("layered", 0, float(reading.layers.median))
         if reading.layers.plain:
             yield Sample("plain", 0, float(reading.layers.plain))
     for sample in reading.samples:

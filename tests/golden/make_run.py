@@ -1,11 +1,11 @@
-"""Make `synthetic-run-3/`, the stored run of schema 3 that the golden tests read.
+"""Make `synthetic-run-4/`, the stored run of schema 4 that the golden tests read.
 
     python -m tests.golden.make_run
 
 Its figures are SYNTHETIC TEST DATA from a seeded generator: nothing in it was measured. A run is made once for each
 schema version and is kept, so that every later bench is tested on reading it; `synthetic-run/` is of schema 1,
-`synthetic-run-2/` of schema 2. This one has every pass, a virtual phone and one that says it is real, so that clocks,
-heat and energy are in it.
+`synthetic-run-2/` of schema 2, and so on. This one has every pass, a virtual phone and one that says it is real, so
+that clocks, heat, energy and layers are in it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.layered import LayerRecord
 from bench.measure import answers, order
 from bench.measure.order import Entry, Place
 from bench.plan import Plan
@@ -41,7 +42,7 @@ from bench.records import (
 from bench.results.folder import RunFolder
 
 HERE = Path(__file__).parent
-NAME = "synthetic-run-3"
+NAME = "synthetic-run-4"
 REFERENCE = "torch"
 
 
@@ -83,7 +84,8 @@ MADE = {
     "unet-small": {"baseline": Made(9.1, 490_300, 21e6, 0.985, 1_184)},
 }
 SECONDS = 150
-MORE = {"beside": 1, "load": 2, "sustained_seconds": SECONDS, "energy_seconds": 60, "largest_side": 4_096}
+MORE = {"beside": 1, "load": 2, "sustained_seconds": SECONDS, "energy_seconds": 60, "largest_side": 4_096,
+        "profile_launches": 3}  # fmt: skip
 PLAN = {
     "name": NAME,
     "description": "synthetic test data: nothing here was measured",
@@ -176,8 +178,32 @@ def samples(trial: Trial, dice: np.random.Generator) -> Iterator[Sample]:
             yield Sample("energy", 0, ns * 1e-9 * 3.2 * dice.normal(1, 0.03))
         case "largest":
             yield Sample("largest_picture", 0, float(made.side**2))
+        case "profile":
+            total = sum(layer.ns for layer in layered(trial))
+            yield Sample("layers", 0, float(total))
+            yield Sample("layered", 0, float(round(1.01 * total)))
+            yield Sample("plain", 0, float(round((0.8 if subject.model == "unet" else 1.01) * total)))
         case "sustained":
             yield from heated(trial, ns, dice)
+
+
+def layered(trial: Trial) -> tuple[LayerRecord, ...]:
+    """Five layers; the second takes thrice what its work predicts, and one is deferred where FR is resident."""
+    subject = trial.subject
+    total = 1e6 * MADE[subject.model][subject.variant].ms * SPEED[subject.device] * (1 + 0.01 * trial.launch)
+    fr = subject.variant.startswith("fr")
+    kinds = (
+        ("Convolution", "conv1", 4_000_000, 0.3), ("Convolution", "conv2", 2_000_000, 0.45),
+        ("RankPass" if fr else "ReLU", "", 0, 0.02), ("RankCore" if fr else "Convolution", "conv3", 3_000_000, 0.2),
+        ("InnerProduct", "head", 100_000, 0.03),
+    )  # fmt: skip
+    return tuple(
+        LayerRecord(
+            "-", type_, module, round(total * share), 4_096 * (not fr or place != 2), macs, macs // 2 + 8_192,
+            fr and place == 2, () if fr and place == 2 else (16, 8, 8),
+        )
+        for place, (type_, module, macs, share) in enumerate(kinds)
+    )  # fmt: skip
 
 
 def slow(trial: Trial) -> bool:
@@ -272,7 +298,8 @@ def main() -> None:
     for place, one in enumerate(asked):
         trial = one.model_copy(update={"order": place})
         facts = answered(trial) if trial.pass_ == "accuracy" else None
-        draft.append(measurement(trial, dice), DEVICES[trial.subject.device], facts)
+        layers = layered(trial) if trial.pass_ == "profile" else ()
+        draft.append(measurement(trial, dice), DEVICES[trial.subject.device], facts, layers)
     digits = Preprocess(resize="none", crop=False, channels="grey")
     draft.write_record(
         RunRecord(

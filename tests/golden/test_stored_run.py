@@ -21,7 +21,7 @@ from bench.report import Context, Section, content, html
 from bench.report.table import Table
 from bench.results.folder import RunFolder
 
-SCHEMAS = {"synthetic-run": 1, "synthetic-run-2": 2, "synthetic-run-3": 3}
+SCHEMAS = {"synthetic-run": 1, "synthetic-run-2": 2, "synthetic-run-3": 3, "synthetic-run-4": 4}
 HERE = Path(__file__).parent
 
 
@@ -39,7 +39,7 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     copy = tmp_path_factory.mktemp("golden") / request.param
     folder = RunFolder(Path(shutil.copytree(HERE / request.param, copy)))
     run, measurements = folder.record(), folder.measurements()
-    findings = analyse(folder.consolidate(), run, folder.answers())
+    findings = analyse(folder.consolidate(), run, folder.answers(), folder.layers())
     return Read(run, measurements, findings, content(Context.of(run, measurements, findings)))
 
 
@@ -51,7 +51,7 @@ def as_text(table: Table) -> str:
 @pytest.mark.parametrize(("name", "schema"), SCHEMAS.items())
 def test_the_files_carry_their_schema(name: str, schema: int) -> None:
     folder = HERE / name
-    tables = [folder / "measurements.parquet", *folder.glob("answers/*.parquet")]
+    tables = [folder / "measurements.parquet", *folder.glob("answers/*.parquet"), *folder.glob("layers/*.parquet")]
     assert {pq.read_schema(table).metadata[b"bench_schema"] for table in tables} == {str(schema).encode()}
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["schema_version"] == schema
     lines = (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines()

@@ -16,11 +16,11 @@ ROW_IN = 0.86
 """Of a variant: words above, the measured bar, the predicted one."""
 KINDS = (
     ("convolution", style.DESKTOP[0], ("Convolution", "Conv")),
-    ("depthwise convolution", style.DESKTOP[1], ("ConvolutionDepthWise", "DepthwiseConv")),
-    ("transposed convolution", style.PHONES[1], ("Deconvolution", "ConvTranspose", "RankUp")),
-    ("low-rank or frequency layer", style.PHONES[0], ("LowRankPass", "RankPass", "RankCore")),
+    ("depthwise", style.DESKTOP[1], ("ConvolutionDepthWise", "DepthwiseConv")),
+    ("transposed", style.PHONES[1], ("Deconvolution", "ConvTranspose", "RankUp")),
+    ("low-rank or frequency", style.PHONES[0], ("LowRankPass", "RankPass", "RankCore")),
     ("matrix product", style.PHONES[3], ("InnerProduct", "Gemm", "MatMul", "MultiHeadAttention", "LSTM")),
-    ("anything else", "#999999", ()),
+    ("other", "#999999", ()),
 )
 """What a kind of layers is called, its colour, and how the names of its types begin; the longest that fits counts."""
 _MOST_WORDS = 4
@@ -35,7 +35,7 @@ def draw(context: Context) -> tuple[Picture, ...]:
     panels: dict[str, list[Profile]] = {}
     for one in context.findings.profiles:
         if one.layers and not one.translated:
-            title = f"{context.labels.model(one.subject.model)} on {context.labels.where(one.subject)}"
+            title = f"{context.labels.model(one.subject.model)} on {_place(one, context)}"
             panels.setdefault(title, []).append(one)
     if not panels:
         return ()
@@ -45,17 +45,29 @@ def draw(context: Context) -> tuple[Picture, ...]:
         _key(sheet, [one for found in panels.values() for one in found])
         top = 0.4 + style.TITLE_IN
         for title, found in panels.items():
-            left = max(style.width(one.subject.variant) for one in found) + 0.25
+            left = 0.25 + max(
+                max(1.12 * style.width(one.subject.variant), style.width(_small(one), style.SMALL)) for one in found
+            )
             height = ROW_IN * len(found)
             for number, one in enumerate(found):
-                base = top + (number + 0.49) * ROW_IN + 0.05
-                sheet.text(0.06, base, one.subject.variant, weight="bold")
-                sheet.text(0.06, base + 0.16, quantity(one.total, "ns"), size=style.SMALL)
-                sheet.text(0.06, top + (number + 0.79) * ROW_IN + 0.04, "predicted", size=7, style="italic")
+                base = top + number * ROW_IN
+                sheet.text(0.06, base + 0.40, one.subject.variant, weight="bold")
+                sheet.text(0.06, base + 0.55, _small(one), size=style.SMALL)
+                sheet.text(0.06, base + 0.72, "predicted", size=7, style="italic")
             left = max(left, 0.85)
             _panel(sheet.axes(left, top, style.WIDTH_IN - left - 0.1, height, title), found)
             top += height + style.AXIS_IN + style.TITLE_IN
         return (style.finished(sheet, "layers", TITLE, _alt(panels)),)
+
+
+def _place(one: Profile, context: Context) -> str:
+    """The device and the setting: runtimes on it stand below each other."""
+    device = f"{one.subject.device}{' (virtual)' if one.virtual else ''}"
+    return ", ".join(filter(None, (device, context.labels.setting(one.subject))))
+
+
+def _small(one: Profile) -> str:
+    return f"{one.subject.runtime}, {quantity(one.total, 'ns')}"
 
 
 def kind(type_: str) -> int:
@@ -85,8 +97,9 @@ def _panel(axes: Axes, found: Sequence[Profile]) -> None:
 
 
 def _cut(one: Profile, shares: Sequence[float]) -> Iterator[tuple[float, float, LayerShare]]:
-    """Where each layer begins, and how long it is, when the bar is as long as the sum of layers."""
-    start, all_ = 0.0, sum(shares) or 1.0
+    """Where each layer begins, and how long it is, when the whole is as long as the sum of layers. Where some of these
+    are not predicted, the bar is shorter by what they take."""
+    start, all_ = 0.0, max(sum(shares), 1.0)
     for layer, share in zip(one.layers, shares, strict=True):
         ns = one.total * share / all_
         if ns > 0:
@@ -100,7 +113,9 @@ def _bar(
     colour = KINDS[kind(layer.type)][1]
     fill = style.tint(colour, 0.55) if faint else colour
     low, high = span
-    axes.barh(row + (low + high) / 2, ns, left=start, height=high - low, facecolor=fill, edgecolor="white", lw=0.5)
+    points = 72 * style.WIDTH_IN * axes.get_position().width * ns / (axes.get_xlim()[1] - axes.get_xlim()[0])
+    edge = min(0.5, 0.15 * points)  # a gap is never most of a thin layer
+    axes.barh(row + (low + high) / 2, ns, left=start, height=high - low, facecolor=fill, edgecolor="white", lw=edge)
 
 
 def _name(axes: Axes, row: int, one: Profile, inches: float) -> None:
@@ -142,6 +157,8 @@ def _alt(panels: dict[str, list[Profile]]) -> str:
         for one in found:
             largest = sorted(one.layers, key=lambda layer: -layer.share)[:5]
             words = [f"{layer.label} {100 * layer.share:.0f} %" for layer in largest]
-            items.append(f"{one.subject.variant}, {quantity(one.total, 'ns')}: {', '.join(words)}")
+            items.append(
+                f"{one.subject.variant}, {one.subject.runtime}, {quantity(one.total, 'ns')}: {', '.join(words)}"
+            )
         said.append(f"{title}: {'; '.join(items)}")
     return f"{TITLE}. {'. '.join(said)}."

@@ -90,12 +90,23 @@ def _sentence(one: Profile, context: Context) -> str:
 
 
 def _notice(one: Profile, context: Context) -> str:
+    """That the layers do not add up to the latency, and why, as far as that is known."""
     assert one.apart is not None
-    return (
-        f"{_name(one, context)}: the layers together take {quantity(one.total, 'ns')}, "
-        f"{100 * abs(one.apart):.0f} % {'more' if one.apart > 0 else 'less'} than {one.of} "
-        f"({quantity(one.whole or 0.0, 'ns')})."
+    less, cost = one.apart < 0, one.cost
+    words = (
+        f"{_name(one, context)}: the layers together take {quantity(one.total, 'ns')}, {100 * abs(one.apart):.0f} % "
+        f"{'less' if less else 'more'} than {one.of} ({quantity(one.whole or 0.0, 'ns')})."
     )
+    if cost is None:
+        return words
+    if less and abs(cost) <= SUMS_UP:
+        return (
+            f"{words} Timing them is not why: as wholes, the same inferences take as long. Something interrupted the "
+            "inferences, and the medians of single layers leave that out."
+        )
+    if cost > SUMS_UP:
+        return f"{words} An inference whose layers are timed takes {100 * cost:.0f} % longer."
+    return words
 
 
 def _sums(found: Sequence[Profile], context: Context) -> Table:

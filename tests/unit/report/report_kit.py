@@ -3,8 +3,8 @@
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -15,6 +15,7 @@ import pandas as pd
 
 from bench.analyse import analyse
 from bench.findings import Findings
+from bench.layered import LayerRecord
 from bench.records import Answers, Measurement, RunRecord
 from bench.report import Context, Section, content, html
 from bench.report.table import Table
@@ -30,16 +31,17 @@ class Stored:
     measurements: tuple[Measurement, ...]
     frame: pd.DataFrame
     answers: Mapping[str, Answers]
+    layers: Mapping[str, Sequence[LayerRecord]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, name: str, into: Path) -> "Stored":
         """A golden run, from a copy: reading brings tables up to date."""
         folder = RunFolder(Path(shutil.copytree(GOLDEN / name, into / name)))
-        return cls(folder.record(), folder.measurements(), folder.consolidate(), folder.answers())
+        return cls(folder.record(), folder.measurements(), folder.consolidate(), folder.answers(), folder.layers())
 
     @cached_property
     def findings(self) -> Findings:
-        return analyse(self.frame, self.run, self.answers)
+        return analyse(self.frame, self.run, self.answers, self.layers)
 
     def but(self, **changes: Any) -> "Stored":
         return replace(self, **changes)
