@@ -32,8 +32,9 @@ class Rung:
     """One stage, compared. `shape` is that of its values, `place` of the worst of them, with `found` on the device and
     `wanted` on the desktop; `delta` is the largest |Δ|, `relative` the same as a share of the largest |wanted|;
     `allowed` how far the worst may be off. `off` values of `values` are further off than they may be, in the
-    `channels` (the first axis of a layer's values). Figures are None where there was nothing to compare; then `differs`
-    may still be known, and `remark` says why."""
+    `channels` (the first axis of a layer's values). `module` is what the network's author calls a layer.
+
+    Figures are None where there was nothing to compare; then `differs` may still be known, and `remark` says why."""
 
     stage: Stage
     name: str
@@ -49,6 +50,7 @@ class Rung:
     off: int = 0
     channels: tuple[int, ...] = ()
     remark: str = ""
+    module: str = ""
 
     @property
     def values(self) -> int:
