@@ -24,7 +24,7 @@ _WEIGHTED = {
 
 @dataclass(frozen=True)
 class Weighted:
-    """A layer of a graph, named as its output where it has no name: where its float32 weights begin in the file; so many
+    """A layer of a graph, named as its output where it has no name: where its weights begin in the file; so many
     filters of so many values each."""
 
     name: str
