@@ -190,8 +190,13 @@ def _as_if_normalised(found: Array, wanted: Array, resized: Array, asked: Prepro
 
 
 def _formulas(lines: Sequence[tuple[float, float] | None]) -> str:
-    words = (f"{one[0]:.6g} × value {'−' if one[1] < 0 else '+'} {abs(one[1]):.6g}" for one in lines if one)
-    return "; ".join(dict.fromkeys(words))
+    return "; ".join(dict.fromkeys(_formula(*one) for one in lines if one))
+
+
+def _formula(slope: float, offset: float) -> str:
+    sign = "−" if offset < 0 else "+"
+    nothing = abs(offset) < 1e-6 * abs(slope) * 255
+    return f"{slope:.6g} × value" + ("" if nothing else f" {sign} {abs(offset):.6g}")
 
 
 def _line(values: Array, made: Array) -> tuple[float, float] | None:
