@@ -27,7 +27,8 @@ class Blob:
 @dataclass(frozen=True)
 class LayerTime:
     """One layer as it was executed. `ns` is the median of its iterations in one launch, conversions of what it reads
-    included; `bytes` are those of its outputs in memory; `weights` how many values it has, None where nobody says.
+    included; `read` and `bytes` are those of its inputs and outputs in memory; `weights` how many values it has, None
+    where nobody says.
 
     The work of a `deferred` one is done, and timed, in the layer that reads it; it has no outputs of its own.
     """
@@ -35,6 +36,7 @@ class LayerTime:
     name: str
     type: str
     ns: int
+    read: int | None
     bytes: int
     weights: int | None
     deferred: bool

@@ -111,15 +111,15 @@ def _or_nan(value: int | None) -> float:
 
 def _labels(layers: Sequence[LayerRecord]) -> Iterator[str]:
     """A name for each layer that is unique in its network: its module, else the runtime's own name, else its type and
-    how many of that type there were."""
-    said: Counter[str] = Counter()
+    the module that it follows."""
     names: list[str] = []
+    latest = ""
     for layer in layers:
         own = layer.module or (layer.name if layer.name.strip("-") else "")
-        said[layer.type] += 1
-        names.append(own or f"{layer.type} {said[layer.type]}")
+        latest = layer.module or latest
+        names.append(own or (f"{layer.type} after {latest}" if latest else layer.type))
     again = Counter(names)
     count: Counter[str] = Counter()
-    for layer, name in zip(layers, names, strict=True):
+    for name in names:
         count[name] += 1
-        yield name if again[name] == 1 else f"{name} · {layer.type} {count[name]}"
+        yield name if again[name] == 1 else f"{name} ({count[name]})"

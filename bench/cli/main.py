@@ -18,6 +18,7 @@ from bench.cli import (
     devices,
     farm,
     history,
+    inspect,
     networks,
     nightly,
     parity,
@@ -54,6 +55,7 @@ app.command()(networks.compress)
 app.command()(networks.explain)
 app.command()(convert.convert)
 app.command("parity")(parity.compare)
+app.command()(inspect.inspect)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

@@ -15,12 +15,15 @@ from bench.text import visible
 
 MOST_SAID = 600
 _MOST_PLACES = 3
+_OF_OPERATORS = ("unsupported operator", "exporter refused", "exporter crashed", "does not run", "dynamic shape")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _PLACE = re.compile(r"[^\s():/\\]+\.py:\d+(?:: [^\n]*)?")
 _OPERATOR = (
     re.compile(r"ncnn cannot do (?:torch\.)?(\S+)"),
     re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'"),
     re.compile(r"(?:OpOverload\(op='|torch\.ops\.)(aten[.:]+\w+)"),
     re.compile(r"\b(aten(?:::|\.)\w+)"),
+    re.compile(r"Calling torch\.([\w.]+)"),
     re.compile(r"[Uu]nsupported (?:op|operator|layer)s?[:\s]+['\"]?([\w.:]+)"),
     re.compile(r"layer ([A-Za-z_.:]\w[\w.:]*) not exists or registered"),
     re.compile(r"(?:node type|Op type|op_type)[:=\s]+['\"]?(\w+)"),
@@ -97,13 +100,13 @@ def diagnosed(
 ) -> Trouble:  # fmt: skip
     """What an error at that stage is about. `lines` gives the user's lines that call an operator, by torch's name."""
     texts = list(_chain(error))
-    said = texts[0] if texts else type(error).__name__
     kind = _kind(error, stage, texts)
     name = (
         _operator(texts)
-        if kind in ("unsupported operator", "exporter refused", "does not run", "dynamic shape")
+        if kind in _OF_OPERATORS
         else ""
     )
+    said = _said(texts, name) or type(error).__name__
     if name and kind == "exporter refused":
         kind = "unsupported operator"
     places = tuple(dict.fromkeys(_PLACE.findall("\n".join(texts[:1]))))
@@ -121,7 +124,9 @@ def diagnosed(
 
 def advice(name: str) -> str:
     """What is known to help for an operator of torch's; empty where nothing is."""
-    return _REPLACE.get(_plain(name), "")
+    parts = [part for part in re.split(r"\.|::", name) if part not in ("aten", "torch", "default", "Tensor")]
+    joined = "_".join(parts).rstrip("_")
+    return _REPLACE.get(joined) or _REPLACE.get(joined.removesuffix("_ex"), "")
 
 
 def of_ending(stage: Stage, status: int, words: str, deadline_s: float | None) -> Trouble:
@@ -140,6 +145,15 @@ def of_ending(stage: Stage, status: int, words: str, deadline_s: float | None) -
     return Trouble(kind=kind, stage=stage, said=_bounded(said), fix=_ADVICE.get(kind, ""))
 
 
+def _said(texts: Sequence[str], name: str) -> str:
+    """What is said first; where that does not name the operator, with the line that does."""
+    first = texts[0] if texts else ""
+    if not name or name in first:
+        return first
+    lines = (line.strip() for text in texts[1:] for line in text.splitlines())
+    return "\n".join((first[: MOST_SAID // 2], *[line for line in lines if name in line][:1]))
+
+
 def _bounded(text: str) -> str:
     return visible(text[:MOST_SAID], lines=True)
 
@@ -151,7 +165,7 @@ def _chain(error: BaseException) -> Iterator[str]:
     while at is not None and id(at) not in seen and len(seen) < 8:
         seen.add(id(at))
         words = at.what if isinstance(at, BenchError) else f"{type(at).__name__}: {at}"
-        yield words.strip()[:20_000]
+        yield _COLOUR.sub("", words).strip()[:20_000]
         at = at.__cause__ or at.__context__
 
 
@@ -178,12 +192,6 @@ def _operator(texts: Sequence[str]) -> str:
             if found := pattern.search(text):
                 return found[1].replace("::", ".").removeprefix("torch.").rstrip(".'\"")
     return ""
-
-
-def _plain(name: str) -> str:
-    """`topk` of `aten.topk.default`, `aten::topk` and `torch.topk`."""
-    parts = [part for part in re.split(r"\.|::", name) if part not in ("aten", "torch", "default", "Tensor", "F", "nn")]
-    return parts[0].rstrip("_") if parts else ""
 
 
 def _fix(error: BaseException, kind: str, name: str) -> str:

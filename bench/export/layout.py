@@ -30,6 +30,9 @@ from bench.records import Tensor
 FLOAT = 4
 Shape = tuple[int, ...]
 _FRAME = re.compile(r'File "(.+?)", line (\d+)')
+_AROUND = frozenset({"aten", "torch", "ops", "default", "Tensor", "F", "nn", "functional", "onnx", "Scalar", "dim"})
+"""Parts of a name that say nothing of the operator."""
+_SHORT = 5
 _SAME = frozenset({"dropout", "feature_dropout", "alpha_dropout", "contiguous", "detach", "alias", "lift_fresh_copy"})
 """Operators that, in evaluation mode, give back what they were given."""
 _IN_PLACE = frozenset({"batch_norm", "_native_batch_norm_legit_no_training"})
@@ -130,9 +133,25 @@ def recorded(network: nn.Module, inputs: Sequence[Tensor]) -> torch.export.Expor
 
 def lines_of(exported: torch.export.ExportedProgram, name: str) -> tuple[str, ...]:
     """The user's lines that call an operator, `topk` or `aten.topk`, each once."""
-    wanted = name.removeprefix("aten.").removeprefix("aten::").partition(".")[0].rstrip("_")
-    found = (_line(n) for n in exported.graph.nodes if n.op == "call_function" and _name(n).rstrip("_") == wanted)
-    return tuple(place for place in dict.fromkeys(found) if place)
+    wanted = plain(name)
+    if found := _calls(exported, wanted):
+        return found
+    return _calls(exported.run_decompositions(), wanted) if wanted else ()
+
+
+def plain(name: str) -> str:
+    """An operator by torch's own name: `topk` of `aten.topk.default` and `torch.topk`, `fft_rfft2` of
+    `torch.fft.rfft2`."""
+    parts = re.split(r"\.|::", name)
+    return "_".join(part for part in parts if part not in _AROUND).rstrip("_")
+
+
+def _calls(exported: torch.export.ExportedProgram, wanted: str) -> tuple[str, ...]:
+    nodes = [node for node in exported.graph.nodes if node.op == "call_function"]
+    same = [node for node in nodes if plain(_name(node)) == wanted]
+    # What a converter names may be a form of what was called: linalg_inv_ex of linalg_inv.
+    like = same or [node for node in nodes if len(plain(_name(node))) > _SHORT and wanted.startswith(plain(_name(node)))]
+    return tuple(place for place in dict.fromkeys(map(_line, like)) if place)
 
 
 def _tensors(node: fx.Node) -> list[torch.Tensor]:

@@ -34,7 +34,6 @@ def _record(layer: LayerTime, cost: LayerCost | None) -> LayerRecord:
 def _generic(found: Layers) -> dict[int, LayerCost]:
     """Of layers whose runtime says how many weights they have: each weight is used once for every pixel of the output,
     as in a convolution and in a matrix product. (A transposed convolution uses it for every pixel of its input.)"""
-    sizes = {blob.name: blob.values for layer in found.layers for blob in layer.outputs}
     costs = {}
     for place, layer in enumerate(found.layers):
         if layer.type in _FREE:
@@ -42,6 +41,6 @@ def _generic(found: Layers) -> dict[int, LayerCost]:
         elif layer.weights is not None and layer.outputs:
             made = layer.outputs[0]
             pixels = math.prod(made.shape[1:]) if len(made.shape) > 2 else 1
-            moved = sum(sizes.get(name, 0) for name in layer.inputs) + made.values + layer.weights
-            costs[place] = LayerCost(layer.weights * pixels, _FLOAT * moved)
+            moved = (layer.read or 0) + layer.bytes + _FLOAT * layer.weights
+            costs[place] = LayerCost(layer.weights * pixels, moved)
     return costs

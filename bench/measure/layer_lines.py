@@ -38,12 +38,13 @@ class LayerEvents:
         """The next one. Raises RunnerFailed."""
         if self.head is None or whole(event, "i") != len(self.found) or len(self.found) >= self.head["count"]:
             raise RunnerFailed(f"the runner's layer {len(self.found)} is missing: a line was lost", REBUILD)
-        weights = whole(event, "weights", least=-1)
+        weights, read = (whole(event, key, least=-1) for key in ("weights", "read"))
         self.found.append(
             LayerTime(
                 name=_text(event, "name"),
                 type=_text(event, "type"),
                 ns=whole(event, "ns"),
+                read=None if read < 0 else read,
                 bytes=whole(event, "bytes"),
                 weights=None if weights < 0 else weights,
                 deferred=bool(whole(event, "deferred")),

@@ -15,6 +15,7 @@ RUNTIMES: Registry[Runtime] = Registry(
     {
         "executorch": "bench.runtimes.executorch.member:EXECUTORCH",
         "litert": "bench.runtimes.litert.member:LITERT",
+        "mnn": "bench.runtimes.mnn.member:MNN",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
         "ncnn-vulkan": "bench.runtimes.ncnn_vulkan.member:NCNN_VULKAN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",

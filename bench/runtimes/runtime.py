@@ -58,7 +58,8 @@ class Runtime(Protocol):
     shared library of this computer that its program opens here to what brings it.
 
     A member whose files are written by packages of an extra names them in `exporters`, a mapping from each module to
-    what pip installs it with; `bench doctor` looks.
+    what pip installs it with; `bench doctor` looks. One that is known not to take some operators names them in `lacks`,
+    a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them.
     """
 
     name: str

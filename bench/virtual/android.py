@@ -83,6 +83,7 @@ def environment(system: str, data: str) -> dict[str, str]:
         "ANDROID_ROOT": system,
         "ANDROID_DATA": data,
         "TMPDIR": f"{data}/local/tmp",
+        "LC_CTYPE": "C.UTF-8",  # Android's libc knows no other; Debian's has to be told, or toybox cuts names to bytes
     }
 
 

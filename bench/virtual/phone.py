@@ -95,7 +95,7 @@ def start(
             chosen, folder, port, cache, tell, ram_bytes=ram_bytes, storage_bytes=storage_bytes
         )  # fmt: skip
     else:
-        userland.ensure(cache, lambda fraction, text: tell(0.1 + 0.3 * fraction, text))
+        userland.ensure(cache, lambda fraction, text: tell(0.25 + 0.1 * fraction, text))
         facts = _launch(folder, profile, ram_bytes, storage_bytes, port)
     phone = VirtualPhone(serial=folder.name, folder=folder, **facts)
     try:
@@ -194,6 +194,7 @@ def _end(phone: VirtualPhone) -> None:
             time.sleep(0.01)
         else:
             (phone.folder / RECORD).unlink(missing_ok=True)
+            (phone.folder / machines.FILES).unlink(missing_ok=True)
             return
         deadline = time.monotonic() + _STOP_S
     raise VirtualPhoneError(f"{phone.serial} does not end (process {phone.pid})", f"Its log: {phone.folder / LOG}")

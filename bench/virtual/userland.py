@@ -24,7 +24,7 @@ HOST_FOLDERS = "/usr/bin:/bin:/usr/sbin:/sbin"
 """Where this computer has its own tools."""
 _PACKAGES = ("mksh", "toybox")
 _DEBIAN = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "i686": "i386"}
-_DEADLINE_S = 90
+_DEADLINE_S = 60
 _AGAIN_S = 24 * 3600
 """After a try that failed, so long nothing is fetched: a phone must not start slowly every time."""
 

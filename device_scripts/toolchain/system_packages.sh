@@ -1,38 +1,25 @@
 #!/bin/sh
-# Installs what virtual phones on a PC need beside Python: qemu-user for the programs of ARM phones, and Android's own
-# shell and tools, mksh and toybox. Everything else comes from PyPI. Nothing here is fatal: what is missing is said.
+# Installs what virtual ARM phones need on a PC: qemu-user. Everything else comes from PyPI.
 set -u
-missing=""
-{ command -v qemu-aarch64-static && command -v qemu-arm-static; } >/dev/null 2>&1 || missing="$missing qemu-user-static"
-for tool in mksh toybox; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"; done
-[ "$missing" ] || exit 0
-consequence() {
-  case "$missing" in *qemu*) echo "Virtual ARM phones need qemu-user-static and will say so." ;; esac
-  case "$missing" in
-    *mksh*|*toybox*) echo "Virtual phones look for mksh and toybox in Debian's packages, or use this computer's shell and say so." ;;
-  esac
-}
+command -v qemu-aarch64-static >/dev/null 2>&1 && command -v qemu-arm-static >/dev/null 2>&1 && exit 0
 case "$(uname -s)-$(uname -m)" in
   Linux-*) ;;
-  *) echo "Not here, because they run on Linux only:$missing."; consequence; exit 0 ;;
+  *) echo "qemu-user runs on Linux only; virtual ARM phones are not available here."; exit 0 ;;
 esac
-if ! command -v apt-get >/dev/null 2>&1; then
-  echo "There is no apt-get here: install your system's packages of$missing."; consequence; exit 0
-fi
 as_root=""
 if [ "$(id -u)" != 0 ]; then
   if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then as_root="sudo -n"; else
-    echo "Missing, and not to be installed without root:$missing. To have them: sudo apt-get install$missing"
-    consequence; exit 0
+    echo "qemu-user is missing and cannot be installed without root: virtual ARM phones will say so."
+    echo "To have them: sudo apt-get install qemu-user-static"
+    exit 0
   fi
 fi
-echo "Installing$missing …"
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "qemu-user is missing and there is no apt-get here: install your system's qemu-user-static for virtual ARM phones."
+  exit 0
+fi
+echo "Installing qemu-user-static …"
 export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq >/dev/null 2>&1
-# One by one: what one system has not must not keep another from being installed.
-for package in $missing; do
-  # shellcheck disable=SC2086 # as_root is a command with its option, or nothing
-  $as_root apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 \
-    || { echo "apt-get could not install $package."; consequence; }
-done
+{ $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends qemu-user-static; } >/dev/null 2>&1 \
+  || echo "apt-get could not install qemu-user-static: virtual ARM phones will say so."
 exit 0

@@ -48,6 +48,7 @@ CUMSUM = graph(
     "Input in0 0 1 in0 0=16 1=12 2=3", "ReLU relu_0 1 1 in0 a", "CumulativeSum cumsum_0 1 1 a b 0=2",
     "Sigmoid sigmoid_0 1 1 b out0",
 )  # fmt: skip
+COUNTS = {"warmup_iterations": 1, "warmup_ms": 0, "min_iterations": 5, "min_ms": 0, "max_iterations": 5}
 
 
 def silent(fraction: float, words: str) -> None:
@@ -126,8 +127,7 @@ def test_a_layer_that_vulkan_has_not_is_computed_on_the_cpu_and_named(tmp_path: 
 
 
 def test_every_pass_runs_also_beside_a_copy_with_a_driver_of_its_own(files: Path, tmp_path: Path) -> None:
-    counts = {"warmup_iterations": 1, "warmup_ms": 0, "min_iterations": 5, "min_ms": 0, "max_iterations": 5}
-    done = measured(files, tmp_path, mode="latency", answers=None, beside=1, load=1, **counts)
+    done = measured(files, tmp_path, mode="latency", answers=None, beside=1, load=1, **COUNTS)
     assert sum(event["event"] == "iteration" for event in done.events) == 5, done
     assert done.event("beside")["copies"] == 1
     done = measured(files, tmp_path, mode="sustained", answers=None, seconds=1)
@@ -140,6 +140,7 @@ def test_every_pass_runs_also_beside_a_copy_with_a_driver_of_its_own(files: Path
     [
         ({"precision": "fp16a"}, "fp32 alone"),
         ({"weights_format": "frq", "execution": "dense"}, "which no GPU computes"),
+        ({"mode": "layers", "answers": None, **COUNTS}, "no layer has a time of its own"),
         ({"mode": "largest", "answers": None, "extents": "32x32"}, "not a GPU's"),
     ],
 )

@@ -247,7 +247,7 @@ class Elsewhere:
         places = {"XDG_STATE_HOME": str(self.home / "state"), "XDG_CACHE_HOME": str(self.home / "cache")}
         environment = {**os.environ, **places, "PYTHONPATH": str(Path(__file__).parents[2])}
         arguments = [*self.prefix, sys.executable, "-c", _REMOTE, verb, str(self.port), str(self.adb.port)]
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

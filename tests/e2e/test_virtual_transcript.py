@@ -134,16 +134,19 @@ def test_pull_keeps_mode_and_time_on_request(device: Adb, folder: str, tmp_path:
 
 
 def test_push_replaces_a_running_program(device: Adb, folder: str, tmp_path: Path) -> None:
-    device.shell(f"cp /system/bin/sleep {folder}/program")
-    running = subprocess.Popen(device.arguments("shell", f"{folder}/program 1000"))
+    # The shell: a tool that is toybox under another name does not know what it is.
+    device.shell(f"cp /system/bin/sh {folder}/program")
+    running = subprocess.Popen(
+        device.arguments("shell", f"{folder}/program -c 'echo up > {folder}/note; sleep 1000; :'")
+    )
     try:
-        _until(device, "ps -ef | grep -c '[p]rogram 1000$'", "2")
+        _until(device, f"cat {folder}/note", "up")
         (tmp_path / "program").write_bytes(b"#!/system/bin/sh\necho new\n")
         (tmp_path / "program").chmod(0o755)
         assert device.run("push", str(tmp_path / "program"), f"{folder}/program").returncode == 0
         assert device.shell(f"{folder}/program") == "new\n"
     finally:
-        device.run("shell", "pkill -f '[p]rogram 1000'")
+        device.run("shell", "pkill -f '[p]rogram -c'; pkill -f '[s]leep 1000'")
         running.wait(timeout=10)
 
 

@@ -14,8 +14,12 @@ from bench.runtimes.loaded.wheel import unpacked
 
 VERSION = "1.5.1"
 _WHEELS = {
-    "arm64-v8a": ("cp312-cp312-manylinux_2_28_aarch64", "2c177f7922354a8a0d6111628c954519b87549598640e5e0042bef137b4cb83c"),
-    "x86_64": ("cp311-cp311-manylinux_2_28_x86_64", "274c28c2fe2b76acb03f9fa381537425c40e0098dcf886baf6d97a1a55ffe300"),
+    "arm64-v8a": (
+        "cp312-cp312-manylinux_2_28_aarch64", "2c177f7922354a8a0d6111628c954519b87549598640e5e0042bef137b4cb83c",
+    ),
+    "x86_64": (
+        "cp311-cp311-manylinux_2_28_x86_64", "274c28c2fe2b76acb03f9fa381537425c40e0098dcf886baf6d97a1a55ffe300",
+    ),
 }  # fmt: skip
 _LIBRARIES = tuple(
     f"executorch/lib/lib{name}.so"

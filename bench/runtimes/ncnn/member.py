@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,13 @@ class Ncnn:
     deployed = ("graph", "weights")
     start_s = 0.1
     graphs = ("ncnn", "onnx")
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """Operators that it has nothing for, and what to do."""
+        from bench.export.operators import LACKS
+
+        return LACKS
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""

@@ -28,6 +28,8 @@ RAM_BYTES, _LEAST_BYTES = 2 << 30, 256 << 20
 """Of a machine for which no memory is named, and the least with which one starts."""
 _STORAGE_BYTES, _LEAST_STORAGE_BYTES = 8 << 30, 16 << 20
 _MOST_CORES = 4
+FILES = Path("root", "initrd")
+"""The machine's first file system, in the folder of the phone; of no use once it has started."""
 _PID = "qemu.pid"
 _PROCESS_S = 60.0
 _BOOT_S = 300.0
@@ -79,11 +81,11 @@ def start(
             f"a machine with {ram:,} bytes of memory and {storage:,} of storage cannot be made",
             f"Give at least {_LEAST_BYTES >> 20}M of memory and {_LEAST_STORAGE_BYTES >> 20}M of storage.",
         )
-    made = image(cache, lambda fraction, text: progress(0.3 * fraction, text))
+    made = image(cache, lambda fraction, text: progress(0.25 + 0.25 * fraction, text))
     lock = record.take_lock(folder)
     try:
-        (folder / "root").mkdir(exist_ok=True)
-        (folder / "root" / "initrd").write_bytes(made.base.read_bytes() + own_part(profile))
+        (folder / FILES).parent.mkdir(exist_ok=True)
+        (folder / FILES).write_bytes(made.base.read_bytes() + own_part(profile))
         # Another phone may have lived here: append, and quote only what is new.
         begin = (folder / record.LOG).stat().st_size if (folder / record.LOG).exists() else 0
         _launch(qemu, made, folder, port, ram, storage, lock)
@@ -109,7 +111,8 @@ def start(
         with contextlib.suppress(ProcessLookupError):
             if record.is_locked(folder):
                 os.kill(pid, signal.SIGKILL)
-        (folder / record.RECORD).unlink(missing_ok=True)
+        for name in (record.RECORD, FILES, _PID):
+            (folder / name).unlink(missing_ok=True)
         raise
     return facts
 
@@ -125,7 +128,7 @@ def _launch(qemu: str, made: Image, folder: Path, port: int, ram: int, storage: 
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot",
             "-machine", "virt,gic-version=3", "-accel", "tcg,thread=multi", "-cpu", _PROCESSOR,
             "-smp", str(processors), "-m", f"{ram >> 20}M",
-            "-kernel", str(made.kernel), "-initrd", str(folder / "root" / "initrd"),
+            "-kernel", str(made.kernel), "-initrd", str(folder / FILES),
             "-append", "console=ttyAMA0 quiet panic=-1", "-serial", "stdio",
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:5555",
             "-device", "virtio-net-pci,netdev=net,romfile=",
@@ -172,11 +175,13 @@ def _wait(folder: Path, port: int, log_begin: int, progress: Progress) -> None:
     begin = time.monotonic()
     why = f"no answer after {_BOOT_S:.0f} s"
     while (past := time.monotonic() - begin) < _BOOT_S:
-        progress(0.3 + 0.6 * min(past / _USUAL_S, 1), f"the machine starts its kernel ({past:.0f} s)")
+        progress(0.5 + 0.4 * min(past / _USUAL_S, 1), f"the machine starts its kernel ({past:.0f} s)")
         if not record.is_locked(folder):
             why = "it ended"
             break
         if _answers(port):
+            (folder / FILES).unlink(missing_ok=True)
+            (folder / _PID).unlink(missing_ok=True)
             return
         time.sleep(0.5)
     raise VirtualPhoneError(

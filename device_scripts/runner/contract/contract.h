@@ -81,10 +81,11 @@
 //                                                     many inferences were timed layer by layer, and the median of them;
 //                                                     whole: that of ordinary ones, each between two of those; -1 where the
 //                                                     library times its layers itself, in every inference
-//   {"event":"layer","i":n,"name":"…","type":"…","ns":n,"bytes":n,"weights":n,"deferred":n,"inputs":["…",…],
+//   {"event":"layer","i":n,"name":"…","type":"…","ns":n,"read":n,"bytes":n,"weights":n,"deferred":n,"inputs":["…",…],
 //    "outputs":[{"name":"…","shape":[n,…]},…]}          layers: one a layer, in the order in which they are executed. ns:
 //                                                     median of its iterations, conversions of what it reads included, and of
-//                                                     what it answers; bytes: of its outputs in memory; weights: how many
+//                                                     what it answers; read, bytes: of its inputs and of its outputs in
+//                                                     memory, read -1 where that is unknown; weights: how many
 //                                                     values, -1 where unknown; shapes without a batch axis. deferred: 1 for a
 //                                                     layer of ours whose rows are made when the next one reads them: its time
 //                                                     is in that one, and it has no outputs here

@@ -197,6 +197,7 @@ Job read_job(const std::string& path) {
     }
     if (job.mode == Mode::sustained) job.seconds = keys.number("seconds", 1, kLongestSeconds);
     if (job.mode == Mode::largest) std::tie(job.height, job.width) = keys.extents("extents", kMostExtent);
+    job.scratch = path + ".profile";
     keys.expect_no_more();
     if ((job.weights_format == WeightsFormat::runtime) != (job.execution == Execution::stock)) {
         refuse("execution is stock for weights of the runtime, and dense, factored or resident for frq weights");

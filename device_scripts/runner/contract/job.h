@@ -27,6 +27,7 @@ struct Job {
     int beside = 0, load = 0;
     int64_t seconds = 0;
     int height = 0, width = 0;  // extents
+    std::string scratch;        // how the names of files may begin that are removed again
 };
 
 // Throws Failure(missing_file) or Failure(bad_job).

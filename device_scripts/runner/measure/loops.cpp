@@ -105,6 +105,10 @@ void measure_layers(const Job& job, Session& session) {
     }
     const size_t iterations = by_layer.size();
     const std::vector<TimedLayer> found = session.layers(iterations);
+    if (found.empty() || found.size() > kMostLayers) {
+        throw Failure(Exit::unsupported,
+                      std::to_string(found.size()) + " layers: from 1 to " + std::to_string(kMostLayers) + " can be reported");
+    }
 
     Event("warmup").number("iterations", warmup).number("ns", warmup_ns).send();
     Event("layers")
@@ -120,6 +124,7 @@ void measure_layers(const Job& job, Session& session) {
             .text("name", layer.name)
             .text("type", layer.type)
             .number("ns", layer.ns)
+            .number("read", layer.read)
             .number("bytes", layer.bytes)
             .number("weights", layer.weights)
             .number("deferred", layer.deferred)

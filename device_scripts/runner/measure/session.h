@@ -40,6 +40,7 @@ struct TimedLayer {
     std::vector<std::string> inputs;
     std::vector<NamedShape> outputs;
     int64_t ns = 0;      // median of its iterations
+    int64_t read = -1;   // bytes of its inputs in memory, -1 where unknown
     int64_t bytes = 0;   // of its outputs in memory
     int64_t weights = -1;
     bool deferred = false;

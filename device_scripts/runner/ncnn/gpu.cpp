@@ -12,6 +12,7 @@ void expect_gpu_can(const Job& job) {
     const auto refuse = [](const char* why) { throw Failure(Exit::unsupported, why); };
     if (job.precision != Precision::fp32) refuse("this build computes in fp32 alone on a GPU");
     if (job.weights_format != WeightsFormat::runtime) refuse("frq weights are for layers of our own, which no GPU computes");
+    if (job.mode == Mode::layers) refuse("a GPU is given whole stretches of a network at once, and no layer has a time of its own");
     if (job.mode == Mode::largest) refuse("the memory test looks for the end of the system's memory, which is not a GPU's");
 }
 

@@ -104,7 +104,7 @@ void Layerwise::each(
 
 void Layerwise::describe(ncnn::Extractor& extractor, Step& step) const {
     const auto name_of = [this](int blob) { return net_.blobs()[static_cast<size_t>(blob)].name; };
-    step.facts = {step.layer->name, step.layer->type, {}, {}, 0, 0, -1, step.deferred};
+    step.facts = {step.layer->name, step.layer->type, {}, {}, 0, -1, 0, -1, step.deferred};
     for (const int blob : step.layer->bottoms) step.facts.inputs.push_back(name_of(blob));
     each(extractor, step, kAsIs, [&](int blob, const ncnn::Mat& values) {
         step.facts.outputs.push_back({name_of(blob), extents_of(values)});

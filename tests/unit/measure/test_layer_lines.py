@@ -15,7 +15,7 @@ from bench.measure.layer_lines import Blob, LayerTime
 
 HEAD: dict[str, Any] = {"event": "layers", "count": 2, "iterations": 9, "ns": 40, "whole": 38}
 FIRST: dict[str, Any] = {
-    "event": "layer", "i": 0, "name": "conv", "type": "Convolution", "ns": 30, "bytes": 96, "weights": -1,
+    "event": "layer", "i": 0, "name": "conv", "type": "Convolution", "ns": 30, "read": -1, "bytes": 96, "weights": -1,
     "deferred": 0, "inputs": ["in0"], "outputs": [{"name": "a", "shape": [2, 3, 4]}],
 }  # fmt: skip
 SECOND: dict[str, Any] = FIRST | {"i": 1, "name": "pass", "ns": 5, "weights": 7, "inputs": ["a"]}
@@ -31,7 +31,9 @@ def test_layers_add_up() -> None:
     found = read(HEAD, FIRST, SECOND, ANSWERS).layers
     assert found is not None
     assert (found.iterations, found.median, found.plain, found.total) == (9, 40, 38, 35)
-    assert found.layers[0] == LayerTime("conv", "Convolution", 30, 96, None, False, ("in0",), (Blob("a", (2, 3, 4)),))
+    assert found.layers[0] == LayerTime(
+        "conv", "Convolution", 30, None, 96, None, False, ("in0",), (Blob("a", (2, 3, 4)),)
+    )
     assert found.layers[1].weights == 7
 
 
