@@ -32,8 +32,9 @@ class Rung:
     """One stage, compared. `shape` is that of its values, `place` of the worst of them, with `found` on the device and
     `wanted` on the desktop; `delta` is the largest |Δ|, `relative` the same as a share of the largest |wanted|;
     `allowed` how far the worst may be off. `off` values of `values` are further off than they may be, in the
-    `channels` (the first axis of a layer's values). Figures are None where there was nothing to compare; then `differs`
-    may still be known, and `remark` says why."""
+    `channels` (the first axis of a layer's values). `module` is what the network's author calls a layer.
+
+    Figures are None where there was nothing to compare; then `differs` may still be known, and `remark` says why."""
 
     stage: Stage
     name: str
@@ -49,6 +50,7 @@ class Rung:
     off: int = 0
     channels: tuple[int, ...] = ()
     remark: str = ""
+    module: str = ""
 
     @property
     def values(self) -> int:
@@ -188,8 +190,13 @@ def _as_if_normalised(found: Array, wanted: Array, resized: Array, asked: Prepro
 
 
 def _formulas(lines: Sequence[tuple[float, float] | None]) -> str:
-    words = (f"{one[0]:.6g} × value {'−' if one[1] < 0 else '+'} {abs(one[1]):.6g}" for one in lines if one)
-    return "; ".join(dict.fromkeys(words))
+    return "; ".join(dict.fromkeys(_formula(*one) for one in lines if one))
+
+
+def _formula(slope: float, offset: float) -> str:
+    sign = "−" if offset < 0 else "+"
+    nothing = abs(offset) < 1e-6 * abs(slope) * 255
+    return f"{slope:.6g} × value" + ("" if nothing else f" {sign} {abs(offset):.6g}")
 
 
 def _line(values: Array, made: Array) -> tuple[float, float] | None:

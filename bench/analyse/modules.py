@@ -58,6 +58,10 @@ class Modules:
             if before is None or (rung.delta or 0.0) < (before.delta or 0.0):
                 self.best[at] = rung
 
+    def names(self) -> dict[str, str]:
+        """The module that each layer computes the output of, by the layer's name, of those that were looked at."""
+        return {rung.remark: self.parts[at].name for at, rung in sorted(self.best.items()) if not rung.differs}
+
     def rungs(self, *, answers_differ: bool) -> tuple[Rung, ...]:
         """One for each module, in the order of their calls. One that nothing in the graph equals is merged into another
         (a convolution with its normalisation, say) if something behind it is there; if nothing is, and what the graph

@@ -30,6 +30,8 @@ from bench.prepare.looked import Looked, looked
 from bench.preprocess import Preprocess
 from bench.records import Artifact, ArtifactFile
 
+_NO_NAME = "-"
+"""What bench's exporters call every layer; its output has a name."""
 _NOT_COMPUTED = ("Input", "Split")
 """Types of layers of ncnn that hand on what they get."""
 _BAD_SAMPLES, _UNSUPPORTED = 6, 8
@@ -128,11 +130,10 @@ def set_up(subject: Subject, phone: Transport, cache: Cache, watcher: Watcher) -
         there = station.phone(seen, (name,), cache, watcher.stage(f"build the native runner for {phone.serial}"))
         leaving.callback(station.leave, there)
         found = looked(asked, cache, name, partial(trial.answered, here), watcher.stage)
-        folder = Path(leaving.enter_context(tempfile.TemporaryDirectory()))
         theirs = _of_app(found.artifact, subject.app_files) if subject.app_files else found.artifact
         picture = _file(subject.picture, "picture")
         scene = Scene(here, there, found, found.artifact, theirs, picture, subject.app_preprocess or found.preprocess)
-        _bring(scene, watcher, folder)
+        _bring(scene, watcher)
         yield scene
 
 
@@ -182,7 +183,9 @@ def _layers(scene: Scene, modules: Modules, damaged: frozenset[str]) -> tuple[li
     due to. The desktop's are shown to `modules` as well."""
     samples = scene.looked.samples
     foreign = scene.theirs is not scene.ours
+    named = Modules(scene.looked.parts) if foreign else modules
     rungs: list[Rung] = []
+    blobs: list[str] = []
     cause = ""
     try:
         wanted = layers.answered(scene.here, scene.ours, samples)
@@ -192,8 +195,7 @@ def _layers(scene: Scene, modules: Modules, damaged: frozenset[str]) -> tuple[li
         for layer, values in wanted:
             for blob, value in zip(layer.outputs, values, strict=True):
                 ours[blob.name] = value
-                if not foreign:
-                    modules.look(blob.name, value)
+                named.look(blob.name, value)
         unknown = 0
         for layer, values in found:
             again = next(theirs)[1] if theirs is not None else values
@@ -205,10 +207,12 @@ def _layers(scene: Scene, modules: Modules, damaged: frozenset[str]) -> tuple[li
                 if blob.name not in ours:
                     unknown += 1
                     continue
-                rung = ladder.layer(layer.name, layer.type, value, ours[blob.name], exact=scene.exact)
+                name = blob.name if layer.name == _NO_NAME else layer.name
+                rung = ladder.layer(name, layer.type, value, ours[blob.name], exact=scene.exact)
                 if rung.differs and not cause:
                     cause = _cause(scene, value, again[at], layer.name, damaged)
                 rungs.append(rung)
+                blobs.append(blob.name)
         if unknown:
             scene.notes.append(
                 f"{unknown} outputs of layers in the files given have no namesake in those that bench exports."
@@ -217,7 +221,8 @@ def _layers(scene: Scene, modules: Modules, damaged: frozenset[str]) -> tuple[li
         if error.left != _UNSUPPORTED:
             raise
         scene.notes.append(f"{runtimes.runtime(scene.ours.runtime).title} does not tell what its layers compute.")
-    return rungs, cause
+    names = named.names()
+    return [replace(rung, module=names.get(blob, "")) for rung, blob in zip(rungs, blobs, strict=True)], cause
 
 
 def _cause(
@@ -271,7 +276,7 @@ def _file_rung(role: str, there: ArtifactFile, here: ArtifactFile, damaged: froz
     return replace(rung, differs=None) if rung.differs else rung
 
 
-def _bring(scene: Scene, watcher: Watcher, folder: Path) -> None:
+def _bring(scene: Scene, watcher: Watcher) -> None:
     watcher.stage("deploy")
     files = [scene.picture, scene.looked.samples, *scene.theirs.needed]
     station.bring(scene.there, files, watcher.note)

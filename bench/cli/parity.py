@@ -206,7 +206,8 @@ def _called(rung: Rung) -> str:
     named = {"file": f"the file {rung.name}", "pixels": "the decoded pixels", "resized": "the resized picture",
              "input": "the normalised input", "answer": f"the answer {rung.name}"}  # fmt: skip
     kind = f" ({rung.kind})" if rung.kind else ""
-    return named.get(rung.stage, f"the {rung.stage} {rung.name}{kind}")
+    module = f", torch's {rung.module}" if rung.module else ""
+    return named.get(rung.stage, f"the {rung.stage} {rung.name}{kind}{module}")
 
 
 def _behind(rungs: Sequence[Rung], first: int | None) -> frozenset[int]:
@@ -220,7 +221,7 @@ def _row(rung: Rung) -> tuple[str, ...]:
         return (f"{mark} {rung.stage}", what, "", "", "", "", "", "", rung.remark)
     place = f"({', '.join(map(str, rung.place))})" if rung.delta else ""
     both = f"{rung.found:.6g} / {rung.wanted:.6g}" if rung.delta else ""
-    remark = rung.remark
+    remark = rung.remark or rung.module
     if rung.differs and rung.channels and rung.stage in ("layer", "module"):
         own = f"{len(rung.channels)} of {rung.shape[0]} channels"
         remark = f"{own}; {remark}" if remark else own

@@ -24,7 +24,8 @@ _WEIGHTED = {
 
 @dataclass(frozen=True)
 class Weighted:
-    """A layer of a graph: where its float32 weights begin in the file; so many filters of so many values each."""
+    """A layer of a graph, named as its output where it has no name: where its weights begin in the file; so many
+    filters of so many values each."""
 
     name: str
     type: str
@@ -43,7 +44,7 @@ def weighted(param: Path) -> list[Weighted]:
             continue
         size = int(keys["2" if kind == "InnerProduct" else "6"])
         filters = int(keys["0"])
-        found.append(Weighted(name, kind, at + 4, filters, size // filters))
+        found.append(Weighted(rest[int(bottoms)] if name == "-" else name, kind, at + 4, filters, size // filters))
         at += 4 + 4 * size + (4 * filters if keys.get(str(_WEIGHTED[kind]), "0") == "1" else 0)
     return found
 
