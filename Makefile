@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Most of a first run is compiling ncnn, which needs these packages alone: it begins while pip fetches the others.
 BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simple requests ziglang
 LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
-  [r.runtime("onnxruntime").program((abi,), False, Cache(), lambda *_: None) for abi in {r.host_abi(), "arm64-v8a"}]'
+  [r.runtime(name).program((abi,), False, Cache(), lambda *_: None) \
+   for name in ("onnxruntime", "executorch") for abi in {r.host_abi(), "arm64-v8a"}]'
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint clean system
+.PHONY: help demo test test-faults test-gpu test-runtimes bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint clean system
 
 
 help: ## List the targets
@@ -43,6 +44,14 @@ test: $(READY) system lint ## All tests, end to end included
 test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
 	@$(BIN)/bench native build --abi host --abi arm64-v8a
 	@$(BIN)/python -m pytest -m "slow_fault or not slow_fault" tests/faults
+
+test-gpu: $(READY) ## ncnn on Vulkan, by a software driver that this installs (a first build takes minutes)
+	@tests/e2e/software_vulkan.sh
+	@$(BIN)/python -m pytest -m gpu tests/e2e/test_ncnn_vulkan_driver.py
+
+test-runtimes: $(READY) system ## What the exporters of other runtimes write; installs them (1 GB)
+	@$(PIP) -e '.[executorch]'
+	@$(BIN)/python -m pytest -m exporters tests/runtimes
 
 lint: $(READY) ## Style, types and the rules of the house
 	@$(BIN)/ruff check .

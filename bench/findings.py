@@ -13,6 +13,7 @@ from bench.caveats import Caveat
 from bench.contest import Contest, WithoutNetwork
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
+from bench.layered import Profile
 from bench.records import METRICS, SIZES, Subject
 from bench.scored import Scores
 
@@ -205,6 +206,8 @@ class Findings:
     """The latencies of each launch."""
     examples: tuple[Example, ...] = ()
     """Some samples of each network, with what was answered."""
+    profiles: tuple[Profile, ...] = ()
+    """Where layers were timed: each subject layer by layer."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

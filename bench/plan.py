@@ -53,8 +53,12 @@ class Protocol(_Strict):
     """A launch that takes longer is ended and recorded as failed."""
     seed: int = 0
     """Of the random order of trials."""
+    device_preprocess: bool = False
+    """The accuracy pass gives phones the pictures themselves, which they decode and make inputs."""
     strict: bool = False
     """Refuse a phone that is not fit to be measured, instead of waiting for it and then tagging what it gives."""
+    require: Literal["gpu"] | None = None
+    """gpu: a launch by a runtime that computes on a GPU fails where a layer was computed elsewhere."""
     cool_seconds: Seconds = 120.0
     """Before each block of launches a warm phone is waited for, at most this long."""
     ratio_interval: float | None = Field(None, gt=0, le=1)
@@ -72,6 +76,8 @@ class Protocol(_Strict):
     """Of load, and as many of rest, in each launch of the energy pass; 0 leaves it out."""
     largest_side: int = Field(0, ge=0, le=65_536)
     """Pictures are tried up to this many pixels wide and high (the memory test); 0 leaves it out."""
+    profile_launches: int = Field(0, ge=0, le=1000)
+    """Launches in which every layer is timed alone, in a pass of their own; 0 leaves it out."""
 
     @model_validator(mode="after")
     def _possible(self) -> Protocol:
@@ -246,8 +252,8 @@ class Plan(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)
     description: str = Field("", max_length=2000)
     cases: tuple[Case, ...] = Field(min_length=1, max_length=1000)
-    runtime: str = "ncnn"
-    """What executes variants that name no runtime of their own, on phones."""
+    runtime: str | tuple[str, ...] = "ncnn"
+    """What executes variants that name no runtime of their own, on phones; with several, each of them does."""
     desktop: tuple[str, ...] = ("torch", "ncnn")
     """Runtimes measured on this host beside the phone."""
     protocol: Protocol = Protocol()
@@ -265,11 +271,29 @@ class Plan(_Strict):
             made["desktop"] = ["ncnn" if name == "native" else name for name in desktop]
         return made
 
+    @field_validator("runtime")
+    @classmethod
+    def _one_runtime_at_least(cls, runtime: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not runtime:
+            raise ValueError("a plan has a runtime, e.g. ncnn")
+        if isinstance(runtime, tuple):
+            _no_doubles("runtime", list(runtime))
+        return runtime
+
     @field_validator("cases")
     @classmethod
     def _one_case_a_label(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
         _no_doubles("cases", [case.label for case in cases], "; give one of them a label")
         return cases
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Names of the runtimes of `runtime`."""
+        return (self.runtime,) if isinstance(self.runtime, str) else self.runtime
+
+    def runtimes_for(self, variant: Variant) -> tuple[str, ...]:
+        """The runtimes that execute the variant on phones: its own, else the plan's."""
+        return (variant.runtime,) if variant.runtime else self.runtimes
 
     def protocol_for(self, label: str) -> Protocol:
         """The protocol of the case with that label: its own, else the plan's."""

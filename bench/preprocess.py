@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, mod
 
 from bench.errors import UsageError
 
-_FILTERS = {
+FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+"""Pillow's, by name."""
 _MOST_PIXELS = 2**27
 _Side = Annotated[PositiveInt, Field(le=65_536)]
 _Scale = Annotated[FiniteFloat, Field(gt=0)]
@@ -87,11 +88,31 @@ class Preprocess(BaseModel):
 
     def apply(self, picture: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """`picture`, of mode L or RGB, as an input of `shape` (C, H, W). Raises UsageError where it cannot be."""
-        channels, *size = shape
-        grey = self._grey(channels)
-        fitted = self._fitted(picture.convert("L" if grey else "RGB"), (size[0], size[1]), _FILTERS[self.filter])
-        pixels = np.asarray(fitted)
-        return self.colours(pixels[..., None] if grey else pixels, channels)
+        pixels = np.asarray(self.fitted(picture, shape))
+        return self.colours(pixels if pixels.ndim == 3 else pixels[..., None], shape[0])
+
+    def fitted(self, picture: Image.Image, shape: tuple[int, ...]) -> Image.Image:
+        """`picture`, of mode L or RGB, resized and cropped for an input of `shape` (C, H, W): of mode L for a grey
+        input, else RGB. Raises UsageError where it cannot be."""
+        mode = "L" if self._grey(shape[0]) else "RGB"
+        return self._fitted(picture.convert(mode), (shape[1], shape[2]), FILTERS[self.filter])
+
+    def instructions(self, shape: tuple[int, ...]) -> str:
+        """For the native runner: how it makes an input of `shape` (C, H, W) of a picture, as
+        device_scripts/runner/contract/contract.h has it. Numbers are written so that they are read back exactly."""
+        size = "network" if self.size is None else _sides(self.size).replace("×", "x")
+        words = {
+            "to": "x".join(map(str, shape)),
+            "resize": self.resize,
+            "size": size,
+            "filter": self.filter,
+            "crop": "yes" if self.crop else "no",
+            "channels": "grey" if self._grey(shape[0]) else self.channels or "rgb",
+            "scale": repr(self.scale),
+            "mean": ",".join(map(repr, self.mean)),
+            "deviation": ",".join(map(repr, self.deviation)),
+        }
+        return " ".join(f"{name}={value}" for name, value in words.items())
 
     def apply_mask(self, classes: NDArray[np.integer[Any]], size: tuple[int, int]) -> NDArray[np.int64]:
         """A class for each pixel of a picture (h, w), for each of its input (H, W) = `size`: the nearest one."""

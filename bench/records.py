@@ -7,6 +7,7 @@ Schema history
     2  a trial holds its subject and has an id that does not depend on its place in the run; answers are stored per
        sample and scored by `analyse`; artifacts are per runtime, with any number of inputs and outputs (2026-11-26)
     3  four more passes (contended, sustained, energy, largest) and their metrics (2026-11-26)
+    4  the pass profile: its metrics, and the layers of each of its launches (2026-11-26)
 
 Older runs are migrated when they are read (`bench.results.migrate`).
 """
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.preprocess import Preprocess
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Progress = Callable[[float, str], None]
 """How a long piece of work tells how far it is: a fraction in 0..1 and a few words."""
@@ -33,9 +34,9 @@ Progress = Callable[[float, str], None]
 MATCHED = 0.02
 """Files whose bytes differ by no more than this part from those asked for match."""
 
-Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained"]
-"""What a launch is for. The last four are done where a plan asks for them: latency with others at work beside, energy
-of an inference, the largest picture that memory allows, and latency under load that goes on."""
+Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained", "profile"]
+"""What a launch is for. The last five are done where a plan asks for them: latency with others at work beside, energy
+of an inference, the largest picture that memory allows, latency under load that goes on, and the time of each layer."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 WeightsFormat = Literal["runtime", "frq"]
 """Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""
@@ -70,6 +71,8 @@ METRICS: dict[str, Metric] = {
     "sustained_status": Metric("count", "Android's thermal status in seconds of the load", "equal", "sustained"),
     "energy": Metric("J", "one inference, what the idle phone takes subtracted", "lower", "energy"),
     "largest_picture": Metric("px", "pixels of the largest square picture that memory allows", "higher", "largest"),
+    "layers": Metric("ns", "one inference layer by layer: the sum of its layers' medians", "lower", "profile"),
+    "plain": Metric("ns", "one ordinary inference between two that are timed layer by layer", "lower", "profile"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
     "downloaded": Metric("B", "the same files, each packed by zstd -19", "lower", "size"),
     "top1": Metric("fraction", "the right class is the largest output", "higher", "accuracy"),
@@ -416,7 +419,8 @@ class RunRecord(Record):
     toolchain: dict[str, dict[str, Any]]
     """How each runtime's program was built, per `runtime, device`."""
     absent: dict[str, str] = {}
-    """Why a variant that was asked for could not be made, by `model/variant`."""
+    """Why a variant that was asked for could not be made, by `model/variant`; for one of its runtimes alone, with
+    ` by runtime` behind that."""
     programs: dict[str, tuple[str, ...]] = {}
     """SHA-256 of the files of each runtime's program, per `runtime, device`."""
     devices: tuple[Device, ...]

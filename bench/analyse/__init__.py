@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.findings import Findings, Summary
+from bench.layered import LayerRecord
 from bench.plan import Protocol
 from bench.records import METRICS, Answers, RunRecord
 
@@ -13,9 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -> Findings:
+def analyse(
+    frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers],
+    layers: Mapping[str, Sequence[LayerRecord]] = MappingProxyType({}),
+) -> Findings:  # fmt: skip
     """All that can be said about a run. `frame` has one row per sample, as in `results/README.md`; `answers` are by the
-    id of their trial.
+    id of their trial, and so are the `layers` of launches that timed them.
 
     Raises CorruptData when the frame or the stored plan is not of this format.
     """
@@ -25,6 +30,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
     from bench.analyse.contest import contests
     from bench.analyse.distributions import distributions
     from bench.analyse.judge import by_subject
+    from bench.analyse.layers import profiles
     from bench.analyse.noise import of_run, reach
     from bench.analyse.score import scores
     from bench.analyse.scores import floors
@@ -41,7 +47,7 @@ def analyse(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers])
         sustained=loaded, turned=turns(loaded, noises),
         leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
-        contests=contests(found, run, answered, noises),
+        contests=contests(found, run, answered, noises), profiles=profiles(frame, run, found, layers),
     )  # fmt: skip
 
 

@@ -31,7 +31,8 @@ def compare(
     * `variant`: the ordinary network ÷ each other variant, same device, runtime and setting;
     * `device`: a runtime on the desktop against the same on each phone, same variant and setting;
     * `runtime`: the reference runtime against another on the desktop, same variant and setting. For accuracy the
-      reference's row of any setting serves: it computes in fp32, and its answers do not depend on threads.
+      reference's row of any setting serves: it computes in fp32, and its answers do not depend on threads. And the
+      first of several runtimes that the plan names ÷ each other of them, on the same device.
 
     A ratio is *called* when its interval excludes 1, it is beyond the noise floor of its places and of these launches,
     and both sides are usable; sizes in bytes are exact. Scores of variants are compared by a paired test over the
@@ -56,17 +57,19 @@ def compare(
 
 @dataclass(frozen=True)
 class _Relations:
-    """The roles in a run: the ordinary variants, the desktop, the reference runtime."""
+    """The roles in a run: the ordinary variants, the desktop, the reference runtime, the first of several others."""
 
     ordinary: frozenset[tuple[str, str]]
     desktop: str
     reference: str
+    first: str
 
     @classmethod
     def of(cls, run: RunRecord) -> _Relations:
         ordinary = frozenset((a.model, a.variant) for a in run.artifacts if a.ordinary)
         desktop = next((d.serial for d in run.devices if d.kind == "desktop"), "")
-        return cls(ordinary, desktop, run.reference)
+        named = run.plan.get("runtime", "")
+        return cls(ordinary, desktop, run.reference, named[0] if isinstance(named, list | tuple) and named else "")
 
     def kind(self, left: Summary, right: Summary) -> Kind | None:
         a, b = left.subject, right.subject
@@ -81,6 +84,8 @@ class _Relations:
             return "device" if same_runner and left.metric not in (*SIZES, "contended") else None
         if a.device == b.device == self.desktop and a.runtime == self.reference != b.runtime:
             return "runtime" if setting or METRICS[left.metric].pass_ == "accuracy" else None
+        if a.device == b.device and a.runtime == self.first and b.runtime not in (self.first, self.reference):
+            return "runtime" if setting and METRICS[left.metric].pass_ != "accuracy" else None
         return None
 
 

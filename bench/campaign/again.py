@@ -17,7 +17,7 @@ _NAME = 54
 """Characters of a plan's name, so that it has room for one more word."""
 _SWITCHES: dict[Pass, tuple[str, ...]] = {
     "sustained": ("sustained_seconds",), "energy": ("energy_seconds",), "largest": ("largest_side",),
-    "contended": ("beside", "load"),
+    "contended": ("beside", "load"), "profile": ("profile_launches",),
 }  # fmt: skip
 """What asks for the optional passes in a protocol."""
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bench import compress, networks, runtimes
@@ -29,27 +30,51 @@ MACS_PER_SECOND = 20e9
 """For estimates alone: float32 multiply-adds of one mid-range phone core (two 128-bit FMA pipes at 2.5 GHz)."""
 
 
+class Absent(NamedTuple):
+    """A variant of a case that is not measured; with a runtime, by that one alone."""
+
+    model: str
+    variant: str
+    runtime: str = ""
+
+    def __str__(self) -> str:
+        """As a run stores it."""
+        return f"{self.model}/{self.variant}" + (f" by {self.runtime}" if self.runtime else "")
+
+
 class Asked(NamedTuple):
     """A plan whose variants are full descriptions, and the network of each case by its label."""
 
     plan: Plan
     networks: dict[str, Network]
+    absent: Mapping[Absent, str] = MappingProxyType({})
+    """What is left out, with the reason."""
 
-    def without(self, absent: Mapping[str, Mapping[str, str]]) -> Asked:
-        """The same without these variants, which are named by their case's label."""
+    def without(self, absent: Mapping[Absent, str]) -> Asked:
+        """The same without these variants, or without some of the runtimes that execute them."""
         cases = tuple(
             case.model_copy(
-                update={"variants": tuple(v for v in case.variants or () if v.label not in absent.get(case.label, {}))}
+                update={"variants": tuple(v for v in case.variants or () if Absent(case.label, v.label) not in absent)}
             )
             for case in self.plan.cases
         )
-        return self._replace(plan=self.plan.model_copy(update={"cases": cases}))
+        return self._replace(plan=self.plan.model_copy(update={"cases": cases}), absent={**self.absent, **absent})
+
+    def on_phones(self, case: Case, variant: Variant) -> tuple[str, ...]:
+        """Names of the runtimes that execute a variant of a case on phones."""
+        names = self.plan.runtimes_for(variant)
+        return tuple(name for name in names if Absent(case.label, variant.label, name) not in self.absent)
 
     def runtimes_on_phones(self) -> tuple[str, ...]:
         """Names of the runtimes that phones need."""
         return tuple(
-            dict.fromkeys(v.runtime or self.plan.runtime for case in self.plan.cases for v in case.variants or ())
+            dict.fromkeys(n for case in self.plan.cases for v in case.variants or () for n in self.on_phones(case, v))
         )
+
+    @property
+    def spared(self) -> tuple[str, ...]:
+        """Those of several runtimes that the plan names at once: what one of them cannot do is left out, and said."""
+        return self.plan.runtimes if len(self.plan.runtimes) > 1 else ()
 
     def runtimes_here(self) -> tuple[str, ...]:
         """Names of the runtimes that this host needs: its own, and those of phones, whose files are tried here."""
@@ -59,7 +84,14 @@ class Asked(NamedTuple):
     def runtimes_of(self, case: Case) -> dict[str, tuple[str, ...]]:
         """Names of the runtimes that measure each variant of a case, by the variant's label."""
         here = [name for name in self.plan.desktop_for(case) if can_run(self.networks[case.label], name)]
-        return {v.label: tuple(dict.fromkeys((*here, v.runtime or self.plan.runtime))) for v in case.variants or ()}
+        return {
+            v.label: tuple(
+                name
+                for name in dict.fromkeys((*here, *self.on_phones(case, v)))
+                if Absent(case.label, v.label, name) not in self.absent
+            )
+            for v in case.variants or ()
+        }
 
 
 class Outline(NamedTuple):
@@ -75,6 +107,7 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
     typo is reported before a build or a phone is begun; a network that sizes are of is counted once, and cached.
     Raises UnknownName, UsageError, CorruptData."""
     found: dict[str, Network] = {}
+    absent: dict[Absent, str] = {}
     cases = []
     for case in plan.cases:
         for name in plan.desktop_for(case):
@@ -93,9 +126,26 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
                 network = found[case.label] = _learning(network, case)
             variants = rivals.expanded(case, network, cache or Cache()) or default_variants(network)
         described = tuple(_described(v, plan, case, network) for v in variants)
+        for variant in described:
+            absent |= _refusing(variant, plan, case)
         _refuse_idle_package(network, described)
         cases.append(case.model_copy(update={"variants": described, "methods": (), "sizes": (), "effort": None}))
-    return Asked(plan.model_copy(update={"cases": tuple(cases)}), found)
+    asked = Asked(plan.model_copy(update={"cases": tuple(cases)}), found, absent)
+    _refuse_idle_requirement(asked)
+    return asked
+
+
+def _refuse_idle_requirement(asked: Asked) -> None:
+    """Raise UsageError where a GPU is required of a case that no runtime computes on one."""
+    for case in asked.plan.cases:
+        names = {name for some in asked.runtimes_of(case).values() for name in some}
+        if asked.plan.protocol_for(case.label).require == "gpu" and not any(map(runtimes.on_gpu, names)):
+            known = ", ".join(filter(runtimes.on_gpu, runtimes.on("desktop")))
+            raise UsageError(
+                f"a GPU is required (--require gpu), and none of the runtimes of {case.label} computes on one: "
+                f"{', '.join(sorted(names))}",
+                f"Name one that does in `runtime` or `desktop`: {known}.",
+            )
 
 
 def _learning(network: Network, case: Case) -> Network:
@@ -172,12 +222,6 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
         )
     if full.weights is not None:
         content.kind(full.weights)
-    runtime = runtimes.runtime(full.runtime or plan.runtime)
-    if "phone" not in runtime.places:
-        raise UsageError(
-            f"variant {full.label} of {case.label} asks for {runtime.name}, which does not run on phones",
-            f"Name it in `desktop`, or choose one of {', '.join(runtimes.on('phone'))}.",
-        )
     if full.method is not None:
         method_of = compress.method(full.method)
         if full.execution is None:
@@ -191,18 +235,44 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
         if full.weights is None:  # of a finished package nothing is asked any more
             with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
                 method_of.check(request_of(full, network))
-    own = compress.precision(full.method, full.execution, runtime)
-    if own and full.precision not in (None, own):
+    return full
+
+
+def _refusing(variant: Variant, plan: Plan, case: Case) -> dict[Absent, str]:
+    """Those of several runtimes that cannot execute a variant as it is asked for, with the reason. Raises UsageError
+    where none of them can, and UnknownName."""
+    refused: dict[Absent, UsageError] = {}
+    names = plan.runtimes_for(variant)
+    for name in names:
+        try:
+            _expect_possible(variant, case, runtimes.runtime(name))
+        except UsageError as error:
+            refused[Absent(case.label, variant.label, name)] = error
+    if len(refused) == len(names):
+        raise next(iter(refused.values()))
+    return {one: error.what for one, error in refused.items()}
+
+
+def _expect_possible(variant: Variant, case: Case, runtime: Runtime) -> None:
+    """Raise UsageError for a runtime that is none of phones, or does not compute as the variant or its case asks."""
+    if "phone" not in runtime.places:
+        needs = getattr(runtime, "phones_need", "")
+        without = f" without {needs}" if needs else ""
         raise UsageError(
-            f"variant {full.label} of {case.label} computes in {own}, but {full.precision} is asked of it",
+            f"variant {variant.label} of {case.label} asks for {runtime.name}, which does not run on phones{without}",
+            f"Name it in `desktop`, or choose one of {', '.join(runtimes.on('phone'))}.",
+        )
+    own = compress.precision(variant.method, variant.execution, runtime)
+    if own and variant.precision not in (None, own):
+        raise UsageError(
+            f"variant {variant.label} of {case.label} computes in {own}, but {variant.precision} is asked of it",
             "Leave its precision out.",
         )
-    for precision in (full.precision,) if full.precision else case.precision:
+    for precision in (variant.precision,) if variant.precision else case.precision:
         if precision not in runtime.precisions:
             raise UsageError(
                 f"{runtime.name} does not support {precision}", f"Choose one of {', '.join(runtime.precisions)}."
             )
-    return full
 
 
 def _check_width(method: Method, variant: Variant, case: Case) -> None:
@@ -217,16 +287,18 @@ def _check_width(method: Method, variant: Variant, case: Case) -> None:
 
 
 def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
-    """Where each variant is measured: on every phone by its own runtime, and by the case's runtimes on this host."""
+    """Where each variant is measured: on every phone by its own runtimes, and by the case's runtimes on this host."""
     found = []
     for case in asked.plan.cases:
         for variant in case.variants or ():
-            phones_runtime = runtimes.runtime(variant.runtime or asked.plan.runtime)
-            there = _precisions(variant, case, phones_runtime)
-            places = {order.Place(phone, phones_runtime.name): there for phone in phones}
+            there = {
+                name: _precisions(variant, case, runtimes.runtime(name)) for name in asked.on_phones(case, variant)
+            }
+            places = {order.Place(phone, name): each for phone in phones for name, each in there.items()}
+            measured = asked.runtimes_of(case)[variant.label]
             for name in asked.plan.desktop_for(case):
                 here = runtimes.runtime(name)
-                if can_run(asked.networks[case.label], name):
+                if name in measured:
                     possible = tuple(p for p in _precisions(variant, case, here) if p in here.precisions)
                     places[order.Place(DESKTOP, name, here.reference)] = possible or here.precisions[:1]
             found.append(order.Entry(case.label, variant.label, places, case.threads))

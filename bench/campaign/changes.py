@@ -33,11 +33,13 @@ class Changes(NamedTuple):
     samples: int | None = None
     label: str | None = None
     cores: str | None = None
-    runtime: str | None = None
+    runtimes: Sequence[str] = ()
+    """`all`: every one that runs on phones."""
     protocol: Mapping[str, Any] = MappingProxyType({})
     """Values of the protocol, for every network."""
 
 
+ALL = "all"
 _ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
 
 
@@ -72,11 +74,13 @@ def changed(plan: Plan, changes: Changes) -> Plan:
         update["input"] = list(changes.input)
     made = [_with(case, update, changes) for case in cases]
     protocol = plan.protocol.model_dump() | dict(changes.protocol)
-    top = {"cases": [case.model_dump() for case in made], "protocol": protocol}
-    if changes.runtime:
-        top |= {"runtime": changes.runtime, "desktop": _in_place(plan.desktop, plan.runtime, changes.runtime)}
+    top: dict[str, Any] = {"cases": [case.model_dump() for case in made], "protocol": protocol}
+    if changes.runtimes:
+        by = _named(changes.runtimes)
+        top["runtime"] = by[0] if len(by) == 1 else by
+        top["desktop"] = _in_place(plan.desktop, plan.runtimes, by)
         made = [
-            case.model_copy(update={"desktop": _in_place(case.desktop, plan.runtime, changes.runtime)})
+            case.model_copy(update={"desktop": _in_place(case.desktop, plan.runtimes, by)})
             if case.desktop is not None
             else case
             for case in made
@@ -95,10 +99,21 @@ def changed(plan: Plan, changes: Changes) -> Plan:
     return wanted
 
 
-def _in_place(names: Sequence[str], old: str, new: str) -> tuple[str, ...]:
-    """The runtimes of this host with `new` where `old` was, if `new` runs here. Raises UnknownName."""
-    here = "desktop" in runtimes.runtime(new).places
-    return tuple(dict.fromkeys(new if name == old and here else name for name in names))
+def _named(asked: Sequence[str]) -> tuple[str, ...]:
+    """The runtimes of those names, `all` in full. Raises UnknownName."""
+    named = [found for name in asked for found in (runtimes.on("phone") if name == ALL else [name])]
+    return tuple(dict.fromkeys(runtimes.runtime(name).name for name in named))
+
+
+def _in_place(names: Sequence[str], old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
+    """The runtimes of this host with the `new` ones that run here where the first of the `old` was, if any does."""
+    here = [name for name in new if "desktop" in runtimes.runtime(name).places]
+    if not here or not set(old) & set(names):
+        return tuple(names)
+    found: list[str] = []
+    for name in names:
+        found += here if name in old else [name]
+    return tuple(dict.fromkeys(found))
 
 
 def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:

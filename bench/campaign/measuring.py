@@ -114,7 +114,7 @@ def measure(ready: Ready, folder: RunFolder, watcher: Watcher, progressed: Progr
 
         def store(lane: Lane, outcome: Outcome) -> None:
             measured = outcome.measurement
-            folder.append(measured, lane.machine.device, outcome.answers)
+            folder.append(measured, lane.machine.device, outcome.answers, outcome.layers)
             if outcome.output is not None:
                 galleries[measured.trial.subject.model].keep(measured.trial.subject, outcome.output)
             log.info("trial", trial=measured.trial.id, status=measured.status, reason=measured.reason)
@@ -185,6 +185,7 @@ class _Lanes:
                 return trial.measure(
                     one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
                     prepared.expected[subject.variant], protocol, self._cores[subject.model],
+                    trial.Coded(prepared.pictures, prepared.instructions) if prepared.pictures else None,
                 )  # fmt: skip
 
         return attempt

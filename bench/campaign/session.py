@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from bench import prepare, runtimes
 from bench.analyse import analyse
 from bench.cache import Cache
 from bench.campaign import faults, past, resume
-from bench.campaign.asked import Asked
+from bench.campaign.asked import Absent, Asked
 from bench.campaign.lane import Patience
 from bench.campaign.measuring import Progressed, Ready, Watcher, measure
 from bench.campaign.phones import HERE, LOCKS, Elsewhere
@@ -72,7 +72,7 @@ def run(
             if gate.state == "unfit"
         ]
         notes += [note for one in ready.prepared.values() for note in one.notes]
-        notes += [f"{variant} is not in the run: {why}" for variant, why in _absent(ready).items()]
+        notes += [f"{variant} is not in the run: {why}" for variant, why in ready.asked.absent.items()]
         record = _record(ready, started, preparation_s).model_copy(
             update={"noise": tuple(noise), "command": tuple(command)}
         )
@@ -120,34 +120,50 @@ def _prepared(
 ) -> Ready:  # fmt: skip
     """Machines and networks. Phones come first: an unfit one is refused before anything is built for it."""
     strict = any(asked.plan.protocol_for(case.label).strict for case in asked.plan.cases)
-    seen = _seen(phones, asked.runtimes_on_phones(), say, strict=strict)
-    here = station.desktop(asked.runtimes_here(), cache, watcher.stage("build the native runner for this host"))
+    seen = _seen(phones, asked.runtimes_on_phones(), asked.spared, say, strict=strict)
+    progress = watcher.stage("build the native runner for this host")
+    here = station.desktop(asked.runtimes_here(), cache, progress, asked.spared)
     leaving.callback(station.leave, here)
     stations = [here]
     for phone in seen:
         progress = watcher.stage(f"build the native runner for {phone.device.serial}")
-        stations.append(station.phone(phone, asked.runtimes_on_phones(), cache, progress))
+        stations.append(station.phone(phone, asked.runtimes_on_phones(), cache, progress, asked.spared))
         leaving.callback(station.leave, stations[-1])
     run_here = partial(trial.answered, here)
     prepared = {
         case.label: prepare.case(
-            case, asked.networks[case.label], asked.runtimes_of(case), cache, run_here, watcher.stage
+            case,
+            asked.networks[case.label],
+            asked.runtimes_of(case),
+            cache,
+            run_here,
+            watcher.stage,
+            asked.spared,
+            pictures=asked.plan.protocol_for(case.label).device_preprocess,
         )
         for case in asked.plan.cases
     }
-    asked = asked.without({label: one.absent for label, one in prepared.items()})
+    asked = asked.without(
+        {Absent(label, name): why for label, one in prepared.items() for name, why in one.absent.items()}
+        | {Absent(label, *pair): why for label, one in prepared.items() for pair, why in one.unmade.items()}
+    )
     return Ready(asked, tuple(stations), prepared, hosts)
 
 
 def _seen(
-    phones: Sequence[Transport], names: Sequence[str], say: Callable[[str], None], *, strict: bool
+    phones: Sequence[Transport],
+    names: Sequence[str],
+    spared: Collection[str],
+    say: Callable[[str], None],
+    *,
+    strict: bool,
 ) -> list[station.Seen]:
     """These phones, looked at. One that is gone or unfit is left out if there is another; else its error is raised."""
     found: list[station.Seen] = []
     wrong: list[BenchError] = []
     for phone in phones:
         try:
-            found.append(station.seen(phone, names, strict=strict))
+            found.append(station.seen(phone, names, spared, strict=strict))
         except BenchError as error:
             wrong.append(error)
             if len(phones) > 1:
@@ -216,16 +232,11 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
         },
         devices=tuple(s.device for s in ready.stations),
         artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
-        absent=_absent(ready),
+        absent={str(one): why for one, why in ready.asked.absent.items()},
         preparation_s=preparation_s,
         commit=past.commit(Path.cwd()),
         preflight={s.device.serial: s.gates for s in ready.stations if s.is_phone},
     )
-
-
-def _absent(ready: Ready) -> dict[str, str]:
-    """Why an optional variant is not in the run, by `model/variant`."""
-    return {f"{label}/{name}": why for label, one in ready.prepared.items() for name, why in one.absent.items()}
 
 
 @contextlib.contextmanager
@@ -313,7 +324,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
     stored, answers = folder.consolidate(), folder.answers()
     frame = folder.settled(stored)
     findings = replace(
-        analyse(frame, record, answers),
+        analyse(frame, record, answers, folder.layers()),
         missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
     )

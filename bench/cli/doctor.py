@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import shutil
 from collections.abc import Iterator
@@ -98,7 +99,7 @@ def _tools(cache: Cache) -> Iterator[Check]:
 
 
 def _runtimes() -> Iterator[Check]:
-    """Runtimes that come in an extra: whether what writes their files is installed."""
+    """Runtimes that need more: whether what writes their files is installed, and what they open is there."""
     for name in runtimes.RUNTIMES.names():
         try:
             exporters = getattr(runtimes.runtime(name), "exporters", {})
@@ -112,3 +113,17 @@ def _runtimes() -> Iterator[Check]:
             )
         elif exporters:
             yield Check(name, "ok", "runtime: what writes its files is found")
+        for library, source in getattr(runtimes.runtime(name), "opens", {}).items():
+            there = _opens(library)
+            yield Check(
+                name, "ok" if there else "warn", f"runtime: {library} {'found' if there else 'missing'}",
+                "" if there else f"Only {name} needs it: {source}",
+            )  # fmt: skip
+
+
+def _opens(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

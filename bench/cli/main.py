@@ -10,7 +10,22 @@ from typing import Annotated, NoReturn
 import typer
 
 import bench
-from bench.cli import calibrate, choose, compare, devices, farm, history, networks, nightly, running, terminal, trend
+from bench.cli import (
+    calibrate,
+    choose,
+    compare,
+    convert,
+    devices,
+    farm,
+    history,
+    inspect,
+    networks,
+    nightly,
+    parity,
+    running,
+    terminal,
+    trend,
+)
 from bench.cli.options import print_json
 from bench.errors import BenchError, HostFull
 from bench.files import is_full
@@ -38,6 +53,9 @@ app.add_typer(devices.phone, name="phone")
 app.add_typer(farm.app, name="farm")
 app.command()(networks.compress)
 app.command()(networks.explain)
+app.command()(convert.convert)
+app.command("parity")(parity.compare)
+app.command()(inspect.inspect)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

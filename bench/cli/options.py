@@ -117,6 +117,15 @@ Budget = Annotated[
     str | None, typer.Option("--budget", help="For --precision 2%, per network (default: 5m).", metavar="TIME")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a phone that is not fit to be measured.")]
+Require = Annotated[
+    str | None,
+    typer.Option(
+        "--require",
+        help="gpu: a launch by a runtime that computes on a GPU fails where a layer was computed elsewhere.",
+        metavar="UNIT",
+        autocompletion=lambda: ["gpu"],
+    ),
+]
 Sustained = Annotated[
     str | None,
     typer.Option("--sustained", help="Also put each variant under load for so long, e.g. 10m.", metavar="TIME"),
@@ -143,13 +152,26 @@ Largest = Annotated[
         "--largest", help="The memory test: the largest picture, tried up to so many pixels wide.", min=0, max=65_536
     ),
 ]
+DevicePreprocess = Annotated[
+    bool,
+    typer.Option(
+        "--on-device-preprocess",
+        help="Give phones the pictures themselves in the accuracy pass: they decode and resize them (docs/parity.md).",
+    ),
+]
+Profile = Annotated[bool, typer.Option("--profile", help="Also time every layer, in launches of their own.")]
 Label = Annotated[str | None, typer.Option("--label", help="How results name the one network to run.")]
 Cores = Annotated[
     str | None, typer.Option("--cores", help="Which cores: any, all, big, little, or a mask such as 0xf0.")
 ]
 RuntimeName = Annotated[
-    str | None,
-    typer.Option("--runtime", help=f"What executes networks, on phones and here: {', '.join(runtimes.on('phone'))}."),
+    list[str] | None,
+    typer.Option(
+        "--runtime",
+        help=f"What executes networks, on phones and here: {', '.join(runtimes.on('phone'))}; may be repeated; each "
+        "variant is measured by each of them. Or: all.",
+        autocompletion=lambda: [*runtimes.on("phone"), "all"],
+    ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where run folders are kept.")]
 HistoryPlace = Annotated[
@@ -165,6 +187,10 @@ Resume = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
+
+
+PROFILE_LAUNCHES = 5
+"""Of --profile, where --launches does not say how many."""
 
 
 class Request(NamedTuple):
@@ -205,8 +231,9 @@ def _request(
     weights: Weights = None, data: DataPath = None, samples: Samples = None, input_shape: Input = None,
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
-    strict: Strict = False, sustained: Sustained = None, energy: Energy = None, beside: Beside = None,
-    load: Load = None, largest: Largest = None,
+    strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
+    beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
+    on_device_preprocess: DevicePreprocess = False,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -226,16 +253,18 @@ def _request(
             f"--precision {unknown[0]!r} is neither a precision nor a percentage", f"Write e.g. 2%, or {choices}."
         )
     wanted = {
-        "launches": launches, "strict": strict or None, "beside": beside, "load": load, "largest_side": largest,
-        "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": _seconds("--budget", budget),
-        "sustained_seconds": _seconds("--sustained", sustained), "energy_seconds": _seconds("--energy", energy),
+        "launches": launches, "strict": strict or None, "require": require, "beside": beside, "load": load,
+        "largest_side": largest, "device_preprocess": on_device_preprocess or None,
+        "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": seconds("--budget", budget),
+        "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
+        "profile_launches": (launches or PROFILE_LAUNCHES) if profile else None,
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(
         tuple(model or ()), tuple(variant or ()), tuple(method or ()),
         tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
         tuple(threads or ()), tuple(names), weights,
-        tuple(input_shape or ()), size(input_size), data, samples, label, cores, runtime, protocol,
+        tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 
@@ -255,7 +284,7 @@ def _refuse_empty(given: Mapping[str, str | list[str] | None]) -> None:
             raise UsageError(f"{flag} is given without a value", "Give it one, or leave it out.")
 
 
-def _seconds(flag: str, text: str | None) -> float | None:
+def seconds(flag: str, text: str | None) -> float | None:
     """`90s`, `10m`, `1.5h` or a number of seconds. Raises UsageError."""
     if text is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 from typing import NoReturn
 
@@ -253,8 +253,11 @@ def table(
     title: str = "",
     notes: Sequence[str] = (),
     words: int = 1,
+    marked: int | None = None,
+    dim: Collection[int] = (),
 ) -> None:
-    """A table on stdout; the first `words` columns hold words, the others figures. Aligned plain text when piped."""
+    """A table on stdout; the first `words` columns hold words, the others figures. Aligned plain text when piped. On a
+    terminal the row `marked` stands out, and those in `dim` step back."""
     shown = Table(
         title=escape(title) or None,
         title_justify="left",
@@ -265,8 +268,9 @@ def table(
     )
     for i, name in enumerate(header):
         shown.add_column(escape(name), justify="left" if i < words else "right", no_wrap=not out.is_terminal)
-    for row in rows:
-        shown.add_row(*(escape(cell) for cell in row))
+    for at, row in enumerate(rows):
+        style = "bold red" if at == marked else "dim" if at in dim else None
+        shown.add_row(*(escape(cell) for cell in row), style=style)
     if out.is_terminal:
         out.print(shown)
     else:

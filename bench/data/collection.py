@@ -45,11 +45,13 @@ class Item:
 
     `picture` gives an image of mode L or RGB, or an array (C, H, W) float32 that is an input already. `answer` is a
     class, or gives one for each pixel (H, W), or None. `name` is for an error's words: a path, or a place in a file.
+    `file` is a file that is this picture and nothing else, where there is one.
     """
 
     name: str
     picture: Callable[[], Image.Image | Floats]
     answer: int | Callable[[], NDArray[np.integer[Any]]] | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

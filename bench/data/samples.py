@@ -32,7 +32,7 @@ class SampleSet:
     `inputs` has one array for each input of the network, (N, *shape), float32 or int32. `labels` are classes (N,) or
     those of pixels (N, H, W), int64, or target pictures (N, C, H, W) float32. `classes` are names in the order of their
     numbers. `names` has one word for each sample, for messages. `preprocess` is how pictures became inputs; None where
-    the inputs were taken as they are.
+    the inputs were taken as they are. `files` has the file of each picture, where each has one of its own.
     """
 
     inputs: tuple[NDArray[np.float32] | NDArray[np.int32], ...]
@@ -41,6 +41,7 @@ class SampleSet:
     classes: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
+    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -224,6 +225,7 @@ def _pictures(
         collection.classes,
         tuple(item.name for item in items),
         None if collection.ready else how,
+        () if any(item.file is None for item in items) else tuple(item.file for item in items if item.file),
     )
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +12,13 @@ import torch
 from torch import nn
 
 from bench.errors import ExportRefused, ToolMissing
-from bench.export import eager, given
+from bench.export import exported, given
 from bench.export.eager import Array
-from bench.export.watch import raised_at
-from bench.guest import guest
 from bench.records import Tensor
 
 OPSET = 20
 """Of ONNX's operators; every runtime here takes it."""
 _FLOAT, _INT32, _INT64, _HALF = 1, 6, 7, 10
-
-
-class _AsJobs(nn.Module):
-    """A network that takes what a job's samples hold, and returns a tuple of float32: whole numbers come as int32."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        given = (each if each.dtype.is_floating_point else each.long() for each in inputs)
-        return tuple(tensor.float() for _, tensor in eager.leaves(self.network(*given)))
 
 
 def export(
@@ -47,16 +30,8 @@ def export(
     weights as float16 that lose nothing by it. Raises ToolMissing, and ExportRefused where torch's exporter cannot.
     """
     need_exporter()
-    if isinstance(network, torch.jit.ScriptModule):
-        raise ExportRefused(
-            "torch writes no ONNX file of TorchScript", "Give the network's own code (net.py:build), or use ncnn."
-        )
-    arguments = tuple(
-        each if each.dtype.is_floating_point else each.to(torch.int32) for each in eager.arguments(samples, 0)
-    )
     names = [f"out{number}" for number in range(outputs)]
-    with _quiet(), guest(), torch.no_grad():
-        program = _program(_AsJobs(eager.evaluating(network)), arguments)
+    with exported.recorded(network, samples, "ONNX file", ("torch.onnx",)) as (program, arguments):
         try:
             made = torch.onnx.export(
                 program, arguments, None, input_names=[one.name for one in inputs], output_names=names,
@@ -64,7 +39,7 @@ def export(
             )  # fmt: skip
         except Exception as error:  # the exporter's own, of many kinds
             raise ExportRefused(
-                f"torch's exporter to ONNX refuses it: {_words(error)}", "Replace that operator, or use ncnn."
+                f"torch's exporter to ONNX refuses it: {exported.words(error)}", "Replace that operator, or use ncnn."
             ) from error
     assert made is not None
     _write(made.model_proto, path, half=half)
@@ -109,36 +84,6 @@ def _onnx() -> Any:
     import onnx.numpy_helper
 
     return onnx
-
-
-def _program(network: nn.Module, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
-    try:
-        return torch.export.export(network, arguments, strict=False)
-    except Exception as error:  # the user's own code, which can do what a graph cannot hold
-        where = raised_at(error)
-        raise ExportRefused(
-            f"torch.export cannot record the network: {_words(error)}{f' (at {where})' if where else ''}",
-            "Only what does not depend on the values can be exported; ncnn's way of recording is another.",
-        ) from error
-
-
-def _words(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    return f"{type(error).__name__}: {lines[0][:300]}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns of packages that are not there and of functions of torch's that it uses itself."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(before)
 
 
 def _rename(model: Any, one: Any, name: str) -> None:

@@ -36,6 +36,8 @@ _ADVICE: Mapping[str, str] = {
     "unflatten": _AXES,
     "view": _AXES,
 }
+LACKS: Mapping[str, str] = {name: advice for name, advice in _ADVICE.items() if advice == _AFTER}
+"""What ncnn has nothing for, whatever it is given."""
 _OTHER = "ncnn has no layer for it: use another operator there, or do it after the network."
 
 

@@ -12,10 +12,10 @@ from bench.records import Pass
 
 CONTRACT = 3
 
-Mode = Literal["latency", "memory", "accuracy", "sustained", "largest"]
+Mode = Literal["latency", "memory", "accuracy", "sustained", "largest", "layers"]
 MODES: dict[Pass, Mode] = {
     "accuracy": "accuracy", "memory": "memory", "latency": "latency", "contended": "latency",
-    "energy": "sustained", "largest": "largest", "sustained": "sustained",
+    "energy": "sustained", "largest": "largest", "sustained": "sustained", "profile": "layers",
 }  # fmt: skip
 """The mode that a launch of each pass has."""
 
@@ -23,7 +23,7 @@ MODES: dict[Pass, Mode] = {
 @dataclass(frozen=True)
 class Files:
     """Where a launch finds its files, as paths on its machine. `graph` is the TorchScript file for torch, which has no
-    `weights` beside it ("-"); `answers` is written, by the accuracy mode alone."""
+    `weights` beside it ("-"); `answers` is written by the accuracy mode, and by that of layers where it is asked to."""
 
     graph: str
     weights: str
@@ -36,8 +36,12 @@ class Job:
     """One launch. `inputs` and `outputs` are blob names in the network's order; `affinity` is a CPU mask, 0 to leave
     the scheduler alone.
 
-    Each of the last four is for one mode: `beside` copies of the network and `load` threads of other work for latency,
-    `seconds` of load for sustained, `extents` (height, width) in pixels of the picture for largest.
+    Each of the last five is for one mode: `beside` copies of the network and `load` threads of other work for latency,
+    `seconds` of load for sustained, `extents` (height, width) in pixels of the picture for largest, `layer_answers` for
+    layers: whether the values of every layer's outputs are written.
+
+    With `preprocess` (`Preprocess.instructions`) the samples are a file of pictures, which the runner makes inputs
+    itself: of the accuracy mode alone. `stages` is then written, where it is named: what became of the first of them.
     """
 
     mode: Mode
@@ -53,6 +57,9 @@ class Job:
     load: int = 0
     seconds: int = 0
     extents: tuple[int, int] = (0, 0)
+    layer_answers: bool = False
+    preprocess: str = ""
+    stages: str = ""
 
     def text(self, protocol: Protocol) -> str:
         """The job file. Raises UsageError for a path that such a file cannot hold."""
@@ -65,28 +72,34 @@ class Job:
             "execution": self.execution,
             "inputs": _listed(self.inputs),
             "outputs": _listed(self.outputs),
-            "samples": self.files.samples,
+            **self._shown(),
             "threads": self.threads,
             "affinity": f"0x{self.affinity:x}",
             "precision": self.precision,
         }
-        if self.mode == "accuracy":
+        if self.mode == "accuracy" or self.layer_answers:
             keys["answers"] = self.files.answers
-        if self.mode == "latency":
+        if self.mode in ("latency", "layers"):
             keys |= {
                 "warmup_iterations": protocol.warmup_iterations,
                 "warmup_ms": round(protocol.warmup_seconds * 1000),
                 "min_iterations": protocol.min_iterations,
                 "min_ms": round(protocol.min_seconds * 1000),
                 "max_iterations": protocol.max_iterations,
-                "beside": self.beside,
-                "load": self.load,
             }
+        if self.mode == "latency":
+            keys |= {"beside": self.beside, "load": self.load}
         if self.mode == "sustained":
             keys["seconds"] = self.seconds
         if self.mode == "largest":
             keys["extents"] = "{}x{}".format(*self.extents)
         return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
+
+    def _shown(self) -> dict[str, object]:
+        if not self.preprocess:
+            return {"samples": self.files.samples}
+        stages = {"stages": self.stages} if self.stages else {}
+        return {"pictures": self.files.samples, "preprocess": self.preprocess, **stages}
 
 
 def _listed(names: Sequence[str]) -> str:

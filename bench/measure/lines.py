@@ -5,24 +5,23 @@ Everything here comes from a device: whatever it is, `read` understands it or ra
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from bench.errors import RunnerFailed
+from bench.measure import loader, picture_lines
+from bench.measure.fields import LARGEST, LONGEST_TEXT, REBUILD, event_of, whole, words
 from bench.measure.job import CONTRACT
+from bench.measure.layer_lines import LayerEvents, Layers
 from bench.records import Sample
 
 _SINGLE = ("load", "decode", "first_inference")
 _MEMORY = ("vm_hwm", "pss", "anonymous")
-_LARGEST = 2**53
-"""Whole numbers up to this one are the same as floats; in nanoseconds it is 104 days, in bytes 8 PiB."""
-_LONGEST_TEXT = 300
 _MOST_FACTS = 40
 _MOST_CLOCKS = 64
-_REPEATED = ("iteration", "window", "clock")
+_REPEATED = ("iteration", "window", "clock", "layer")
 _CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 _SIGNALS = {
     4: " (SIGILL, an instruction that this processor does not have)",
@@ -30,8 +29,8 @@ _SIGNALS = {
     7: " (SIGBUS, a file got shorter under it)",
     11: " (SIGSEGV, it crashed)",
     15: " (SIGTERM)",
+    31: " (SIGSYS, this device forbids a system call that it makes)",
 }
-_REBUILD = "The runner on the device is another version; run `bench clean`, then the same command."
 
 
 Source = Literal["time_in_state", "scaling_cur_freq"]
@@ -62,6 +61,20 @@ class Clock:
     highest_hz: float
     share: float
     source: Source
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What computed the layers other than the process's own CPUs, in its driver's words. `software`: that driver
+    computes on the CPUs after all. Of `layers`, `elsewhere` were computed without it; `names` are the first of them,
+    each with its operator."""
+
+    device: str
+    driver: str
+    software: bool
+    layers: int
+    elsewhere: int
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -99,8 +112,11 @@ class Reading:
     strays: int = 0
     clocks: tuple[Clock, ...] = ()
     beside: Beside | None = None
+    accelerator: Accelerator | None = None
     windows: tuple[Window, ...] = ()
     remark: str = ""
+    layers: Layers | None = None
+    picture: picture_lines.Picture | None = None
 
     @property
     def rate(self) -> float | None:
@@ -120,21 +136,29 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
     for line in lines:
         events.add(line)
     end = events.end
+    if not events.problem and (refusal := loader.refusal(stderr)):
+        raise _left(RunnerFailed(words(refusal), loader.FIX), status)
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
-        failure = RunnerFailed(events.problem or _meaning(status, stderr))
-        failure.left = status
-        raise failure
+        raise _left(RunnerFailed(events.problem or _meaning(status, stderr)), status)
     return Reading(
         samples=(*events.samples, *events.clock()),
         environment=events.environment,
         answers=events.answers,
         warmup_iterations=events.warmup,
-        runner_s=_whole(end, "ns") / 1e9,
+        runner_s=whole(end, "ns") / 1e9,
         strays=events.strays,
         clocks=tuple(events.clocks),
         beside=events.beside,
+        accelerator=events.accelerator,
         windows=tuple(events.windows),
+        picture=events.picture,
+        layers=events.layers.whole(events.answers.counts if events.answers else None),
     )
+
+
+def _left(failure: RunnerFailed, status: int) -> RunnerFailed:
+    failure.left = status
+    return failure
 
 
 @dataclass
@@ -153,6 +177,9 @@ class _Events:
     second: int = -1
     clocks: list[Clock] = field(default_factory=list)
     beside: Beside | None = None
+    layers: LayerEvents = field(default_factory=LayerEvents)
+    picture: picture_lines.Picture | None = None
+    accelerator: Accelerator | None = None
     seen: set[str] = field(default_factory=set)
 
     def add(self, line: str) -> None:
@@ -160,10 +187,10 @@ class _Events:
         if not line.startswith("{"):
             self.strays += bool(line)
             return
-        event = _event(line)
+        event = event_of(line)
         kind = event["event"]
         if self.end is not None or (kind in self.seen and kind not in _REPEATED):
-            raise RunnerFailed(f"the runner printed an unexpected second event {_words(kind)!r}", _REBUILD)
+            raise RunnerFailed(f"the runner printed an unexpected second event {words(kind)!r}", REBUILD)
         self.seen.add(kind)
         match kind:
             case "environment":
@@ -174,51 +201,59 @@ class _Events:
                 self._add_window(event)
             case "clock":
                 self._add_clock(event)
+            case "layers":
+                self.layers.begin(event)
+            case "layer":
+                self.layers.add(event)
             case "beside":
-                self.beside = Beside(*(_whole(event, key) for key in ("copies", "load", "inferences")))
+                self.beside = Beside(*(whole(event, key) for key in ("copies", "load", "inferences")))
+            case "accelerator":
+                self.accelerator = _accelerator(event)
             case "memory":
-                known = ((metric, _whole(event, metric, least=-1)) for metric in _MEMORY)
+                known = ((metric, whole(event, metric, least=-1)) for metric in _MEMORY)
                 self.samples.extend(Sample(metric, 0, float(value)) for metric, value in known if value >= 0)
+            case "picture":
+                self.picture = picture_lines.picture(event)
             case "warmup":
-                self.warmup = _whole(event, "iterations")
+                self.warmup = whole(event, "iterations")
             case "answers":
                 self.answers = _answers(event)
             case "error":
-                self.problem = f"{_words(event.get('kind'))}: {_words(event.get('message'))}"
+                self.problem = f"{words(event.get('kind'))}: {words(event.get('message'))}"
             case "end":
                 self.end = event
             case _ if kind in _SINGLE:
-                self.samples.append(Sample(kind, 0, float(_whole(event, "ns"))))
+                self.samples.append(Sample(kind, 0, float(whole(event, "ns"))))
             case _:
-                raise RunnerFailed(f"unknown runner event {_words(kind)!r}", _REBUILD)
+                raise RunnerFailed(f"unknown runner event {words(kind)!r}", REBUILD)
 
     def _add_iteration(self, event: Mapping[str, Any]) -> None:
-        if _whole(event, "i") != self.iterations:
-            raise RunnerFailed(f"the runner's iteration {self.iterations} is missing: a line was lost", _REBUILD)
-        self.samples.append(Sample("latency", self.iterations, float(_whole(event, "ns", least=1))))
+        if whole(event, "i") != self.iterations:
+            raise RunnerFailed(f"the runner's iteration {self.iterations} is missing: a line was lost", REBUILD)
+        self.samples.append(Sample("latency", self.iterations, float(whole(event, "ns", least=1))))
         self.iterations += 1
 
     def _add_window(self, event: Mapping[str, Any]) -> None:
-        window = Window(_whole(event, "ns"), _whole(event, "iterations", least=1))
+        window = Window(whole(event, "ns"), whole(event, "iterations", least=1))
         second = window.ns // 10**9
-        if _whole(event, "i") != len(self.windows) or second <= self.second:
-            raise RunnerFailed(f"the runner's window {len(self.windows)} is missing: a line was lost", _REBUILD)
+        if whole(event, "i") != len(self.windows) or second <= self.second:
+            raise RunnerFailed(f"the runner's window {len(self.windows)} is missing: a line was lost", REBUILD)
         self.windows.append(window)
         self.second = second
-        self.samples.append(Sample("sustained", second, float(_whole(event, "median", least=1))))
-        if (khz := _whole(event, "khz", least=-1)) > 0:
+        self.samples.append(Sample("sustained", second, float(whole(event, "median", least=1))))
+        if (khz := whole(event, "khz", least=-1)) > 0:
             self.samples.append(Sample("sustained_clock", second, 1000.0 * khz))
 
     def _add_clock(self, event: Mapping[str, Any]) -> None:
         cpus: Any = event.get("cpus")
         source: Any = event.get("source")
-        lowest, mean, highest = (_whole(event, key, least=1) for key in ("lowest", "khz", "highest"))
-        share = _whole(event, "share")
-        named = _CPU_LIST.fullmatch(cpus) if isinstance(cpus, str) and len(cpus) <= _LONGEST_TEXT else None
+        lowest, mean, highest = (whole(event, key, least=1) for key in ("lowest", "khz", "highest"))
+        share = whole(event, "share")
+        named = _CPU_LIST.fullmatch(cpus) if isinstance(cpus, str) and len(cpus) <= LONGEST_TEXT else None
         if not named or source not in get_args(Source) or not lowest <= mean <= highest or share > 1000:
-            raise RunnerFailed("the runner's 'clock' event contradicts itself", _REBUILD)
+            raise RunnerFailed("the runner's 'clock' event contradicts itself", REBUILD)
         if len(self.clocks) == _MOST_CLOCKS:
-            raise RunnerFailed(f"the runner printed more than {_MOST_CLOCKS} 'clock' events", _REBUILD)
+            raise RunnerFailed(f"the runner printed more than {_MOST_CLOCKS} 'clock' events", REBUILD)
         self.clocks.append(Clock(named[0], 1000.0 * mean, 1000.0 * lowest, 1000.0 * highest, share / 1000, source))
 
     def clock(self) -> tuple[Sample, ...]:
@@ -229,63 +264,49 @@ class _Events:
         return (Sample("clock", 0, main.hz),)
 
 
-def _event(line: str) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-        if isinstance(event["event"], str):
-            return dict(event)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise RunnerFailed(f"the runner printed a line that is not an event: {_words(line, 120)!r}", _REBUILD)
-
-
-def _whole(event: Mapping[str, Any], key: str, least: int = 0) -> int:
-    value = event.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST:
-        return value
-    raise RunnerFailed(f"the runner's {event['event']!r} event has no usable whole number {key!r}", _REBUILD)
-
-
 def _answers(event: Mapping[str, Any]) -> Answers:
     path, listed = event.get("path"), event.get("counts")
-    samples, size = _whole(event, "samples", least=1), _whole(event, "bytes")
+    samples, size = whole(event, "samples", least=1), whole(event, "bytes")
     if isinstance(path, str) and isinstance(listed, list) and listed:
-        counts = tuple(_whole({"event": "answers", "counts": one}, "counts", least=1) for one in listed)
+        counts = tuple(whole({"event": "answers", "counts": one}, "counts", least=1) for one in listed)
         if size == 4 * samples * sum(counts):
             return Answers(path, samples, counts)
-    raise RunnerFailed("the runner's 'answers' event contradicts itself", _REBUILD)
+    raise RunnerFailed("the runner's 'answers' event contradicts itself", REBUILD)
+
+
+def _accelerator(event: Mapping[str, Any]) -> Accelerator:
+    software, layers, elsewhere = (whole(event, key) for key in ("software", "layers", "elsewhere"))
+    names = event.get("names")
+    if software > 1 or elsewhere > layers or not isinstance(names, list) or len(names) != min(elsewhere, _MOST_FACTS):
+        raise RunnerFailed("the runner's 'accelerator' event contradicts itself", REBUILD)
+    device, driver, *named = (words(value) for value in (event.get("device"), event.get("driver"), *names))
+    return Accelerator(device, driver, bool(software), layers, elsewhere, tuple(named))
 
 
 def _facts(event: Mapping[str, Any]) -> dict[str, Any]:
     """The environment as reported, with every text short and printable."""
     if event.get("contract") != CONTRACT:
-        raise RunnerFailed(f"the runner obeys contract {_words(event.get('contract'))}, not {CONTRACT}", _REBUILD)
+        raise RunnerFailed(f"the runner obeys contract {words(event.get('contract'))}, not {CONTRACT}", REBUILD)
     known = [(key, value) for key, value in event.items() if key != "event"][:_MOST_FACTS]
-    return {_words(key): _plain(value) for key, value in known}
+    return {words(key): _plain(value) for key, value in known}
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _LARGEST):
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= LARGEST):
         return value
     if isinstance(value, list):
-        return [_words(one) for one in value[:_MOST_FACTS]]
-    return _words(value)
-
-
-def _words(value: object, most: int = _LONGEST_TEXT) -> str:
-    """A device's words: bounded, and with nothing in them that a terminal or a file would not take."""
-    text = str(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+        return [words(one) for one in value[:_MOST_FACTS]]
+    return words(value)
 
 
 def _meaning(status: int, stderr: str) -> str:
     """What an exit status says when the runner itself gave no reason (POSIX shell conventions)."""
-    last = _words((stderr.strip().splitlines() or [""])[-1])
+    last = words((stderr.strip().splitlines() or [""])[-1])
     match status:
         case 0:
             return "the runner ended without its end marker"
         case 126:
-            return f"the runner cannot be executed: wrong ABI, or the folder forbids it {last}".rstrip()
+            return f"the runner cannot be executed: wrong ABI, or the folder or SELinux forbids it {last}".rstrip()
         case 127:
             return f"the runner is not there, or a part of it cannot be loaded: {last}".rstrip(": ")
         case 137:

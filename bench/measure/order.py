@@ -117,6 +117,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
         "energy": ENERGY_LAUNCHES if protocol.energy_seconds else 0,
         "largest": 1 if protocol.largest_side and place.device != DESKTOP else 0,
         "sustained": 1 if protocol.sustained_seconds else 0,
+        "profile": protocol.profile_launches,
     }
     return asked[pass_]
 
@@ -133,6 +134,8 @@ def estimate_s(
         p = plan.protocol_for(trial.subject.model)
         start = start_s.get(trial.subject.runtime, 0.1)
         match trial.pass_:
+            case "profile":
+                total += start + 2 * one + 2 * max(p.min_seconds + p.warmup_seconds, p.min_iterations * one)
             case "latency" | "contended":
                 warm = max(p.warmup_seconds, p.warmup_iterations * one)
                 total += start + 2 * one + warm + max(p.min_seconds, p.min_iterations * one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from bench.devices import deployment, facts, presence
 from bench.devices.deployment import Payload
 from bench.devices.host import HostTransport
 from bench.devices.transport import Transport
-from bench.errors import BenchError, Transient, WrongAbi
+from bench.errors import BenchError, BuildFailed, ToolMissing, Transient, WrongAbi
 from bench.measure import cooling
 from bench.measure import gates as rules
 from bench.measure.meter import Metered
@@ -35,7 +35,8 @@ _LAUNCH_FACTS = (
 
 @dataclass
 class Station:
-    """A machine, the program of each runtime for it, and the paths of the files that are there, by SHA-256.
+    """A machine, the program of each runtime for it, or why it is `lacking`, and the paths of the files that are there,
+    by SHA-256.
 
     `gates` are what was looked at before the run, `unready` says why its files could not be brought. Of a phone,
     `start` is how it was when the run began, `latest` when it was last looked at, `conditions` before its latest
@@ -49,6 +50,7 @@ class Station:
     transport: Transport
     device: Device
     programs: Mapping[str, Program]
+    lacking: Mapping[str, BenchError] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
     conditions: facts.Conditions = field(default_factory=facts.Conditions)
     checked: float = float("-inf")
@@ -68,7 +70,9 @@ class Station:
         return self.device.kind == "phone"
 
     def command(self, runtime: str) -> list[str]:
-        """What starts a runtime's program on this machine, the job file's path aside."""
+        """What starts a runtime's program on this machine, the job file's path aside. Raises why there is none."""
+        if runtime in self.lacking:
+            raise self.lacking[runtime]
         program = self.programs[runtime]
         paths = [self.where[file.sha256] for file in program.files]
         return [part.format(*paths) for part in program.command]
@@ -135,19 +139,20 @@ class Seen(NamedTuple):
     gates: tuple[Gate, ...] = ()
 
 
-def seen(transport: Transport, names: Iterable[str], *, strict: bool = False) -> Seen:
-    """A phone, looked at before anything is built. Raises WrongAbi where one of these runtimes has no program, and
-    DeviceUnfit, if `strict`, for a phone that is not fit to be measured or does not say so."""
+def seen(transport: Transport, names: Iterable[str], spared: Collection[str] = (), *, strict: bool = False) -> Seen:
+    """A phone, looked at before anything is built. Raises WrongAbi where one of these runtimes has no program (of
+    `spared` ones, where none has), and DeviceUnfit, if `strict`, for a phone that is not fit to be measured or does not
+    say so."""
     sections = facts.probe(transport)
     device, conditions = facts.phone(transport.serial, sections), facts.conditions(sections)
     names = tuple(names)
-    for name in names:
-        abis = runtimes.runtime(name).abis
-        if not set(abis) & set(device.abis):
-            raise WrongAbi(
-                f"{device.serial} ({device.name}) runs {', '.join(device.abis) or 'an ABI that it does not report'}",
-                f"{runtimes.runtime(name).title} is built for {', '.join(abis)}.",
-            )
+    without = [name for name in names if not set(runtimes.runtime(name).abis) & set(device.abis)]
+    if refused := [name for name in without if name not in spared] or (without if without == list(names) else []):
+        runtime = runtimes.runtime(refused[0])
+        raise WrongAbi(
+            f"{device.serial} ({device.name}) runs {', '.join(device.abis) or 'an ABI that it does not report'}",
+            f"{runtime.title} is built for {', '.join(runtime.abis)}.",
+        )
     built_for = dict.fromkeys(abi for name in names for abi in runtimes.runtime(name).abis)
     found = rules.preflight(device, conditions, tuple(built_for))
     if strict:
@@ -155,25 +160,47 @@ def seen(transport: Transport, names: Iterable[str], *, strict: bool = False) ->
     return Seen(transport, device, conditions, time.monotonic(), found)
 
 
-def desktop(names: Iterable[str], cache: Cache, progress: Progress) -> Station:
-    """This host, with the programs of these runtimes. Raises BuildFailed, ToolMissing."""
+def _programs(
+    names: Iterable[str], spared: Collection[str], device: Device, at_hand: bool, cache: Cache, progress: Progress
+) -> tuple[dict[str, Program], dict[str, BenchError]]:
+    """The program of each runtime for a machine, and why a spared one has none."""
+    programs: dict[str, Program] = {}
+    lacking: dict[str, BenchError] = {}
+    for name in names:
+        try:
+            programs[name] = runtimes.runtime(name).program(device.abis, at_hand, cache, progress)
+        except (WrongAbi, BuildFailed, ToolMissing) as error:
+            if name not in spared:
+                raise
+            lacking[name] = error
+    if lacking and not set(programs) & set(spared):
+        raise next(iter(lacking.values()))
+    return programs, lacking
+
+
+def desktop(names: Iterable[str], cache: Cache, progress: Progress, spared: Collection[str] = ()) -> Station:
+    """This host, with the programs of these runtimes; of `spared` ones at least one.
+
+    Raises BuildFailed, ToolMissing.
+    """
     device = facts.desktop(runtimes.host_abi())
-    programs = {name: runtimes.runtime(name).program(device.abis, True, cache, progress) for name in names}
+    programs, lacking = _programs(names, spared, device, True, cache, progress)
     # A folder of this process: other benches may use this host at the same time, each with a phone of its own.
-    station = Station(HostTransport(cache.root / "host" / str(os.getpid())), device, programs)
+    station = Station(HostTransport(cache.root / "host" / str(os.getpid())), device, programs, lacking)
     station.where |= {file.sha256: str(file.path) for program in programs.values() for file in program.files}
     Path(station.transport.folder, "work").mkdir(exist_ok=True)
     return station
 
 
-def phone(found: Seen, names: Iterable[str], cache: Cache, progress: Progress) -> Station:
-    """A phone, with the programs of these runtimes. Raises WrongAbi, BuildFailed, ToolMissing."""
+def phone(found: Seen, names: Iterable[str], cache: Cache, progress: Progress, spared: Collection[str] = ()) -> Station:
+    """A phone, with the programs of these runtimes; of `spared` ones at least one. Raises WrongAbi, BuildFailed,
+    ToolMissing."""
     device = found.device
     at_hand = device.virtual and not device.translated
-    programs = {name: runtimes.runtime(name).program(device.abis, at_hand, cache, progress) for name in names}
+    programs, lacking = _programs(names, spared, device, at_hand, cache, progress)
     return Station(
-        found.transport, device, programs, conditions=found.conditions, checked=found.at, start=found.conditions,
-        latest=found.conditions, gates=found.gates,
+        found.transport, device, programs, lacking, conditions=found.conditions, checked=found.at,
+        start=found.conditions, latest=found.conditions, gates=found.gates,
     )  # fmt: skip
 
 

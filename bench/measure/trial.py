@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bench import runtimes, tolerance
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import RunnerFailed
-from bench.measure import answers, energy, gates, job, largest, lines, meter
+from bench.layered import LayerRecord
+from bench.measure import accelerator, answers, described, energy, gates, job, largest, lines, meter
 from bench.measure.sidecar import Sidecar
 from bench.measure.station import Station
 from bench.plan import Protocol
@@ -44,30 +45,43 @@ EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
 
 
+class Coded(NamedTuple):
+    """Pictures as they are in their files, in one `file`, and how the native runner makes inputs of them
+    (`Preprocess.instructions`)."""
+
+    file: ArtifactFile
+    instructions: str
+
+
 class Outcome(NamedTuple):
     """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
-    samples (N, *shape)."""
+    samples (N, *shape); where it was one of the profile pass, the network's layers."""
 
     measurement: Measurement
     answers: Answers | None = None
     output: NDArray[np.float32] | None = None
+    layers: tuple[LayerRecord, ...] = ()
 
 
 def measure(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
-    cores: str,
+    cores: str, coded: Coded | None = None,
 ) -> Outcome:  # fmt: skip
-    """Do one trial, once; a doubtful condition tags it. Raises whatever goes wrong: what becomes of that is decided in
-    `bench.campaign.faults`, and `failed` is its record."""
+    """Do one trial, once; a doubtful condition tags it. With `coded` a phone makes the inputs of the accuracy pass
+    itself, which tags it too: its answers are compared with those to the desktop's inputs. Raises whatever goes wrong:
+    what becomes of that is decided in `bench.campaign.faults`, and `failed` is its record."""
     started, begun = now(), time.monotonic()
     common = {"trial": trial, "started": started}
     if trial.pass_ == "size":
         sizes = {"deployed": artifact.deployed_bytes, "downloaded": artifact.downloaded_bytes}
         known = tuple(Sample(metric, 0, float(size)) for metric, size in sizes.items() if size is not None)
         return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
-    reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores)
-    station.use(artifact, samples)
-    doubts = station.behind(trial)
+    own = coded if trial.pass_ == "accuracy" and station.is_phone else None
+    reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores, own)
+    station.use(artifact, own.file if own else samples)
+    doubts = station.behind(trial) + accelerator.doubts(reading.accelerator, trial.pass_)
+    if own and output is not None:
+        doubts += (_preprocessed(output, expected.outputs[0]),)
     if trial.pass_ in gates.TIMED:
         allowed = str(reading.environment.get("cpus_allowed", ""))
         doubts += gates.placement_doubts(station.device, cores, trial.subject.threads, allowed)
@@ -83,6 +97,7 @@ def measure(
         ),
         answered,
         output,
+        described.records(artifact, reading.layers) if reading.layers else (),
     )
 
 
@@ -99,31 +114,47 @@ def failed(trial: Trial, station: Station, *, reason: str, fault: str, started: 
 
 def _once(
     trial: Trial, station: Station, artifact: Artifact, samples: ArtifactFile, expected: Expected, protocol: Protocol,
-    cores: str,
+    cores: str, coded: Coded | None,
 ) -> tuple[lines.Reading, Answers | None, NDArray[np.float32] | None]:  # fmt: skip
-    """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network."""
+    """One launch, and for the accuracy pass what it answered. Raises RunnerFailed for answers of another network,
+    unless the machine made its inputs itself."""
     station.before(trial)
     mask = gates.affinity(station.device, cores)
     if trial.pass_ == "largest":
 
         def launched(side: int) -> lines.Reading:
             extents = (side, side)
-            return _launched(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
+            return launched_artifact(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
-    reading, remote = _launched(trial, station, artifact, station.where, samples, protocol, mask)
+    shown, how = coded or (samples, "")
+    reading, remote = launched_artifact(trial, station, artifact, station.where, shown, protocol, mask, preprocess=how)
+    if protocol.require == "gpu" and reading.accelerator:
+        accelerator.refuse_fallback(reading.accelerator)
     if trial.pass_ == "contended" and protocol.beside and not (reading.beside and reading.beside.inferences):
         copies = "the copy" if protocol.beside == 1 else f"the {protocol.beside} copies"
         raise RunnerFailed(
             f"{copies} beside it finished no inference meanwhile: nothing contended with it",
             "Ask for fewer with --beside, or a longer min_seconds: the copies may have been ended for their memory.",
         )
+    if trial.pass_ == "profile" and reading.layers is None:
+        raise RunnerFailed("the runner printed no layers", "Run `bench clean`, then the same command.")
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
-    if artifact.precision is not None or trial.subject.precision == EXACT:
+    if coded is None and (artifact.precision is not None or trial.subject.precision == EXACT):
         _hold(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
+
+
+def _preprocessed(ours: NDArray[np.float32], wanted: NDArray[np.float32]) -> str:
+    """How far answers to pictures that the phone preprocessed are from those to the desktop's inputs."""
+    furthest, largest = float(np.abs(ours - wanted).max()), float(np.abs(wanted).max())
+    share = f", {furthest / largest:.2g} of the largest" if largest else ""
+    return (
+        "the phone decoded and preprocessed the pictures itself: its answers differ from those to the desktop's inputs "
+        f"by up to {furthest:.3g}{share}"
+    )
 
 
 def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
@@ -139,11 +170,14 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
             )
 
 
-def _launched(
+def launched_artifact(
     trial: Trial, station: Station, artifact: Artifact, where: Mapping[str, str], samples: ArtifactFile,
-    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0),
+    protocol: Protocol, mask: int, extents: tuple[int, int] = (0, 0), *, layer_answers: bool = False,
+    preprocess: str = "", stages: bool = False,
 ) -> tuple[lines.Reading, str]:  # fmt: skip
-    """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers."""
+    """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers, beside
+    which, at `.stages`, are those of the first picture, if `stages` asks for them. With `preprocess` the samples are a
+    file of pictures. Raises RunnerFailed and what the transport raises."""
     graph, weights = (
         "-" if role == NO_FILE else where[artifact.file(role).sha256]
         for role in runtimes.runtime(artifact.runtime).roles
@@ -160,6 +194,9 @@ def _launched(
         precision=artifact.precision or trial.subject.precision,
         affinity=mask,
         extents=extents,
+        layer_answers=layer_answers,
+        preprocess=preprocess,
+        stages=f"{files.answers}.stages" if stages else "",
     )
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(
@@ -198,6 +235,10 @@ def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:
 
 def _samples(pass_: Pass, reading: lines.Reading) -> Iterator[Sample]:
     """Those that belong to the pass. A latency with others at work beside it is another metric than one alone."""
+    if reading.layers:
+        yield Sample("layers", 0, float(reading.layers.total))
+        if reading.layers.plain:
+            yield Sample("plain", 0, float(reading.layers.plain))
     for sample in reading.samples:
         if pass_ == "contended" and sample.metric == "latency":
             yield sample._replace(metric="contended")
@@ -209,6 +250,8 @@ def _conditions(reading: lines.Reading) -> dict[str, Any]:
     found = {"warmup_iterations": reading.warmup_iterations, **reading.environment}
     if reading.beside and (reading.beside.copies or reading.beside.load):
         found["beside"] = asdict(reading.beside)
+    if reading.accelerator:
+        found["accelerator"] = accelerator.words(reading.accelerator)
     if reading.clocks:
         found["clocks"] = {f"CPU {one.cpus}": _clock(one) for one in reading.clocks}
     return found
@@ -231,7 +274,7 @@ def answered(
         model=artifact.model, variant=artifact.variant, device=station.device.serial, runtime=artifact.runtime
     )
     where = {file.sha256: str(file.path) for file in (samples, *artifact.needed)}
-    reading, remote = _launched(
+    reading, remote = launched_artifact(
         Trial(subject=subject, pass_="accuracy"), station, artifact, where, samples, Protocol(), mask=0
     )
     outputs = artifact.outputs

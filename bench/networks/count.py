@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bench.cache import Cache, content_key
 from bench.errors import UsageError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.networks.network import Network
+
+Result = TypeVar("Result")
 
 
 class Counted(NamedTuple):
@@ -54,19 +56,19 @@ def count(module: nn.Module, inputs: Sequence[Tensor]) -> Counted:
     UsageError when it does not answer with tensors."""
     parameters = sum(parameter.numel() for parameter in module.parameters())
     try:
-        macs, outputs = _watched(lambda: _shapes_alone(module, inputs))
+        macs, outputs = watched(lambda: _shapes_alone(module, inputs))
     except Exception:  # of any kind: not every network can do without values; if it fails with them too, that is said
-        macs, outputs = _watched(lambda: run(module, examples(inputs)))
+        macs, outputs = watched(lambda: run(module, examples(inputs)))
     return Counted(parameters, macs, described(outputs))
 
 
-def _watched(work: Callable[[], tuple[torch.Tensor, ...]]) -> tuple[int, tuple[torch.Tensor, ...]]:
-    """The multiply-adds of an inference, and its outputs."""
+def watched(work: Callable[[], Result]) -> tuple[int, Result]:
+    """The multiply-adds of what torch computes in `work`, and what that returns."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with _plain_kernels(), FlopCounterMode(display=False) as flops:
-        outputs = work()
-    return flops.get_total_flops() // 2, outputs
+        found = work()
+    return flops.get_total_flops() // 2, found
 
 
 def _shapes_alone(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:

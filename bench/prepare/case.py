@@ -22,7 +22,9 @@ from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples.
-    `absent` are optional variants that could not be made, each with the reason."""
+    `absent` are optional variants that could not be made, each with the reason; `unmade`, by variant and runtime, files
+    that are not there for one of several runtimes. `pictures` are the samples as they are in their files, for phones
+    that are to preprocess them, by `instructions`."""
 
     artifacts: tuple[Artifact, ...]
     samples: ArtifactFile
@@ -30,6 +32,9 @@ class Prepared:
     expected: Mapping[str, Expected]
     notes: tuple[str, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
+    unmade: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    pictures: ArtifactFile | None = None
+    instructions: str = ""
 
     def artifact(self, variant: str, runtime: str) -> Artifact:
         """Raises StopIteration for what was not prepared."""
@@ -37,26 +42,39 @@ class Prepared:
 
     def files(self, runtimes: Collection[str]) -> tuple[ArtifactFile, ...]:
         """What a device with these runtimes needs beside their programs."""
-        return (self.samples, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
+        shown = (self.samples,) if self.pictures is None else (self.samples, self.pictures)
+        return (*shown, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
 
 
 def case(
-    asked: Case, network: Network, runtimes: Mapping[str, Sequence[str]], cache: Cache, run_here: RunHere, stage: Stage
+    asked: Case,
+    network: Network,
+    runtimes: Mapping[str, Sequence[str]],
+    cache: Cache,
+    run_here: RunHere,
+    stage: Stage,
+    spared: Collection[str] = (),
+    *,
+    pictures: bool = False,
 ) -> Prepared:
-    """Everything that a case needs, made or found in the cache. `runtimes` are those of each variant, by its label.
+    """Everything that a case needs, made or found in the cache. `runtimes` are those of each variant, by its label; of
+    those that are `spared`, some may be unable to execute it, if another one is not. With `pictures` phones are to
+    preprocess the samples.
 
     Raises UsageError (data, targets, weights), CorruptData, ExportRefused, ToolMissing, and what `run_here` raises.
     """
     with naming(asked.label):
         shown = samples(network, asked.data, cache)
+        coded = shown.coded(cache) if pictures else None
     artifacts: list[Artifact] = []
     expected: dict[str, Expected] = {}
     absent: dict[str, str] = {}
+    unmade: dict[tuple[str, str], str] = {}
     for variant in asked.variants or ():
         job = one.Job(network, asked, variant, runtimes[variant.label], shown, cache, run_here, stage)
         try:
             with naming(f"{asked.label}, {variant.label}"):
-                made = [one.artifact(job, name) for name in runtimes[variant.label]]
+                made, refused = _made(job, spared)
                 answers = _expected(job, shown)
         except BenchError as error:
             if not variant.optional or isinstance(error, HostFull):
@@ -64,11 +82,30 @@ def case(
             absent[variant.label] = error.what
             continue
         artifacts += made
+        unmade |= {(variant.label, name): why for name, why in refused.items()}
         expected[variant.label] = answers
     record = shown.record
     if artifacts and artifacts[0].task == "reconstruction":
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
-    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent)
+    how = shown.record.preprocess.instructions(network.shape) if coded and shown.record.preprocess else ""
+    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent, unmade, coded, how)
+
+
+def _made(job: one.Job, spared: Collection[str]) -> tuple[list[Artifact], dict[str, str]]:
+    """The files of a variant for each of its runtimes, and why a spared one has none. Raises where all of these, or
+    another, have none."""
+    made: list[Artifact] = []
+    refused: dict[str, BenchError] = {}
+    for name in job.runtimes:
+        try:
+            made.append(one.artifact(job, name))
+        except BenchError as error:
+            if name not in spared or isinstance(error, HostFull):
+                raise
+            refused[name] = error
+    if refused and not any(artifact.runtime in spared for artifact in made):
+        raise next(iter(refused.values()))
+    return made, {name: error.what for name, error in refused.items()}
 
 
 def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:

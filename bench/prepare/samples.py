@@ -34,12 +34,33 @@ class Samples:
     record: SamplesRecord
     names: tuple[str, ...]
     key: str
+    files: tuple[Path, ...] = ()
+    """Of the pictures, where each has a file of its own."""
 
     def read(self) -> tuple[NDArray[np.generic], ...]:
         """For each input an array (N, *shape). Raises CorruptData."""
         from bench.data import packed
 
         return packed.read(self.file.path)
+
+    def coded(self, cache: Cache) -> ArtifactFile:
+        """The pictures as they are in their files, all in one. Raises UsageError where they are none that the native
+        runner decodes."""
+        from bench.data import coded
+
+        if not self.files or self.record.preprocess is None:
+            raise UsageError(
+                f"the data are not picture files ({self.record.source}), so that a phone cannot preprocess them",
+                "Name a folder of JPEG, PNG or BMP files by --data, or leave --on-device-preprocess out.",
+            )
+        if odd := next((path for path in self.files if not coded.is_decoded(path)), None):
+            raise UsageError(
+                f"{odd} is neither a JPEG, a PNG nor a BMP file, and phones decode no others",
+                "Convert it, or leave --on-device-preprocess out.",
+            )
+        folder = cache.build("pictures", self.key, lambda folder: coded.write(folder / "pictures.bin", self.files))
+        path = folder / "pictures.bin"
+        return ArtifactFile(role="pictures", path=path, sha256=sha256_file(path), bytes=path.stat().st_size)
 
     def check(self, task: Task, output: tuple[int, ...]) -> None:
         """Raise UsageError unless the labels are possible answers of a network for `task` with that first output."""
@@ -77,6 +98,7 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
             preprocess=found.preprocess,
         )
         (folder / "names.json").write_text(json.dumps(found.names), encoding="utf-8")
+        (folder / "files.json").write_text(json.dumps(list(map(str, found.files))), encoding="utf-8")
         (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
 
     folder = cache.build("samples", key, make)
@@ -87,6 +109,7 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
         SamplesRecord.model_validate_json((folder / "record.json").read_bytes()),
         tuple(json.loads((folder / "names.json").read_bytes())),
         key,
+        tuple(map(Path, json.loads((folder / "files.json").read_bytes()))),
     )
 
 

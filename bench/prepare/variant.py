@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import metadata
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import compress, runtimes
-from bench.cache import Cache, content_key, own_sources, sha256_file
+from bench.cache import Cache, content_key, file_of, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
 from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight, begun
 from bench.compress.result import unlabelled
+from bench.errors import ExportRefused
 from bench.export.answers import Answers
 from bench.networks import content
 from bench.networks.network import Network
@@ -296,7 +297,7 @@ def artifact(job: Job, runtime_name: str) -> Artifact:
         expected = job.reference()
         shown = Shown(job.shown.read(), expected)
         with one_thread():
-            made = _exported(job, runtime_name, shown, folder)
+            made = _named(job, _exported(job, runtime_name, shown, folder), shown, folder)
         progress(0.7, "compare with torch")
         if told := steps.loose(job.network.name, expected):
             made = replace(made, notes=(*made.notes, told))
@@ -332,6 +333,20 @@ def _exported(job: Job, runtime_name: str, shown: Shown, folder: Path) -> Export
     if job.narrowed is None:
         return job.method.export(job.network, package, job.execution, to)
     return job.method.export(job.network, package, job.execution, to, job.narrowed)
+
+
+def _named(job: Job, made: Exported, shown: Shown, folder: Path) -> Exported:
+    """With a file that says where each layer is in the author's network, where that can be told."""
+    graph = next((folder / file.path.name for file in made.files if file.role == "graph"), None)
+    if graph is None or job.network.graph is not None:
+        return made
+    from bench.export import modules
+
+    path = folder / "modules.json"
+    with suppress(ExportRefused):
+        modules.write(job.network.build(), job.network.inputs, shown.samples, graph, path)
+        return replace(made, files=(*made.files, file_of(path, "modules")))
+    return made
 
 
 def _record(

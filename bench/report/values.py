@@ -78,6 +78,9 @@ def as_json(
         "contention": [asdict(one) | {"subject": one.subject.model_dump()} for one in findings.contention],
         "overtaken": [_turn(turn) for turn in findings.overtaken],
         "scores": findings.scores and asdict(findings.scores),
+        "profiles": [
+            asdict(one) | {"subject": one.subject.model_dump(), "apart": one.apart} for one in findings.profiles
+        ],
         "tables": [
             {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
             for section in sections

@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from bench.errors import CorruptData, UsageError
 from bench.files import ordinary, read_bounded, reason, replace, replacing
+from bench.layered import LayerRecord
 from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Status, Task
-from bench.results import bounds, migrate, prune
+from bench.results import bounds, layers, migrate, prune
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,13 +89,18 @@ class RunFolder:
         samples = tuple(Sample(row["metric"], row["index"], row["value"]) for row in rows if row["metric"])
         return measurement.model_copy(update={"samples": samples})
 
-    def append(self, measurement: Measurement, device: Device, answers: Answers | None = None) -> None:
-        """Store one finished trial: its samples, what the network answered, then its line in trials.jsonl, which makes
-        it count."""
+    def append(
+        self, measurement: Measurement, device: Device, answers: Answers | None = None,
+        layered: Sequence[LayerRecord] = (),
+    ) -> None:  # fmt: skip
+        """Store one finished trial: its samples, what the network answered or its layers, then its line in
+        trials.jsonl, which makes it count."""
         stem = measurement.trial.file_stem
         _write(_table(measurement, device), self.path / "parts" / f"{stem}.parquet")
         if answers is not None:
             _write(_answers_table(answers), self.path / "answers" / f"{stem}.parquet")
+        if layered:
+            _write(layers.table(layered, COLUMNS.metadata), self.path / "layers" / f"{stem}.parquet")
         _append(self.path / "trials.jsonl", {"schema_version": SCHEMA_VERSION} | _header(measurement))
 
     def answers(self) -> dict[str, Answers]:
@@ -107,6 +113,16 @@ class RunFolder:
             if measurement.status != "failed" and path.exists():
                 table = _read(path).to_pydict()
                 found[measurement.trial.id] = {name: np.asarray(values) for name, values in table.items()}
+        return found
+
+    def layers(self) -> dict[str, tuple[LayerRecord, ...]]:
+        """The layers of each launch that timed them, by the trial's id. Raises as `answers` does."""
+        self.refuse_pruned()
+        found: dict[str, tuple[LayerRecord, ...]] = {}
+        for measurement in self.measurements():
+            path = self.path / "layers" / f"{measurement.trial.file_stem}.parquet"
+            if measurement.trial.pass_ == "profile" and measurement.status != "failed" and path.exists():
+                found[measurement.trial.id] = layers.layers(_read(path), path)
         return found
 
     def missing(self, frame: pd.DataFrame, answers: Mapping[str, Answers]) -> tuple[str, ...]:

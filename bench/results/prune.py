@@ -17,7 +17,7 @@ from bench.files import read_bounded, reason, replace
 from bench.records import SCHEMA_VERSION
 
 MARK = "pruned.json"
-RAW = ("parts", "answers", "measurements.parquet")
+RAW = ("parts", "answers", "layers", "measurements.parquet")
 """What goes. `again/` beside them holds runs of the same night, of which the same goes."""
 STAYS = ("run.json", "trials.jsonl", "summary.csv", "report.html")
 """What must be there before anything goes."""

@@ -7,13 +7,17 @@ from bench.registry import Registry
 from bench.runtimes.ncnn.toolchain import host_abi
 from bench.runtimes.runtime import Place, Runtime
 
-__all__ = ["RUNTIMES", "host_abi", "on", "reference", "runtime"]
+__all__ = ["RUNTIMES", "host_abi", "on", "on_gpu", "reference", "runtime"]
 
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "fr_bench.runtimes",
     {
+        "executorch": "bench.runtimes.executorch.member:EXECUTORCH",
+        "litert": "bench.runtimes.litert.member:LITERT",
+        "mnn": "bench.runtimes.mnn.member:MNN",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
+        "ncnn-vulkan": "bench.runtimes.ncnn_vulkan.member:NCNN_VULKAN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",
         "torch": "bench.runtimes.torch.member:TORCH",
     },
@@ -23,6 +27,11 @@ RUNTIMES: Registry[Runtime] = Registry(
 def runtime(name: str) -> Runtime:
     """The runtime of that name. Raises UnknownName and ToolMissing."""
     return RUNTIMES[name]
+
+
+def on_gpu(name: str) -> bool:
+    """Whether the runtime of that name computes on a GPU. Raises UnknownName and ToolMissing."""
+    return bool(getattr(RUNTIMES[name], "gpu", False))
 
 
 def on(place: Place) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -52,8 +53,13 @@ class Runtime(Protocol):
     its first inference, for estimates alone. `graphs` are the kinds of ready graphs (`bench.networks.content`) that it
     takes as they are.
 
+    A member that computes on a GPU has `gpu = True`, and its launches tell which layers really were computed there. One
+    that runs on phones only where something else is there says what in `phones_need`. `opens` is a mapping from each
+    shared library of this computer that its program opens here to what brings it.
+
     A member whose files are written by packages of an extra names them in `exporters`, a mapping from each module to
-    what pip installs it with; `bench doctor` looks.
+    what pip installs it with; `bench doctor` looks. One that is known not to take some operators names them in `lacks`,
+    a mapping from torch's names (`topk`) to what to do; `bench inspect` marks them.
     """
 
     name: str
@@ -96,3 +102,11 @@ class Runtime(Protocol):
         Raises ExportRefused, ToolMissing, CorruptData.
         """
         ...
+
+
+def installed(package: str) -> str:
+    """The version of a package in this environment; empty where it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -19,6 +19,7 @@
 #include "measure/loops.h"
 #include "measure/neighbours.h"
 #include "measure/session.h"
+#include "picture/pictures.h"
 
 namespace bench {
 namespace {
@@ -41,6 +42,19 @@ void send_environment(const Library& library, int threads, const std::string& pr
     if (library.resident_bytes() >= 0) event.number("library_rss", library.resident_bytes());
     event.send();
     flush_events();
+}
+
+void send_accelerator(const Accelerator& what) {
+    constexpr size_t kMost = 40;  // names
+    std::vector<std::string> named(what.elsewhere.begin(), what.elsewhere.begin() + std::min(kMost, what.elsewhere.size()));
+    Event("accelerator")
+        .text("device", what.device)
+        .text("driver", what.driver)
+        .number("software", what.software)
+        .number("layers", what.layers)
+        .number("elsewhere", static_cast<int64_t>(what.elsewhere.size()))
+        .texts("names", named)
+        .send();
 }
 
 void send_memory() {
@@ -95,13 +109,13 @@ std::vector<int64_t> counts_of(const Outputs& outputs) {
     return counts;
 }
 
-void read_sample(const Samples& samples, uint32_t sample, Session& session) {
+void read_sample(const SampleSource& samples, uint32_t sample, Session& session) {
     const std::vector<InputMemory> inputs = session.inputs();
     for (size_t i = 0; i < inputs.size(); i++) samples.read(sample, samples.inputs()[i], inputs[i].data, inputs[i].plane_step);
 }
 
 // The session has just answered the first sample.
-void write_answers(const Job& job, Session& session, const Samples& samples) {
+void write_answers(const Job& job, Session& session, const SampleSource& samples) {
     AnswersFile file(job.answers);
     const std::vector<int64_t> counts = counts_of(session.outputs());
     for (uint32_t i = 0;;) {
@@ -114,6 +128,17 @@ void write_answers(const Job& job, Session& session, const Samples& samples) {
     }
     const int64_t bytes = file.finish();
     Event("answers").text("path", job.answers).number("samples", samples.count()).number("bytes", bytes).numbers("counts", counts).send();
+}
+
+void write_layers(const Job& job, Session& session) {
+    AnswersFile file(job.answers);
+    std::vector<int64_t> counts;
+    session.answer_layers([&](const OutputMemory& output) {
+        file.append(output);
+        counts.push_back(output.values());
+    });
+    const int64_t bytes = file.finish();
+    Event("answers").text("path", job.answers).number("samples", 1).number("bytes", bytes).numbers("counts", counts).send();
 }
 
 // The network of the job, as one that infers the first sample for ever beside this process.
@@ -133,7 +158,8 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     const std::unique_ptr<Library> library = open_library(named);
     library->expect(job);
     send_environment(*library, job.threads, job.precision_name);
-    const Samples samples(job.samples);
+    const std::unique_ptr<SampleSource> shown = open_samples(job);
+    const SampleSource& samples = *shown;
     const std::vector<InputShape> shapes = job.mode == Mode::largest ? enlarged(job, samples) : samples.inputs();
     Neighbours neighbours(job.beside, job.load, [&] { return prepare_copy(*library, job); });
 
@@ -142,6 +168,7 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
         Event("decode").number("ns", decoding->ns).number("coefficients", decoding->coefficients).number("values", decoding->values).send();
     }
     Event("load").number("ns", session->load_ns()).send();
+    if (const Accelerator* accelerator = session->accelerator()) send_accelerator(*accelerator);
     flush_events();
 
     enter_phase(Exit::inference_failed, "computing the output");
@@ -151,6 +178,7 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     } else {
         read_sample(samples, 0, *session);
     }
+    if (const auto* pictures = dynamic_cast<const Pictures*>(shown.get())) pictures->show_stages(job.stages);
     const int64_t start = now_ns();
     // An application that infers once has no more use for its input.
     session->infer(job.mode == Mode::memory || job.mode == Mode::largest);
@@ -162,6 +190,10 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
         case Mode::latency: measure_latency(job, *session, neighbours); break;
         case Mode::accuracy: write_answers(job, *session, samples); break;
         case Mode::sustained: measure_sustained(job, *session); break;
+        case Mode::layers:
+            measure_layers(job, *session);
+            if (!job.answers.empty()) write_layers(job, *session);
+            break;
         case Mode::memory:
         case Mode::largest: break;
     }

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,8 @@ from bench.runtimes.onnxruntime.source import VERSION
 from bench.virtual.phone import stop
 from tests.e2e.command import QUICK, Finished, bench
 from tests.e2e.conftest import PhoneMaker
-from tests.e2e.native_kit import EXITS, packed
+from tests.e2e.loaded_kit import LATENCY, Ended, launched, silent
+from tests.e2e.native_kit import EXITS
 
 pytestmark = pytest.mark.timeout(900)
 PORT = Tensor(name="in0", shape=(3, 12, 16))
@@ -52,20 +50,6 @@ variants = ["baseline", "fr-auto"]
 )
 
 
-def silent(fraction: float, words: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Ended:
-    status: int
-    events: list[dict[str, Any]]
-    errors: str
-
-    def event(self, name: str) -> dict[str, Any]:
-        return next(event for event in self.events if event["event"] == name)
-
-
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(2)
@@ -83,21 +67,7 @@ def graph(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measured(onnx: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
-    """One launch on this computer, as a station starts it."""
-    program = runtimes.runtime("onnxruntime").program((runtimes.host_abi(),), True, Cache(), silent)
-    (folder / "samples.bsmp").write_bytes(packed(SAMPLES))
-    keys = {
-        "contract": 3, "mode": "accuracy", "graph": onnx, "weights": "-", "weights_format": "runtime",
-        "execution": "stock", "inputs": "in0", "outputs": "out0", "samples": folder / "samples.bsmp",
-        "answers": folder / "answers.f32", "threads": 1, "affinity": 0, "precision": "fp32",
-    } | changes  # fmt: skip
-    (folder / "job").write_text("".join(f"{key} = {value}\n" for key, value in keys.items() if value is not None))
-    paths = [os.fspath(file.path) for file in program.files]
-    command = [*(part.format(*paths) for part in program.command), os.fspath(folder / "job")]
-    done = subprocess.run(
-        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=600, check=False
-    )
-    return Ended(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+    return launched("onnxruntime", onnx, (SAMPLES,), folder, environment=environment, **changes)
 
 
 def test_it_answers_as_torch_does_and_reports_as_ncnn_does(graph: Path, network: nn.Module, tmp_path: Path) -> None:
@@ -112,7 +82,7 @@ def test_it_answers_as_torch_does_and_reports_as_ncnn_does(graph: Path, network:
     assert 0 < environment["library_rss"] < done.event("memory")["vm_hwm"]
     with torch.no_grad():
         wanted = network(torch.from_numpy(SAMPLES)).numpy()
-    found = np.fromfile(tmp_path / "answers.f32", "<f4").reshape(wanted.shape)
+    found = done.values(len(SAMPLES))
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
@@ -124,8 +94,7 @@ def test_nothing_is_written_or_kept_that_reports_to_the_librarys_maker(graph: Pa
 
 
 def test_every_pass_runs(graph: Path, tmp_path: Path) -> None:
-    counts = {"warmup_iterations": 1, "warmup_ms": 0, "min_iterations": 5, "min_ms": 0, "max_iterations": 5}
-    done = measured(graph, tmp_path, mode="latency", answers=None, beside=1, load=1, **counts)
+    done = measured(graph, tmp_path, mode="latency", answers=None, beside=1, load=1, **LATENCY)
     assert sum(event["event"] == "iteration" for event in done.events) == 5
     assert done.event("beside")["copies"] == 1
     done = measured(graph, tmp_path, mode="sustained", answers=None, seconds=1)
@@ -194,6 +163,19 @@ def test_a_phone_and_this_computer_measure_networks_by_it(
     }  # fmt: skip
 
 
+def test_two_runtimes_are_measured_side_by_side_and_compared(
+    plan: Path, virtual_phone: Any, env: dict[str, str], tmp_path: Path
+) -> None:
+    found = run(virtual_phone.serial, plan, tmp_path, env, "--runtime", "ncnn", "--model", "conv", "--variant", "half")
+    measured_by = {(row.device == "desktop", row.runtime) for row in found.frame.itertuples()}
+    assert {(True, "ncnn"), (True, "onnxruntime"), (False, "ncnn"), (False, "onnxruntime")} <= measured_by
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "onnxruntime ÷ it" in page
+    record = RunFolder(found.folder).record()
+    assert record.plan["runtime"] == ["onnxruntime", "ncnn"]
+    assert record.absent == {}
+
+
 @pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="glibc for another processor comes from Debian's packages")
 def test_an_arm_phone_answers_alike(plan: Path, phone_maker: PhoneMaker, env: dict[str, str], tmp_path: Path) -> None:
@@ -215,3 +197,25 @@ def alignment(path: Path) -> int:
     (start,), (size, count) = struct.unpack_from("<Q", data, 32), struct.unpack_from("<HH", data, 54)
     parts = [struct.unpack_from("<IIQQQQQQ", data, start + number * size) for number in range(count)]
     return min(part[-1] for part in parts if part[0] == 1)
+
+
+def test_its_own_profiler_times_the_layers(graph: Path, tmp_path: Path) -> None:
+    """In the order of execution, and nothing of its file is left."""
+    times = {"warmup_iterations": 2, "warmup_ms": 0, "min_iterations": 20, "min_ms": 0, "max_iterations": 20}
+    done = measured(graph, tmp_path, mode="layers", answers=None, **times)
+    layers = [event for event in done.events if event["event"] == "layer"]
+    assert done.status == 0, done.events
+    assert done.event("layers") | {"ns": 0} == {
+        "event": "layers", "count": len(layers), "iterations": 20, "ns": 0, "whole": -1,
+    }  # fmt: skip
+    assert any("Conv" in layer["type"] for layer in layers)
+    assert sum(layer["ns"] for layer in layers) <= done.event("layers")["ns"]
+    assert layers[-1]["outputs"][0]["shape"] == [5]
+    assert not [path for path in tmp_path.iterdir() if ".profile" in path.name]
+
+
+def test_the_values_between_its_layers_are_not_to_be_had(graph: Path, tmp_path: Path) -> None:
+    times = {"warmup_iterations": 0, "warmup_ms": 0, "min_iterations": 1, "min_ms": 0, "max_iterations": 1}
+    done = measured(graph, tmp_path, mode="layers", **times)
+    assert done.status == EXITS["unsupported"]
+    assert "between its layers" in done.event("error")["message"]

@@ -132,3 +132,13 @@ def test_it_survives_being_stored_and_is_told_in_a_line() -> None:
     assert DEFAULT.text == "shorter side to the network's size (bilinear), centre crop, ÷ 255"
     exact = Preprocess(resize="exact", size=(20, 30), crop=False, channels="bgr", scale=1, mean=(127.5,))
     assert exact.text == "resized to 20×30 (bilinear), bgr, − 127.5"
+
+
+def test_instructions_have_every_number_so_that_it_is_read_back_exactly() -> None:
+    plan = Preprocess(size=(70, 90), resize="exact", filter="bicubic", mean=(0.485, 1 / 3, 1e-5), deviation=(0.229,))
+    words = dict(word.split("=") for word in plan.instructions((3, 16, 24)).split(" "))
+    assert list(words) == ["to", "resize", "size", "filter", "crop", "channels", "scale", "mean", "deviation"]
+    assert (words["to"], words["size"], words["channels"], words["crop"]) == ("3x16x24", "70x90", "rgb", "yes")
+    assert tuple(map(float, words["mean"].split(","))) == plan.mean
+    assert float(words["scale"]) == plan.scale
+    assert "channels=grey" in Preprocess().instructions((1, 8, 8))

@@ -66,7 +66,7 @@ def _hold_pictures(root: Path) -> bool:
 def _items(root: Path, numbers: dict[str, int]) -> list[Item]:
     """The pictures of every class folder, at any depth."""
     return [
-        Item(str(path), partial(decoded, path), numbers[folder.name])
+        Item(str(path), partial(decoded, path), numbers[folder.name], path)
         for folder in sorted(_folders(root))
         for path in sorted(filter(is_picture, folder.rglob("*")))
     ]

@@ -115,7 +115,7 @@ def _groups(pairs: list[Pair]) -> list[str]:
 
 def _item(pair: Pair) -> Item:
     picture, mask = pair
-    return Item(str(picture), partial(decoded, picture), partial(_mask, picture, mask))
+    return Item(str(picture), partial(decoded, picture), partial(_mask, picture, mask), picture)
 
 
 def _mask(picture: Path, mask: Path) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ def load(path: Path) -> Collection:
     found = sorted(pictures(path)) if path.is_dir() else [path]
     if not found:
         raise folders.unfit(path, "a folder of pictures", ("pictures",), EXPECTED)
-    items = [Item(str(file), partial(decoded, file)) for file in found]
+    items = [Item(str(file), partial(decoded, file), file=file) for file in found]
     return Collection("pictures", None, (), items, f"{len(items):,} pictures without labels from {path}")
 
 

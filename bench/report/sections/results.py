@@ -49,7 +49,7 @@ def _table(
         row = [Cell(subject.variant, tone="strong"), Cell(context.labels.where(subject), marks=notes.marks(virtual))]
         row += [_verdict(known)] if verdict else []
         for metric, summary in found.items():
-            row.append(_figure(metric, summary, subject, context, notes))
+            row.append(figure(metric, summary, subject, context, notes))
             if metric == "latency":
                 row.append(_p90(summary))
         rows.append(tuple(row))
@@ -90,7 +90,8 @@ def _is_score(summary: Summary) -> bool:
     return known.pass_ == "accuracy" and known.better != "equal"
 
 
-def _figure(metric: str, summary: Summary | None, subject: Subject, context: Context, notes: Notes) -> Cell:
+def figure(metric: str, summary: Summary | None, subject: Subject, context: Context, notes: Notes) -> Cell:
+    """A summary as a cell, with what the figure needs beside it and the marks of its caveats."""
     if summary is None:
         untrained = context.labels.untrained(subject.model, subject.variant)
         unjudged = untrained and metric == context.labels.score(subject.model)

@@ -1,7 +1,8 @@
 """Builds the runner for libraries that are loaded by name, and the backends, which are small libraries of ours that
 call one of them.
 
-Always with zig: an NDK has no glibc. Cached by content, and nothing of ncnn is needed.
+Always with zig: an NDK has no glibc. Cached by content. Of ncnn nothing is needed but the decoder of pictures that
+comes with its source.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import NamedTuple
 from bench.cache import Cache, content_key
 from bench.errors import BuildFailed
 from bench.records import Progress
-from bench.runtimes.ncnn import toolchain
+from bench.runtimes.ncnn import source, toolchain
 from bench.runtimes.ncnn.build import Work, cores, source_folder
 from bench.runtimes.ncnn.executable import read_elf
 
 _RUNNER = "bench-loaded-runner"
+_CORE = ("main.cpp", "contract", "measure", "picture")
+_TABLE = ("loaded/backend.h", "loaded/statuses.h")
 _GLIBC = "2.28"
 """The oldest glibc that any of the wheels in question is built for."""
 
@@ -55,12 +58,13 @@ def build(abi: str, backend: Backend, cache: Cache, progress: Progress) -> Built
     runner = source_folder() / "runner"
     sources = [
         path
-        for room in ("main.cpp", "contract", "measure", "loaded/library.cpp", "loaded/backend.h", "loaded/statuses.h")
+        for room in (*_CORE, "loaded/library.cpp", *_TABLE)
         for path in ([runner / room] if (runner / room).is_file() else (runner / room).iterdir())
     ]
     own = [path for ending in ("h", "c", "cpp") if (path := runner / "loaded" / f"{backend.name}.{ending}").is_file()]
-    core = _made(abi, _RUNNER, Backend(""), sources, cache, progress)
-    called = [path for path in sources if path.suffix == ".h"]
+    stb = source.stb(source.fetch(cache, progress))
+    core = _made(abi, _RUNNER, Backend("", includes=(stb,), key=source.SHA256), sources, cache, progress)
+    called = [path for path in sources if path.suffix == ".h" and path.parent.name != "picture"]
     made = _made(abi, f"libbackend-{backend.name}.so", backend, [*own, *called], cache, progress)
     return Built(core.file, made.file, core.facts)
 
@@ -91,6 +95,8 @@ def _made(abi: str, name: str, what: Backend, sources: list[Path], cache: Cache,
         "BENCH_COMPILER": work.kit.compiler,
         "BENCH_RUNNER_VERSION": key[:12],
     }
+    if not what.name:
+        definitions["BENCH_STB"] = str(what.includes[0])
     if what.name:
         definitions |= {
             "BENCH_BACKEND": what.name,

@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.cache import Cache, content_key, sha256_file
 from bench.errors import BuildFailed, ToolMissing
@@ -23,11 +24,16 @@ from bench.runtimes.ncnn import cpu, options, source, toolchain
 from bench.runtimes.ncnn.executable import read_elf
 from bench.runtimes.ncnn.toolchain import ABIS, Target, Toolchain, host_abi
 
-__all__ = ["ABIS", "NativeBinary", "Work", "build", "cores", "host_abi", "source_folder"]
+__all__ = ["ABIS", "Gpu", "NativeBinary", "Work", "build", "cores", "host_abi", "source_folder"]
 
 _RUNNER, _FRQ, _LOOP = "bench-runner", "bench-frq", "bench-loop"
+_GLIBC = "2.28"
+"""The oldest that a program which opens this computer's drivers starts on: Debian 10, Ubuntu 18.10."""
 _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] ")
 _LAST_LINES = 25
+
+Gpu = Literal["glibc", "android"]
+"""Whose dynamic loader opens a GPU's driver: this computer's, or a phone's."""
 
 
 @dataclass(frozen=True)
@@ -72,34 +78,44 @@ def build(
     jobs: int | None = None,
     *,
     portable: bool = False,
+    gpu: Gpu | None = None,
 ) -> NativeBinary:
     """The runner for `abi` (one of ABIS, or `host_abi()`), taken from the cache or compiled with `jobs` processes.
 
     For this machine's own ABI it has the code of this very CPU only, which compiles in a third of the time and refuses
     to run on a lesser one; a `portable` one runs on every CPU of the ABI, as does any for another ABI.
 
+    One for `gpu` computes by Vulkan, and is not static: a driver is a library of the system that it runs on.
+
     Raises UnknownName, ToolMissing or BuildFailed; the latter quotes the end of the log and names the file.
     """
     report = progress or (lambda fraction, words: None)
-    target = toolchain.target(abi)
-    scripts = source_folder()
-    kit = toolchain.find(target, scripts / "toolchain", cache.root / "zig")
+    target, scripts = toolchain.target(abi), source_folder()
+    if gpu == "glibc":
+        target = replace(target, triple=target.triple.replace("linux-musl", f"linux-gnu.{_GLIBC}"))
+        kit = toolchain.zig(target, scripts / "toolchain", cache.root / "zig")
+    elif gpu == "android":
+        kit = toolchain.ndk(target)
+    else:
+        kit = toolchain.find(target, scripts / "toolchain", cache.root / "zig")
     ncnn_source = source.fetch(cache, report)
     logs = cache.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    work = Work(target, kit, logs / f"ncnn-{abi}.log", jobs or cores())
+    name = f"-gpu-{gpu}" if gpu else ""
+    work = Work(target, kit, logs / f"ncnn{name}-{abi}.log", jobs or cores())
 
     own = None if portable or not toolchain.is_host(target) else cpu.features() or None
     kernels = options.kernels(target.architecture, own)
     left_out = options.left_out_layers(ncnn_source)
-    definitions = options.COMMON | kernels | {f"WITH_LAYER_{name.lower()}": "OFF" for name in left_out}
+    chosen = options.COMMON | kernels | (options.GPU if gpu else {})
+    definitions = chosen | {f"WITH_LAYER_{name.lower()}": "OFF" for name in left_out}
     recipe = json.dumps([kit.versions, kit.arguments[1:], definitions], sort_keys=True)
     ncnn_key = content_key(source.key(target.architecture), abi, recipe, *_files(scripts / "toolchain"))
     ncnn = cache.build(
         "ncnn", ncnn_key, lambda draft: _build_ncnn(work, ncnn_source, definitions, draft, _part(report, 0.02, 0.9))
     )
 
-    work = replace(work, log=logs / f"runner-{abi}.log")
+    work = replace(work, log=logs / f"runner{name}-{abi}.log")
     sources = _runner_sources(scripts / "runner")
     names = "\n".join(path.relative_to(scripts).as_posix() for path in sources)
     key = content_key(ncnn_key, names, *sources)
@@ -109,12 +125,16 @@ def build(
         "ncnn_corrections": [name for name, _, _ in source.corrections(target.architecture)],
         "runner": key[:12],
         "target": target.triple,
-        "options": options.COMMON | kernels,
+        "options": chosen,
         "left_out_layers": list(left_out),
         "portable": own is None,
-    }
+    } | ({"gpu": f"Vulkan, linked for {gpu}"} if gpu else {})
     folder = cache.build(
-        "runner", key, lambda draft: _build_runner(work, scripts, ncnn, key[:12], facts, draft, _part(report, 0.9, 1.0))
+        "runner",
+        key,
+        lambda draft: _build_runner(
+            work, scripts, (ncnn, ncnn_source), key[:12], facts, draft, _part(report, 0.9, 1.0), gpu
+        ),
     )
     path = folder / _RUNNER
     report(1.0, f"native runner for {abi} is ready")
@@ -182,6 +202,7 @@ def _build_ncnn(work: Work, ncnn_source: Path, definitions: dict[str, str], draf
     folder = draft / "build"
     folder.mkdir()
     place = {"CMAKE_INSTALL_PREFIX": str(draft), "NCNN_VERSION": source.VERSION.rpartition(".")[2]}
+    place |= {"Python3_EXECUTABLE": sys.executable}  # that the compiler of shaders is configured with
     work.configure(ncnn_source, folder, definitions | place, _part(progress, 0.0, 0.1))
     if missing := _refused_kernels(folder, definitions):
         raise BuildFailed(
@@ -193,36 +214,40 @@ def _build_ncnn(work: Work, ncnn_source: Path, definitions: dict[str, str], draf
 
 
 def _build_runner(
-    work: Work, scripts: Path, ncnn: Path, version: str, facts: dict[str, Any], draft: Path, progress: Progress
-) -> None:
+    work: Work, scripts: Path, ncnn: tuple[Path, Path], version: str, facts: dict[str, Any], draft: Path,
+    progress: Progress, gpu: Gpu | None,
+) -> None:  # fmt: skip
+    """`ncnn` is where it is installed, and its source."""
     folder = draft / "build"
     folder.mkdir()
     definitions = {
+        "BENCH_GPU": "ON" if gpu else "OFF",
         "CMAKE_BUILD_TYPE": "Release",
         "BENCH_ABI": work.target.abi,
         "BENCH_COMPILER": work.kit.compiler,
-        "BENCH_NCNN": str(ncnn),
+        "BENCH_NCNN": str(ncnn[0]),
+        "BENCH_STB": str(source.stb(ncnn[1])),
         "BENCH_RUNNER_VERSION": version,
     }
     work.configure(scripts / "runner", folder, definitions, progress)
     work.compile(folder, "all", progress)
-    for name in (_RUNNER, _FRQ, _LOOP):
+    for name in (_RUNNER,) if gpu else (_RUNNER, _FRQ, _LOOP):
         shutil.copy2(folder / name, draft / name)
     shutil.rmtree(folder)
-    _check(work.target, draft / _RUNNER, version)
+    _check(work.target, draft / _RUNNER, version, gpu)
     (draft / "toolchain.json").write_text(json.dumps(facts, indent=1))
 
 
-def _check(target: Target, path: Path, version: str) -> None:
+def _check(target: Target, path: Path, version: str, gpu: Gpu | None) -> None:
     """Raises BuildFailed unless the file is what a device can run."""
     if target.machine is not None:
         elf = read_elf(path)
-        if elf.machine != target.machine or not elf.static:
+        if elf.machine != target.machine or elf.static is (gpu is not None):
             raise BuildFailed(
                 f"the runner built for {target.abi} is for ELF machine {elf.machine}, static: {elf.static}",
-                f"Expected machine {target.machine}, static. Check the toolchain.",
+                f"Expected machine {target.machine}, static: {gpu is None}. Check the toolchain.",
             )
-    if not toolchain.is_host(target):
+    if gpu == "android" or not toolchain.is_host(target):
         return
     answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
     if answer.returncode != 0 or json.loads(answer.stdout)["runner"] != version:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
 from bench.errors import WrongAbi
-from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.layered import LayerCost, Layers
+from bench.records import Artifact, ArtifactFile, Precision, Progress, Tensor, WeightsFormat
 from bench.runtimes.ncnn import build, source
 from bench.runtimes.ncnn.toolchain import ABIS, host_abi
 from bench.runtimes.runtime import Place, Program, Shown
@@ -32,6 +33,13 @@ class Ncnn:
     deployed = ("graph", "weights")
     start_s = 0.1
     graphs = ("ncnn", "onnx")
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """Operators that it has nothing for, and what to do."""
+        from bench.export.operators import LACKS
+
+        return LACKS
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
@@ -59,6 +67,12 @@ class Ncnn:
 
         ncnn.export(network, inputs, shown.samples, shown.expected, folder, half=half)
         return _files(folder)
+
+    def layer_costs(self, artifact: Artifact, found: Layers) -> dict[int, LayerCost]:
+        """What each layer that was timed has to do, by its place; see `bench.measure.described`."""
+        from bench.runtimes.ncnn.costs import costs
+
+        return costs(artifact, found)
 
     def export_given(
         self, graph: Path, inputs: Sequence[Tensor], folder: Path

@@ -32,6 +32,10 @@ COMMON = {
 }
 """CMake options of every build."""
 
+GPU = {"NCNN_VULKAN": "ON", "NCNN_SIMPLEVK": "ON", "NCNN_SYSTEM_GLSLANG": "OFF"}
+"""Those of a build for GPUs, instead: with ncnn's own loader of drivers, and the compiler of shaders that comes with
+its source, for shaders are compiled where they run."""
+
 _NEEDS = {
     "x86": {
         "NCNN_AVX": {"avx"},

@@ -52,6 +52,11 @@ def fetch(cache: Cache, progress: Progress | None = None) -> Path:
     return cache.build("ncnn-source", content_key(SHA256, repr(CORRECTIONS)), make) / f"ncnn-{VERSION}"
 
 
+def stb(folder: Path) -> Path:
+    """Where stb_image.h is in what `fetch` gave: the decoder of pictures on a device."""
+    return folder / "src"
+
+
 def corrections(architecture: str) -> tuple[tuple[str, str, str], ...]:
     """Those of CORRECTIONS that concern what is compiled for `x86`, `arm64` or `arm`."""
     return tuple(one for one in CORRECTIONS if f"/{architecture}/" in one[0])

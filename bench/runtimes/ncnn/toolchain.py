@@ -96,10 +96,27 @@ def find(target: Target, scripts: Path, zig_cache: Path) -> Toolchain:
     `scripts` is the folder of our CMake files, `zig_cache` where zig keeps the C libraries it compiles.
     Raises ToolMissing.
     """
-    ndk = os.environ.get("ANDROID_NDK_HOME")
+    ndk = ndk_folder()
     if ndk and target.abi in ABIS:
-        return _ndk(target, Path(ndk))
+        return _ndk(target, ndk)
     return zig(target, scripts, zig_cache)
+
+
+def ndk_folder() -> Path | None:
+    """What ANDROID_NDK_HOME names, if it names anything."""
+    named = os.environ.get("ANDROID_NDK_HOME")
+    return Path(named) if named else None
+
+
+def ndk(target: Target) -> Toolchain:
+    """The NDK for `target`, where Android's own libraries are needed, which zig does not have. Raises ToolMissing."""
+    folder = ndk_folder()
+    if folder is None:
+        raise ToolMissing(
+            "a program that opens a phone's drivers is linked with Android's own libraries, and no NDK is given",
+            "Set ANDROID_NDK_HOME to an Android NDK.",
+        )
+    return _ndk(target, folder)
 
 
 def zig(target: Target, scripts: Path, zig_cache: Path) -> Toolchain:

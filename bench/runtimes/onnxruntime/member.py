@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsForm
 from bench.runtimes.loaded.build import Backend
 from bench.runtimes.loaded.program import program
 from bench.runtimes.onnxruntime import source
-from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
+from bench.runtimes.runtime import NO_FILE, Place, Program, Shown, installed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +36,7 @@ class OnnxRuntime:
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
-        versions = [_version(name) for name in ("torch", "onnx", "onnxscript")]
+        versions = map(installed, ("torch", "onnx", "onnxscript"))
         return content_key(source.VERSION, *versions, *own_sources("export"))
 
     def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
@@ -65,13 +64,6 @@ class OnnxRuntime:
         path = folder / "network.onnx"
         names = onnx_file.export_given(graph, inputs, path)
         return (file_of(path, "onnx"),), names
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 ONNXRUNTIME = OnnxRuntime()

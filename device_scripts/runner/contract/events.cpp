@@ -47,6 +47,16 @@ void append_list(std::string& line, const std::vector<T>& values, const Append& 
     line += ']';
 }
 
+void append_number(std::string& line, int64_t value) { line += std::to_string(value); }
+
+void append_shape(std::string& line, const NamedShape& shape) {
+    line += "{\"name\":";
+    append_quoted(line, shape.name);
+    line += ",\"shape\":";
+    append_list(line, shape.extents, append_number);
+    line += '}';
+}
+
 }  // namespace
 
 Event::Event(const char* name) { text("event", name); }
@@ -71,13 +81,19 @@ Event& Event::number(const char* name, int64_t value) {
 
 Event& Event::numbers(const char* name, const std::vector<int64_t>& values) {
     key(name);
-    append_list(line_, values, [](std::string& line, int64_t value) { line += std::to_string(value); });
+    append_list(line_, values, append_number);
     return *this;
 }
 
 Event& Event::texts(const char* name, const std::vector<std::string>& values) {
     key(name);
     append_list(line_, values, append_quoted);
+    return *this;
+}
+
+Event& Event::shapes(const char* name, const std::vector<NamedShape>& values) {
+    key(name);
+    append_list(line_, values, append_shape);
     return *this;
 }
 

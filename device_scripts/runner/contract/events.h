@@ -8,6 +8,12 @@
 
 namespace bench {
 
+// A tensor's name, and its extents without a batch axis.
+struct NamedShape {
+    std::string name;
+    std::vector<int64_t> extents;
+};
+
 // One event under construction. Strings become valid JSON whatever bytes they hold.
 class Event {
 public:
@@ -16,6 +22,7 @@ public:
     Event& number(const char* key, int64_t value);
     Event& numbers(const char* key, const std::vector<int64_t>& values);
     Event& texts(const char* key, const std::vector<std::string>& values);
+    Event& shapes(const char* key, const std::vector<NamedShape>& values);
 
     // Writes the line; it may stay in the buffer until flush(). Throws Failure(write_failed).
     void send();

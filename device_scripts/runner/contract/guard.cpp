@@ -20,12 +20,6 @@ const char* volatile fault_doing = "starting";
 
 alignas(16) char handler_stack[64 * 1024];
 
-[[noreturn]] void out_of_memory() {
-    char message[128];
-    std::snprintf(message, sizeof message, "an allocation failed while %s", fault_doing);
-    end_in_emergency(static_cast<int>(Exit::out_of_memory), kind_of(Exit::out_of_memory), message);
-}
-
 #ifdef __x86_64__
 #define ALIGNS_ITS_STACK __attribute__((force_align_arg_pointer))  // qemu-user calls handlers with one that is not
 #else
@@ -54,6 +48,12 @@ __attribute__((constructor(101))) void stand_guard() {
 }
 
 }  // namespace
+
+[[noreturn]] void out_of_memory() {
+    char message[128];
+    std::snprintf(message, sizeof message, "an allocation failed while %s", fault_doing);
+    end_in_emergency(static_cast<int>(Exit::out_of_memory), kind_of(Exit::out_of_memory), message);
+}
 
 void enter_phase(Exit meaning_of_fault, const char* doing) {
     fault_status = static_cast<int>(meaning_of_fault);

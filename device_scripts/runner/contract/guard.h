@@ -12,4 +12,7 @@ namespace bench {
 // What a fault means from now on, and what was being done, in words that need no escaping in JSON.
 void enter_phase(Exit meaning_of_fault, const char* doing);
 
+// Ends the process because an allocation failed: a new_handler for another C++ library than this program's.
+[[noreturn]] void out_of_memory();
+
 }  // namespace bench

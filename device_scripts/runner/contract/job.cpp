@@ -54,6 +54,8 @@ public:
         add(line, number);
     }
 
+    bool has(const std::string& key) const { return values_.count(key) > 0; }
+
     std::string text(const std::string& key) {
         const auto found = values_.find(key);
         if (found == values_.end()) refuse("the key " + key + " is missing");
@@ -156,7 +158,8 @@ Job read_job(const std::string& path) {
                                           {"memory", Mode::memory},
                                           {"accuracy", Mode::accuracy},
                                           {"sustained", Mode::sustained},
-                                          {"largest", Mode::largest}});
+                                          {"largest", Mode::largest},
+                                          {"layers", Mode::layers}});
     job.graph = keys.text("graph");
     job.weights = keys.text("weights");
     job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}});
@@ -165,7 +168,13 @@ Job read_job(const std::string& path) {
         {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored}, {"resident", Execution::resident}});
     job.inputs = keys.names("inputs", kMostInputs);
     job.outputs = keys.names("outputs", kMostOutputs);
-    job.samples = keys.text("samples");
+    if (job.mode == Mode::accuracy && keys.has("pictures")) {
+        job.pictures = keys.text("pictures");
+        job.preprocess = keys.text("preprocess");
+        if (keys.has("stages")) job.stages = keys.text("stages");
+    } else {
+        job.samples = keys.text("samples");
+    }
     job.threads = static_cast<int>(keys.number("threads", 1, 64));
     job.affinity = keys.mask("affinity");
     std::tie(job.precision_name, job.precision) =
@@ -174,18 +183,21 @@ Job read_job(const std::string& path) {
                                                                      {"fp16a", {"fp16a", Precision::fp16a}},
                                                                      {"bf16", {"bf16", Precision::bf16}},
                                                                      {"int8", {"int8", Precision::int8}}});
-    if (job.mode == Mode::accuracy) job.answers = keys.text("answers");
-    if (job.mode == Mode::latency) {
+    if (job.mode == Mode::accuracy || (job.mode == Mode::layers && keys.has("answers"))) job.answers = keys.text("answers");
+    if (job.mode == Mode::latency || job.mode == Mode::layers) {
         job.warmup_iterations = keys.number("warmup_iterations", 0, kMostIterations);
         job.warmup_ms = keys.number("warmup_ms", 0, kLongestMs);
         job.min_iterations = keys.number("min_iterations", 1, kMostIterations);
         job.min_ms = keys.number("min_ms", 0, kLongestMs);
         job.max_iterations = keys.number("max_iterations", job.min_iterations, kMostIterations);
+    }
+    if (job.mode == Mode::latency) {
         job.beside = static_cast<int>(keys.number("beside", 0, kMostBeside));
         job.load = static_cast<int>(keys.number("load", 0, kMostLoad));
     }
     if (job.mode == Mode::sustained) job.seconds = keys.number("seconds", 1, kLongestSeconds);
     if (job.mode == Mode::largest) std::tie(job.height, job.width) = keys.extents("extents", kMostExtent);
+    job.scratch = path + ".profile";
     keys.expect_no_more();
     if ((job.weights_format == WeightsFormat::runtime) != (job.execution == Execution::stock)) {
         refuse("execution is stock for weights of the runtime, and dense, factored or resident for frq weights");

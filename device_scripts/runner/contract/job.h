@@ -7,14 +7,15 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy, sustained, largest };
+enum class Mode { latency, memory, accuracy, sustained, largest, layers };
 enum class WeightsFormat { runtime, frq };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
 
 struct Job {
     Mode mode;
-    std::string graph, weights, samples, answers;
+    std::string graph, weights, samples, answers;  // answers: empty where none are wanted
+    std::string pictures, preprocess, stages;  // instead of samples
     std::vector<std::string> inputs, outputs;
     WeightsFormat weights_format;
     Execution execution;
@@ -26,6 +27,7 @@ struct Job {
     int beside = 0, load = 0;
     int64_t seconds = 0;
     int height = 0, width = 0;  // extents
+    std::string scratch;        // how the names of files may begin that are removed again
 };
 
 // Throws Failure(missing_file) or Failure(bad_job).

@@ -24,16 +24,26 @@ struct InputShape {
     std::string words() const;
 };
 
-class Samples {
+// What a network is shown.
+class SampleSource {
+public:
+    virtual ~SampleSource() = default;
+
+    virtual uint32_t count() const = 0;
+    virtual const std::vector<InputShape>& inputs() const = 0;
+
+    // The values of one input of one sample into `into`, whose planes are `plane_step` bytes apart. Throws Failure.
+    virtual void read(uint32_t sample, const InputShape& input, void* into, size_t plane_step) const = 0;
+};
+
+class Samples : public SampleSource {
 public:
     // Throws Failure(missing_file) or Failure(bad_samples).
     explicit Samples(const std::string& path);
 
-    uint32_t count() const { return count_; }
-    const std::vector<InputShape>& inputs() const { return inputs_; }
-
-    // The values of one input of one sample into `into`, whose planes are `plane_step` bytes apart.
-    void read(uint32_t sample, const InputShape& input, void* into, size_t plane_step) const;
+    uint32_t count() const override { return count_; }
+    const std::vector<InputShape>& inputs() const override { return inputs_; }
+    void read(uint32_t sample, const InputShape& input, void* into, size_t plane_step) const override;
 
 private:
     File file_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <functional>
 #include <vector>
 
 #include "contract/files.h"
@@ -10,7 +11,7 @@
 namespace bench {
 namespace {
 
-constexpr size_t kBlock = 64;
+constexpr size_t kBlock = 64, kTogether = 1 << 20;
 
 uint32_t rotated(uint32_t word, int by) { return word >> by | word << (32 - by); }
 
@@ -47,25 +48,22 @@ void add_block(State& state, const uint8_t* block) {
     for (size_t i = 0; i < 8; i++) state[i] += change[i];
 }
 
-}  // namespace
-
-std::string sha256_of(const std::string& path) {
-    const File file(path);
+// Of `size` bytes; `part` gives so many of them, from there on.
+std::string digest(uint64_t size, const std::function<const uint8_t*(uint64_t, size_t)>& part) {
     State state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    std::vector<uint8_t> buffer(1 << 20);
     uint64_t done = 0;
-    while (file.size() - done >= kBlock) {
-        const size_t take = static_cast<size_t>(std::min<uint64_t>(buffer.size(), (file.size() - done) / kBlock * kBlock));
-        if (!file.read_at(done, buffer.data(), take)) throw Failure(Exit::missing_file, path + ": it shrank while it was read");
-        for (size_t at = 0; at < take; at += kBlock) add_block(state, buffer.data() + at);
+    while (size - done >= kBlock) {
+        const size_t take = static_cast<size_t>(std::min<uint64_t>(kTogether, (size - done) / kBlock * kBlock));
+        const uint8_t* blocks = part(done, take);
+        for (size_t at = 0; at < take; at += kBlock) add_block(state, blocks + at);
         done += take;
     }
     std::array<uint8_t, 2 * kBlock> last{};
-    const size_t left = static_cast<size_t>(file.size() - done);
-    if (!file.read_at(done, last.data(), left)) throw Failure(Exit::missing_file, path + ": it shrank while it was read");
+    const size_t left = static_cast<size_t>(size - done);
+    if (left > 0) std::copy_n(part(done, left), left, last.begin());
     last[left] = 0x80;
     const size_t end = left + 9 > kBlock ? 2 * kBlock : kBlock;
-    for (size_t i = 0; i < 8; i++) last[end - 1 - i] = static_cast<uint8_t>(file.size() * 8 >> 8 * i);
+    for (size_t i = 0; i < 8; i++) last[end - 1 - i] = static_cast<uint8_t>(size * 8 >> 8 * i);
     for (size_t at = 0; at < end; at += kBlock) add_block(state, last.data() + at);
     std::string text;
     for (const uint32_t word : state) {
@@ -74,6 +72,21 @@ std::string sha256_of(const std::string& path) {
         text += digits;
     }
     return text;
+}
+
+}  // namespace
+
+std::string sha256_of(const std::string& path) {
+    const File file(path);
+    std::vector<uint8_t> buffer(kTogether);
+    return digest(file.size(), [&](uint64_t at, size_t count) {
+        if (!file.read_at(at, buffer.data(), count)) throw Failure(Exit::missing_file, path + ": it shrank while it was read");
+        return buffer.data();
+    });
+}
+
+std::string sha256_of(const void* bytes, size_t count) {
+    return digest(count, [&](uint64_t at, size_t) { return static_cast<const uint8_t*>(bytes) + at; });
 }
 
 }  // namespace bench

@@ -19,8 +19,21 @@ HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parents[2] / "tests" / "corpus"
 PACKAGE = ["contract/utf8", "ncnn/factor", "weights/dct", "weights/frq", "weights/order"]
 TEXT = ["contract/clocks", "contract/files", "contract/job", "contract/process", "contract/samples", "weights/widened"]
-SOURCES = {"package": PACKAGE, "text": [*PACKAGE, *TEXT]}
-LENGTHS = {"package": 256, "text": 700}
+PICTURE = [
+    "contract/events",
+    "contract/files",
+    "contract/process",
+    "contract/samples",
+    "contract/sha256",
+    "contract/utf8",
+    "picture/container",
+    "picture/decoder",
+    "picture/pictures",
+    "picture/preprocess",
+    "picture/resample",
+]
+SOURCES = {"package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
+LENGTHS = {"package": 256, "picture": 2048, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
 
@@ -37,6 +50,7 @@ def compile_target(target: str, folder: Path) -> Path:
             *SANITIZERS,
             "-I",
             str(HERE.parent),
+            *stb(),
             *map(str, sources),
             "-o",
             str(program),
@@ -44,6 +58,15 @@ def compile_target(target: str, folder: Path) -> Path:
         check=True,
     )
     return program
+
+
+def stb() -> list[str]:
+    """Where the decoder of pictures is, as options of the compiler: in ncnn's source, which bench has."""
+    sys.path.insert(0, str(HERE.parents[2]))
+    from bench.cache import Cache
+    from bench.runtimes.ncnn import source
+
+    return ["-isystem", str(source.stb(source.fetch(Cache())))]
 
 
 def can_fuzz(folder: Path) -> bool:
@@ -116,7 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the native runner's readers.")
     parser.add_argument("--seconds", type=int, default=600, help="for each target (default 600)")
     parser.add_argument(
-        "--target", choices=sorted(SOURCES), action="append", help="may be repeated; both when left out"
+        "--target", choices=sorted(SOURCES), action="append", help="may be repeated; all when left out"
     )
     parser.add_argument("--keep", action="store_true", help="renew tests/corpus")
     given = parser.parse_args()

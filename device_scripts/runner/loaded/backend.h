@@ -32,12 +32,26 @@ typedef struct {
     int threads;
     const char* const* outputs;
     int output_count;
+    // Where the layers are to be timed: how the names of files begin that may be written for it. Else NULL.
+    const char* profile;
 } BenchOpen;
 
 typedef struct {
     const float* data;
     size_t values;
 } BenchOutput;
+
+// One layer: `ns` is what stands for its iterations, the median or nearly; `read` and `bytes` those of its inputs and outputs in
+// memory, `weights` how many values: -1 where unknown. `extents` are of its first output, without the batch axis.
+typedef struct {
+    const char* name;
+    const char* type;
+    int64_t ns, read, bytes, weights;
+    int axes;
+    int64_t extents[BENCH_MOST_AXES];
+} BenchLayer;
+
+typedef void (*BenchTell)(void* to, const BenchLayer* layer);
 
 typedef struct BenchNetwork BenchNetwork;
 
@@ -53,6 +67,9 @@ typedef struct {
     // `outputs` has room for as many as were asked for; they last until the next run.
     int (*run)(BenchNetwork* network, BenchOutput* outputs, BenchWhy* why);
     void (*close)(BenchNetwork* network);
+    // NULL, or left out, unless the library times its layers. Once, after the last run of a network that was opened with a
+    // `profile`: tells its layers in the order of execution, by the latest `iterations` runs.
+    int (*layers)(BenchNetwork* network, size_t iterations, BenchTell tell, void* to, BenchWhy* why);
 } BenchBackend;
 
 // The one symbol of a backend.

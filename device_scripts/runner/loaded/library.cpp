@@ -51,6 +51,14 @@ void* opened(const std::string& path) {
     return library;
 }
 
+// A library of GNU's C++ asks a handler of that when memory ends; without one it ends by a fault that says nothing of memory.
+void handle_memory() {
+    void* gnu = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_NOLOAD);
+    if (!gnu) return;
+    auto* set = reinterpret_cast<void (*(*)(void (*)()))()>(dlsym(gnu, "_ZSt15set_new_handlerPFvvE"));
+    if (set) set(out_of_memory);
+}
+
 // A value of /proc/self/task/*/status; empty where the thread has gone.
 std::string field_of(const std::string& task, const char* name) {
     FILE* file = std::fopen(("/proc/self/task/" + task + "/status").c_str(), "re");
@@ -95,6 +103,8 @@ void expect_tasks(const Tasks& before, int most) {
     }
 }
 
+constexpr size_t kExpectedLayers = 1000;  // how many there are is known at the end alone
+
 class LoadedSession : public Session {
 public:
     LoadedSession(const BenchBackend& backend, const Job& job, int64_t library_ns)
@@ -103,7 +113,13 @@ public:
         enter_phase(Exit::bad_graph, "loading the graph");
         std::vector<const char*> names;
         for (const std::string& name : job_.outputs) names.push_back(name.c_str());
-        const BenchOpen what{job_.graph.c_str(), job_.threads, names.data(), static_cast<int>(names.size())};
+        const bool is_timed = job_.mode == Mode::layers;
+        if (is_timed && !backend_.layers) throw Failure(Exit::unsupported, "this library does not time its layers");
+        if (is_timed && !job_.answers.empty()) {
+            throw Failure(Exit::unsupported, "this library does not give the values between its layers");
+        }
+        const BenchOpen what{job_.graph.c_str(), job_.threads, names.data(), static_cast<int>(names.size()),
+                             is_timed ? job_.scratch.c_str() : nullptr};
         BenchWhy why{};
         expect_good(backend_.open(&what, &network_, &why), why);
         load_ns_ = library_ns + now_ns() - start;
@@ -152,6 +168,22 @@ public:
         return memory;
     }
 
+    void infer_layers(bool) override { infer(false); }
+    size_t layer_count() const override { return kExpectedLayers; }
+    bool infers_untimed() const override { return false; }
+
+    std::vector<TimedLayer> layers(size_t iterations) override {
+        std::vector<TimedLayer> found;
+        BenchWhy why{};
+        const auto tell = [](void* to, const BenchLayer* told) {
+            TimedLayer layer{told->name, told->type, {}, {}, told->ns, told->read, told->bytes, told->weights, false};
+            if (told->axes > 0) layer.outputs.push_back({told->name, {told->extents, told->extents + told->axes}});
+            static_cast<std::vector<TimedLayer>*>(to)->push_back(std::move(layer));
+        };
+        expect_good(backend_.layers(network_, iterations, tell, &found, &why), why);
+        return found;
+    }
+
     void expect_as_asked() const override { expect_tasks(before_, job_.threads - 1 + backend_.own_threads); }
 
 private:
@@ -171,6 +203,7 @@ public:
         expect_cpu_lists();
         enter_phase(Exit::unsupported, "loading the library");
         const int64_t start = now_ns();
+        handle_memory();
         auto* table = reinterpret_cast<const BenchBackend* (*)()>(dlsym(opened(backend), "bench_backend"));
         if (!table || table()->version != BENCH_BACKEND_VERSION) {
             throw Failure(Exit::missing_file, backend + " is not a backend of this runner");

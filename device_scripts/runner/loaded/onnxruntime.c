@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loaded/backend.h"
+#include "loaded/onnxruntime.h"
 #include "loaded/statuses.h"
 
 enum { kApiVersion = 18, kMostInputs = 8, kMostOutputs = 64 };
@@ -36,7 +38,9 @@ typedef struct {
     OrtStatus* (*Run)(OrtSession*, const void* options, const char* const* input_names, const OrtValue* const* inputs,
                       size_t input_count, const char* const* output_names, size_t output_count, OrtValue** outputs);  // 9
     OrtStatus* (*CreateSessionOptions)(OrtSessionOptions**);
-    Unused to_23[12];
+    Unused to_14[3];
+    OrtStatus* (*EnableProfiling)(OrtSessionOptions*, const char* prefix);  // 14
+    Unused to_23[8];
     OrtStatus* (*SetSessionGraphOptimizationLevel)(OrtSessionOptions*, int level);  // 23
     OrtStatus* (*SetIntraOpNumThreads)(OrtSessionOptions*, int count);
     OrtStatus* (*SetInterOpNumThreads)(OrtSessionOptions*, int count);
@@ -69,11 +73,15 @@ typedef struct {
     Unused to_99[2];
     void (*ReleaseTensorInfo)(OrtTensorInfo*);  // 99
     void (*ReleaseSessionOptions)(OrtSessionOptions*);
-    Unused to_130[29];
+    Unused to_110[9];
+    OrtStatus* (*SessionEndProfiling)(OrtSession*, OrtAllocator*, char** path);  // 110
+    Unused to_130[19];
     OrtStatus* (*AddSessionConfigEntry)(OrtSessionOptions*, const char* key, const char* value);  // 130
 } OrtApi;
 
 _Static_assert(offsetof(OrtApi, AddSessionConfigEntry) == 130 * sizeof(Unused), "the places in the table");
+_Static_assert(offsetof(OrtApi, EnableProfiling) == 14 * sizeof(Unused), "the places in the table");
+_Static_assert(offsetof(OrtApi, SessionEndProfiling) == 110 * sizeof(Unused), "the places in the table");
 _Static_assert(offsetof(OrtApi, ReleaseEnv) == 92 * sizeof(Unused), "the places in the table");
 _Static_assert(offsetof(OrtApi, CreateTensorWithDataAsOrtValue) == 49 * sizeof(Unused), "the places in the table");
 
@@ -162,6 +170,7 @@ static int open_session(const BenchOpen* what, BenchNetwork* network, BenchWhy* 
     TRY(api->SetSessionGraphOptimizationLevel(options, kEnableAll), kBadGraph);
     // A thread that waits by spinning takes a core from what is at work beside, and heats what is not at work.
     TRY(api->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"), kBadGraph);
+    if (what->profile) TRY(api->EnableProfiling(options, what->profile), kBadGraph);
     TRY(api->CreateSession(network->environment, what->graph, options, &network->session), kBadGraph);
     api->ReleaseSessionOptions(options);
     TRY(api->CreateCpuMemoryInfo(kArenaAllocator, kDefaultMemory, &network->memory), kBadGraph);
@@ -230,7 +239,18 @@ static int run(BenchNetwork* network, BenchOutput* outputs, BenchWhy* why) {
     return 0;
 }
 
+static int layers(BenchNetwork* network, size_t iterations, BenchTell tell, void* to, BenchWhy* why) {
+    OrtAllocator* allocator;
+    char* path;
+    TRY(api->GetAllocatorWithDefaultOptions(&allocator), kInferenceFailed);
+    TRY(api->SessionEndProfiling(network->session, allocator, &path), kInferenceFailed);
+    const int status = onnxruntime_layers(path, iterations, tell, to, why);
+    unlink(path);
+    TRY(api->AllocatorFree(allocator, path), kInferenceFailed);
+    return status;
+}
+
 const BenchBackend* bench_backend(void) {
-    static const BenchBackend backend = {BENCH_BACKEND_VERSION, 0, load, open_network, bind, run, close_network};
+    static const BenchBackend backend = {BENCH_BACKEND_VERSION, 0, load, open_network, bind, run, close_network, layers};
     return &backend;
 }

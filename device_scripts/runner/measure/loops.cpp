@@ -46,14 +46,14 @@ void send_clocks(Clocks& clocks, const EndedOn& ended_on) {
     }
 }
 
+}  // namespace
+
 int64_t median(std::vector<int64_t>& values) {
     const auto upper = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
     std::nth_element(values.begin(), upper, values.end());
     if (values.size() % 2 == 1) return *upper;
     return (*std::max_element(values.begin(), upper) + *upper) / 2;
 }
-
-}  // namespace
 
 void measure_latency(const Job& job, Session& session, Neighbours& neighbours) {
     neighbours.start();
@@ -75,6 +75,63 @@ void measure_latency(const Job& job, Session& session, Neighbours& neighbours) {
         Event("beside").number("copies", job.beside).number("load", job.load).number("inferences", beside).send();
     }
     send_clocks(clocks, timed.ended_on);
+}
+
+void measure_layers(const Job& job, Session& session) {
+    int64_t start = now_ns();
+    const int64_t warm = start + job.warmup_ms * 1'000'000;
+    int64_t warmup = 0;
+    // At least one, after which the library knows how many layers there are.
+    do {
+        session.infer_layers(false);
+        warmup++;
+    } while (warmup < job.warmup_iterations || now_ns() < warm);
+    const int64_t warmup_ns = now_ns() - start;
+    const int64_t layers = static_cast<int64_t>(session.layer_count());
+    if (layers < 1 || layers > kMostLayers) {
+        throw Failure(Exit::unsupported, std::to_string(layers) + " layers: from 1 to " + std::to_string(kMostLayers) + " can be reported");
+    }
+    const int64_t most = std::min(job.max_iterations, kMostLayerTimes / layers);
+    const int64_t until = now_ns() + job.min_ms * 1'000'000;
+    std::vector<int64_t> by_layer, whole;
+    for (int64_t i = 0; i < most && (i < job.min_iterations || now_ns() < until); i++) {
+        start = now_ns();
+        session.infer_layers(true);
+        by_layer.push_back(now_ns() - start);
+        if (!session.infers_untimed()) continue;
+        start = now_ns();
+        session.infer();
+        whole.push_back(now_ns() - start);
+    }
+    const size_t iterations = by_layer.size();
+    const std::vector<TimedLayer> found = session.layers(iterations);
+    if (found.empty() || found.size() > kMostLayers) {
+        throw Failure(Exit::unsupported,
+                      std::to_string(found.size()) + " layers: from 1 to " + std::to_string(kMostLayers) + " can be reported");
+    }
+
+    Event("warmup").number("iterations", warmup).number("ns", warmup_ns).send();
+    Event("layers")
+        .number("count", static_cast<int64_t>(found.size()))
+        .number("iterations", static_cast<int64_t>(iterations))
+        .number("ns", median(by_layer))
+        .number("whole", whole.empty() ? -1 : median(whole))
+        .send();
+    for (size_t i = 0; i < found.size(); i++) {
+        const TimedLayer& layer = found[i];
+        Event("layer")
+            .number("i", static_cast<int64_t>(i))
+            .text("name", layer.name)
+            .text("type", layer.type)
+            .number("ns", layer.ns)
+            .number("read", layer.read)
+            .number("bytes", layer.bytes)
+            .number("weights", layer.weights)
+            .number("deferred", layer.deferred)
+            .texts("inputs", layer.inputs)
+            .shapes("outputs", layer.outputs)
+            .send();
+    }
 }
 
 void measure_sustained(const Job& job, Session& session) {
@@ -107,7 +164,7 @@ void measure_sustained(const Job& job, Session& session) {
     send_clocks(clocks, ended_on);
 }
 
-std::vector<InputShape> enlarged(const Job& job, const Samples& samples) {
+std::vector<InputShape> enlarged(const Job& job, const SampleSource& samples) {
     std::vector<InputShape> shapes = samples.inputs();
     if (shapes.size() != 1 || shapes[0].integer || shapes[0].extents.size() != 3) {
         std::string found;
@@ -124,7 +181,7 @@ std::vector<InputShape> enlarged(const Job& job, const Samples& samples) {
     return shapes;
 }
 
-void tile_first_sample(const Samples& samples, const InputShape& shape, const InputMemory& input) {
+void tile_first_sample(const SampleSource& samples, const InputShape& shape, const InputMemory& input) {
     const InputShape& given = samples.inputs()[0];
     const size_t height = static_cast<size_t>(given.extents[1]), width = static_cast<size_t>(given.extents[2]);
     const size_t rows = static_cast<size_t>(shape.extents[1]), columns = static_cast<size_t>(shape.extents[2]);

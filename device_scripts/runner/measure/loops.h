@@ -13,14 +13,20 @@ namespace bench {
 // Inferences after a warm-up, with the neighbours at work: each one's time, the clocks, how much the neighbours did.
 void measure_latency(const Job& job, Session& session, Neighbours& neighbours);
 
+// Inferences layer by layer after a warm-up, and what each layer took.
+void measure_layers(const Job& job, Session& session);
+
 // Inferences without a pause for the seconds of the job: the median of each second as it ends, and the clocks.
 void measure_sustained(const Job& job, Session& session);
 
 // The shape of the one input with the job's extents. Throws Failure(bad_samples) when there is no such input, and
 // Failure(unsupported) for a picture beyond what can be addressed.
-std::vector<InputShape> enlarged(const Job& job, const Samples& samples);
+std::vector<InputShape> enlarged(const Job& job, const SampleSource& samples);
+
+// The middle one of some times, which come into another order; of an even number the mean of two.
+int64_t median(std::vector<int64_t>& values);
 
 // Fills the input of that `shape` with the first sample, repeated from its upper left corner on.
-void tile_first_sample(const Samples& samples, const InputShape& shape, const InputMemory& input);
+void tile_first_sample(const SampleSource& samples, const InputShape& shape, const InputMemory& input);
 
 }  // namespace bench

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "contract/events.h"
+#include "contract/failure.h"
 #include "contract/job.h"
 #include "contract/samples.h"
 
@@ -31,6 +34,27 @@ struct Decoding {
     int64_t ns, coefficients, values;
 };
 
+// One layer as it was executed: what it is, and what it took.
+struct TimedLayer {
+    std::string name, type;
+    std::vector<std::string> inputs;
+    std::vector<NamedShape> outputs;
+    int64_t ns = 0;      // median of its iterations
+    int64_t read = -1;   // bytes of its inputs in memory, -1 where unknown
+    int64_t bytes = 0;   // of its outputs in memory
+    int64_t weights = -1;
+    bool deferred = false;
+};
+
+// What computes layers other than this process's own CPUs: a device and its driver, in their own words. `software`: a driver
+// that computes on the CPUs after all. `elsewhere` names those of the `layers` that the library computes without it.
+struct Accelerator {
+    std::string device, driver;
+    bool software;
+    int64_t layers;
+    std::vector<std::string> elsewhere;
+};
+
 // A network that a library has loaded, with its inputs and its latest answer.
 class Session {
 public:
@@ -41,6 +65,9 @@ public:
     // Null unless the weights were a package.
     virtual const Decoding* decoding() const { return nullptr; }
 
+    // Null where this process's CPUs compute all.
+    virtual const Accelerator* accelerator() const { return nullptr; }
+
     // Memory for inputs of these shapes, zeroed. Throws Failure(bad_samples) when the network takes others.
     virtual void make_inputs(const std::vector<InputShape>& shapes) = 0;
     virtual std::vector<InputMemory> inputs() = 0;
@@ -50,9 +77,27 @@ public:
     // Of the latest inference, in the order of the job; they last until the next one.
     virtual std::vector<OutputMemory> outputs() const = 0;
 
+    // One inference layer by layer, of which the time of each layer is kept when it is `timed`. Throws Failure, and
+    // Failure(unsupported) unless the job's mode is layers and the library can.
+    virtual void infer_layers(bool timed);
+    // How many layers an inference executes, and whether infer() does not time them: after the first infer_layers().
+    virtual size_t layer_count() const { return 0; }
+    virtual bool infers_untimed() const { return true; }
+    // Them, in the order in which they are executed, with their medians of the latest `iterations`. Throws Failure.
+    virtual std::vector<TimedLayer> layers(size_t iterations);
+    // One more inference layer by layer, which hands on the values of every output of every layer in the same order. Throws
+    // Failure(unsupported) when the library does not give them.
+    virtual void answer_layers(const std::function<void(const OutputMemory&)>& take);
+
     // After the first inference: that the library runs as it was asked to. Throws Failure(unsupported).
     virtual void expect_as_asked() const {}
 };
+
+inline void Session::infer_layers(bool) { throw Failure(Exit::unsupported, "this library does not time its layers"); }
+inline std::vector<TimedLayer> Session::layers(size_t) { throw Failure(Exit::unsupported, "this library does not time its layers"); }
+inline void Session::answer_layers(const std::function<void(const OutputMemory&)>&) {
+    throw Failure(Exit::unsupported, "this library does not give the values between its layers");
+}
 
 // An inference library.
 class Library {

@@ -7,6 +7,7 @@
 
 #include "contract/process.h"
 #include "measure/session.h"
+#include "ncnn/gpu.h"
 #include "ncnn/kernels.h"
 #include "ncnn/network.h"
 
@@ -21,6 +22,7 @@ public:
 
     int64_t load_ns() const override { return network_.load_ns(); }
     const Decoding* decoding() const override { return decoding_ ? &*decoding_ : nullptr; }
+    const Accelerator* accelerator() const override { return network_.accelerator(); }
     void make_inputs(const std::vector<InputShape>& shapes) override { inputs_ = network_.make_inputs(shapes); }
 
     std::vector<InputMemory> inputs() override {
@@ -33,12 +35,14 @@ public:
 
     std::vector<OutputMemory> outputs() const override {
         std::vector<OutputMemory> memory;
-        for (const ncnn::Mat& answer : answers_) {
-            const size_t values = static_cast<size_t>(answer.w) * static_cast<size_t>(answer.h) * static_cast<size_t>(answer.d);
-            memory.push_back({answer, static_cast<size_t>(answer.c), values, answer.cstep * sizeof(float)});
-        }
+        for (const ncnn::Mat& answer : answers_) memory.push_back(memory_of(answer));
         return memory;
     }
+
+    void infer_layers(bool timed) override { network_.infer_layers(inputs_, timed, nullptr); }
+    size_t layer_count() const override { return network_.layerwise().count(); }
+    std::vector<TimedLayer> layers(size_t) override { return network_.layerwise().layers(); }
+    void answer_layers(const std::function<void(const OutputMemory&)>& take) override { network_.infer_layers(inputs_, false, take); }
 
 private:
     Network network_;  // outlives the answers
@@ -51,7 +55,10 @@ public:
     std::string name() const override { return "ncnn " NCNN_VERSION_STRING; }
     std::vector<std::string> kernels_built() const override { return kernels().built; }
     std::vector<std::string> kernels_used() const override { return kernels().used; }
-    void expect(const Job& job) const override { expect_precision(job.precision); }
+    void expect(const Job& job) const override {
+        expect_gpu_can(job);
+        expect_precision(job.precision);
+    }
 
     std::unique_ptr<Session> open(const Job& job) const override {
         // ncnn makes its pool as large, whatever it is asked for.

@@ -13,6 +13,7 @@
 #include "layers/rank_split.h"
 #include "layers/rank_up.h"
 #include "layers/row_source.h"
+#include "ncnn/gpu.h"
 
 namespace bench {
 namespace {
@@ -65,11 +66,20 @@ Network::Network(const Job& job) {
     enter_phase(Exit::bad_weights, "reading the weights");
     weights_ = open_weights(job, graph);
 
-    enter_phase(Exit::bad_graph, "preparing the graph");
     net_.opt = options_for(job);
+    use_gpu(net_);
+    enter_phase(Exit::bad_graph, "preparing the graph");
     // Where blobs are few and small, what a pool keeps beside them is most of the memory.
     const bool has_passes = graph.text.find("\nLowRankPass ") != std::string::npos;
     if (job.execution == Execution::resident || has_passes) net_.opt.blob_allocator = net_.opt.workspace_allocator = &memory_;
+    // Of its own pools ncnn copies all that is taken out, also what only lies between two layers. So layers are timed in two
+    // that are the same but ours, and only answers are copied.
+    if (job.mode == Mode::layers && !net_.opt.blob_allocator) {
+        blobs_.set_size_compare_ratio(0.f);
+        workspace_.set_size_compare_ratio(0.f);
+        net_.opt.blob_allocator = &blobs_;
+        net_.opt.workspace_allocator = &workspace_;
+    }
     const auto* text = reinterpret_cast<const unsigned char*>(graph.text.c_str());  // ncnn wants its null at the end
     const ncnn::DataReaderFromMemory reader(text, graph.text.size());
     net_.register_custom_layer("LowRankPass", make_low_rank_pass);
@@ -96,6 +106,12 @@ Network::Network(const Job& job) {
     if (job.precision == Precision::int8 && !weights_->has_int8()) {
         throw Failure(Exit::unsupported, "the network has no int8 weights");
     }
+    if (job.mode == Mode::layers) {
+        std::vector<int> wanted;
+        for (const Blob& output : outputs_) wanted.push_back(output.index);
+        layerwise_ = std::make_unique<Layerwise>(net_, wanted);
+    }
+    accelerator_ = accelerator_of(net_);
     load_ns_ = now_ns() - start;
 }
 
@@ -163,27 +179,43 @@ std::vector<ncnn::Mat> Network::make_inputs(const std::vector<InputShape>& shape
     return mats;
 }
 
-std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
+ncnn::Extractor Network::extractor_of(const std::vector<ncnn::Mat>& inputs) const {
     ncnn::Extractor extractor = net_.create_extractor();
     for (const Blob& input : inputs_) {
         if (extractor.input(input.index, inputs[input.place]) != 0) {
             throw Failure(Exit::inference_failed, "ncnn does not take the input " + input.name);
         }
     }
+    return extractor;
+}
+
+ncnn::Mat Network::answer(ncnn::Extractor& extractor, const Blob& output) const {
+    ncnn::Mat answer;
+    const int status = extractor.extract(output.index, answer);
+    if (status == 0 && answer.allocator == &blobs_) answer = answer.clone();  // as ncnn does
+    if (status == kOutOfMemory) throw Failure(Exit::out_of_memory, "not enough memory to compute " + output.name);
+    if (status != 0) {
+        throw Failure(Exit::inference_failed, "ncnn cannot compute " + output.name + " from this input");
+    }
+    if (answer.empty() || answer.elempack != 1 || answer.elemsize != sizeof(float)) {
+        throw Failure(Exit::inference_failed, "the output " + output.name + " is not float32");
+    }
+    return answer;
+}
+
+std::vector<ncnn::Mat> Network::infer(std::vector<ncnn::Mat> inputs) const {
+    ncnn::Extractor extractor = extractor_of(inputs);
     inputs.clear();
     std::vector<ncnn::Mat> answers(outputs_.size());
-    for (const Blob& output : outputs_) {
-        ncnn::Mat& answer = answers[output.place];
-        const int status = extractor.extract(output.index, answer);
-        if (status == kOutOfMemory) throw Failure(Exit::out_of_memory, "not enough memory to compute " + output.name);
-        if (status != 0) {
-            throw Failure(Exit::inference_failed, "ncnn cannot compute " + output.name + " from this input");
-        }
-        if (answer.empty() || answer.elempack != 1 || answer.elemsize != sizeof(float)) {
-            throw Failure(Exit::inference_failed, "the output " + output.name + " is not float32");
-        }
-    }
+    for (const Blob& output : outputs_) answers[output.place] = answer(extractor, output);
     return answers;
+}
+
+void Network::infer_layers(const std::vector<ncnn::Mat>& inputs, bool timed, const Layerwise::Take& take) {
+    ncnn::Extractor extractor = extractor_of(inputs);
+    std::vector<ncnn::Mat> answers(outputs_.size());  // kept until the end, as an application does
+    layerwise_->infer(
+        extractor, timed, [&](ncnn::Extractor& from, size_t place) { answers[place] = answer(from, outputs_[place]); }, take);
 }
 
 }  // namespace bench

@@ -14,7 +14,7 @@ from bench.campaign.asked import Asked
 from bench.campaign.changes import Changes, changed
 from bench.compress import METHODS
 from bench.compress.method import Request
-from bench.errors import BenchError, CorruptData, UnknownName, UsageError
+from bench.errors import BenchError, CorruptData, PlanError, UnknownName, UsageError
 from bench.measure.order import Place
 from bench.networks import resolve
 from bench.width import Width
@@ -53,6 +53,7 @@ def test_a_network_without_variants_gets_those_that_suit_it() -> None:
         ('variants = ["fr:0.2"]\n', UsageError, "0.2"),
         ('variants = ["fr:-1"]\n', UsageError, "-1"),
         ('variants = [{name = "half", runtime = "torch"}]\n', UsageError, "does not run on phones"),
+        ('protocol = {require = "gpu"}\n', UsageError, "none of the runtimes of lenet5 computes on one: ncnn, torch"),
         ('variants = [{name = "half", runtime = "tflow"}]\n', UnknownName, "tflow"),
         ('variants = ["fr-dense@1/4"]\n', UsageError, "fr-dense writes every channel"),
         ('variants = ["fr-factored@1/2"]\n', UsageError, "fr-factored writes every channel"),
@@ -212,3 +213,47 @@ def test_a_form_with_a_precision_of_its_own_is_measured_once_beside_the_ordinary
 def test_another_precision_of_such_a_form_is_refused() -> None:
     with pytest.raises(UsageError, match="computes in int8, but bf16 is asked of it"):
         checked('variants = [{name = "int8-full", precision = "bf16"}]\n')
+
+
+SEVERAL = 'name = "a"\nruntime = ["ncnn", "onnxruntime"]\n[[cases]]\nmodel = "lenet5"\n'
+
+
+def test_several_runtimes_execute_each_variant_that_names_none() -> None:
+    named = '{name = "half", runtime = "ncnn", label = "by-ncnn"}'
+    wanted = asked.checked(plan.parse(f'{SEVERAL}variants = ["baseline", {named}]\n', "p"))
+    ordinary, other = asked.entries(wanted, ["p1"])
+    assert {place for place in ordinary.places if place.device == "p1"} == {
+        Place("p1", "ncnn"), Place("p1", "onnxruntime"),
+    }  # fmt: skip
+    assert [place for place in other.places if place.device == "p1"] == [Place("p1", "ncnn")]
+    assert wanted.runtimes_on_phones() == ("ncnn", "onnxruntime")
+    assert wanted.spared == ("ncnn", "onnxruntime")
+
+
+def test_what_one_of_several_runtimes_cannot_do_is_left_out_with_its_reason() -> None:
+    text = 'variants = ["baseline", {name = "half", precision = "bf16"}]\n'
+    wanted = asked.checked(plan.parse(SEVERAL + text, "p"))
+    ((left_out, why),) = wanted.absent.items()
+    assert str(left_out) == "lenet5/half:bf16 by onnxruntime"
+    assert "does not support bf16" in why
+    assert [place.runtime for place in asked.entries(wanted, ["p1"])[1].places if place.device == "p1"] == ["ncnn"]
+    with pytest.raises(UsageError, match="does not support int8"):
+        asked.checked(plan.parse(SEVERAL.replace("ncnn", "torch") + 'precision = ["int8"]\n', "p"))
+
+
+@pytest.mark.parametrize("names", ["[]", '["ncnn", "ncnn"]', '""'])
+def test_no_runtime_and_one_that_is_named_twice_are_refused(names: str) -> None:
+    with pytest.raises(PlanError, match="runtime"):
+        plan.parse(SEVERAL.replace('["ncnn", "onnxruntime"]', names), "p")
+
+
+def test_a_runtime_that_phones_need_more_for_says_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANDROID_NDK_HOME", raising=False)
+    with pytest.raises(UsageError, match="ncnn-vulkan, which does not run on phones without an Android NDK"):
+        checked('variants = [{name = "half", runtime = "ncnn-vulkan"}]\n')
+
+
+def test_a_gpu_may_be_required_where_a_runtime_here_computes_on_one() -> None:
+    text = MINIMAL.replace('"a"\n', '"a"\ndesktop = ["ncnn-vulkan"]\n') + 'protocol = {require = "gpu"}\n'
+    found = asked.checked(plan.parse(text, "p"))
+    assert found.runtimes_here() == ("ncnn-vulkan", "ncnn")

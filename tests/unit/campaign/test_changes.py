@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import plan
+from bench import plan, runtimes
 from bench.campaign.changes import Changes, changed
-from bench.errors import UsageError
+from bench.errors import UnknownName, UsageError
 
 
 def test_flags_narrow_a_plan() -> None:
@@ -66,6 +66,17 @@ def test_a_flag_that_no_plan_could_hold_is_refused(changes: Changes) -> None:
 
 def test_a_runtime_by_flag_takes_the_place_of_the_old_one_on_this_computer_too() -> None:
     text = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n[[cases]]\nmodel = "vdsr"\ndesktop = ["ncnn"]\n'
-    made = changed(plan.parse(text, "p"), Changes(runtime="onnxruntime"))
+    made = changed(plan.parse(text, "p"), Changes(runtimes=("onnxruntime",)))
     assert made.runtime == "onnxruntime"
     assert [made.desktop_for(case) for case in made.cases] == [("torch", "onnxruntime"), ("onnxruntime",)]
+
+
+def test_several_runtimes_by_flag_are_measured_on_phones_and_here_beside_the_reference() -> None:
+    made = changed(plan.suite("quick"), Changes(runtimes=("ncnn", "onnxruntime")))
+    assert made.runtimes == ("ncnn", "onnxruntime")
+    assert made.desktop == ("torch", "ncnn", "onnxruntime")
+    every = changed(plan.suite("quick"), Changes(runtimes=("all",))).runtimes
+    assert {"ncnn", "onnxruntime"} <= set(every)
+    assert "torch" not in every or "phone" in runtimes.runtime("torch").places
+    with pytest.raises(UnknownName, match="tflow"):
+        changed(plan.suite("quick"), Changes(runtimes=("ncnn", "tflow")))

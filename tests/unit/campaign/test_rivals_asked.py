@@ -102,5 +102,5 @@ def test_a_network_is_trained_where_its_case_says_so(tmp_path: Path) -> None:
 
 def test_what_could_not_be_made_is_no_longer_asked_for() -> None:
     wanted = asked.checked(plan.parse(CASE + 'variants = ["baseline", "half"]\n', "p"))
-    (case,) = wanted.without({"lenet5": {"half": "it cannot be"}}).plan.cases
+    (case,) = wanted.without({asked.Absent("lenet5", "half"): "it cannot be"}).plan.cases
     assert [variant.label for variant in case.variants or ()] == ["baseline"]

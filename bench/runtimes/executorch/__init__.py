@@ -1,0 +1,1 @@
+"""ExecuTorch, from the libraries in its own wheels."""

@@ -1,0 +1,1 @@
+"""LiteRT, from the libraries in its own wheels."""

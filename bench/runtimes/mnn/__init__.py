@@ -1,0 +1,1 @@
+"""MNN, from the engine in its own Python package."""
