@@ -22,6 +22,7 @@ import pytest
 from bench.errors import NoDevice, ToolMissing, UnknownName, VirtualPhoneError
 from bench.virtual import phone as phones
 from bench.virtual.phone import VirtualPhone
+from tests.e2e.command import bench
 from tests.e2e.conftest import Adb, PhoneMaker, free_port, ordinary_user
 from tests.e2e.raw_client import HELLO, talk
 
@@ -149,6 +150,12 @@ def test_a_memory_limit(started: Any, adb: Adb) -> None:
     assert device.shell("echo alive") == "alive\n"
     phones.stop(phone.port)
     assert list(Path("/sys/fs/cgroup").rglob(f"fr-bench-phone-{phone.port}")) == []
+
+
+def test_a_machine_without_its_emulator_names_the_package(env: dict[str, str], tmp_path: Path) -> None:
+    poor = {**env, "PATH": str(tmp_path)}
+    done = bench("phone", "start", "--vm", "--ram", "1GB", env=poor, status=ToolMissing.exit_status)
+    assert "apt-get install qemu-system-arm" in done.stderr
 
 
 # ---- translated phones

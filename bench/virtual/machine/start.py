@@ -145,20 +145,26 @@ def _launch(qemu: str, made: Image, folder: Path, port: int, ram: int, storage: 
 
 
 def _process(folder: Path, port: int, log_begin: int) -> int:
-    """QEMU's process id, once it has put it down. Raises VirtualPhoneError when it ends instead."""
+    """QEMU's process id, once it has written it. Raises VirtualPhoneError when it ends instead."""
     end = time.monotonic() + _PROCESS_S
     while record.is_locked(folder) and time.monotonic() < end:
         with contextlib.suppress(OSError, ValueError):
             return int((folder / _PID).read_text())
         time.sleep(0.02)
+    raise _failed(folder, port, log_begin, "it ended")
+
+
+def _failed(folder: Path, port: int, log_begin: int, why: str) -> VirtualPhoneError:
+    """What became of a start, in QEMU's or the machine's last words."""
     words = _said(folder, log_begin)
     if "host forwarding" in words:
-        raise VirtualPhoneError(
+        return VirtualPhoneError(
             f"port {port} of 127.0.0.1 cannot be used",
             "Choose another odd port, or leave it out to take the first free one.",
         )
-    raise VirtualPhoneError(
-        f"{_QEMU} did not start: {words}", "Debian's package is qemu-system-arm; it needs version 7 or newer."
+    return VirtualPhoneError(
+        f"the machine did not start: {why}; it said last: {words}",
+        f"Its log: {folder / record.LOG}. QEMU has to be version 7 or newer.",
     )
 
 
@@ -184,9 +190,7 @@ def _wait(folder: Path, port: int, log_begin: int, progress: Progress) -> None:
             (folder / _PID).unlink(missing_ok=True)
             return
         time.sleep(0.5)
-    raise VirtualPhoneError(
-        f"the machine did not start: {why}; it said last: {_said(folder, log_begin)}", f"Its log: {folder / record.LOG}"
-    )
+    raise _failed(folder, port, log_begin, why)
 
 
 def _answers(port: int) -> bool:
