@@ -23,18 +23,22 @@ class Packages:
     """A place of apt's own in `folder`, for one architecture. `suite` is Debian's; an empty one stands for the sources
     that this computer itself has. All that is asked has to be done within `deadline_s`.
 
-    Everything here raises ToolMissing; `purpose` begins its sentence.
+    Everything here raises ToolMissing; `purpose` begins its sentence, `instead` is the other way out.
     """
 
-    def __init__(self, folder: Path, purpose: str, architecture: str, suite: str = "", deadline_s: float = 300) -> None:
+    def __init__(
+        self, folder: Path, purpose: str, architecture: str, suite: str = "", deadline_s: float = 300,
+        instead: str = "do without",
+    ) -> None:  # fmt: skip
         self._folder = folder
         self._purpose = purpose
+        self._instead = instead
         self._end = time.monotonic() + deadline_s
         for tool in ("apt-get", "apt-cache", "dpkg-deb"):
             if shutil.which(tool) is None:
                 raise ToolMissing(
                     f"{purpose} comes from Debian's packages, and this computer has no {tool}",
-                    "Use a Debian or Ubuntu, or do without.",
+                    f"Use a Debian or Ubuntu, or {instead}.",
                 )
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True)
@@ -86,5 +90,5 @@ class Packages:
             words = "no end in time"
         raise ToolMissing(
             f"{self._purpose} cannot be had from Debian's packages: {command[0]} says {words[:200]}",
-            "Check the network, then run the same command again.",
+            f"Check the network and run the same command again, or {self._instead}.",
         )

@@ -21,7 +21,7 @@ def test_without_debians_tools_the_headers_are_named_as_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing, match=r"needs headers of GNU's C\+\+ library for it.*no apt-get") as refused:
+    with pytest.raises(ToolMissing, match=r"headers of GNU's C\+\+ library for .*no apt-get") as refused:
         headers.headers(runtimes.host_abi(), Cache(tmp_path / "cache"), silent)
     assert "Debian" in refused.value.fix
 

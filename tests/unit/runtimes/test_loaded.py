@@ -42,7 +42,7 @@ def test_a_32_bit_phone_is_refused_by_the_abis_that_there_are(tmp_path: Path) ->
 def test_another_processors_glibc_without_debians_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     other = next(abi for abi in libc.ABIS if abi != runtimes.host_abi())
-    with pytest.raises(ToolMissing, match=f"glibc for .* on {other}|{other} needs glibc") as refused:
+    with pytest.raises(ToolMissing, match=f"glibc for {other}") as refused:
         libc.base(other, Cache(tmp_path / "cache"), silent)
     assert "ncnn" in refused.value.fix
 
