@@ -49,7 +49,7 @@ test-gpu: $(READY) ## ncnn on Vulkan, by a software driver that this installs (a
 	@tests/e2e/software_vulkan.sh
 	@$(BIN)/python -m pytest -m gpu tests/e2e/test_ncnn_vulkan_driver.py
 
-test-runtimes: $(READY) system ## What the exporters of other runtimes write; installs them (1 GB)
+test-runtimes: $(READY) system ## What the exporters of other runtimes write; installs them
 	@$(PIP) -e '.[executorch]'
 	@$(BIN)/python -m pytest -m exporters tests/runtimes
 
