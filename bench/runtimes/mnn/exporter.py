@@ -43,7 +43,7 @@ def convert(onnx: Path, path: Path) -> None:
     Raises ToolMissing, and ExportRefused where MNN's converter cannot.
     """
     need_converter()
-    arguments = ["-f", "ONNX", "--modelFile", onnx, "--MNNModel", path, "--bizCode", "bench"]
+    arguments: list[str | Path] = ["-f", "ONNX", "--modelFile", onnx, "--MNNModel", path, "--bizCode", "bench"]
     try:
         done = subprocess.run(
             [sys.executable, "-c", _CONVERTER, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
