@@ -40,7 +40,7 @@ def test_packages_that_pip_does_not_find_are_named_and_nothing_is_kept(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(litert, "PACKAGES", ("bench-has-no-such-package==1.0",))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(ToolMissing, match="litert-torch, which pip cannot install: .*bench-has-no-such-package"):
+    with pytest.raises(ToolMissing, match=r"litert-torch, which pip cannot install: .*bench-has-no-such-package"):
         litert._convert([], tmp_path / "error")
     assert not litert.is_there()
 
