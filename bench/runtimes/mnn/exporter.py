@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 import tempfile
@@ -61,4 +62,5 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     telling = [
         line for line in lines if any(word in line.lower() for word in ("error", "not support", "can't", "fail"))
     ]
-    return [*telling, *lines[-1:], f"exit status {done.returncode}"][0][:300]
+    said = [*telling, *lines[-1:], f"exit status {done.returncode}"][0]
+    return re.sub(r"^\[[\d:]+\] *:?\d*:? *", "", said)[:300]

@@ -29,9 +29,9 @@ class _Part:
 def write(library: Path, path: Path) -> None:
     """Write what the loader maps of a library for a 64-bit little-endian processor. Raises BuildFailed."""
     data = library.read_bytes()
-    header = list(_HEADER.unpack_from(data))
-    if not data.startswith(b"\x7fELF\x02\x01"):
+    if not data.startswith(b"\x7fELF\x02\x01") or len(data) < _HEADER.size:
         raise BuildFailed(f"{library.name} is not a 64-bit ELF file", "Report this.")
+    header = list(_HEADER.unpack_from(data))
     table, count = header[5], header[10]
     parts = [_Part(*_PART.unpack_from(data, table + number * _PART.size)) for number in range(count)]
     made, moved = bytearray(), {}
