@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROGRAM = 1_800_000
 """Bytes of the runner itself that are resident."""
+_MORE = 1_000_000
+"""Bytes that it may take more, for samples and answers."""
 _FLOAT = 4
 _FEW = 8
 """Channels up to which, in and out, Winograd's method is not used."""
@@ -31,7 +33,7 @@ def expected(layout: Layout) -> tuple[int, int]:
     convolutions = [one for one in layout.operations if len(one.weight) == 4 and len(one.given) == 3]
     more = sum(_FLOAT * math.prod(one.weight) * (64 / 9 - 1) for one in convolutions if _by_winograd(one))
     at_work = max(one.live + (_workspace(one) if one in convolutions else 0) for one in layout.operations)
-    most = PROGRAM + 2 * layout.weights + more + at_work
+    most = PROGRAM + _MORE + 2 * layout.weights + more + at_work
     return PROGRAM + layout.weights + layout.peak, round(_MARGIN * most)
 
 

@@ -43,7 +43,7 @@ class OnnxRuntime:
         """Between which bytes the peak of a process with such a network lies: weights are there as read, as parsed and
         as multiplied, for a while at once, and the arena of activations grows by doubling (docs/inspect.md)."""
         least = _LIBRARY + layout.weights + layout.peak
-        return least, round(_LIBRARY + 3.4 * layout.weights + 2.6 * layout.peak)
+        return least, round(1.1 * _LIBRARY + 3.4 * layout.weights + 2.6 * layout.peak)
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""

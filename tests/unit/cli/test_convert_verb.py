@@ -60,12 +60,12 @@ def nets(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_network_that_every_runtime_takes_is_equal_in_all(command: Command, tmp_path: Path) -> None:
+def test_a_network_is_equal_in_several_runtimes(command: Command, tmp_path: Path) -> None:
     page = tmp_path / "matrix.html"
-    done = command("convert", "lenet300", "--page", page, "--json")
+    done = command("convert", "lenet300", "--runtime", "ncnn", "--runtime", "torch", "--page", page, "--json")
     assert done.status == 0, done.stderr
     cells = {cell["runtime"]: cell for cell in done.answer["cells"]}
-    assert {"ncnn", "torch"} <= set(cells)
+    assert list(cells) == ["ncnn", "torch"]
     for cell in cells.values():
         assert (cell["converts"], cell["runs"], cell["equal"]) == (True, True, True)
         assert cell["apart"] < 1e-4
@@ -114,8 +114,6 @@ def test_what_depends_on_values_is_said_of_the_network_itself(command: Command, 
 
 
 def test_a_converter_that_crashes_costs_its_cell_alone(command: Command, nets: Path) -> None:
-    done = command("convert", f"{nets}:Dies", "lenet300", "--runtime", "torch", "--json")
-    assert done.status == 2  # without --input nobody knows what it takes
     done = command("convert", f"{nets}:Dies", "--input", "8", "--runtime", "torch", "--json")
     assert done.status == 22
     (cell,) = done.answer["cells"]
