@@ -97,14 +97,12 @@ def _notice(one: Profile, context: Context) -> str:
         f"{_name(one, context)}: the layers together take {quantity(one.total, 'ns')}, {100 * abs(one.apart):.0f} % "
         f"{'less' if less else 'more'} than {one.of} ({quantity(one.whole or 0.0, 'ns')})."
     )
-    if cost is None:
-        return words
-    if less and abs(cost) <= SUMS_UP:
+    if less and one.layered and one.total < (1 - SUMS_UP) * one.layered:
         return (
-            f"{words} Timing them is not why: as wholes, the same inferences take as long. Something interrupted the "
-            "inferences, and the medians of single layers leave that out."
+            f"{words} As wholes, the inferences whose layers were timed took {quantity(one.layered, 'ns')}: something "
+            "interrupted them, and the medians of single layers leave that out."
         )
-    if cost > SUMS_UP:
+    if not less and cost is not None and cost > SUMS_UP:
         return f"{words} An inference whose layers are timed takes {100 * cost:.0f} % longer."
     return words
 
