@@ -108,7 +108,7 @@ def test_it_answers_as_torch_does_and_tells_what_computed(files: Path, network: 
     told = done.event("accelerator")
     assert (told["software"], told["elsewhere"], told["names"]) == (1, 0, [])
     assert told["device"].startswith("llvmpipe")
-    assert told["layers"] >= 8
+    assert told["layers"] >= 5
     with torch.no_grad():
         wanted = network(torch.from_numpy(SAMPLES)).numpy()
     found = np.fromfile(tmp_path / "answers.f32", "<f4").reshape(wanted.shape)
