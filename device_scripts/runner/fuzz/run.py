@@ -138,9 +138,7 @@ def keep(program: Path, folder: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the native runner's readers.")
     parser.add_argument("--seconds", type=int, default=600, help="for each target (default 600)")
-    parser.add_argument(
-        "--target", choices=sorted(SOURCES), action="append", help="may be repeated; all when left out"
-    )
+    parser.add_argument("--target", choices=sorted(SOURCES), action="append", help="may be repeated; all when left out")
     parser.add_argument("--keep", action="store_true", help="renew tests/corpus")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from report_kit import PHONE, Stored
 
+from bench.records import SCHEMA_VERSION
 from bench.report import Section, markdown
 from bench.report.section import Folded
 from bench.report.table import Cell, Table
@@ -43,4 +44,4 @@ def test_the_summary_is_the_same_in_parquet_as_in_csv(judged: Stored, tmp_path: 
     as_words = [table.astype(object).where(table.notna(), None) for table in (ours, csv)]
     pd.testing.assert_frame_equal(*as_words)
     assert ours["median"].dtype == "float64"
-    assert pq.read_schema(tmp_path / "summary.parquet").metadata[b"bench_schema"] == b"3"
+    assert pq.read_schema(tmp_path / "summary.parquet").metadata[b"bench_schema"] == str(SCHEMA_VERSION).encode()
