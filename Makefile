@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 BUILD_NEEDS := cmake filelock ninja numpy pillow platformdirs pydantic pypi-simple requests ziglang
 LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
   [r.runtime(name).program((abi,), False, Cache(), lambda *_: None) \
-   for name in ("onnxruntime", "executorch") for abi in {r.host_abi(), "arm64-v8a"}]'
+   for name in ("onnxruntime", "executorch", "litert", "mnn") for abi in {r.host_abi(), "arm64-v8a"}]'
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
