@@ -34,12 +34,13 @@ _STAGES: tuple[Stage, ...] = ("build", "answer", "convert", "start", "run", "com
 
 
 def exporting() -> tuple[str, ...]:
-    """Names of the runtimes that load; those of installed packages that do not are left out."""
+    """Names of the runtimes that load and compute on CPUs; those of installed packages that do not load are left out.
+    On a GPU the files are the same as on the CPU, so one is tried where it is named."""
     found = []
     for name in runtimes.RUNTIMES.names():
         with contextlib.suppress(ToolMissing):
-            runtimes.runtime(name)
-            found.append(name)
+            if not runtimes.on_gpu(name):
+                found.append(name)
     return tuple(found)
 
 
