@@ -246,6 +246,12 @@ class Device(Record):
     facts: dict[str, str] = {}
     """Further facts in the device's own words, e.g. `ro.soc.model`."""
 
+    @property
+    def memory_counts(self) -> bool:
+        """Whether memory measured there is the measured program's own: not where a translator lives in its process. A
+        whole emulated machine has memory of its own."""
+        return not self.translated or self.facts.get("ro.bench.translation") == "qemu-system"
+
 
 class Subject(Record):
     """What was measured, and where and how it ran. `model` and `variant` are labels that are unique in a run;

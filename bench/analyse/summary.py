@@ -46,11 +46,13 @@ def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
             f"Read it with the bench that wrote it, {run.bench_version}.",
         )
     plan = of_run(run)
+    own_memory = {device.serial for device in run.devices if device.memory_counts}
     found: list[Summary] = []
     for key, group in frame.groupby([*Subject.model_fields, "pass"], sort=False, observed=True):
         *names, kind = cast(tuple[Any, ...], key)
         subject = Subject(**dict(zip(Subject.model_fields, names, strict=True)))
-        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model)))
+        senseless = bool(group["translated"].any()) and not (kind in _OF_MEMORY and subject.device in own_memory)
+        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model), senseless))
     return tuple(found)
 
 
@@ -85,9 +87,15 @@ def _position(known: list[str], name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def _of_pass(subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol) -> Iterator[Summary]:
-    """The summaries of one subject in one pass: one per metric, or a failure when no launch succeeded."""
-    virtual, translated = bool(group["virtual"].any()), bool(group["translated"].any())
+_OF_MEMORY = ("memory", "largest")
+
+
+def _of_pass(
+    subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol, translated: bool
+) -> Iterator[Summary]:
+    """The summaries of one subject in one pass: one per metric, or a failure when no launch succeeded. `translated`:
+    that of machine code makes times and memory meaningless."""
+    virtual = bool(group["virtual"].any())
     failed = group[group["status"] == "failed"].drop_duplicates("trial")
     launches = group["trial"].nunique()
     samples = group[

@@ -410,3 +410,16 @@ def test_quiet_neighbours_do_not_vouch_for_launches_that_differ_among_themselves
     assert ratio.interval.excludes(1)
     assert not ratio.called
     assert "these launches differ among themselves" in ratio.verdict
+
+
+@pytest.mark.parametrize(("by", "counts"), [("qemu-user", False), ("qemu-system", True)])
+def test_memory_of_a_whole_emulated_machine_is_its_own_and_times_never_are(by: str, counts: bool) -> None:
+    there = {"virtual": True, "translated": True, "device": "vm"}
+    rows = [*launch(0, {"vm_hwm": [5e6]}, **there), *launch(0, {"latency": [2e7] * 50}, **there)]
+    machine = DEVICES[0].model_copy(
+        update={"serial": "vm", "virtual": True, "translated": True, "facts": {"ro.bench.translation": by}}
+    )
+    record = run().model_copy(update={"devices": (*DEVICES, machine)})
+    found = analyse(pd.DataFrame(rows, columns=COLUMNS.names), record, {})
+    assert ("translated" not in kinds(only(found, "vm_hwm"))) == counts
+    assert "translated" in kinds(only(found, "latency"))
