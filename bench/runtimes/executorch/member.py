@@ -9,29 +9,24 @@ from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
 from bench.errors import ExportRefused
-from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.records import ArtifactFile, Progress, Tensor
 from bench.runtimes.executorch import source
+from bench.runtimes.loaded.member import Loaded
 from bench.runtimes.loaded.program import program
-from bench.runtimes.runtime import NO_FILE, Place, Program, Shown, installed
+from bench.runtimes.runtime import NO_FILE, Program, Shown, installed
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class ExecuTorch:
-    """See `bench.runtimes.runtime.Runtime`. Networks of every method come as ordinary ones."""
+class ExecuTorch(Loaded):
+    """See `bench.runtimes.runtime.Runtime`."""
 
     name = "executorch"
     title = "ExecuTorch"
-    reference = False
-    abis = source.ABIS
-    places: frozenset[Place] = frozenset(("phone", "desktop"))
-    precisions: tuple[Precision, ...] = ("fp32",)
-    packages: frozenset[WeightsFormat] = frozenset(("runtime",))
     roles = ("pte", NO_FILE)
     deployed: tuple[str, ...] = ("pte",)
     start_s = 0.1
-    graphs: tuple[str, ...] = ()
     exporters: Mapping[str, str] = {"executorch": "fr-bench[executorch]"}
 
     def key(self) -> str:

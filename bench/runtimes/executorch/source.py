@@ -28,8 +28,6 @@ _LIBRARIES = tuple(
 """Each after those that it asks for."""
 _INCLUDE = "executorch/include/"
 
-ABIS = tuple(_WHEELS)
-
 
 @dataclass(frozen=True)
 class Library:
@@ -46,7 +44,7 @@ def wheel(abi: str) -> Pinned:
 
 
 def fetch(abi: str, cache: Cache, progress: Progress) -> Library:
-    """Those for one of ABIS, downloaded once.
+    """Those for one of `loaded.libc.ABIS`, downloaded once.
 
     Raises BuildFailed when no index gives the wheel, or what it gives has another check sum, and ToolMissing where this
     computer cannot have the headers of GNU's C++ library.

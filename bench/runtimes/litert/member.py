@@ -9,30 +9,24 @@ from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
 from bench.errors import ExportRefused
-from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.records import ArtifactFile, Progress, Tensor
 from bench.runtimes.litert import exporter, source
 from bench.runtimes.loaded.build import Backend
+from bench.runtimes.loaded.member import Loaded
 from bench.runtimes.loaded.program import program
-from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
+from bench.runtimes.runtime import NO_FILE, Program, Shown
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class LiteRt:
-    """See `bench.runtimes.runtime.Runtime`. Networks of every method come as ordinary ones."""
+class LiteRt(Loaded):
+    """See `bench.runtimes.runtime.Runtime`."""
 
     name = "litert"
     title = "LiteRT"
-    reference = False
-    abis = source.ABIS
-    places: frozenset[Place] = frozenset(("phone", "desktop"))
-    precisions: tuple[Precision, ...] = ("fp32",)
-    packages: frozenset[WeightsFormat] = frozenset(("runtime",))
     roles = ("tflite", NO_FILE)
     deployed: tuple[str, ...] = ("tflite",)
-    start_s = 0.2
-    graphs: tuple[str, ...] = ()
 
     def fetched(self) -> str:
         """Whether what writes its files is there, in words."""

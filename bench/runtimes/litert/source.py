@@ -17,8 +17,6 @@ _SHA256 = {
 _PROCESSORS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 _INSIDE = "ai_edge_litert/libLiteRt.so"
 
-ABIS = tuple(_PROCESSORS)
-
 
 def wheel(abi: str) -> Pinned:
     """The wheel for an ABI. Which Python it is for does not matter: only its library is used."""
@@ -28,7 +26,7 @@ def wheel(abi: str) -> Pinned:
 
 
 def fetch(abi: str, cache: Cache, progress: Progress) -> Path:
-    """The shared library for one of ABIS, downloaded once.
+    """The shared library for one of `loaded.libc.ABIS`, downloaded once.
 
     Raises BuildFailed when no index gives its wheel, or what it gives has another check sum.
     """

