@@ -271,14 +271,14 @@ class Plan(_Strict):
             made["desktop"] = ["ncnn" if name == "native" else name for name in desktop]
         return made
 
-    @field_validator("runtime")
+    @field_validator("runtime", mode="before")
     @classmethod
-    def _one_runtime_at_least(cls, runtime: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not runtime:
-            raise ValueError("a plan has a runtime, e.g. ncnn")
-        if isinstance(runtime, tuple):
-            _no_doubles("runtime", list(runtime))
-        return runtime
+    def _of_names(cls, value: Any) -> Any:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not names or not all(isinstance(one, str) and one for one in names):
+            raise ValueError('it is a runtime\'s name, or a list of some, e.g. ["ncnn", "onnxruntime"]; or "all"')
+        _no_doubles("runtime", list(names))
+        return value
 
     @field_validator("cases")
     @classmethod

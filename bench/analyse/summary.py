@@ -66,18 +66,20 @@ def _scores_named(frame: pd.DataFrame, run: RunRecord) -> pd.DataFrame:
 
 
 def in_order(summaries: Sequence[Summary], run: RunRecord) -> tuple[Summary, ...]:
-    """The summaries in the order of the run's plan: desktop before phones, the reference runtime first."""
+    """The summaries in the order of the run's plan: desktop before phones, the reference runtime first, then those that
+    the plan names."""
     plan = of_run(run)
     models = [case.label for case in plan.cases]
     variants = {case.label: [variant.label for variant in case.variants or ()] for case in plan.cases}
     devices = [d.serial for d in sorted(run.devices, key=lambda d: d.kind != "desktop")]
-    metrics = list(METRICS)
+    metrics, runtimes = list(METRICS), list(plan.runtimes)
 
     def place(summary: Summary) -> tuple[object, ...]:
         s = summary.subject
         return (
             _position(models, s.model), _position(variants.get(s.model, []), s.variant), _position(devices, s.device),
-            s.runtime != run.reference, s.threads, s.precision, metrics.index(summary.metric),
+            s.runtime != run.reference, _position(runtimes, s.runtime), s.threads, s.precision,
+            metrics.index(summary.metric),
         )  # fmt: skip
 
     return tuple(sorted(summaries, key=place))

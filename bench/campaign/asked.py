@@ -106,6 +106,8 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
     """The plan, when every name and size in it is known, its methods and sizes as variants. Costs little, so that a
     typo is reported before a build or a phone is begun; a network that sizes are of is counted once, and cached.
     Raises UnknownName, UsageError, CorruptData."""
+    if runtimes.ALL in plan.runtimes:
+        plan = plan.model_copy(update={"runtime": runtimes.named(plan.runtimes)})
     found: dict[str, Network] = {}
     absent: dict[Absent, str] = {}
     cases = []

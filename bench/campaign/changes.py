@@ -39,7 +39,6 @@ class Changes(NamedTuple):
     """Values of the protocol, for every network."""
 
 
-ALL = "all"
 _ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
 
 
@@ -76,7 +75,7 @@ def changed(plan: Plan, changes: Changes) -> Plan:
     protocol = plan.protocol.model_dump() | dict(changes.protocol)
     top: dict[str, Any] = {"cases": [case.model_dump() for case in made], "protocol": protocol}
     if changes.runtimes:
-        by = _named(changes.runtimes)
+        by = runtimes.named(changes.runtimes)
         top["runtime"] = by[0] if len(by) == 1 else by
         top["desktop"] = _in_place(plan.desktop, plan.runtimes, by)
         made = [
@@ -97,12 +96,6 @@ def changed(plan: Plan, changes: Changes) -> Plan:
             "Add e.g. --precision 2%, or leave --budget out.",
         )
     return wanted
-
-
-def _named(asked: Sequence[str]) -> tuple[str, ...]:
-    """The runtimes of those names, `all` in full. Raises UnknownName."""
-    named = [found for name in asked for found in (runtimes.on("phone") if name == ALL else [name])]
-    return tuple(dict.fromkeys(runtimes.runtime(name).name for name in named))
 
 
 def _in_place(names: Sequence[str], old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:

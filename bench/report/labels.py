@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bench.contest import MAIN_SCORES
 from bench.findings import Comparison, Findings, Interval
+from bench.plan import Plan
 from bench.records import METRICS, Device, RunRecord, Subject, Task
 from bench.units import quantity
 
@@ -44,7 +45,8 @@ class Labels:
         self._tasks: dict[str, Task] = {a.model: a.task for a in run.artifacts}
         self._threads = {s.threads for s in findings.subjects}
         self._precisions = {s.precision for s in findings.subjects}
-        self._on_phones = {s.runtime for s in findings.subjects if self.is_phone(s.device)}
+        on_phones = {s.runtime for s in findings.subjects if self.is_phone(s.device)}
+        self._runtime_named = len(on_phones) > 1 or not on_phones <= {Plan.model_fields["runtime"].default}
 
     def is_phone(self, serial: str) -> bool:
         return serial in self._devices and self._devices[serial].kind == "phone"
@@ -76,13 +78,14 @@ class Labels:
         return MAIN_SCORES.get(self.task(model))
 
     def place(self, subject: Subject) -> str:
-        """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; and with what if phones have several."""
+        """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; and with what, if phones have several or
+        another than plans name by themselves."""
         if not self.is_phone(subject.device):
             return f"{subject.device} {subject.runtime}"
         device = self._devices[subject.device]
         marks = [word for word, is_so in (("virtual", device.virtual), ("translated", device.translated)) if is_so]
         name = f"{subject.device} ({', '.join(marks)})" if marks else subject.device
-        return f"{name} {subject.runtime}" if len(self._on_phones) > 1 else name
+        return f"{name} {subject.runtime}" if self._runtime_named else name
 
     def setting(self, subject: Subject) -> str:
         """What tells settings of this run apart: `2 threads, fp16s`; empty when there is only one."""

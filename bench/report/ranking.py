@@ -41,6 +41,26 @@ def sentences(context: Context) -> Iterator[str]:
                 yield from _duels(here, context)
 
 
+def of_runtimes(context: Context) -> Iterator[str]:
+    """Which of several runtimes is the fastest: a sentence for the ordinary network of each model in each place."""
+    subjects = [s for s in context.findings.subjects if not context.labels.is_reference(s)]
+    phones = [s for s in subjects if context.labels.is_phone(s.device)]
+    ordinary = [s for s in phones or subjects if context.labels.is_ordinary(s)] or phones or subjects
+    places = {s.model_copy(update={"runtime": ""}): s for s in reversed(ordinary)}
+    for place, first in reversed(places.items()):
+        mine = [s for s in ordinary if s.model_copy(update={"runtime": ""}) == place]
+        if not (found := winners(mine, "latency", context)):
+            continue
+        best, *others = found
+        figure = quantity(best.figures.median, METRICS["latency"].unit)
+        near = f", not clearly ahead of {listed([o.subject.runtime for o in others])}" if others else ""
+        where = context.labels.where(first).replace(f" {first.runtime}", "", 1)
+        yield (
+            f"Of {len(mine)} runtimes on {where}, {best.subject.runtime} is the fastest for {first.variant} "
+            f"{first.model} ({figure}{near})."
+        )
+
+
 def same_job(context: Context) -> Iterator[set[str]]:
     """Networks of one task that were shown the same labelled samples, two or more."""
     yield from (set(models) for models in jobs(context.run, context.models) if len(models) > 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.errors import ToolMissing
 from bench.registry import Registry
 from bench.runtimes.ncnn.toolchain import host_abi
 from bench.runtimes.runtime import Place, Runtime
 
-__all__ = ["RUNTIMES", "host_abi", "on", "on_gpu", "reference", "runtime"]
+__all__ = ["RUNTIMES", "host_abi", "named", "on", "on_gpu", "reference", "runtime"]
 
+ALL = "all"
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "fr_bench.runtimes",
@@ -44,6 +47,12 @@ def on(place: Place) -> tuple[str, ...]:
         except ToolMissing:
             continue
     return tuple(found)
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """Each of these once, with `all` standing for every one that runs on phones. Raises UnknownName and ToolMissing."""
+    found = [each for name in names for each in (on("phone") if name == ALL else [RUNTIMES[name].name])]
+    return tuple(dict.fromkeys(found))
 
 
 def reference() -> Runtime:

@@ -43,6 +43,7 @@ def section(context: Context) -> Section | None:
             sentences += [one.text for one in said[:1]]
             highlights += [highlight(one.subject, one.text, context) for one in said[:1]]
             details += [one.text for one in said[1:]]
+    sentences += ranking.of_runtimes(context)
     if same := _same_networks(context):
         sentences.append(same)
     return Section("answer", TITLE, sentences=tuple(sentences), details=tuple(details), highlights=tuple(highlights))
@@ -93,8 +94,11 @@ def _variant(subject: Subject, context: Context) -> _Said:
         return _Said(score, f"{name} {listed(parts)} on {where}{price}.", subject)
     compared = any(c.kind == "variant" and c.left == subject for c in findings.comparisons)
     compared |= ranking.has_rivals(subject.model, context)
+    compared |= any(c.kind == "runtime" and subject in (c.left, c.right) for c in findings.comparisons)
     if compared or latency is None or latency.statistics is None or latency.translated:
         return _Said(0.0, "", subject)
+    if not latency.usable:
+        return _Said(0.0, f"{name} has no time fit to be used on {where}: {latency.verdict}.", subject)
     median = quantity(latency.statistics.median, latency.unit)
     return _Said(0.0, f"{name} takes {median} on {where}; nothing to compare it with.", subject)
 
@@ -160,6 +164,8 @@ def _same_networks(context: Context) -> str:
     whole = quantity(1, "fraction")
     cases = "all but a few of all cases" if share == whole and worst < 1 else f"{share} of cases"
     cases += "" if share == whole else " or more"
+    least = min(s.statistics.samples for s in agreements if s.statistics)
+    cases += f" (n = {least:,})" if least > 1 else ""  # runs of schema 1 have one figure of all samples
     text = f"On {places} every measured variant gives the desktop reference's answer in {cases}"
     if compared and all(c.outcome == "equal" for c in compared):
         text += ", and every score equals the desktop's to the last digit printed"

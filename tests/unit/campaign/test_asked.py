@@ -241,9 +241,15 @@ def test_what_one_of_several_runtimes_cannot_do_is_left_out_with_its_reason() ->
         asked.checked(plan.parse(SEVERAL.replace("ncnn", "torch") + 'precision = ["int8"]\n', "p"))
 
 
-@pytest.mark.parametrize("names", ["[]", '["ncnn", "ncnn"]', '""'])
+def test_all_in_a_plan_are_those_that_run_on_phones() -> None:
+    wanted = asked.checked(plan.parse(SEVERAL.replace('["ncnn", "onnxruntime"]', '"all"'), "p"))
+    assert {"ncnn", "onnxruntime"} <= set(wanted.plan.runtimes)
+    assert "torch" not in wanted.plan.runtimes
+
+
+@pytest.mark.parametrize("names", ["[]", '["ncnn", "ncnn"]', '""', "3", '["ncnn", 3]'])
 def test_no_runtime_and_one_that_is_named_twice_are_refused(names: str) -> None:
-    with pytest.raises(PlanError, match="runtime"):
+    with pytest.raises(PlanError, match=r"runtime: (it is a runtime's name|ncnn appears twice)"):
         plan.parse(SEVERAL.replace('["ncnn", "onnxruntime"]', names), "p")
 
 
