@@ -72,7 +72,7 @@ def run(
             if gate.state == "unfit"
         ]
         notes += [note for one in ready.prepared.values() for note in one.notes]
-        notes += [f"{variant} is not in the run: {why}" for variant, why in ready.asked.absent.items()]
+        notes += [f"{one} is not in the run: {' '.join(why.split())}" for one, why in ready.asked.absent.items()]
         record = _record(ready, started, preparation_s).model_copy(
             update={"noise": tuple(noise), "command": tuple(command)}
         )
@@ -102,6 +102,7 @@ def run(
             _ended(ready, folder, record, begun, progressed, watcher)
             if isinstance(error, KeyboardInterrupt):
                 watcher.note(f"to go on with it: bench run --resume {shlex.quote(str(folder.path))}")
+                raise KeyboardInterrupt("Interrupted; what had been measured is kept.") from error
             raise
         with _room(folder):
             findings = _ended(ready, folder, record, begun, progressed, watcher)

@@ -101,7 +101,7 @@ def main() -> NoReturn:
 def _interrupted(interrupt: KeyboardInterrupt) -> NoReturn:
     """Say it, in the words of whoever knows what was interrupted."""
     with contextlib.suppress(OSError):
-        terminal.say(str(interrupt) or "Interrupted; what had been measured is kept.", to=terminal.err)
+        terminal.say(str(interrupt) or "Interrupted.", to=terminal.err)
     sys.exit(130)
 
 

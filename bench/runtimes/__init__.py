@@ -16,12 +16,12 @@ RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "fr_bench.runtimes",
     {
-        "executorch": "bench.runtimes.executorch.member:EXECUTORCH",
-        "litert": "bench.runtimes.litert.member:LITERT",
-        "mnn": "bench.runtimes.mnn.member:MNN",
         "ncnn": "bench.runtimes.ncnn.member:NCNN",
-        "ncnn-vulkan": "bench.runtimes.ncnn_vulkan.member:NCNN_VULKAN",
         "onnxruntime": "bench.runtimes.onnxruntime.member:ONNXRUNTIME",
+        "litert": "bench.runtimes.litert.member:LITERT",
+        "executorch": "bench.runtimes.executorch.member:EXECUTORCH",
+        "mnn": "bench.runtimes.mnn.member:MNN",
+        "ncnn-vulkan": "bench.runtimes.ncnn_vulkan.member:NCNN_VULKAN",
         "torch": "bench.runtimes.torch.member:TORCH",
     },
 )

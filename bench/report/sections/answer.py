@@ -159,7 +159,7 @@ def _same_networks(context: Context) -> str:
     if not agreements:
         return ""
     worst = min(s.statistics.median for s in agreements if s.statistics)
-    places = " and ".join(dict.fromkeys(labels.place(s.subject) for s in agreements))
+    places = listed(list(dict.fromkeys(labels.place(s.subject) for s in agreements)))
     share = quantity(worst, "fraction")
     whole = quantity(1, "fraction")
     cases = "all but a few of all cases" if share == whole and worst < 1 else f"{share} of cases"

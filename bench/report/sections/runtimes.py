@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from bench.findings import Comparison
 from bench.records import METRICS, Subject
@@ -18,12 +17,9 @@ _HEADINGS = {"load": "Load", "first_inference": "First inference", "deployed": "
 
 
 def section(context: Context) -> Section | None:
-    """A table for each device and variant that more than one runtime executed, the reference aside."""
+    """A table for each device and network that more than one runtime was to execute, the reference aside."""
     tables = tuple(_tables(context))
-    left_out = tuple(f"{what} is not here: {why}" for what, why in context.run.absent.items() if " by " in what)
-    if not tables and not left_out:
-        return None
-    return Section("runtimes", "Runtimes", details=left_out, tables=tables)
+    return Section("runtimes", "Runtimes", tables=tables) if tables else None
 
 
 def _tables(context: Context) -> Iterator[Table]:
@@ -34,26 +30,28 @@ def _tables(context: Context) -> Iterator[Table]:
                 for s in context.findings.subjects
                 if (s.model, s.device) == (model, device.serial) and not context.labels.is_reference(s)
             ]
-            if len({s.runtime for s in mine}) > 1:
-                yield _table(model, sorted(mine, key=partial(_order, mine, context)), context)
+            absent = _left_out(model, context)
+            if mine and len({s.runtime for s in mine} | {runtime for _, runtime in absent}) > 1:
+                yield _table(model, mine, absent, context)
 
 
-def _order(among: list[Subject], context: Context, subject: Subject) -> tuple[int, int]:
-    """What differs in its runtime alone together, in the order of the plan."""
-    alike = [s.model_copy(update={"runtime": ""}) for s in among]
-    named = context.run.plan.get("runtime", ())
-    place = list(named).index(subject.runtime) if subject.runtime in named and not isinstance(named, str) else 0
-    return alike.index(subject.model_copy(update={"runtime": ""})), place
+def _left_out(model: str, context: Context) -> dict[tuple[str, str], str]:
+    """Why a runtime did not execute a variant of the network, by both their names."""
+    found = {}
+    for what, why in context.run.absent.items():
+        variant, by, runtime = what.removeprefix(f"{model}/").rpartition(" by ")
+        if by and what.startswith(f"{model}/"):
+            found[variant, runtime] = " ".join(why.split())
+    return found
 
 
-def _table(model: str, subjects: list[Subject], context: Context) -> Table:
+def _table(model: str, subjects: list[Subject], absent: dict[tuple[str, str], str], context: Context) -> Table:
     notes = Notes()
     ratios = {
         c.right: c
         for c in context.findings.comparisons
         if c.kind == "runtime" and c.metric == "latency" and not context.labels.is_reference(c.left)
     }
-    shared = {s: _library(s, context) for s in subjects}
     rows = []
     for subject in subjects:
         found = {metric: context.findings.summary(subject, metric) for metric in _FIGURES}
@@ -65,10 +63,14 @@ def _table(model: str, subjects: list[Subject], context: Context) -> Table:
         rows.append(
             (
                 Cell(subject.variant, _form(subject, context)), name, cells["latency"],
-                _ratio(ratios.get(subject)), cells["vm_hwm"], _size(shared[subject]), cells["load"],
+                _ratio(ratios.get(subject)), cells["vm_hwm"], _library(subject, context), cells["load"],
                 cells["first_inference"], cells["deployed"], _size(_program(subject, context)), cells["max_abs_delta"],
             )
         )  # fmt: skip
+    for variant, runtime in absent:
+        rows.append(
+            (Cell(variant), Cell(runtime, tone="strong"), Cell("left out", tone="bad"), *(Cell("–", tone="muted"),) * 8)
+        )
     first = next((c.left.runtime for c in ratios.values()), subjects[0].runtime)
     header = (
         "Variant", "Runtime", "Latency", f"{first} ÷ it", "Peak RSS", "Library", *(_HEADINGS[m] for m in _FIGURES[2:5]),
@@ -81,6 +83,7 @@ def _table(model: str, subjects: list[Subject], context: Context) -> Table:
         "part of the runner. Network and program are bytes on the device; the program is there once for all networks. "
         "Load begins before the library is opened.",
         f"max |Δ|: {METRICS['max_abs_delta'].text}.",
+        *(f"{variant} is not executed by {runtime}: {why}" for (variant, runtime), why in absent.items()),
     )
     return Table(f"{context.labels.model(model)} on {where}", header, tuple(rows), (*notes.texts(), *about))
 
@@ -103,7 +106,7 @@ def _size(value: float | None) -> Cell:
     return Cell("–", tone="muted") if value is None else Cell(quantity(value, "B"), value=value)
 
 
-def _library(subject: Subject, context: Context) -> float | None:
+def _library(subject: Subject, context: Context) -> Cell:
     """Median over launches of the memory pass."""
     found = sorted(
         value
@@ -111,7 +114,9 @@ def _library(subject: Subject, context: Context) -> float | None:
         if one.trial.subject == subject and one.trial.pass_ == "memory" and one.status != "failed"
         and isinstance(value := one.conditions.get("library_rss"), int)
     )  # fmt: skip
-    return float(found[len(found) // 2]) if found else None
+    if found and not all(d.memory_counts for d in context.run.devices if d.serial == subject.device):
+        return Cell("meaningless", tone="muted")
+    return _size(found[len(found) // 2] if found else None)
 
 
 def _program(subject: Subject, context: Context) -> float | None:
