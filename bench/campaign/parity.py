@@ -146,6 +146,18 @@ def set_up(subject: Subject, phone: Transport, cache: Cache, watcher: Watcher) -
 
 def compared(scene: Scene) -> Parity:
     """Both machines asked, and what they computed compared. Raises RunnerFailed and what the transport raises."""
+    try:
+        return _compared(scene)
+    except RunnerFailed as error:
+        error.what = _with_names(scene, error.what)
+        if scene.theirs is not scene.ours and not error.fix:
+            error.fix = (
+                "Look at the files of --app-files: they must belong together, and to this network, and be whole."
+            )
+        raise
+
+
+def _compared(scene: Scene) -> Parity:
     damaged = station.damaged(scene.there, [scene.picture, *scene.theirs.needed])
     rungs: list[Rung] = [_file_rung("picture", scene.picture, scene.picture, damaged)]
     theirs_by_role = {one.role: one for one in scene.theirs.needed}
@@ -180,7 +192,9 @@ def _pictured(scene: Scene, rungs: list[Rung]) -> Stages | None:
         if error.left not in (_BAD_SAMPLES, _UNSUPPORTED):
             raise
         refused = error.left == _UNSUPPORTED
-        rungs.append(Rung("pixels", "decoded", None if refused else True, remark=error.what, open=refused))
+        rungs.append(
+            Rung("pixels", "decoded", None if refused else True, remark=_with_names(scene, error.what), open=refused)
+        )
         rungs.append(ladder.unreached("resized", desktop.preprocess.text))
         rungs.append(ladder.unreached("input", "normalised"))
         return None
@@ -235,10 +249,21 @@ def _layers(scene: Scene, modules: Modules, damaged: frozenset[str]) -> tuple[li
     except RunnerFailed as error:
         if error.left != _UNSUPPORTED:
             raise
-        rungs.append(ladder.unreached("layer", "the layers behind" if rungs else "every layer", error.what))
+        rungs.append(
+            ladder.unreached("layer", "the layers behind" if rungs else "every layer", _with_names(scene, error.what))
+        )
     names = named.names()
     called = [names.get(blob, "") for blob in blobs] + [""] * (len(rungs) - len(blobs))
     return [replace(rung, module=name) for rung, name in zip(rungs, called, strict=True)], cause
+
+
+def _with_names(scene: Scene, what: str) -> str:
+    """What a runner said, with the names that files have here for those that they have where it runs."""
+    for machine in (scene.there, scene.here):
+        for one in (scene.picture, scene.looked.samples, *scene.theirs.needed, *scene.ours.needed):
+            if where := machine.where.get(one.sha256):
+                what = what.replace(where, str(one.path))
+    return what
 
 
 def _by_name(layer: tuple[LayerTime, tuple[NDArray[np.float32], ...]] | None) -> dict[str, NDArray[np.float32]]:
