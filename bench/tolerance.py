@@ -76,3 +76,8 @@ def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE, doubt: 
     share = np.where(np.isfinite(found) & np.isfinite(share), share, np.inf)
     at = tuple(int(index) for index in np.unravel_index(int(np.argmax(share)), share.shape))
     return Worst(float(share[at]), at, float(found[at]), float(expected[at]), float(limit[at]))
+
+
+def lost(found: Floats, expected: Floats) -> int:
+    """How many values of `found` are NaN or infinite where those `expected` are not."""
+    return int((np.isfinite(expected) & ~np.isfinite(found)).sum())

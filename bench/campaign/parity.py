@@ -23,8 +23,8 @@ from bench.campaign.phones import LOCKS
 from bench.devices import hold
 from bench.devices.transport import Transport
 from bench.errors import CorruptData, RunnerFailed, UsageError
+from bench.layered import LayerTime
 from bench.measure import layers, station, trial
-from bench.measure.layers import LayerTime
 from bench.measure.stages import Stages, stages
 from bench.measure.station import Station
 from bench.prepare.looked import Looked, looked

@@ -195,8 +195,8 @@ def verdict(found: parity.Parity) -> str:
     if first is None and found.open:
         return f"Not known to be equal: nothing that was compared differs, but {_not_compared(found.open)}"
     if first is None:
-        shown = [rung for rung in found.rungs if rung.stage == "answer" and rung.differs is None]
-        but = "; ".join(f"{_called(rung)}, is shown and not judged: {rung.remark}" for rung in shown)
+        only_shown = [rung for rung in found.rungs if rung.stage == "answer" and rung.differs is None]
+        but = "; ".join(f"{_called(rung)}, is shown and not judged: {rung.remark}" for rung in only_shown)
         return f"Equal: no stage differs ({but})." if but else "Equal: no stage differs."
     words = f"First differs: {_called(first)}"
     if first.delta is not None:
@@ -220,9 +220,9 @@ def _not_compared(open_rungs: Sequence[Rung]) -> str:
     words += f"; and {len(causes) - _MOST_OPEN} more" * (len(causes) > _MOST_OPEN)
     behind = list(dict.fromkeys(rung.stage for rung in open_rungs if not rung.remark))
     if not behind:
-        return f"not compared: {words}."
+        return f"this was not compared: {words}."
     if not causes:
-        return f"not compared: {', '.join(behind)}."
+        return f"this was not compared: {', '.join(behind)}."
     return f"the climb ended at {words}; not compared: {', '.join(behind)}."
 
 

@@ -175,7 +175,7 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
 def _numbers(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
     """Raise RunnerFailed for answers that are not finite where the desktop's are: no decoder explains these."""
     for tensor, ours, wanted in zip(artifact.outputs, outputs, expected.outputs, strict=True):
-        if wrong := int((np.isfinite(wanted) & ~np.isfinite(ours)).sum()):
+        if wrong := tolerance.lost(ours, wanted):
             raise RunnerFailed(
                 f"its answers are not numbers: {wrong:,} of {ours.size:,} values of {tensor.name}",
                 "`bench parity` with one of the pictures shows where they cease to be.",
