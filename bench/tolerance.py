@@ -21,7 +21,8 @@ ROUNDING = 1e-5
 class Worst(NamedTuple):
     """The value of an output (N, *shape) that is furthest from what is allowed, at `place`, sample first.
 
-    `headroom` is its distance as a share of what is `allowed` there: more than 1, also for NaN, is too far.
+    `headroom` is its distance as a share of what is `allowed` there: more than 1 is too far, and so is what is not a
+    number on either side.
     """
 
     headroom: float
@@ -71,7 +72,12 @@ def worst(found: Floats, expected: Floats, tolerance: float = TOLERANCE, doubt: 
     limit = np.broadcast_to(allowed(expected, tolerance, doubt), expected.shape)
     with np.errstate(invalid="ignore"):
         delta = np.abs(found.astype(np.float64) - expected)
-    share = delta / np.maximum(limit, np.finfo(np.float32).tiny)
-    share = np.where(np.isfinite(found), share, np.inf)
+        share = delta / np.maximum(limit, np.finfo(np.float32).tiny)
+    share = np.where(np.isfinite(found) & np.isfinite(share), share, np.inf)
     at = tuple(int(index) for index in np.unravel_index(int(np.argmax(share)), share.shape))
     return Worst(float(share[at]), at, float(found[at]), float(expected[at]), float(limit[at]))
+
+
+def lost(found: Floats, expected: Floats) -> int:
+    """How many values of `found` are NaN or infinite where those `expected` are not."""
+    return int((np.isfinite(expected) & ~np.isfinite(found)).sum())

@@ -34,7 +34,9 @@ class Rung:
     `allowed` how far the worst may be off. `off` values of `values` are further off than they may be, in the
     `channels` (the first axis of a layer's values). `module` is what the network's author calls a layer.
 
-    Figures are None where there was nothing to compare; then `differs` may still be known, and `remark` says why."""
+    Figures are None where there was nothing to compare; then `differs` may still be known, and `remark` says why.
+    `open` is a rung that was asked for and could not be judged, so that nobody knows whether it differs: `remark` says
+    why, unless it is that a rung before it is open. Any other whose `differs` is None is shown only."""
 
     stage: Stage
     name: str
@@ -51,6 +53,7 @@ class Rung:
     channels: tuple[int, ...] = ()
     remark: str = ""
     module: str = ""
+    open: bool = False
 
     @property
     def values(self) -> int:
@@ -60,37 +63,56 @@ class Rung:
 def compared(
     stage: Stage, name: str, found: Array, wanted: Array, limit: float | Array, *, kind: str = "", remark: str = ""
 ) -> Rung:
-    """Values of one shape, held to a `limit` that may be one for each. NaN on one side alone differs."""
+    """Values of one shape, held to a `limit` that may be one for each. NaN, or an infinity, on one side alone differs;
+    NaN on both sides, or a limit that is not a number, leaves open what could be no difference."""
     if found.shape != wanted.shape:
         return Rung(
             stage, name, True, found.shape, kind, remark=f"has the shape {_sides(found)}, and not {_sides(wanted)}"
         )
+    if not found.size:
+        return Rung(stage, name, None, found.shape, kind, remark="has no values", open=True)
     ours, theirs = found.astype(np.float64), wanted.astype(np.float64)
+    neither = np.isnan(ours) & np.isnan(theirs)
     with np.errstate(invalid="ignore"):
         delta = np.abs(ours - theirs)
-    delta = np.where((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)), 0.0, delta)
+    delta = np.where((ours == theirs) | neither, 0.0, delta)
     delta = np.where(np.isnan(delta), np.inf, delta)
     allowed = np.broadcast_to(np.asarray(limit, np.float64), delta.shape)
-    beyond = delta > allowed
+    judged = np.isfinite(allowed)
+    beyond = np.where(judged, delta > allowed, np.isinf(delta))
+    unknown = neither | (~judged & ~beyond & (delta > 0))
     # The worst is the one that is furthest beyond; among those that are not, the furthest.
-    rank = np.where(beyond, delta - allowed, -np.inf) if beyond.any() else delta
-    at = tuple(int(i) for i in np.unravel_index(int(np.argmax(rank)), rank.shape)) if delta.size else ()
-    largest = float(np.nanmax(np.abs(theirs))) if theirs.size and not np.isnan(theirs).all() else 0.0
-    worst = float(delta.max()) if delta.size else 0.0
+    rank = np.where(beyond, delta - np.where(judged, allowed, 0.0), -np.inf) if beyond.any() else delta
+    at = tuple(int(i) for i in np.unravel_index(int(np.argmax(rank)), rank.shape))
+    finite = np.abs(theirs[np.isfinite(theirs)])
+    largest = float(finite.max()) if finite.size else 0.0
+    worst = float(delta.max())
     share = worst / largest if largest else (0.0 if worst == 0 else np.inf)
     channels = np.flatnonzero(beyond.reshape(len(beyond), -1).any(axis=1)) if beyond.ndim else ()
+    differs = bool(beyond.any())
+    if blind := int(unknown.sum()):
+        told = (
+            f"{blind:,} of {delta.size:,} values cannot be compared: not numbers on both sides, or nothing to hold to"
+        )
+        remark = f"{remark}; {told}" if remark else told
     return Rung(
-        stage, name, bool(beyond.any()), found.shape, kind,
+        stage, name, differs if differs or not blind else None, found.shape, kind,
         delta=worst,
         relative=float(share),
-        allowed=float(allowed[at]) if delta.size else 0.0,
+        allowed=float(allowed[at]),
         place=at,
-        found=float(ours[at]) if delta.size else None,
-        wanted=float(theirs[at]) if delta.size else None,
+        found=float(ours[at]),
+        wanted=float(theirs[at]),
         off=int(beyond.sum()),
         channels=tuple(int(one) for one in channels),
         remark=remark,
+        open=bool(blind) and not differs,
     )  # fmt: skip
+
+
+def unreached(stage: Stage, name: str, why: str = "") -> Rung:
+    """A rung that could not be had."""
+    return Rung(stage, name, None, remark=why, open=True)
 
 
 def file(name: str, found: str, wanted: str) -> Rung:
@@ -151,6 +173,11 @@ def answer(name: str, found: Array, wanted: Array, *, exact: bool) -> Rung:
 def first(rungs: Sequence[Rung]) -> int | None:
     """The place of the first that differs."""
     return next((at for at, rung in enumerate(rungs) if rung.differs), None)
+
+
+def opened(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
+    """Those that could not be judged, and so may differ."""
+    return tuple(rung for rung in rungs if rung.open)
 
 
 def fitted(asked: Preprocess, pixels: Array, shape: tuple[int, ...]) -> Array:

@@ -50,7 +50,9 @@ class Modules:
             before = self.best.get(at)
             if before is not None and before.delta is not None:
                 step = max(1, flat.size // _LOOKED_AT)
-                if np.abs(flat[::step] - part.values.reshape(-1)[::step]).max() >= before.delta:
+                with np.errstate(invalid="ignore"):
+                    furthest = np.abs(flat[::step] - part.values.reshape(-1)[::step]).max()
+                if furthest >= before.delta:
                     continue
             found = flat.reshape(part.values.shape)
             limit = tolerance.allowed(part.values[None])[0]
@@ -60,7 +62,7 @@ class Modules:
 
     def names(self) -> dict[str, str]:
         """The module that each layer computes the output of, by the layer's name, of those that were looked at."""
-        return {rung.remark: self.parts[at].name for at, rung in sorted(self.best.items()) if not rung.differs}
+        return {rung.remark: self.parts[at].name for at, rung in sorted(self.best.items()) if rung.differs is False}
 
     def rungs(self, *, answers_differ: bool) -> tuple[Rung, ...]:
         """One for each module, in the order of their calls. One that nothing in the graph equals is merged into another
@@ -70,10 +72,12 @@ class Modules:
             self.best.get(at) or Rung("module", part.name, True, part.values.shape, part.kind)
             for at, part in enumerate(self.parts)
         ]
-        last = max((at for at, rung in enumerate(found) if not rung.differs), default=-1)
+        last = max((at for at, rung in enumerate(found) if rung.differs is False), default=-1)
         rungs = []
         for at, rung in enumerate(found):
-            if not rung.differs:
+            if rung.open:
+                rungs.append(rung)
+            elif not rung.differs:
                 rungs.append(replace(rung, remark=f"= {rung.remark}"))
             elif at < last or not answers_differ:
                 rungs.append(Rung("module", rung.name, None, rung.shape, rung.kind, remark=_MERGED))

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from bench import runtimes
 from bench.analyse import ladder
 from bench.analyse.ladder import Rung
 from bench.analyse.modules import Modules
@@ -23,6 +23,7 @@ from bench.campaign.phones import LOCKS
 from bench.devices import hold
 from bench.devices.transport import Transport
 from bench.errors import CorruptData, RunnerFailed, UsageError
+from bench.layered import LayerTime
 from bench.measure import layers, station, trial
 from bench.measure.stages import Stages, stages
 from bench.measure.station import Station
@@ -75,8 +76,14 @@ class Parity:
         return None
 
     @property
+    def open(self) -> tuple[Rung, ...]:
+        """What was asked for and could not be compared, of both ladders."""
+        return ladder.opened((*self.rungs, *self.modules))
+
+    @property
     def equal(self) -> bool:
-        return self.first is None
+        """Whether all that was asked for was compared, and none of it differs."""
+        return self.first is None and not self.open
 
 
 @dataclass(eq=False)
@@ -139,6 +146,18 @@ def set_up(subject: Subject, phone: Transport, cache: Cache, watcher: Watcher) -
 
 def compared(scene: Scene) -> Parity:
     """Both machines asked, and what they computed compared. Raises RunnerFailed and what the transport raises."""
+    try:
+        return _compared(scene)
+    except RunnerFailed as error:
+        error.what = _with_names(scene, error.what)
+        if scene.theirs is not scene.ours and not error.fix:
+            error.fix = (
+                "Look at the files of --app-files: they must belong together, and to this network, and be whole."
+            )
+        raise
+
+
+def _compared(scene: Scene) -> Parity:
     damaged = station.damaged(scene.there, [scene.picture, *scene.theirs.needed])
     rungs: list[Rung] = [_file_rung("picture", scene.picture, scene.picture, damaged)]
     theirs_by_role = {one.role: one for one in scene.theirs.needed}
@@ -149,6 +168,9 @@ def compared(scene: Scene) -> Parity:
     rungs += layer_rungs
     if seen is not None:
         rungs += _answers(scene, seen, rungs)
+    else:
+        names = (name for tensor in scene.ours.outputs for name in (_own(tensor.name), _to_end(tensor.name)))
+        rungs += [ladder.unreached("answer", name) for name in names]
     at = ladder.first(rungs)
     if at is not None and rungs[at].stage != "layer":
         cause = cause if rungs[at].stage == "file" else ""
@@ -161,14 +183,20 @@ def compared(scene: Scene) -> Parity:
 
 
 def _pictured(scene: Scene, rungs: list[Rung]) -> Stages | None:
-    """The rungs from the picture to the input; None where the device made nothing of it."""
+    """The rungs from the picture to the input, those behind it open where the device made nothing of the picture; then
+    None."""
     desktop = scene.looked
     try:
         seen = stages(scene.there, scene.theirs, scene.picture, scene.preprocess)
     except RunnerFailed as error:
         if error.left not in (_BAD_SAMPLES, _UNSUPPORTED):
             raise
-        rungs.append(Rung("pixels", "decoded", error.left == _BAD_SAMPLES or None, remark=error.what))
+        refused = error.left == _UNSUPPORTED
+        rungs.append(
+            Rung("pixels", "decoded", None if refused else True, remark=_with_names(scene, error.what), open=refused)
+        )
+        rungs.append(ladder.unreached("resized", desktop.preprocess.text))
+        rungs.append(ladder.unreached("input", "normalised"))
         return None
     rungs[0] = ladder.file("picture", seen.sha256, scene.picture.sha256)
     shape = scene.ours.inputs[0].shape
@@ -191,44 +219,76 @@ def _layers(scene: Scene, modules: Modules, damaged: frozenset[str]) -> tuple[li
         wanted = layers.answered(scene.here, scene.ours, samples)
         found = layers.answered(scene.there, scene.theirs, samples)
         theirs = layers.answered(scene.here, scene.theirs, samples) if foreign else None
-        ours = {}
+        ours: dict[str, NDArray[np.float32]] = {}
+        given: set[str] = set()
         for layer, values in wanted:
             for blob, value in zip(layer.outputs, values, strict=True):
                 ours[blob.name] = value
+                given |= {blob.name} if layer.type in _NOT_COMPUTED else set()
                 named.look(blob.name, value)
-        unknown = 0
+        unknown: list[str] = []
         for layer, values in found:
-            again = next(theirs)[1] if theirs is not None else values
-            for at, (blob, value) in enumerate(zip(layer.outputs, values, strict=True)):
-                if foreign:
-                    modules.look(blob.name, again[at])
+            again = _by_name(next(theirs, None)) if theirs is not None else _by_name((layer, values))
+            for blob, value in zip(layer.outputs, values, strict=True):
+                here = again.get(blob.name)
+                if foreign and here is not None:
+                    modules.look(blob.name, here)
                 if layer.type in _NOT_COMPUTED:
+                    ours.pop(blob.name, None)
                     continue
                 if blob.name not in ours:
-                    unknown += 1
+                    unknown.append(blob.name)
                     continue
                 name = blob.name if layer.name == _NO_NAME else layer.name
-                rung = ladder.layer(name, layer.type, value, ours[blob.name], exact=scene.exact)
+                rung = ladder.layer(name, layer.type, value, ours.pop(blob.name), exact=scene.exact)
                 if rung.differs and not cause:
-                    cause = _cause(scene, value, again[at], layer.name, damaged)
+                    cause = _cause(scene, value, here, layer.name, damaged)
                 rungs.append(rung)
                 blobs.append(blob.name)
-        if unknown:
-            scene.notes.append(
-                f"{unknown} outputs of layers in the files given have no namesake in those that bench exports."
-            )
+        rungs += _unpaired(unknown, [name for name in ours if name not in given])
     except RunnerFailed as error:
         if error.left != _UNSUPPORTED:
             raise
-        scene.notes.append(f"{runtimes.runtime(scene.ours.runtime).title} does not tell what its layers compute.")
+        rungs.append(
+            ladder.unreached("layer", "the layers behind" if rungs else "every layer", _with_names(scene, error.what))
+        )
     names = named.names()
-    return [replace(rung, module=names.get(blob, "")) for rung, blob in zip(rungs, blobs, strict=True)], cause
+    called = [names.get(blob, "") for blob in blobs] + [""] * (len(rungs) - len(blobs))
+    return [replace(rung, module=name) for rung, name in zip(rungs, called, strict=True)], cause
+
+
+def _with_names(scene: Scene, what: str) -> str:
+    """What a runner said, with the names that files have here for those that they have where it runs."""
+    for machine in (scene.there, scene.here):
+        for one in (scene.picture, scene.looked.samples, *scene.theirs.needed, *scene.ours.needed):
+            if where := machine.where.get(one.sha256):
+                what = what.replace(where, str(one.path))
+    return what
+
+
+def _by_name(layer: tuple[LayerTime, tuple[NDArray[np.float32], ...]] | None) -> dict[str, NDArray[np.float32]]:
+    """The values of a layer's outputs by their names."""
+    return {blob.name: value for blob, value in zip(layer[0].outputs, layer[1], strict=True)} if layer else {}
+
+
+def _unpaired(theirs: Sequence[str], ours: Sequence[str]) -> Iterator[Rung]:
+    """The outputs of layers that one side alone has."""
+    if theirs:
+        yield ladder.unreached(
+            "layer", f"{len(theirs)} outputs on the device alone", "this computer's graph has none of their name"
+        )
+    if ours:
+        yield ladder.unreached(
+            "layer", f"{len(ours)} outputs on this computer alone", "the device's graph has none of their name"
+        )
 
 
 def _cause(
-    scene: Scene, value: NDArray[Any], again: NDArray[Any], layer: str, damaged: frozenset[str]
+    scene: Scene, value: NDArray[Any], again: NDArray[Any] | None, layer: str, damaged: frozenset[str]
 ) -> str:  # fmt: skip
     if scene.theirs is not scene.ours:
+        if again is None:
+            return ""
         same = not ladder.layer(layer, "", value, again, exact=scene.exact).differs
         return (
             "the files given: this computer computes the same from them"
@@ -250,22 +310,31 @@ def _answers(scene: Scene, seen: Stages, rungs: Sequence[Rung]) -> list[Rung]:
         packed.write(path, [seen.input[None]])
         again = trial.answered(scene.here, scene.ours, _file(path, "samples"), 1)
     for tensor, found, wanted in zip(scene.ours.outputs, seen.answers, again, strict=True):
-        made.append(ladder.answer(f"{tensor.name} to its own input", found, wanted[0], exact=scene.exact))
+        made.append(ladder.answer(_own(tensor.name), found, wanted[0], exact=scene.exact))
     excused = any(rung.stage == "pixels" and rung.delta and not rung.differs for rung in rungs)
     for number, (tensor, found) in enumerate(zip(scene.ours.outputs, seen.answers, strict=True)):
         wanted = scene.looked.expected.values[number]
         doubts = scene.looked.expected.doubts
         limit = ladder.answer_limit(wanted, doubts[number] if doubts else None)
-        rung = ladder.compared("answer", f"{tensor.name} end to end, against torch", found, wanted[0], limit)
+        rung = ladder.compared("answer", _to_end(tensor.name), found, wanted[0], limit)
         if scene.ours.task == "classification" and found.ndim == 1 and found.size > 1:
             ours, theirs = int(wanted[0].argmax()), int(found.argmax())
             words = f"class {ours} on both" if ours == theirs else f"class {theirs}, and not {ours}"
             rung = replace(rung, remark=words)
         if rung.differs and excused:
             told = "of pixels that were decoded a little otherwise"
+            # What the device's own input gives is held to this computer's above; here it is shown.
             rung = replace(rung, differs=None, remark=f"{rung.remark}; {told}" if rung.remark else told)
         made.append(rung)
     return made
+
+
+def _own(output: str) -> str:
+    return f"{output} to its own input"
+
+
+def _to_end(output: str) -> str:
+    return f"{output} end to end, against torch"
 
 
 def _file_rung(role: str, there: ArtifactFile, here: ArtifactFile, damaged: frozenset[str]) -> Rung:
@@ -289,7 +358,7 @@ def _of_app(ours: Artifact, folder: Path) -> Artifact:
     found = {}
     for one in ours.needed:
         same = folder / one.path.name
-        kin = sorted(folder.glob(f"*{one.path.suffix}")) if folder.is_dir() else []
+        kin = sorted(file for file in folder.glob(f"*{one.path.suffix}") if file.is_file()) if folder.is_dir() else []
         path = same if same.is_file() else kin[0] if len(kin) == 1 else None
         if path is None:
             raise UsageError(

@@ -25,10 +25,12 @@ from bench.errors import UsageError
 from bench.networks.network import Network
 from bench.preprocess import DEFAULT, Preprocess
 
-DIFFERS = 1
-"""The exit status for a stage that differs, as of `diff`."""
+DIFFERS, UNDECIDED = 1, 2
+"""Exit statuses: a stage differs, as of `diff`; none does, but not all that was asked for could be compared."""
 _MOST_CHANNELS = 8
 """Channels that are named one by one."""
+_MOST_OPEN = 3
+"""Reasons why something was not compared that are told."""
 _HEADER = ("stage", "what", "values", "max |Δ|", "of largest", "allowed", "at", "phone / desktop", "")
 
 
@@ -70,7 +72,8 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Find the first stage that differs between this computer and a phone, and by how much: the picture's file, its
-    pixels, resized, normalised, each layer, the answer. Leaves with 0 where all are equal, with 1 where one differs.
+    pixels, resized, normalised, each layer, the answer. Leaves with 0 where all are equal, with 1 where one differs,
+    with 2 where none does but not all could be compared.
 
     Each stage is judged on what the phone made of its own stage before.
 
@@ -99,7 +102,12 @@ def compare(
         print_json(_plain(found))
     else:
         _show(found, show_all=show_all)
-    raise typer.Exit(0 if found.equal else DIFFERS)
+    raise typer.Exit(status(found))
+
+
+def status(found: parity.Parity) -> int:
+    """What the command leaves with."""
+    return DIFFERS if found.first else UNDECIDED if found.open else 0
 
 
 def _app_preprocess(given: Sequence[str], wanted: asked.Asked) -> Preprocess:
@@ -140,7 +148,9 @@ def _plain(found: parity.Parity) -> dict[str, Any]:
         **asdict(found),
         "equal": found.equal,
         "verdict": verdict(found),
+        "exit": status(found),
         "first": _plain_rung(first) if first else None,
+        "open": [_plain_rung(rung) for rung in found.open],
         "rungs": [_plain_rung(rung) for rung in found.rungs],
         "modules": [_plain_rung(rung) for rung in found.modules],
     }
@@ -180,10 +190,14 @@ def _show(found: parity.Parity, *, show_all: bool) -> None:
 
 
 def verdict(found: parity.Parity) -> str:
-    """One sentence: what differs first."""
+    """What differs first, and what could not be compared."""
     first = found.first
+    if first is None and found.open:
+        return f"Not known to be equal: nothing that was compared differs, but {_not_compared(found.open)}"
     if first is None:
-        return "Equal: no stage differs."
+        only_shown = [rung for rung in found.rungs if rung.stage == "answer" and rung.differs is None]
+        but = "; ".join(f"{_called(rung)}, is shown and not judged: {rung.remark}" for rung in only_shown)
+        return f"Equal: no stage differs ({but})." if but else "Equal: no stage differs."
     words = f"First differs: {_called(first)}"
     if first.delta is not None:
         words += f", by up to {first.delta:.4g} ({first.off:,} of {first.values:,} values)"
@@ -194,7 +208,22 @@ def verdict(found: parity.Parity) -> str:
     shown = [f"{words}."]
     if first.stage == "file" and (layer := next((r for r in found.rungs if r.stage == "layer" and r.differs), None)):
         shown.append(f"It first shows in {_called(layer)}, {_in_channels(layer)}.")
-    return " ".join([*shown, *[f"Due to {found.cause}."] * bool(found.cause)])
+    shown += [f"Due to {found.cause}."] * bool(found.cause)
+    shown += [f"Beyond that, {_not_compared(found.open)}"] * bool(found.open)
+    return " ".join(shown)
+
+
+def _not_compared(open_rungs: Sequence[Rung]) -> str:
+    """Where the climb ended, or what was left out, and why."""
+    causes = [rung for rung in open_rungs if rung.remark]
+    words = "; ".join(f"{_called(rung)} ({rung.remark})" for rung in causes[:_MOST_OPEN])
+    words += f"; and {len(causes) - _MOST_OPEN} more" * (len(causes) > _MOST_OPEN)
+    behind = list(dict.fromkeys(rung.stage for rung in open_rungs if not rung.remark))
+    if not behind:
+        return f"this was not compared: {words}."
+    if not causes:
+        return f"this was not compared: {', '.join(behind)}."
+    return f"the climb ended at {words}; not compared: {', '.join(behind)}."
 
 
 def _in_channels(rung: Rung) -> str:
@@ -203,6 +232,8 @@ def _in_channels(rung: Rung) -> str:
 
 
 def _called(rung: Rung) -> str:
+    if rung.stage == "layer" and rung.open and rung.delta is None:
+        return rung.name
     named = {"file": f"the file {rung.name}", "pixels": "the decoded pixels", "resized": "the resized picture",
              "input": "the normalised input", "answer": f"the answer {rung.name}"}  # fmt: skip
     kind = f" ({rung.kind})" if rung.kind else ""
@@ -215,10 +246,11 @@ def _behind(rungs: Sequence[Rung], first: int | None) -> frozenset[int]:
 
 
 def _row(rung: Rung) -> tuple[str, ...]:
-    mark = {True: "≠", False: "=", None: "·"}[rung.differs]
+    mark = "?" if rung.open else {True: "≠", False: "=", None: "·"}[rung.differs]
     what = f"{rung.name} ({rung.kind})" if rung.kind else rung.name
     if rung.delta is None:
-        return (f"{mark} {rung.stage}", what, "", "", "", "", "", "", rung.remark)
+        why = rung.remark or "not reached" * rung.open
+        return (f"{mark} {rung.stage}", what, "", "", "", "", "", "", why)
     place = f"({', '.join(map(str, rung.place))})" if rung.delta else ""
     both = f"{rung.found:.6g} / {rung.wanted:.6g}" if rung.delta else ""
     remark = rung.remark or rung.module

@@ -144,6 +144,8 @@ def _once(
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
     if coded is None and (artifact.precision is not None or trial.subject.precision == EXACT):
         _hold(outputs, expected, artifact)
+    if coded is not None:
+        _numbers(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
 
 
@@ -167,6 +169,16 @@ def _hold(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: 
                 f"its answers are not the network's: {tensor.name} is {worst.found:.4g} where it should be "
                 f"{worst.wanted:.4g} ± {worst.allowed:.2g}, in sample {worst.place[0]}",
                 "Run `bench clean` for that device and try again; if it stays, the device computes wrongly.",
+            )
+
+
+def _numbers(outputs: Sequence[NDArray[np.float32]], expected: Expected, artifact: Artifact) -> None:
+    """Raise RunnerFailed for answers that are not finite where the desktop's are: no decoder explains these."""
+    for tensor, ours, wanted in zip(artifact.outputs, outputs, expected.outputs, strict=True):
+        if wrong := tolerance.lost(ours, wanted):
+            raise RunnerFailed(
+                f"its answers are not numbers: {wrong:,} of {ours.size:,} values of {tensor.name}",
+                "`bench parity` with one of the pictures shows where they cease to be.",
             )
 
 

@@ -79,6 +79,57 @@ def test_the_command_says_what_differs_and_leaves_as_diff_does(folder: Path, dev
     assert json.loads(done.stdout)["first"]["stage"] == "input"
 
 
+def test_a_picture_that_the_phone_does_not_decode_is_no_agreement(
+    folder: Path, device: Adb, env: dict[str, str]
+) -> None:
+    picture = folder / "cmyk.jpg"
+    Image.open(folder / "picture.jpg").convert("CMYK").save(picture)
+    command = [sys.executable, "-m", "bench.cli", "parity", f"{folder / 'net.py'}:build", str(picture),
+               "--input", "3x24x32", "--device", device.serial, "--json"]  # fmt: skip
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (told["equal"], told["exit"], told["first"]) == (False, 2, None)
+    assert [rung["stage"] for rung in told["open"]] == ["pixels", "resized", "input", "answer", "answer"]
+    assert "the climb ended at the decoded pixels" in told["verdict"]
+    assert str(picture) in told["verdict"]
+    assert sum(rung["stage"] == "layer" for rung in told["rungs"]) >= LAYERS
+
+
+def test_files_of_an_app_that_end_too_early_are_named(
+    folder: Path, device: Adb, env: dict[str, str], scene: Scene, tmp_path: Path
+) -> None:
+    for one in scene.ours.needed:
+        data = one.path.read_bytes()
+        (tmp_path / one.path.name).write_bytes(data[: len(data) // 2] if one.role == "weights" else data)
+    command = [sys.executable, "-m", "bench.cli", "parity", f"{folder / 'net.py'}:build", str(folder / "picture.png"),
+               "--input", "3x24x32", "--device", device.serial, "--app-files", str(tmp_path), "--json"]  # fmt: skip
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 30, done.stdout + done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert str(tmp_path / scene.ours.file("weights").path.name) in error["what"]
+    assert "--app-files" in error["fix"]
+
+
+def test_a_run_fails_the_answers_of_a_phone_that_does_not_decode_a_picture(
+    folder: Path, device: Adb, env: dict[str, str], tmp_path: Path
+) -> None:
+    mixed = tmp_path / "pictures"
+    shutil.copytree(folder / "pictures", mixed)
+    Image.open(folder / "picture.jpg").convert("CMYK").save(mixed / "z.jpg")
+    command = [sys.executable, "-m", "bench.cli", "run", "--model", f"{folder / 'net.py'}:build", "--input", "3x24x32",
+               "--data", str(mixed), "--variant", "baseline", "--launches", "1",
+               "--device", device.serial, "--results", str(tmp_path / "results"), "--on-device-preprocess",
+               "--quiet"]  # fmt: skip
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = RunFolder.latest(tmp_path / "results").measurements()
+    (found,) = [one for one in stored if one.trial.subject.device == device.serial and one.trial.pass_ == "accuracy"]
+    assert found.status == "failed"
+    assert "picture 2" in found.reason
+    assert not found.samples
+
+
 def test_a_run_has_the_phone_preprocess_the_pictures_and_says_so(
     folder: Path, device: Adb, env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -44,13 +44,46 @@ def test_rounding_is_allowed_between_processors_and_not_on_one() -> None:
     assert ladder.layer("conv", "", rounded, INPUT, exact=True).differs
 
 
-def test_values_that_are_not_numbers_differ_unless_both_are_not() -> None:
+def test_values_that_are_not_numbers_on_one_side_differ() -> None:
     broken = INPUT.copy()
     broken[0, 0, 0] = np.nan
-    rung = ladder.layer("conv", "", broken, INPUT, exact=False)
-    assert rung.differs
-    assert rung.place == (0, 0, 0)
-    assert not ladder.layer("conv", "", broken, broken, exact=True).differs
+    for found, wanted in ((broken, INPUT), (INPUT, broken)):
+        rung = ladder.layer("conv", "", found, wanted, exact=False)
+        assert rung.differs
+        assert rung.place == (0, 0, 0)
+
+
+def test_values_that_are_numbers_on_neither_side_are_no_agreement() -> None:
+    broken = INPUT.copy()
+    broken[0, 0, 0] = np.nan
+    for exact in (True, False):
+        rung = ladder.layer("conv", "", broken, broken, exact=exact)
+        assert rung.differs is None
+        assert rung.open
+        assert "1 of 1,152 values cannot be compared" in rung.remark
+    other = broken.copy()
+    other[2, 5, 7] += 0.5
+    assert ladder.layer("conv", "", other, broken, exact=True).differs
+
+
+def test_what_is_not_finite_on_the_desktop_excuses_no_other_value() -> None:
+    for value in (np.nan, np.inf):
+        wanted = INPUT.copy()
+        wanted[0, 0, 0] = value
+        found = wanted.copy()
+        found[2, 5, 7] += 1000
+        rung = ladder.layer("conv", "", found, wanted, exact=False)
+        assert rung.differs is not False
+        assert rung.open == (not rung.differs)
+    infinite = INPUT.copy()
+    infinite[0, 0, 0] = np.inf
+    assert ladder.layer("conv", "", INPUT, infinite, exact=False).differs
+    assert ladder.layer("conv", "", infinite, infinite, exact=False).differs is False
+
+
+def test_no_values_are_no_agreement() -> None:
+    nothing = INPUT[:, :0]
+    assert ladder.layer("conv", "", nothing, nothing, exact=True).open
 
 
 def test_another_shape_differs_and_says_both() -> None:
@@ -137,3 +170,15 @@ def test_the_module_from_which_a_graph_computes_something_else_is_named() -> Non
     first = rungs[1]
     assert (first.name, first.channels, first.place[0]) == ("part1", (3,), 3)
     assert first.remark == "nearest: blob1"
+
+
+def test_a_module_whose_values_are_not_numbers_is_not_called_equal() -> None:
+    ours = parts()
+    ours[1].values[0] = np.nan
+    modules = Modules(ours)
+    for number in range(4):
+        modules.look(f"blob{number}", ours[number].values)
+    rungs = modules.rungs(answers_differ=False)
+    assert [rung.differs for rung in rungs] == [False, None, False, False]
+    assert rungs[1].open
+    assert "blob1" not in modules.names()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench import tolerance
 from bench.errors import ExportRefused
 from bench.export import proof
 from bench.export.answers import Answers
@@ -35,6 +36,20 @@ def test_the_tolerance_is_a_thousandth_of_the_largest_output(error: float, beyon
     found = expected.copy()
     found[0, 2] += 5 * error
     assert refused([expected], [found]) == beyond
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_answer_that_is_not_a_number_in_torch_proves_nothing(value: float) -> None:
+    expected = np.array([[1.0, value, 0.5, 2.0]], np.float32)
+    other = np.array([[1.0, 7.0, 0.5, 2000.0]], np.float32)
+    assert refused([expected], [other])
+    assert refused([expected], [expected])
+
+
+def test_values_that_ceased_to_be_numbers_are_counted() -> None:
+    wanted = np.array([[1.0, np.nan, 0.5, 2.0]], np.float32)
+    assert tolerance.lost(wanted, wanted) == 0
+    assert tolerance.lost(np.array([[np.nan, np.nan, np.inf, 2.0]], np.float32), wanted) == 2
 
 
 def test_what_was_compared_is_reported_for_each_output() -> None:
