@@ -325,7 +325,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
     stored, answers = folder.consolidate(), folder.answers()
     frame = folder.settled(stored)
     findings = replace(
-        analyse(frame, record, answers, folder.layers()),
+        analyse(frame, record, answers, folder.layers(stored)),
         missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
     )

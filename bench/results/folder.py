@@ -115,15 +115,23 @@ class RunFolder:
                 found[measurement.trial.id] = {name: np.asarray(values) for name, values in table.items()}
         return found
 
-    def layers(self) -> dict[str, tuple[LayerRecord, ...]]:
-        """The layers of each launch that timed them, by the trial's id. Raises as `answers` does."""
+    def layers(self, frame: pd.DataFrame) -> dict[str, tuple[LayerRecord, ...]]:
+        """The layers of each launch that timed them, by the trial's id; `frame` are the samples of this run, with whose
+        sums of layers they have to agree. Raises as `answers` does."""
         self.refuse_pruned()
-        found: dict[str, tuple[LayerRecord, ...]] = {}
+        summed = frame[frame["metric"] == "layers"]
+        totals: dict[str, float] = dict(zip(summed["trial"], summed["value"], strict=True))
+        return {
+            measurement.trial.id: layers.layers(_read(path), path, totals.get(measurement.trial.id))
+            for measurement, path in self._layered()
+            if path.exists()
+        }
+
+    def _layered(self) -> Iterator[tuple[Measurement, Path]]:
+        """Each launch that timed layers, and where they are."""
         for measurement in self.measurements():
-            path = self.path / "layers" / f"{measurement.trial.file_stem}.parquet"
-            if measurement.trial.pass_ == "profile" and measurement.status != "failed" and path.exists():
-                found[measurement.trial.id] = layers.layers(_read(path), path)
-        return found
+            if measurement.trial.pass_ == "profile" and measurement.status != "failed":
+                yield measurement, self.path / "layers" / f"{measurement.trial.file_stem}.parquet"
 
     def missing(self, frame: pd.DataFrame, answers: Mapping[str, Answers]) -> tuple[str, ...]:
         """What is gone of a run that has these samples and answers, in sentences: a trial's line, samples and answers
@@ -141,6 +149,7 @@ class RunFolder:
             (sampled - ended, "trials.jsonl lacks {}: how they went and in which conditions is not known."),
             (ended - sampled, "The samples of {} are gone from parts/ and measurements.parquet."),
             (set(judged) - answers.keys(), "The answers of {} are gone, or count no more: their scores are not shown."),
+            ({m.trial.id for m, path in self._layered() if not path.exists()}, "The layers of {} are gone from layers/."),
         )
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 
@@ -378,6 +387,7 @@ def _read(path: Path) -> pa.Table:
         ordinary(path)
         with pq.ParquetFile(path) as file:
             table = file.read()
+        table.validate(full=True)  # text that is not UTF-8, lists that end before they begin
     except (OSError, pa.ArrowException) as error:
         raise CorruptData(f"{path} cannot be read: {reason(error)}", "Delete it, or restore it.") from error
     migrate.check((table.schema.metadata or {}).get(b"bench_schema"), path)

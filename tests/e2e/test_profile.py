@@ -35,7 +35,8 @@ def finished(virtual_phone: VirtualPhone, env: dict[str, str], tmp_path_factory:
 
 @pytest.fixture(scope="module")
 def layers(finished: Finished) -> dict[str, tuple[LayerRecord, ...]]:
-    return RunFolder(finished.folder).layers()
+    folder = RunFolder(finished.folder)
+    return folder.layers(folder.frame())
 
 
 def of(layers: dict[str, tuple[LayerRecord, ...]], variant: str, device: str) -> tuple[LayerRecord, ...]:

@@ -39,7 +39,8 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     copy = tmp_path_factory.mktemp("golden") / request.param
     folder = RunFolder(Path(shutil.copytree(HERE / request.param, copy)))
     run, measurements = folder.record(), folder.measurements()
-    findings = analyse(folder.consolidate(), run, folder.answers(), folder.layers())
+    frame = folder.consolidate()
+    findings = analyse(frame, run, folder.answers(), folder.layers(frame))
     return Read(run, measurements, findings, content(Context.of(run, measurements, findings)))
 
 

@@ -37,7 +37,8 @@ class Stored:
     def read(cls, name: str, into: Path) -> "Stored":
         """A golden run, from a copy: reading brings tables up to date."""
         folder = RunFolder(Path(shutil.copytree(GOLDEN / name, into / name)))
-        return cls(folder.record(), folder.measurements(), folder.consolidate(), folder.answers(), folder.layers())
+        frame = folder.consolidate()
+        return cls(folder.record(), folder.measurements(), frame, folder.answers(), folder.layers(frame))
 
     @cached_property
     def findings(self) -> Findings:
