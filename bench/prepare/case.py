@@ -88,7 +88,8 @@ def case(
     if artifacts and artifacts[0].task == "reconstruction":
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
     how = shown.record.preprocess.instructions(network.shape) if coded and shown.record.preprocess else ""
-    return Prepared(tuple(artifacts), shown.file, record, expected, network.notes, absent, unmade, coded, how)
+    notes = (*network.notes, *_indifferent(asked.label, expected))
+    return Prepared(tuple(artifacts), shown.file, record, expected, notes, absent, unmade, coded, how)
 
 
 def _made(job: one.Job, spared: Collection[str]) -> tuple[list[Artifact], dict[str, str]]:
@@ -106,6 +107,29 @@ def _made(job: one.Job, spared: Collection[str]) -> tuple[list[Artifact], dict[s
     if refused and not any(artifact.runtime in spared for artifact in made):
         raise next(iter(refused.values()))
     return made, {name: error.what for name, error in refused.items()}
+
+
+_ALIKE = 1e-4
+"""Answers to different samples that differ by less than this part of the largest are alike."""
+
+
+def _indifferent(label: str, expected: Mapping[str, Expected]) -> tuple[str, ...]:
+    """A sentence for variants whose answers hardly depend on the sample: another network might answer so, too."""
+    alike = [
+        variant
+        for variant, one in expected.items()
+        if all(
+            len(values) > 1 and values.size and np.ptp(values, axis=0).max() <= _ALIKE * np.abs(values).max()
+            for values in one.outputs
+        )
+    ]
+    if not alike:
+        return ()
+    names = ", ".join(alike)
+    return (
+        f"{label} ({names}) answers every sample alike, so that its answers agree says little of whether it is the "
+        "same network.",
+    )
 
 
 def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:

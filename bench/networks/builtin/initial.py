@@ -1,4 +1,5 @@
-"""Initial weights for networks without norms: torch's own shrink the signal from layer to layer until it is gone."""
+"""Initial weights: torch's own shrink the signal from layer to layer until it is gone, and so do norms that have seen
+nothing."""
 
 from __future__ import annotations
 

@@ -202,3 +202,16 @@ def test_a_package_that_a_variant_names_is_what_is_measured(
     assert found.artifact("own", "ncnn").coefficients == job.coefficients
     assert found.artifact("own", "ncnn").coefficients != small.artifact("fr-dense:20x", "ncnn").coefficients
     assert found.artifact("own", "ncnn").trained
+
+
+def test_a_network_that_answers_every_sample_alike_says_so(
+    small: Prepared, cache: Cache, run_here: RunHere, tmp_path: Path
+) -> None:
+    deaf = tmp_path / "deaf.py"
+    deaf.write_text(
+        "import torch\n\n\nclass Deaf(torch.nn.Linear):\n    def forward(self, x):\n"
+        "        return super().forward(1e-9 * x.flatten(1))\n\n\ndef build():\n    return Deaf(144, 10)\n"
+    )
+    found = prepared(flags(deaf, "baseline"), cache, run_here)
+    assert [note for note in found.notes if "mine (baseline) answers every sample alike" in note]
+    assert not [note for note in small.notes if "alike" in note]
