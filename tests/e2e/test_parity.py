@@ -126,7 +126,7 @@ def test_a_run_fails_the_answers_of_a_phone_that_does_not_decode_a_picture(
     stored = RunFolder.latest(tmp_path / "results").measurements()
     (found,) = [one for one in stored if one.trial.subject.device == device.serial and one.trial.pass_ == "accuracy"]
     assert found.status == "failed"
-    assert "picture 2" in found.reason
+    assert "picture z.jpg: a JPEG file that is neither grey nor of three colours" in found.reason
     assert not found.samples
 
 
