@@ -76,7 +76,11 @@ def test_the_command_says_what_differs_and_leaves_as_diff_does(folder: Path, dev
     assert told["equal"]
     assert told["virtual"]
     done = subprocess.run(
-        [*common, "--app-preprocess", "channels=bgr"], env=env, capture_output=True, text=True, timeout=300
+        [*common, "--app-preprocess", "channels=bgr", "--app-preprocess", "scale=0.5"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert json.loads(done.stdout)["first"]["stage"] == "input"
