@@ -131,7 +131,10 @@ def pixels(found: Array, wanted: Array, *, lossy: bool) -> Rung:
 def resized(found: Array, pixels: Array, asked: Preprocess, shape: tuple[int, ...]) -> Rung:
     """What the device made of its own `pixels` (H, W, C), against what `asked` makes of them for an input of that
     `shape`."""
-    wanted = fitted(asked, pixels, shape)
+    try:
+        wanted = fitted(asked, pixels, shape)
+    except UsageError as error:
+        return _refused("resized", asked.text, found, error)
     rung = compared("resized", asked.text, found, wanted, 0)
     if not rung.differs:
         return rung
@@ -140,7 +143,10 @@ def resized(found: Array, pixels: Array, asked: Preprocess, shape: tuple[int, ..
 
 def normalised(found: Array, resized: Array, asked: Preprocess) -> Rung:
     """The device's input (C, H, W) against what `asked` makes of its own `resized` pixels (H, W, C)."""
-    wanted = asked.colours(resized, len(found))
+    try:
+        wanted = asked.colours(resized, len(found))
+    except UsageError as error:
+        return _refused("input", "normalised", found, error)
     limit = np.float32(2e-7) * np.abs(wanted).max()  # a division, rounded once
     rung = compared("input", "normalised", found, wanted, limit)
     if not rung.differs:
@@ -234,6 +240,13 @@ def _line(values: Array, made: Array) -> tuple[float, float] | None:
     slope, offset = np.polyfit(x, y, 1)
     close = np.abs(slope * x + offset - y).max() <= 1e-5 * max(1e-6, float(np.abs(y).max()))
     return (float(slope), float(offset)) if close else None
+
+
+def _refused(stage: Stage, name: str, found: Array, error: UsageError) -> Rung:
+    """The device made something where what was asked for makes nothing."""
+    return Rung(
+        stage, name, True, found.shape, remark=f"the device made one where the desktop refuses to: {error.what}"
+    )
 
 
 def _told(rung: Rung, remark: str) -> Rung:

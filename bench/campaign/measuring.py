@@ -185,7 +185,8 @@ class _Lanes:
                 return trial.measure(
                     one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
                     prepared.expected[subject.variant], protocol, self._cores[subject.model],
-                    trial.Coded(prepared.pictures, prepared.instructions) if prepared.pictures else None,
+                    trial.Coded(prepared.pictures, prepared.instructions, prepared.picture_names)
+                    if prepared.pictures else None,
                 )  # fmt: skip
 
         return attempt

@@ -273,14 +273,10 @@ def _by_name(layer: tuple[LayerTime, tuple[NDArray[np.float32], ...]] | None) ->
 
 def _unpaired(theirs: Sequence[str], ours: Sequence[str]) -> Iterator[Rung]:
     """The outputs of layers that one side alone has."""
-    if theirs:
-        yield ladder.unreached(
-            "layer", f"{len(theirs)} outputs on the device alone", "this computer's graph has none of their name"
-        )
-    if ours:
-        yield ladder.unreached(
-            "layer", f"{len(ours)} outputs on this computer alone", "the device's graph has none of their name"
-        )
+    for names, where, other in ((theirs, "the device", "this computer"), (ours, "this computer", "the device")):
+        if names:
+            title = f"{len(names):,} output{'s' * (len(names) > 1)} on {where} alone"
+            yield ladder.unreached("layer", title, f"the graph on {other} has none of such a name")
 
 
 def _cause(

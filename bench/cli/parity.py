@@ -27,6 +27,8 @@ from bench.preprocess import DEFAULT, Preprocess
 
 DIFFERS, UNDECIDED = 1, 2
 """Exit statuses: a stage differs, as of `diff`; none does, but not all that was asked for could be compared."""
+_OF_CHANNELS = ("mean", "deviation")
+"""Keys of preprocessing that have a number for each channel."""
 _MOST_CHANNELS = 8
 """Channels that are named one by one."""
 _MOST_OPEN = 3
@@ -122,24 +124,26 @@ def _app_preprocess(given: Sequence[str], wanted: asked.Asked) -> Preprocess:
             raise UsageError(
                 f"--app-preprocess {one!r} is not KEY=VALUE", f"The keys are {', '.join(Preprocess.model_fields)}."
             )
-        changes[key.strip()] = _value(value.strip())
+        changes[key.strip()] = _value(value.strip(), of_channels=key.strip() in _OF_CHANNELS)
     try:
         return Preprocess.model_validate(base.model_dump() | changes)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
+        key = f"{problem['loc'][0]}: " if problem["loc"] else ""
         raise UsageError(
-            f"--app-preprocess: {'.'.join(map(str, problem['loc'][:1]))}: {plan.message_of(problem)}",
+            f"--app-preprocess: {key}{plan.message_of(problem)}",
             "See docs/plans.md for every key.",
         ) from None
 
 
-def _value(text: str) -> Any:
-    """As in TOML; words may stand without quotes, and one number stands for a list of it."""
+def _value(text: str, *, of_channels: bool) -> Any:
+    """As in TOML; words may stand without quotes, and of what each channel has one number stands for all."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+    alone = isinstance(value, int | float) and not isinstance(value, bool)
+    return [value] if of_channels and alone else value
 
 
 def _plain(found: parity.Parity) -> dict[str, Any]:

@@ -39,18 +39,22 @@ from bench.records import (
 from bench.results.folder import now
 from bench.runtimes.launch import launch, work_path
 from bench.runtimes.runtime import NO_FILE
+from bench.text import visible
 from bench.units import quantity
 
 EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
+_NAME = 200
+"""Characters of a picture's name that are shown."""
 
 
 class Coded(NamedTuple):
     """Pictures as they are in their files, in one `file`, and how the native runner makes inputs of them
-    (`Preprocess.instructions`)."""
+    (`Preprocess.instructions`); what each is called here, in order."""
 
     file: ArtifactFile
     instructions: str
+    names: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -77,7 +81,12 @@ def measure(
         known = tuple(Sample(metric, 0, float(size)) for metric, size in sizes.items() if size is not None)
         return Outcome(Measurement(**common, status="ok", samples=known, wall_s=time.monotonic() - begun))
     own = coded if trial.pass_ == "accuracy" and station.is_phone else None
-    reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores, own)
+    try:
+        reading, answered, output = _once(trial, station, artifact, samples, expected, protocol, cores, own)
+    except RunnerFailed as error:
+        if own:
+            error.what = _with_name(error.what, station.where[own.file.sha256], own.names)
+        raise
     station.use(artifact, own.file if own else samples)
     doubts = station.behind(trial) + accelerator.doubts(reading.accelerator, trial.pass_)
     if own and output is not None:
@@ -127,7 +136,7 @@ def _once(
             return launched_artifact(trial, station, artifact, station.where, samples, protocol, mask, extents)[0]
 
         return largest.reading(launched, artifact, protocol.largest_side, station.transport), None, None
-    shown, how = coded or (samples, "")
+    shown, how = (coded.file, coded.instructions) if coded else (samples, "")
     reading, remote = launched_artifact(trial, station, artifact, station.where, shown, protocol, mask, preprocess=how)
     if protocol.require == "gpu" and reading.accelerator:
         accelerator.refuse_fallback(reading.accelerator)
@@ -147,6 +156,15 @@ def _once(
     if coded is not None:
         _numbers(outputs, expected, artifact)
     return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
+
+
+def _with_name(what: str, path: str, names: Sequence[str]) -> str:
+    """What a runner says of a picture in the file of all of them at `path`, with the picture's own name."""
+    begin, found, rest = what.partition(f" of {path}")
+    begin, called, number = begin.rpartition("picture ")
+    if not (found and called and number.isascii() and number.isdigit() and int(number) < len(names)):
+        return what
+    return f"{begin}picture {visible(names[int(number)])[:_NAME]}{rest}"
 
 
 def _preprocessed(ours: NDArray[np.float32], wanted: NDArray[np.float32]) -> str:

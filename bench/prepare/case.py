@@ -24,7 +24,7 @@ class Prepared:
     """One network, ready to be measured. `expected` is by variant: what the eager network answers to the samples.
     `absent` are optional variants that could not be made, each with the reason; `unmade`, by variant and runtime, files
     that are not there for one of several runtimes. `pictures` are the samples as they are in their files, for phones
-    that are to preprocess them, by `instructions`."""
+    that are to preprocess them, by `instructions`; `picture_names` are those of the files."""
 
     artifacts: tuple[Artifact, ...]
     samples: ArtifactFile
@@ -35,6 +35,7 @@ class Prepared:
     unmade: Mapping[tuple[str, str], str] = field(default_factory=dict)
     pictures: ArtifactFile | None = None
     instructions: str = ""
+    picture_names: tuple[str, ...] = ()
 
     def artifact(self, variant: str, runtime: str) -> Artifact:
         """Raises StopIteration for what was not prepared."""
@@ -89,7 +90,8 @@ def case(
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
     how = shown.record.preprocess.instructions(network.shape) if coded and shown.record.preprocess else ""
     notes = (*network.notes, *_indifferent(asked.label, expected))
-    return Prepared(tuple(artifacts), shown.file, record, expected, notes, absent, unmade, coded, how)
+    names = tuple(path.name for path in shown.files)
+    return Prepared(tuple(artifacts), shown.file, record, expected, notes, absent, unmade, coded, how, names)
 
 
 def _made(job: one.Job, spared: Collection[str]) -> tuple[list[Artifact], dict[str, str]]:

@@ -4,6 +4,7 @@ filter."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,15 @@ import pytest
 from PIL import Image
 
 from bench import plan
-from bench.cache import Cache
+from bench.cache import Cache, sha256_file
 from bench.campaign import asked, parity
 from bench.campaign.changes import Changes, changed
 from bench.campaign.parity import Parity, Scene
 from bench.cli.parity import verdict
 from bench.cli.terminal import Quiet
 from bench.devices.adb import AdbServer
+from bench.errors import RunnerFailed
+from bench.measure import station
 from bench.preprocess import Preprocess
 from bench.results.folder import RunFolder
 from tests.e2e.conftest import Adb
@@ -73,7 +76,11 @@ def test_the_command_says_what_differs_and_leaves_as_diff_does(folder: Path, dev
     assert told["equal"]
     assert told["virtual"]
     done = subprocess.run(
-        [*common, "--app-preprocess", "channels=bgr"], env=env, capture_output=True, text=True, timeout=300
+        [*common, "--app-preprocess", "channels=bgr", "--app-preprocess", "scale=0.5"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert json.loads(done.stdout)["first"]["stage"] == "input"
@@ -96,21 +103,6 @@ def test_a_picture_that_the_phone_does_not_decode_is_no_agreement(
     assert sum(rung["stage"] == "layer" for rung in told["rungs"]) >= LAYERS
 
 
-def test_files_of_an_app_that_end_too_early_are_named(
-    folder: Path, device: Adb, env: dict[str, str], scene: Scene, tmp_path: Path
-) -> None:
-    for one in scene.ours.needed:
-        data = one.path.read_bytes()
-        (tmp_path / one.path.name).write_bytes(data[: len(data) // 2] if one.role == "weights" else data)
-    command = [sys.executable, "-m", "bench.cli", "parity", f"{folder / 'net.py'}:build", str(folder / "picture.png"),
-               "--input", "3x24x32", "--device", device.serial, "--app-files", str(tmp_path), "--json"]  # fmt: skip
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 30, done.stdout + done.stderr
-    error = json.loads(done.stdout)["error"]
-    assert str(tmp_path / scene.ours.file("weights").path.name) in error["what"]
-    assert "--app-files" in error["fix"]
-
-
 def test_a_run_fails_the_answers_of_a_phone_that_does_not_decode_a_picture(
     folder: Path, device: Adb, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -126,7 +118,7 @@ def test_a_run_fails_the_answers_of_a_phone_that_does_not_decode_a_picture(
     stored = RunFolder.latest(tmp_path / "results").measurements()
     (found,) = [one for one in stored if one.trial.subject.device == device.serial and one.trial.pass_ == "accuracy"]
     assert found.status == "failed"
-    assert "picture 2" in found.reason
+    assert "picture z.jpg: a JPEG file that is neither grey nor of three colours" in found.reason
     assert not found.samples
 
 
@@ -249,3 +241,32 @@ def test_weights_that_were_damaged_on_the_phone_are_located_to_the_filter(
     differing = [rung for rung in found.rungs if rung.stage == "layer" and rung.differs]
     assert (differing[0].name, differing[0].channels) == (layer.name, (4,))
     assert "not what was brought there" in found.cause
+
+
+def test_files_of_an_app_that_end_too_early_are_named(scene: Scene, tmp_path: Path) -> None:
+    whole = scene.ours.file("weights")
+    path = tmp_path / "short.bin"
+    path.write_bytes(whole.path.read_bytes()[: whole.bytes // 2])
+    short = whole.model_copy(update={"path": path, "sha256": sha256_file(path), "bytes": whole.bytes // 2})
+    theirs = scene.ours.model_copy(update={"files": (scene.ours.file("graph"), short)})
+    for machine in (scene.there, scene.here):
+        station.bring(machine, [short], lambda sentence: None)
+    with pytest.raises(RunnerFailed) as failed:
+        parity.compared(replace(scene, theirs=theirs, notes=[]))
+    assert str(path) in failed.value.what
+    assert "--app-files" in failed.value.fix
+
+
+def test_layers_that_have_no_namesake_leave_the_verdict_open(scene: Scene, tmp_path: Path) -> None:
+    graph = scene.ours.file("graph")
+    layer = weighted(graph.path)[1]
+    path = tmp_path / "renamed.param"
+    path.write_text(re.sub(rf"(?<= ){re.escape(layer.name)}(?= )", "elsewhere", graph.path.read_text()))
+    renamed = graph.model_copy(update={"path": path, "sha256": sha256_file(path), "bytes": path.stat().st_size})
+    theirs = scene.ours.model_copy(update={"files": (renamed, scene.ours.file("weights"))})
+    for machine in (scene.there, scene.here):
+        station.bring(machine, [renamed], lambda sentence: None)
+    found = parity.compared(replace(scene, theirs=theirs, notes=[]))
+    assert found.first is None
+    assert not found.equal
+    assert [rung.name for rung in found.open] == ["1 output on the device alone", "1 output on this computer alone"]

@@ -115,6 +115,16 @@ def test_another_way_of_resizing_is_named(change: dict[str, str]) -> None:
     assert other.text.split(", ")[0] in rung.remark
 
 
+def test_what_the_desktop_refuses_to_make_differs_from_what_the_device_made() -> None:
+    whole = Preprocess(resize="none", crop=False)
+    rung = ladder.resized(RESIZED, PIXELS, whole, SHAPE)
+    assert rung.differs
+    assert "40×50 pixels after resizing" in rung.remark
+    grey = ladder.normalised(INPUT, RESIZED[..., :1], PLAN)
+    assert grey.differs
+    assert "pixels of 1 channels" in grey.remark
+
+
 def test_channels_in_the_opposite_order_are_named() -> None:
     rung = ladder.normalised(PLAN.colours(RESIZED[..., ::-1], 3)[:], RESIZED, PLAN)
     assert rung.differs

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from command_kit import Command, command
+from PIL import Image
 
 from bench.analyse import ladder
 from bench.analyse.ladder import Rung
 from bench.campaign.parity import Parity
 from bench.cli.parity import status, verdict
+
+__all__ = ["command"]
 
 VALUES = np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4)
 EQUAL = ladder.layer("conv", "Convolution", VALUES, VALUES, exact=True)
@@ -70,3 +76,27 @@ def test_an_answer_that_is_shown_only_is_said_with_the_verdict() -> None:
 def test_many_reasons_are_told_in_few_words(count: int) -> None:
     rungs = [ladder.unreached("layer", f"layer {number}", "why") for number in range(count)]
     assert ("and 6 more" in verdict(found(*rungs))) == (count == 9)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("scale=0", "scale: "),
+        ("size=0", "size: "),
+        ("mean=[1, 2]", "--app-preprocess: mean has 2 numbers"),
+        ("deviation=0", "deviation: "),
+        ("speed=1", "not KEY=VALUE"),
+    ],
+)
+def test_preprocessing_that_means_nothing_is_refused_before_a_phone_is_looked_for(
+    command: Command, tmp_path: Path, given: str, words: str
+) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\n\ndef net():\n    return nn.Conv2d(3, 4, 3)\n")
+    Image.new("RGB", (9, 9)).save(tmp_path / "p.png")
+    done = command(
+        "parity", f"{tmp_path / 'net.py'}:net", tmp_path / "p.png", "--input", "3x8x8", "--app-preprocess", given,
+        results=False,
+    )  # fmt: skip
+    assert done.status == 2
+    assert words in done.stderr
+    assert "list" not in done.stderr
