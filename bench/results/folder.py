@@ -149,7 +149,10 @@ class RunFolder:
             (sampled - ended, "trials.jsonl lacks {}: how they went and in which conditions is not known."),
             (ended - sampled, "The samples of {} are gone from parts/ and measurements.parquet."),
             (set(judged) - answers.keys(), "The answers of {} are gone, or count no more: their scores are not shown."),
-            ({m.trial.id for m, path in self._layered() if not path.exists()}, "The layers of {} are gone from layers/."),
+            (
+                {m.trial.id for m, path in self._layered() if not path.exists()},
+                "The layers of {} are gone from layers/.",
+            ),
         )
         return tuple(words.format(f"{len(t):,} trial{'s' * (len(t) > 1)}") for t, words in gone if t)
 

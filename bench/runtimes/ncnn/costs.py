@@ -14,13 +14,20 @@ from bench.records import Artifact
 NAMES = "modules"
 """The role of the file that says where each layer is in the author's network: a JSON list, a name a layer."""
 _LARGEST = 2**24
+_UNCOUNTED = frozenset(
+    {"Convolution1D", "Convolution3D", "ConvolutionDepthWise1D", "ConvolutionDepthWise3D", "Deconvolution1D",
+     "Deconvolution3D", "DeconvolutionDepthWise1D", "DeconvolutionDepthWise3D", "DeformableConv2D", "Einsum", "GRU",
+     "Gemm", "InverseSpectrogram", "LSTM", "MatMul", "MultiHeadAttention", "RNN", "SDPA", "Spectrogram"}
+)  # fmt: skip
+"""Types that multiply, and whose multiply-adds `bench.export.cost` does not count."""
 
 _Key = tuple[str, ...]
 
 
 def costs(artifact: Artifact, found: Layers) -> dict[int, LayerCost]:
     """By the place of the layer. What a deferred layer has to do is added to the one that reads it; a layer that is not
-    in the graph (the runner replaces some when it loads them factored) is left out."""
+    in the graph (the runner replaces some when it loads them factored) is left out, and so is one whose multiply-adds
+    nobody here counts."""
     try:
         text = read_bounded(artifact.file("graph").path, _LARGEST).decode("ascii")
         parsed = graph.parse(text)
@@ -46,9 +53,15 @@ def costs(artifact: Artifact, found: Layers) -> dict[int, LayerCost]:
     made = {}
     for number, layer in enumerate(found.layers):
         place = places[number]
-        if place is not None:
+        if place is not None and _counted(layer):
             made[number] = LayerCost(0, 0, names[place]) if layer.deferred else due(place)
     return made
+
+
+def _counted(layer: LayerTime) -> bool:
+    """Matrix products of several rows are counted as of one."""
+    rows = layer.outputs[0].shape[:-1] if layer.outputs else ()
+    return layer.type not in _UNCOUNTED and not (layer.type == "InnerProduct" and rows not in ((), (1,), (1, 1)))
 
 
 def _key(layer: Layer) -> _Key:

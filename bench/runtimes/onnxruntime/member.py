@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import Cache, content_key, file_of, own_sources
-from bench.records import ArtifactFile, Progress, Tensor
+from bench.layered import LayerCost, Layers
+from bench.records import Artifact, ArtifactFile, Progress, Tensor
 from bench.runtimes.loaded.build import Backend
 from bench.runtimes.loaded.member import Loaded
 from bench.runtimes.loaded.program import program
@@ -39,6 +40,12 @@ class OnnxRuntime(Loaded):
         as multiplied, for a while at once, and the arena of activations grows by doubling (docs/inspect.md)."""
         least = _LIBRARY + layout.weights + layout.peak
         return least, round(1.1 * _LIBRARY + 3.4 * layout.weights + 2.6 * layout.peak)
+
+    def layer_costs(self, artifact: Artifact, found: Layers) -> dict[int, LayerCost]:
+        """What each node that was timed has to do, by its place; see `bench.measure.described`."""
+        from bench.runtimes.onnxruntime.costs import costs
+
+        return costs(artifact, found)
 
     def key(self) -> str:
         """Of everything here that decides what `export` writes."""
