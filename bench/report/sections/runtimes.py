@@ -12,8 +12,8 @@ from bench.report.sections.results import figure
 from bench.report.table import Cell, Notes, Table
 from bench.units import quantity
 
-_FIGURES = ("latency", "vm_hwm", "load", "first_inference", "deployed", "max_abs_delta")
-_HEADINGS = {"load": "Load", "first_inference": "First inference", "deployed": "Network", "max_abs_delta": "max |Δ|"}
+_FIGURES = ("latency", "vm_hwm", "load", "first_inference", "deployed")
+_HEADINGS = {"load": "Load", "first_inference": "First inference", "deployed": "Network"}
 
 
 def section(context: Context) -> Section | None:
@@ -64,7 +64,7 @@ def _table(model: str, subjects: list[Subject], absent: dict[tuple[str, str], st
             (
                 Cell(subject.variant, _form(subject, context)), name, cells["latency"],
                 _ratio(ratios.get(subject)), cells["vm_hwm"], _library(subject, context), cells["load"],
-                cells["first_inference"], cells["deployed"], _size(_program(subject, context)), cells["max_abs_delta"],
+                cells["first_inference"], cells["deployed"], _size(_program(subject, context)), _apart(subject, context),
             )
         )  # fmt: skip
     for variant, runtime in absent:
@@ -73,8 +73,8 @@ def _table(model: str, subjects: list[Subject], absent: dict[tuple[str, str], st
         )
     first = next((c.left.runtime for c in ratios.values()), subjects[0].runtime)
     header = (
-        "Variant", "Runtime", "Latency", f"{first} ÷ it", "Peak RSS", "Library", *(_HEADINGS[m] for m in _FIGURES[2:5]),
-        "Program", _HEADINGS["max_abs_delta"],
+        "Variant", "Runtime", "Latency", f"{first} ÷ it", "Peak RSS", "Library", *_HEADINGS.values(),
+        "Program", "Apart",
     )  # fmt: skip
     where = context.labels.place(subjects[0]).removesuffix(f" {subjects[0].runtime}")
     about = (
@@ -82,7 +82,7 @@ def _table(model: str, subjects: list[Subject], absent: dict[tuple[str, str], st
         "Library: how much was resident with the library in the process, before any network; no figure for one that is "
         "part of the runner. Network and program are bytes on the device; the program is there once for all networks. "
         "Load begins before the library is opened.",
-        f"max |Δ|: {METRICS['max_abs_delta'].text}.",
+        f"Apart: {METRICS['max_abs_delta'].text}, as a part of the largest output.",
         *(f"{variant} is not executed by {runtime}: {why}" for (variant, runtime), why in absent.items()),
     )
     return Table(f"{context.labels.model(model)} on {where}", header, tuple(rows), (*notes.texts(), *about))
@@ -104,6 +104,14 @@ def _ratio(found: Comparison | None) -> Cell:
 
 def _size(value: float | None) -> Cell:
     return Cell("–", tone="muted") if value is None else Cell(quantity(value, "B"), value=value)
+
+
+def _apart(subject: Subject, context: Context) -> Cell:
+    apart, largest = (context.findings.summary(subject, m) for m in ("max_abs_delta", "max_abs_reference"))
+    if not (apart and apart.statistics and largest and largest.statistics and largest.statistics.median > 0):
+        return Cell("–", tone="muted")
+    value = apart.statistics.median / largest.statistics.median
+    return Cell(f"{value:.0e}", value=value)
 
 
 def _library(subject: Subject, context: Context) -> Cell:
