@@ -64,7 +64,8 @@ def _table(model: str, subjects: list[Subject], absent: dict[tuple[str, str], st
             (
                 Cell(subject.variant, _form(subject, context)), name, cells["latency"],
                 _ratio(ratios.get(subject)), cells["vm_hwm"], _library(subject, context), cells["load"],
-                cells["first_inference"], cells["deployed"], _size(_program(subject, context)), _apart(subject, context),
+                cells["first_inference"], cells["deployed"], _size(_program(subject, context)),
+                _apart(subject, context),
             )
         )  # fmt: skip
     for variant, runtime in absent:
