@@ -20,6 +20,7 @@ CaveatKind = Literal[
     "short-warm-up",
     "noisy",
     "answers-vary",
+    "answers-tagged",
     "at-least",
     "unit-by-size",
     "wrong-answers",
@@ -93,6 +94,11 @@ ADVICE: dict[CaveatKind, Advice] = {
         "care",
         "launches gave different answers",
         "The computation is not deterministic: use one thread, and look for uninitialised memory.",
+    ),
+    "answers-tagged": Advice(
+        "care",
+        "answers given under other conditions",
+        "Read the reason among the trials that were tagged: a phone that preprocessed the pictures had other inputs.",
     ),
     "at-least": Advice(
         "care",

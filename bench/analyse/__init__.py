@@ -56,9 +56,10 @@ def summaries(
 ) -> tuple[Summary, ...]:
     """The figures alone, each with its verdict, nothing compared; of these metrics alone, which saves the time of the
     others' intervals. Raises as `analyse` does."""
-    from bench.analyse.judge import by_subject, judge, unproven
+    from bench.analyse.judge import by_subject, judge, tags, unproven
     from bench.analyse.summary import in_order, summarise
 
     answered = by_subject(frame, answers)
     wanted = frame if metrics is METRICS else frame[frame["metric"].isin(["", "accuracy", *metrics])]
-    return in_order(unproven((*summarise(wanted, run), *judge(answered, run, metrics)), run), run)
+    judged = judge(answered, run, metrics, tags(frame))
+    return in_order(unproven((*summarise(wanted, run), *judged), run), run)

@@ -27,14 +27,33 @@ def by_subject(frame: pd.DataFrame, answers: Mapping[str, Answers]) -> dict[Subj
     return found
 
 
-def judge(answered: Mapping[Subject, Answers], run: RunRecord, metrics: Collection[str] = METRICS) -> Iterator[Summary]:
-    """A summary for each score of each subject that is among `metrics`, under the caveats of its place."""
+def tags(frame: pd.DataFrame) -> dict[Subject, str]:
+    """Why the accuracy trial of a subject was tagged, of those that were."""
+    rows = frame[(frame["pass"] == "accuracy") & (frame["status"] == "tagged")].drop_duplicates("trial")
+    return {
+        Subject.model_validate({name: row[name] for name in Subject.model_fields}): str(row["reason"])
+        for row in rows.to_dict("records")
+    }
+
+
+def judge(
+    answered: Mapping[Subject, Answers],
+    run: RunRecord,
+    metrics: Collection[str] = METRICS,
+    tagged: Mapping[Subject, str] | None = None,
+) -> Iterator[Summary]:
+    """A summary for each score of each subject that is among `metrics`, under the caveats of its place and of its
+    trial, if that was `tagged`."""
     untrained = {(a.model, a.variant) for a in run.artifacts if not a.trained}
     devices = {device.serial: device for device in run.devices}
     for subject, facts in answered.items():
         device = devices.get(subject.device)
         virtual, translated = bool(device and device.virtual), bool(device and device.translated)
-        caveats = (Caveat("virtual", "virtual"),) if virtual else ()
+        reason = (tagged or {}).get(subject)
+        caveats = (
+            *([Caveat("virtual", "virtual")] if virtual else ()),
+            *([Caveat("answers-tagged", reason)] if reason else ()),
+        )
         found = {name: estimate for name, estimate in scores(facts, metrics).items() if name in METRICS}
         for metric in FIDELITY if set(FIDELITY) <= set(metrics) else ():
             worst = [float(np.max(v)) for fact, v in facts.items() if fact.partition(".")[0] == metric]

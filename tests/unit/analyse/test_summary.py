@@ -246,6 +246,16 @@ def test_scores_come_from_stored_answers_with_their_interval() -> None:
     assert top1.usable
 
 
+def test_answers_of_a_tagged_trial_say_so_at_each_score() -> None:
+    rows, answers = answered(150, "baseline", status="tagged", reason="the phone preprocessed the pictures itself")
+    found = find(rows, answers=answers)
+    for metric in ("top1", "agreement"):
+        one = only(found, metric)
+        assert "answers-tagged" in kinds(one)
+        assert "preprocessed the pictures itself" in one.verdict
+        assert one.usable
+
+
 def test_scores_of_variants_are_compared_sample_by_sample() -> None:
     for right, outcome in ((150, "equal"), (148, "not-shown"), (120, "differs")):
         ours, theirs = answered(150, "baseline"), answered(right, "b")
