@@ -18,8 +18,8 @@ class Exited(UsageError):
     """Guest code called `sys.exit` or `os._exit`, which would have ended bench as if nothing were wrong."""
 
 
-class _Left(SystemExit):
-    """It called `os._exit`."""
+class Left(SystemExit):
+    """Guest code called `os._exit`; `guest` makes an error of it."""
 
 
 class _Aside(io.TextIOBase):
@@ -46,7 +46,7 @@ def guest() -> Iterator[None]:
     def exits(status: int) -> NoReturn:
         if os.getpid() != own:
             leave(status)
-        raise _Left(status)
+        raise Left(status)
 
     os._exit = exits
     added = [folder for folder in FOLDERS if folder not in sys.path]
@@ -55,7 +55,7 @@ def guest() -> Iterator[None]:
         with redirect_stdout(_Aside()):
             yield
     except SystemExit as error:
-        call, depth = ("os._exit", -2) if isinstance(error, _Left) else ("sys.exit", -1)
+        call, depth = ("os._exit", -2) if isinstance(error, Left) else ("sys.exit", -1)
         place = traceback.extract_tb(error.__traceback__)[depth]
         raise Exited(
             f"the network's own code calls {call}({error.code!r:.40}) at {place.filename}:{place.lineno}",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
+from bench import networks
 from bench.guest import Exited, guest
 
 
@@ -34,3 +36,9 @@ def test_a_process_that_it_forks_ends_where_its_code_does(how: str) -> None:
     # Only one process is here.
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == (7 if how == "leaves" else 0)
+
+
+def test_an_end_while_a_network_is_built_is_an_error_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("import os\n\ndef build():\n    os._exit(0)\n")
+    with pytest.raises(Exited, match=r"os\._exit\(0\) at .*ends\.py:4"):
+        networks.resolve(f"{tmp_path}/ends.py:build", inputs=networks.parse_inputs("4")).build()
