@@ -140,7 +140,7 @@ def of_ending(stage: Stage, status: int, words: str, deadline_s: float | None, *
     elif status == -9 and starved:
         kind, said = "out of memory", f"the system ended it (signal 9) at the stage {stage!r}: there was no more memory"
     elif status == -9:
-        why = "and not the system for memory" if starved is False else "perhaps the system for memory, which it does not tell"
+        why = "and not the system for memory" if starved is False else "perhaps the system for memory"
         kind, said = "killed", f"something ended it (signal 9) at the stage {stage!r}, {why}"
     else:
         how = f"by signal {-status}" if status < 0 else f"with the status {status}"
