@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "not installed": "a package or a tool is missing",
     "not here": "the runtime has no program for this computer",
     "out of memory": "this computer had no more",
+    "killed": "something ended the process that worked on it",
     "timeout": "it took longer than it was given",
 }
 """The kinds of trouble, and what each means."""

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -74,10 +75,13 @@ def converted(asked: Asked, deadline_s: float) -> Cell:
     with tempfile.TemporaryDirectory(prefix="bench-cell-") as name:
         folder = Path(name)
         (folder / "asked.json").write_text(json.dumps(dataclasses.asdict(asked)), encoding="utf-8")
+        before = _starved()
         status, late = _ended(folder, deadline_s)
         cell = _read(folder, asked)
         if cell is None or (late and cell.trouble is None and not cell.equal):
-            cell = _unfinished(asked, folder, status, deadline_s if late else None)
+            after = _starved()
+            starved = after > before if after is not None and before is not None else None
+            cell = _unfinished(asked, folder, status, deadline_s if late else None, starved)
     return cell.model_copy(
         update={
             "seconds": round(time.monotonic() - begun, 2),
@@ -113,7 +117,16 @@ def _read(folder: Path, asked: Asked) -> Cell | None:
         return None
 
 
-def _unfinished(asked: Asked, folder: Path, status: int, deadline_s: float | None) -> Cell:
+def _starved() -> int | None:
+    """How many processes the system has ended because memory ended, by the kernel's count; None where it keeps none."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="ascii"), re.MULTILINE)
+    except (OSError, ValueError):
+        return None
+    return int(found[1]) if found else None
+
+
+def _unfinished(asked: Asked, folder: Path, status: int, deadline_s: float | None, starved: bool | None) -> Cell:
     from bench.export.diagnosis import of_ending
 
     words = ""
@@ -125,7 +138,7 @@ def _unfinished(asked: Asked, folder: Path, status: int, deadline_s: float | Non
     state = {name: True for name, done in past.items() if done}
     failed = {"convert": "converts", "start": "runs", "run": "runs", "compare": "equal"}
     state |= {failed[stage]: False} if stage in failed else {}
-    trouble = of_ending(stage, status, said, deadline_s)
+    trouble = of_ending(stage, status, said, deadline_s, starved=starved)
     return Cell(network=asked.label, runtime=asked.runtime, trouble=trouble, **state)
 
 

@@ -81,7 +81,10 @@ def convert(
 
     names = tuple(dict.fromkeys(runtime or exporting()))
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        cells = matrix(asked, names, kept, watcher.stage, limit)
+        try:
+            cells = matrix(asked, names, kept, watcher.stage, limit)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("Interrupted; what had been tried to its end is kept.") from None
     if page:
         from bench.report.conversion import write
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -27,8 +29,8 @@ from bench.cli import (
     trend,
 )
 from bench.cli.options import print_json
-from bench.errors import BenchError, HostFull
-from bench.files import is_full
+from bench.errors import BenchError, HostFull, UsageError
+from bench.files import is_full, reason
 
 app = typer.Typer(
     help="What a compressed neural network really does on your phone.",
@@ -84,9 +86,9 @@ def main() -> NoReturn:
     except BenchError as error:
         _leave(error)
     except OSError as error:
-        if not is_full(error):
-            raise
-        _leave(HostFull.at(error.filename or "a file"))
+        if is_full(error):
+            _leave(HostFull.at(error.filename or "a file"))
+        _leave(_no_place(error))
     except KeyboardInterrupt as interrupt:
         _interrupted(interrupt)
     except SystemExit as end:
@@ -96,6 +98,27 @@ def main() -> NoReturn:
             _interrupted(cause)
         raise
     sys.exit(0)
+
+
+def _no_place(error: OSError) -> UsageError:
+    """What it means that nothing can be kept where bench keeps its things, in the user's home. Raises any other
+    error."""
+    import platformdirs
+
+    failed = Path(error.filename) if isinstance(error.filename, str) else None
+    for variable, folder in (
+        ("XDG_CACHE_HOME", platformdirs.user_cache_dir("fr-bench", appauthor=False)),
+        ("XDG_STATE_HOME", platformdirs.user_state_dir("fr-bench", appauthor=False)),
+    ):
+        if failed and error.errno in _UNWRITABLE and (failed.is_relative_to(folder) or failed in Path(folder).parents):
+            return UsageError(
+                f"nothing can be kept in {folder}: {failed}: {reason(error)}",
+                f"Set HOME or {variable} to a folder that you can write to.",
+            )
+    raise error
+
+
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> NoReturn:

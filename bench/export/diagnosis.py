@@ -54,6 +54,7 @@ _ADVICE: Mapping[str, str] = {
     "unsupported operator": "Replace that operator, split the network before it, or use another runtime.",
     "does not run": "Use another runtime, or a smaller input.",
     "out of memory": "Give it a smaller input, or close other programs.",
+    "killed": "Run the same command again. If nobody ended it, give it a smaller input.",
     "timeout": "Give it more time (--deadline), or a smaller input.",
     "not installed": "Install what is missing.",
     "network fails": "Run the network by itself, on an input of that shape.",
@@ -129,14 +130,18 @@ def advice(name: str) -> str:
     return _REPLACE.get(joined) or _REPLACE.get(joined.removesuffix("_ex"), "")
 
 
-def of_ending(stage: Stage, status: int, words: str, deadline_s: float | None) -> Trouble:
+def of_ending(stage: Stage, status: int, words: str, deadline_s: float | None, *, starved: bool | None) -> Trouble:
     """What it means that the process that worked on a cell ended without a result: by `deadline_s`, by a signal
-    (a negative `status`) or by itself. `words` are the last that it said."""
+    (a negative `status`) or by itself. `words` are the last that it said; `starved` says whether the system ended
+    processes meanwhile because memory ended, None where it does not tell."""
     last = " | ".join(line.strip() for line in words.splitlines() if line.strip())[-MOST_SAID:]
     if deadline_s is not None:
         kind, said = "timeout", f"it did not end in {deadline_s:.0f} s and was ended at the stage {stage!r}"
-    elif status == -9:
+    elif status == -9 and starved:
         kind, said = "out of memory", f"the system ended it (signal 9) at the stage {stage!r}: there was no more memory"
+    elif status == -9:
+        why = "and not the system for memory" if starved is False else "perhaps the system for memory"
+        kind, said = "killed", f"something ended it (signal 9) at the stage {stage!r}, {why}"
     else:
         how = f"by signal {-status}" if status < 0 else f"with the status {status}"
         kind, said = "exporter crashed", f"the process ended {how} at the stage {stage!r}{f': {last}' if last else ''}"

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UsageError
-from bench.guest import FOLDERS, guest
+from bench.guest import FOLDERS, Left, guest
 from bench.networks.network import Network
 
 _REFERENCE = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
@@ -182,7 +182,7 @@ def _told(reference: str, root: Path) -> Iterator[None]:
     """Whatever the user's code raises, as a UsageError with the line that it came from."""
     try:
         yield
-    except UsageError:
+    except (UsageError, Left):
         raise
     except (Exception, SystemExit) as error:
         if isinstance(error, SyntaxError) and error.filename:

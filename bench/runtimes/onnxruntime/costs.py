@@ -141,6 +141,7 @@ def _read(path: Path, sha256: str) -> _File | None:
             tuple(dict.fromkeys(makers[name] for name in node.input if name in makers)),
         )
         for node in graph.node
+        if node.output
     )
     named = {node.name: at for at, node in enumerate(graph.node) if node.name}
     return _File(nodes, named, makers)

@@ -46,6 +46,13 @@ class Dies(nn.Module):
         return x * 2
 
 
+class Ended(nn.Module):
+    def forward(self, x):
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            os.kill(os.getpid(), 9)
+        return x * 2
+
+
 class Hangs(nn.Module):
     def forward(self, x):
         while True:
@@ -119,6 +126,24 @@ def test_a_converter_that_crashes_costs_its_cell_alone(command: Command, nets: P
     (cell,) = done.answer["cells"]
     assert cell["trouble"]["kind"] == "exporter crashed"
     assert "signal 6" in cell["trouble"]["said"]
+
+
+def test_a_process_that_someone_ends_did_not_want_for_memory(command: Command, nets: Path) -> None:
+    (cell,) = command("convert", f"{nets}:Ended", "--input", "8", "--runtime", "torch", "--json").answer["cells"]
+    assert cell["trouble"]["kind"] == "killed"
+    assert "signal 9" in cell["trouble"]["said"]
+    assert "no more memory" not in cell["trouble"]["said"]
+
+
+def test_a_home_where_nothing_can_be_kept_is_said(
+    command: Command, nets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (nets, Path("/proc/nowhere")):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+        done = command("convert", f"{nets}:Best", "--input", "3x8x8", "--runtime", "torch")
+        assert done.status == 2
+        assert f"nothing can be kept in {place}/fr-bench" in " ".join(done.stderr.split())
+        assert "XDG_CACHE_HOME" in done.stderr
 
 
 def test_a_network_that_hangs_is_ended_at_its_deadline(command: Command, nets: Path) -> None:

@@ -77,15 +77,16 @@ def test_words_are_bounded_and_control_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "deadline", "stage", "kind"),
+    ("status", "deadline", "stage", "starved", "kind"),
     [
-        (0, 5.0, "convert", "timeout"), (-9, None, "convert", "out of memory"),
-        (-11, None, "convert", "exporter crashed"), (1, None, "answer", "network fails"),
+        (0, 5.0, "convert", False, "timeout"), (-9, None, "convert", True, "out of memory"),
+        (-9, None, "convert", False, "killed"), (-9, None, "build", None, "killed"),
+        (-11, None, "convert", False, "exporter crashed"), (1, None, "answer", None, "network fails"),
     ],
 )  # fmt: skip
 def test_a_process_that_ended_without_a_word_has_a_kind_too(
-    status: int, deadline: float | None, stage: Stage, kind: str
+    status: int, deadline: float | None, stage: Stage, starved: bool | None, kind: str
 ) -> None:
-    found = of_ending(stage, status, "last words\n", deadline)
+    found = of_ending(stage, status, "last words\n", deadline, starved=starved)
     assert found.kind == kind
     assert found.fix
