@@ -238,7 +238,7 @@ def test_what_one_of_several_runtimes_cannot_do_is_left_out_with_its_reason() ->
     assert "does not support bf16" in why
     assert [place.runtime for place in asked.entries(wanted, ["p1"])[1].places if place.device == "p1"] == ["ncnn"]
     with pytest.raises(UsageError, match="does not support int8"):
-        asked.checked(plan.parse(SEVERAL.replace("ncnn", "torch") + 'precision = ["int8"]\n', "p"))
+        asked.checked(plan.parse(SEVERAL.replace("ncnn", "litert") + 'precision = ["int8"]\n', "p"))
 
 
 def test_all_in_a_plan_are_those_that_run_on_phones() -> None:
