@@ -29,8 +29,14 @@ def _counts(shape: tuple[int, ...]) -> tuple[Integers, ...]:
 
 def coordinates(shape: Sequence[int], positions: Integers) -> Integers:
     """Coordinates (len(positions), N) of the coefficients at `positions`, each 0 ≤ position < product of shape."""
-    counts = _counts(tuple(shape))
-    result = np.empty((len(positions), len(shape)), np.int64)
+    result = np.zeros((len(positions), len(shape)), np.int64)
+    long = [axis for axis, n in enumerate(shape) if n > 1]
+    if len(positions) == 0 or len(long) < 2:
+        result[:, long] = positions[:, None]
+        return result
+    # No level is empty, so what comes before a position has no larger index: a file may name an axis of any length.
+    reach = int(positions.max()) + 1
+    counts = _counts(tuple(min(n, reach) for n in shape))
     # `left` is the sum of the axes still to come; `rest` how many coordinates with that sum come before ours.
     left = np.searchsorted(counts[0], positions, side="right") - 1
     rest = positions - counts[0][left]

@@ -105,3 +105,10 @@ def test_a_small_core_expands_as_if_padded_with_zeros() -> None:
     np.testing.assert_allclose(
         dct.expand(core, (10, 7, 5), range(3)), scipy.fft.idctn(padded, norm="ortho"), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("shape", [(2**31 - 1,), (1, 2**31 - 1, 1), (2**30, 2), (3, 2**29)])
+def test_an_axis_of_any_length_costs_no_more_than_what_is_kept_of_it(shape: tuple[int, ...]) -> None:
+    coords = order.prefix(shape, 100)
+    assert coords.shape == (100, len(shape))
+    assert np.array_equal(coords, order.prefix(tuple(min(n, 200) for n in shape), 100))
