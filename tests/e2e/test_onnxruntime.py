@@ -67,7 +67,8 @@ def graph(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measured(onnx: Path, folder: Path, environment: dict[str, str] | None = None, **changes: Any) -> Ended:
-    return launched("onnxruntime", onnx, (SAMPLES,), folder, environment=environment, **changes)
+    graph = Path(changes.pop("graph", onnx))
+    return launched("onnxruntime", graph, (SAMPLES,), folder, environment=environment, **changes)
 
 
 def test_it_answers_as_torch_does_and_reports_as_ncnn_does(graph: Path, network: nn.Module, tmp_path: Path) -> None:
