@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from bench.records import Record
 
 Stage = Literal["build", "answer", "convert", "start", "run", "compare"]
 """What is done for a cell, in this order: the network is made, asked, converted; the runtime is started with it, and
 its answers are compared."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+DENIES: Mapping[Stage, Literal["converts", "runs", "equal"]] = {
+    "convert": "converts", "start": "runs", "run": "runs", "compare": "equal",
+}  # fmt: skip
+"""What of a cell is False when it ends in trouble at a stage; before these nothing is known yet."""
 
 KINDS: Mapping[str, str] = {
     "unsupported operator": "the converter or the runtime has no such operator",

@@ -292,15 +292,15 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
     """Where each variant is measured: on every phone by its own runtimes, and by the case's runtimes on this host."""
     found = []
     for case in asked.plan.cases:
+        measured_by = asked.runtimes_of(case)
         for variant in case.variants or ():
             there = {
                 name: _precisions(variant, case, runtimes.runtime(name)) for name in asked.on_phones(case, variant)
             }
             places = {order.Place(phone, name): each for phone in phones for name, each in there.items()}
-            measured = asked.runtimes_of(case)[variant.label]
             for name in asked.plan.desktop_for(case):
                 here = runtimes.runtime(name)
-                if name in measured:
+                if name in measured_by[variant.label]:
                     possible = tuple(p for p in _precisions(variant, case, here) if p in here.precisions)
                     places[order.Place(DESKTOP, name, here.reference)] = possible or here.precisions[:1]
             found.append(order.Entry(case.label, variant.label, places, case.threads))

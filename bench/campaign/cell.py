@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench import networks, runtimes
 from bench.cache import Cache, content_key, sha256_file
-from bench.conversion import Cell, Stage, Trouble
+from bench.conversion import DENIES, Cell, Stage, Trouble
 from bench.errors import BenchError, UsageError
 from bench.files import replace
 from bench.measure import station, trial
@@ -103,8 +103,8 @@ class _Work:
         """What it was, first without the lines of an operator, since looking for them may fail as well."""
         from bench.export.diagnosis import diagnosed
 
-        state = {"convert": "converts", "start": "runs", "run": "runs", "compare": "equal"}
-        self.learnt(trouble=diagnosed(error, self.stage), **({state[self.stage]: False} if self.stage in state else {}))
+        not_so = {DENIES[self.stage]: False} if self.stage in DENIES else {}
+        self.learnt(trouble=diagnosed(error, self.stage), **not_so)
         self.write()
         trouble = diagnosed(error, self.stage, self._lines)
         self.learnt(trouble=trouble)

@@ -23,7 +23,7 @@ import bench
 from bench import runtimes
 from bench.cache import Cache
 from bench.campaign.cell import Asked
-from bench.conversion import Cell, Stage, Trouble
+from bench.conversion import DENIES, STAGES, Cell, Stage, Trouble
 from bench.errors import BenchError, ToolMissing
 from bench.measure import station
 from bench.records import Progress
@@ -31,7 +31,6 @@ from bench.results.conversions import Conversions
 
 DEADLINE_S = 900.0
 _MOST_WORDS = 4096
-_STAGES: tuple[Stage, ...] = ("build", "answer", "convert", "start", "run", "compare")
 
 
 def exporting() -> tuple[str, ...]:
@@ -132,12 +131,11 @@ def _unfinished(asked: Asked, folder: Path, status: int, deadline_s: float | Non
     words = ""
     with contextlib.suppress(OSError):
         words = (folder / "stage").read_text(encoding="utf-8")
-    stage: Stage = next((one for one in _STAGES if one == words), "build")
+    stage: Stage = next((one for one in STAGES if one == words), "build")
     said = (folder / "said").read_bytes()[-_MOST_WORDS:].decode(errors="replace")
-    past = {name: _STAGES.index(stage) > _STAGES.index(end) for name, end in (("converts", "convert"), ("runs", "run"))}
+    past = {name: STAGES.index(stage) > STAGES.index(end) for name, end in (("converts", "convert"), ("runs", "run"))}
     state = {name: True for name, done in past.items() if done}
-    failed = {"convert": "converts", "start": "runs", "run": "runs", "compare": "equal"}
-    state |= {failed[stage]: False} if stage in failed else {}
+    state |= {DENIES[stage]: False} if stage in DENIES else {}
     trouble = of_ending(stage, status, said, deadline_s, starved=starved)
     return Cell(network=asked.label, runtime=asked.runtime, trouble=trouble, **state)
 

@@ -80,12 +80,16 @@ class Labels:
     def place(self, subject: Subject) -> str:
         """Where it ran: `desktop torch`, `R58M123`, `emulator-5554 (virtual)`; and with what, if phones have several or
         another than plans name by themselves."""
+        named = self._runtime_named or not self.is_phone(subject.device)
+        return f"{self.machine(subject)} {subject.runtime}" if named else self.machine(subject)
+
+    def machine(self, subject: Subject) -> str:
+        """Where it ran, whatever executed it: `desktop`, `R58M123`, `emulator-5554 (virtual)`."""
         if not self.is_phone(subject.device):
-            return f"{subject.device} {subject.runtime}"
+            return subject.device
         device = self._devices[subject.device]
         marks = [word for word, is_so in (("virtual", device.virtual), ("translated", device.translated)) if is_so]
-        name = f"{subject.device} ({', '.join(marks)})" if marks else subject.device
-        return f"{name} {subject.runtime}" if self._runtime_named else name
+        return f"{subject.device} ({', '.join(marks)})" if marks else subject.device
 
     def setting(self, subject: Subject) -> str:
         """What tells settings of this run apart: `2 threads, fp16s`; empty when there is only one."""

@@ -54,7 +54,7 @@ def of_runtimes(context: Context) -> Iterator[str]:
         best, *others = found
         figure = quantity(best.figures.median, METRICS["latency"].unit)
         near = f", not clearly ahead of {listed([o.subject.runtime for o in others])}" if others else ""
-        where = context.labels.where(first).replace(f" {first.runtime}", "", 1)
+        where = ", ".join(filter(None, (context.labels.machine(first), context.labels.setting(first))))
         yield (
             f"Of {len(mine)} runtimes on {where}, {best.subject.runtime} is the fastest for {first.variant} "
             f"{first.model} ({figure}{near})."

@@ -77,7 +77,7 @@ def _table(model: str, subjects: list[Subject], absent: dict[tuple[str, str], st
         "Variant", "Runtime", "Latency", f"{first} ÷ it", "Peak RSS", "Library", *_HEADINGS.values(),
         "Program", "Apart",
     )  # fmt: skip
-    where = context.labels.place(subjects[0]).removesuffix(f" {subjects[0].runtime}")
+    where = context.labels.machine(subjects[0])
     about = (
         f"{first} ÷ it: above 1× the other runtime is faster. {pairs.CALLED}",
         "Library: how much was resident with the library in the process, before any network; no figure for one that is "

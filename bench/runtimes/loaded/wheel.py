@@ -11,6 +11,9 @@ from bench.cache import Cache, content_key
 from bench.records import Progress
 from bench.runtimes.index import Pinned, download
 
+PROCESSORS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
+"""What names of wheels call the processor of an ABI."""
+
 
 def extracted(pinned: Pinned, inside: Sequence[str], cache: Cache, progress: Progress) -> tuple[Path, ...]:
     """Members of a wheel by their paths in it, downloaded once, under their own names and in this order.

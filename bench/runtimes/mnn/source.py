@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.cache import Cache, content_key
 from bench.records import Progress
 from bench.runtimes.index import Pinned
-from bench.runtimes.loaded.wheel import extracted
+from bench.runtimes.loaded.wheel import PROCESSORS, extracted
 from bench.runtimes.mnn import loadable
 
 VERSION = "3.6.1"
@@ -16,12 +16,11 @@ _SHA256 = {
     "x86_64": "abebaaa0c7b0af6dfd6e9f4bda46bb6a30bb95d2b88a5b441a65d1cd322311d0",
 }
 _OPENMP = {"aarch64": "libgomp-d22c30c5.so.1.0.0", "x86_64": "libgomp-a34b3233.so.1.0.0"}
-_PROCESSORS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 
 
 def wheel(abi: str) -> Pinned:
     """The wheel for an ABI. Which Python it is for does not matter: nothing of Python is called."""
-    processor = _PROCESSORS[abi]
+    processor = PROCESSORS[abi]
     name = f"mnn-{VERSION}-cp311-cp311-manylinux2014_{processor}.manylinux_2_17_{processor}.whl"
     return Pinned("mnn", name, _SHA256[processor], f"MNN {VERSION} for {abi}")
 
@@ -31,7 +30,7 @@ def fetch(abi: str, cache: Cache, progress: Progress) -> tuple[Path, Path]:
 
     Raises BuildFailed when no index gives the wheel, or what it gives has another check sum.
     """
-    processor = _PROCESSORS[abi]
+    processor = PROCESSORS[abi]
     inside = (f"mnn.libs/{_OPENMP[processor]}", f"_mnncengine.cpython-311-{processor}-linux-gnu.so")
     openmp, engine = extracted(wheel(abi), inside, cache, progress)
     key = content_key(_SHA256[processor], Path(loadable.__file__))
