@@ -287,7 +287,8 @@ def artifact(job: Job, runtime_name: str) -> Artifact:
     Raises ExportRefused, ToolMissing, UsageError, CorruptData, and what `job.run_here` raises.
     """
     runtime = runtimes.runtime(runtime_name)
-    key = content_key(job.key, job.shown.key, runtime.key(), *own_sources("export", "records.py"))
+    # By its name too: two runtimes may load the same files, and each has to be proved.
+    key = content_key(job.key, job.shown.key, runtime.name, runtime.key(), *own_sources("export", "records.py"))
 
     def make(folder: Path) -> None:
         from bench.export import proof, steps
