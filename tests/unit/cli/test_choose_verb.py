@@ -1,9 +1,9 @@
 """`bench choose`: what it prints, and the status it leaves with."""
 
 import pytest
-from command_kit import Command, command
 
 from tests.rivals import FEW, store
+from tests.unit.cli.command_kit import Command, command
 
 __all__ = ["command"]
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from command_kit import Command, command
+
+from tests.unit.cli.command_kit import Command, command
 
 __all__ = ["command"]
 

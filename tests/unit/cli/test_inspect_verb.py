@@ -6,7 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command_kit import Command, command
+
+from tests.unit.cli.command_kit import Command, command
 
 __all__ = ["command"]
 

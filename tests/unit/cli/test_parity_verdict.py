@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_kit import Command, command
 from PIL import Image
 
 from bench.analyse import ladder
 from bench.analyse.ladder import Rung
 from bench.campaign.parity import Parity
 from bench.cli.parity import status, verdict
+from tests.unit.cli.command_kit import Command, command
 
 __all__ = ["command"]
 

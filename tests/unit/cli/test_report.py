@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_kit import GOLDEN, Command, command
 
 from bench.records import RunRecord
 from bench.results.folder import RunFolder
 from tests.rivals import FEW, store
+from tests.unit.cli.command_kit import GOLDEN, Command, command
 
 __all__ = ["command"]
 

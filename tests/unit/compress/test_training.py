@@ -73,7 +73,7 @@ sys.path.insert(0, {tests!r})
 import torch
 from pathlib import Path
 from bench.compress.checkpoint import Checkpoint
-from test_training import trained
+from tests.unit.compress.test_training import trained
 torch.set_num_threads(1)
 checkpoint = Checkpoint(Path({path!r}), pause_s=0)
 trained({kind!r}, checkpoint, lambda done, words: print(checkpoint.path.exists(), done, flush=True))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from export_kit import Network
 from torch import nn
 
 from bench import networks
 from bench.errors import ExportRefused
 from bench.export.layout import Layout, layout, lines_of, plain, recorded
 from bench.records import Tensor
+from tests.unit.export.export_kit import Network
 
 PICTURE = (6, 10, 12)
 PIXELS = 10 * 12

@@ -1,5 +1,6 @@
 import pytest
-from report_kit import Stored
+
+from tests.unit.report.report_kit import Stored
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from report_kit import Checker, Stored
-
 from bench.conversion import Cell, Trouble
 from bench.report import conversion
+from tests.unit.report.report_kit import Checker, Stored
 
 CELLS = (
     Cell(network="a", runtime="ncnn", converts=True, runs=True, equal=True, apart=3e-7, samples=2, bytes=10),

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from report_kit import Checker, Stored
 
 from bench import report
 from bench.registry import Registry
+from tests.unit.report.report_kit import Checker, Stored
 
 PAGE = Path(__file__).parents[3] / "docs" / "report.md"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from report_kit import PHONE, Stored
 
 from bench.records import Measurement, Sample, Subject, Trial
 from bench.results.folder import COLUMNS
+from tests.unit.report.report_kit import PHONE, Stored
 
 
 def asked(stored: Stored, figures: dict[str, list[float]], reason: str = "") -> Stored:

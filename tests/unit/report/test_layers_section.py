@@ -6,11 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from report_kit import PHONE, Stored
 
 from bench.report import Context
 from bench.report.plots import layers as plot
 from bench.report.section import Section
+from tests.unit.report.report_kit import PHONE, Stored
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from report_kit import PHONE, Stored
-
 from bench.caveats import Caveat
 from bench.endurance import Contention, Lead, Moment, Sustained, Turn
 from bench.findings import Findings, Summary
 from bench.records import GoalRecord, Subject
 from bench.report import Context, Section, content
+from tests.unit.report.report_kit import PHONE, Stored
 
 VIRTUAL = f"{PHONE} (virtual)"
 
@@ -232,9 +231,8 @@ def test_what_could_not_be_measured_beside_others_is_said_too(stored: Stored) ->
 
 
 def test_the_page_with_all_of_it_is_sound(stored: Stored, tmp_path: Path) -> None:
-    from report_kit import Checker
-
     from bench.report import html
+    from tests.unit.report.report_kit import Checker
 
     run = stored.run.model_copy(update={"goals": (goal(),)})
     findings = replace(stored.findings, sustained=(loaded("baseline"),), contention=(contended("half", 1e6, 2e6),))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
-from report_kit import PHONE, Stored
 
 from bench.records import SCHEMA_VERSION
 from bench.report import Section, markdown
 from bench.report.section import Folded
 from bench.report.table import Cell, Table
+from tests.unit.report.report_kit import PHONE, Stored
 
 
 def test_no_word_is_taken_for_markdown() -> None:

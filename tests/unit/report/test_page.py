@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from report_kit import PHONE, Checker, Stored
 
 from bench.report import Section
 from bench.report.page import Page, render
 from bench.report.table import Cell, Table
+from tests.unit.report.report_kit import PHONE, Checker, Stored
 
 STYLE = resources.files("bench.report").joinpath("page.css").read_text("utf-8")
 

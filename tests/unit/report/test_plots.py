@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 
-from report_kit import PHONE, Stored
-
 from bench.findings import Findings
 from bench.report import Context
 from bench.report.plots import bars, distributions, memory, pareto, ratios, startup, style, trace
 from bench.report.section import Picture
+from tests.unit.report.report_kit import PHONE, Stored
 
 PLOTS = (bars, distributions, memory, pareto, ratios, startup)
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_kit import PHONE, Stored
+
+from tests.unit.report.report_kit import PHONE, Stored
 
 
 @pytest.fixture

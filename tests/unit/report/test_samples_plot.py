@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
-from report_kit import PHONE, Stored
 
 from bench.evidence import Answered, Example
 from bench.records import Subject
 from bench.report import Context
 from bench.report.plots import samples
 from bench.report.sections.samples import section
+from tests.unit.report.report_kit import PHONE, Stored
 
 BASE = Subject(model="lenet5", variant="baseline", device=PHONE, runtime="ncnn")
 

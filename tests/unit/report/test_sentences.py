@@ -1,9 +1,9 @@
 """What the report says in words, and that it is what its tables say."""
 
 import pandas as pd
-from report_kit import PHONE, Stored
 
 from bench.records import Answers
+from tests.unit.report.report_kit import PHONE, Stored
 
 VIRTUAL = f"{PHONE} (virtual)"
 

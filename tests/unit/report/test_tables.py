@@ -8,7 +8,6 @@ from subprocess import run
 
 import pandas as pd
 import pytest
-from report_kit import PHONE, Stored
 
 from bench import report
 from bench.findings import Comparison, Interval
@@ -16,6 +15,7 @@ from bench.records import Subject
 from bench.registry import Registry
 from bench.report import Context, Section, content, values
 from bench.report.labels import difference
+from tests.unit.report.report_kit import PHONE, Stored
 
 SUBJECT = Subject(model="m", variant="v", device="d", runtime="r")
 
