@@ -8,6 +8,7 @@ Schema history
        sample and scored by `analyse`; artifacts are per runtime, with any number of inputs and outputs (2026-11-26)
     3  four more passes (contended, sustained, energy, largest) and their metrics (2026-11-26)
     4  the pass profile: its metrics, and the layers of each of its launches (2026-11-26)
+    5  artifacts with further files and job options: networks with capacities, and several networks as one (2026-11-27)
 
 Older runs are migrated when they are read (`bench.results.migrate`).
 """
@@ -26,7 +27,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.preprocess import Preprocess
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 Progress = Callable[[float, str], None]
 """How a long piece of work tells how far it is: a fraction in 0..1 and a few words."""
@@ -186,6 +187,9 @@ class Artifact(Record):
     """None for the ordinary network, and for a finished package of which nobody says how it was made."""
     precision: Precision | None = None
     """What its runtime computes it in, where that follows from its form and not from the plan."""
+    options: dict[str, str] = {}
+    """Further keys of the runner's job; so are the roles in `deployed` that are not the runtime's own, with the path of
+    their file."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 

@@ -112,12 +112,15 @@ class Narrowed:
 @dataclass(frozen=True)
 class Exported:
     """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them.
-    `notes` are sentences: what of the form this runtime does not do."""
+    `notes` are sentences: what of the form this runtime does not do. `roles` are files that a device needs beside the
+    runtime's own, and `options` further keys of the runner's job (`bench.records.Artifact`)."""
 
     files: tuple[ArtifactFile, ...]
     weights_format: WeightsFormat
     execution: str
     notes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Method(Protocol):

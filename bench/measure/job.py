@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.errors import UsageError
@@ -42,6 +42,8 @@ class Job:
 
     With `preprocess` (`Preprocess.instructions`) the samples are a file of pictures, which the runner makes inputs
     itself: of the accuracy mode alone. `stages` is then written, where it is named: what became of the first of them.
+
+    `further` are keys that the artifact adds.
     """
 
     mode: Mode
@@ -60,6 +62,7 @@ class Job:
     layer_answers: bool = False
     preprocess: str = ""
     stages: str = ""
+    further: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, protocol: Protocol) -> str:
         """The job file. Raises UsageError for a path that such a file cannot hold."""
@@ -93,6 +96,7 @@ class Job:
             keys["seconds"] = self.seconds
         if self.mode == "largest":
             keys["extents"] = "{}x{}".format(*self.extents)
+        keys |= self.further
         return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 
     def _shown(self) -> dict[str, object]:

@@ -208,10 +208,9 @@ def launched_artifact(
     """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers, beside
     which, at `.stages`, are those of the first picture, if `stages` asks for them. With `preprocess` the samples are a
     file of pictures. Raises RunnerFailed and what the transport raises."""
-    graph, weights = (
-        "-" if role == NO_FILE else where[artifact.file(role).sha256]
-        for role in runtimes.runtime(artifact.runtime).roles
-    )
+    roles = runtimes.runtime(artifact.runtime).roles
+    graph, weights = ("-" if role == NO_FILE else where[artifact.file(role).sha256] for role in roles)
+    beside = {role: where[artifact.file(role).sha256] for role in artifact.deployed if role not in roles}
     files = job.Files(graph, weights, where[samples.sha256], work_path(station.transport, f"{trial.file_stem}.out"))
     asked = job.Job(
         mode=job.MODES[trial.pass_],
@@ -227,6 +226,7 @@ def launched_artifact(
         layer_answers=layer_answers,
         preprocess=preprocess,
         stages=f"{files.answers}.stages" if stages else "",
+        further=beside | artifact.options,
     )
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(

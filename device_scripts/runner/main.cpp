@@ -164,6 +164,9 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     Neighbours neighbours(job.beside, job.load, [&] { return prepare_copy(*library, job); });
 
     const std::unique_ptr<Session> session = library->open(job);
+    if (job.capacity > session->capacities()) {
+        throw Failure(Exit::bad_job, "capacity = " + std::to_string(job.capacity) + ": the network has " + std::to_string(session->capacities()));
+    }
     if (const Decoding* decoding = session->decoding()) {
         Event("decode").number("ns", decoding->ns).number("coefficients", decoding->coefficients).number("values", decoding->values).send();
     }

@@ -32,6 +32,8 @@
 //   answers            path to write. accuracy: float32, little-endian, no header: for each sample, for each output in
 //                      the order of `outputs`, its values. layers, where it may be left out: the same of the first sample,
 //                      for each layer in the order of its events, for each of its `outputs`
+//   capacity           where it may be left out, 1..64: at which capacity of a nested package the network is computed, 1 the
+//                      smallest; without it at the largest
 //   threads            1..64
 //   affinity           hexadecimal CPU mask, or 0 to leave it
 //   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8
@@ -118,6 +120,7 @@ namespace bench {
 constexpr int kContract = 3;
 constexpr int kMostInputs = 8;
 constexpr int kMostOutputs = 64;
+constexpr int kMostCapacities = 64;
 constexpr int kMostLayers = 10'000;
 constexpr int64_t kMostLayerTimes = 1 << 22;
 

@@ -175,6 +175,7 @@ Job read_job(const std::string& path) {
     } else {
         job.samples = keys.text("samples");
     }
+    if (keys.has("capacity")) job.capacity = static_cast<int>(keys.number("capacity", 1, kMostCapacities));
     job.threads = static_cast<int>(keys.number("threads", 1, 64));
     job.affinity = keys.mask("affinity");
     std::tie(job.precision_name, job.precision) =

@@ -26,6 +26,7 @@ struct Job {
     int64_t warmup_iterations = 0, warmup_ms = 0, min_iterations = 0, min_ms = 0, max_iterations = 0;
     int beside = 0, load = 0;
     int64_t seconds = 0;
+    int capacity = 0;  // of a nested package, 1 the smallest; 0 where none is named
     int height = 0, width = 0;  // extents
     std::string scratch;        // how the names of files may begin that are removed again
 };

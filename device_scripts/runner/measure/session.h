@@ -89,10 +89,20 @@ public:
     // Failure(unsupported) when the library does not give them.
     virtual void answer_layers(const std::function<void(const OutputMemory&)>& take);
 
+    // How many capacities its package has, each containing the one before. Every capacity has the inputs and outputs of all.
+    virtual int capacities() const { return 1; }
+    // Infer at that one from now on, 1 the smallest; the inputs have to be made again. Returns how many bytes of weights were
+    // brought in or dropped. Throws Failure(unsupported) where there is no such capacity.
+    virtual int64_t use_capacity(int capacity);
+
     // After the first inference: that the library runs as it was asked to. Throws Failure(unsupported).
     virtual void expect_as_asked() const {}
 };
 
+inline int64_t Session::use_capacity(int capacity) {
+    if (capacity != 1) throw Failure(Exit::unsupported, "this network has one capacity, and " + std::to_string(capacity) + " was asked for");
+    return 0;
+}
 inline void Session::infer_layers(bool) { throw Failure(Exit::unsupported, "this library does not time its layers"); }
 inline std::vector<TimedLayer> Session::layers(size_t) { throw Failure(Exit::unsupported, "this library does not time its layers"); }
 inline void Session::answer_layers(const std::function<void(const OutputMemory&)>&) {
