@@ -210,7 +210,7 @@ def launched_artifact(
     file of pictures. Raises RunnerFailed and what the transport raises."""
     roles = runtimes.runtime(artifact.runtime).roles
     graph, weights = ("-" if role == NO_FILE else where[artifact.file(role).sha256] for role in roles)
-    beside = {role: where[artifact.file(role).sha256] for role in artifact.deployed if role not in roles}
+    others = {role: where[artifact.file(role).sha256] for role in artifact.deployed if role not in roles}
     files = job.Files(graph, weights, where[samples.sha256], work_path(station.transport, f"{trial.file_stem}.out"))
     asked = job.Job(
         mode=job.MODES[trial.pass_],
@@ -226,7 +226,7 @@ def launched_artifact(
         layer_answers=layer_answers,
         preprocess=preprocess,
         stages=f"{files.answers}.stages" if stages else "",
-        further=beside | artifact.options,
+        further=others | artifact.options,
     )
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(

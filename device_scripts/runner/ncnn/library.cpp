@@ -1,5 +1,8 @@
 // ncnn as the library that the runner is linked with.
 
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -16,14 +19,15 @@ namespace {
 
 class NcnnSession : public Session {
 public:
-    explicit NcnnSession(const Job& job) : network_(job) {
-        if (const auto* decoded = network_.decoded()) decoding_ = Decoding{decoded->ns, decoded->coefficients, decoded->values};
+    explicit NcnnSession(const Job& job) : job_(job), network_(std::make_unique<Network>(job)) {
+        if (const auto* decoded = network_->decoded()) decoding_ = Decoding{decoded->ns, decoded->coefficients, decoded->values};
+        if (job_.capacity == 0) job_.capacity = capacities();
     }
 
-    int64_t load_ns() const override { return network_.load_ns(); }
+    int64_t load_ns() const override { return network_->load_ns(); }
     const Decoding* decoding() const override { return decoding_ ? &*decoding_ : nullptr; }
-    const Accelerator* accelerator() const override { return network_.accelerator(); }
-    void make_inputs(const std::vector<InputShape>& shapes) override { inputs_ = network_.make_inputs(shapes); }
+    const Accelerator* accelerator() const override { return network_->accelerator(); }
+    void make_inputs(const std::vector<InputShape>& shapes) override { inputs_ = network_->make_inputs(shapes); }
 
     std::vector<InputMemory> inputs() override {
         std::vector<InputMemory> memory;
@@ -31,7 +35,7 @@ public:
         return memory;
     }
 
-    void infer(bool last) override { answers_ = network_.infer(last ? std::move(inputs_) : inputs_); }
+    void infer(bool last) override { answers_ = network_->infer(last ? std::move(inputs_) : inputs_); }
 
     std::vector<OutputMemory> outputs() const override {
         std::vector<OutputMemory> memory;
@@ -39,13 +43,25 @@ public:
         return memory;
     }
 
-    void infer_layers(bool timed) override { network_.infer_layers(inputs_, timed, nullptr); }
-    size_t layer_count() const override { return network_.layerwise().count(); }
-    std::vector<TimedLayer> layers(size_t) override { return network_.layerwise().layers(); }
-    void answer_layers(const std::function<void(const OutputMemory&)>& take) override { network_.infer_layers(inputs_, false, take); }
+    int capacities() const override { return std::max(1, network_->weights().capacities()); }
+    int64_t use_capacity(int capacity) override {
+        if (network_->weights().capacities() == 0 || capacity < 1 || capacity > capacities()) return Session::use_capacity(capacity);
+        const int64_t before = network_->weights().capacity_bytes(job_.capacity);
+        job_.capacity = capacity;
+        answers_.clear();
+        network_.reset();
+        network_ = std::make_unique<Network>(job_);
+        return std::llabs(network_->weights().capacity_bytes(capacity) - before);
+    }
+
+    void infer_layers(bool timed) override { network_->infer_layers(inputs_, timed, nullptr); }
+    size_t layer_count() const override { return network_->layerwise().count(); }
+    std::vector<TimedLayer> layers(size_t) override { return network_->layerwise().layers(); }
+    void answer_layers(const std::function<void(const OutputMemory&)>& take) override { network_->infer_layers(inputs_, false, take); }
 
 private:
-    Network network_;  // outlives the answers
+    Job job_;
+    std::unique_ptr<Network> network_;  // outlives the answers
     std::optional<Decoding> decoding_;
     std::vector<ncnn::Mat> inputs_, answers_;
 };

@@ -29,6 +29,7 @@ public:
 
     int64_t load_ns() const { return load_ns_; }
     const WeightsSource::Decoded* decoded() const { return weights_->decoded(); }
+    const WeightsSource& weights() const { return *weights_; }
     const Accelerator* accelerator() const { return accelerator_ ? &*accelerator_ : nullptr; }
 
     // One Mat for each input, zeroed. Throws Failure(bad_samples) when the graph names other shapes.

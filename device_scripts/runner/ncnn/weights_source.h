@@ -28,6 +28,10 @@ public:
     };
     virtual const Decoded* decoded() const { return nullptr; }
 
+    // How many capacities a package has, and how many of its bytes one of them is made of; 0 capacities: no package of that kind.
+    virtual int capacities() const { return 0; }
+    virtual int64_t capacity_bytes(int) const { return 0; }
+
     // Whether a blob of int8 weights went by.
     virtual bool has_int8() const { return false; }
 

@@ -224,7 +224,7 @@ def test_the_record_round_trips(folder: RunFolder) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"schema_version": 5}, {"schema_version": 0}, {"schema_version": None}, {"schema_version": "two"}, {"plan": 3},
+    [{"schema_version": 6}, {"schema_version": 0}, {"schema_version": None}, {"schema_version": "two"}, {"plan": 3},
      {"devices": "p1"}, {"schema_version": 1, "plan": []}, {"schema_version": 1, "artifacts": [{}]},
      {"schema_version": 1, "artifacts": [1]}],
 )  # fmt: skip
