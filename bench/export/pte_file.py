@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from bench.errors import ExportRefused, ToolMissing
@@ -40,7 +41,12 @@ def _lowered(program: Any) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
     from executorch.exir.passes import MemoryPlanningPass
+    from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
+    # XNNPACK takes a convolution only if its weight is a constant, which one that is reshaped in the graph is not: it
+    # would be left to kernels that are tens of times slower.
+    with torch.no_grad():
+        program = constant_prop_pass(program)
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     plan = MemoryPlanningPass(alloc_graph_input=False)
     made: bytes = edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=plan)).buffer

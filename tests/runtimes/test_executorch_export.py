@@ -40,6 +40,22 @@ def test_nothing_of_the_users_computer_is_in_the_file(tmp_path: Path) -> None:
     assert b"exported.py" not in data
 
 
+class Reshaping(nn.Module):
+    """Keeps the weight of a 1×1 convolution as a matrix, as layers in factors do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(4, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(x, self.matrix[..., None, None])
+
+
+def test_a_convolution_whose_weight_is_reshaped_is_left_to_xnnpack_all_the_same(tmp_path: Path) -> None:
+    pte_file.export(Reshaping().eval(), (np.ones((1, 3, 8, 8), np.float32),), tmp_path / "network.pte")
+    assert b"aten::convolution" not in (tmp_path / "network.pte").read_bytes()
+
+
 class Deciding(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x if x.sum().item() > 0 else -x
