@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from bench.capacities import Switched
 from bench.caveats import Caveat
 from bench.contest import Contest, WithoutNetwork
 from bench.endurance import Contention, Lead, Sustained, Turn
@@ -208,6 +209,8 @@ class Findings:
     """Some samples of each network, with what was answered."""
     profiles: tuple[Profile, ...] = ()
     """Where layers were timed: each subject layer by layer."""
+    capacities: tuple[Switched, ...] = ()
+    """Where changes of capacity were timed: each capacity as it is come to."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -78,6 +78,8 @@ class Protocol(_Strict):
     """Pictures are tried up to this many pixels wide and high (the memory test); 0 leaves it out."""
     profile_launches: int = Field(0, ge=0, le=1000)
     """Launches in which every layer is timed alone, in a pass of their own; 0 leaves it out."""
+    switch_launches: int = Field(0, ge=0, le=1000)
+    """Launches that change between a network's capacities, where it has several, in a pass of their own; 0: none."""
 
     @model_validator(mode="after")
     def _possible(self) -> Protocol:

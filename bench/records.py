@@ -35,9 +35,12 @@ Progress = Callable[[float, str], None]
 MATCHED = 0.02
 """Files whose bytes differ by no more than this part from those asked for match."""
 
-Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained", "profile"]
-"""What a launch is for. The last five are done where a plan asks for them: latency with others at work beside, energy
-of an inference, the largest picture that memory allows, latency under load that goes on, and the time of each layer."""
+Pass = Literal[
+    "size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained", "profile", "switch"
+]
+"""What a launch is for. The last six are done where a plan asks for them: latency with others at work beside, energy
+of an inference, the largest picture that memory allows, latency under load that goes on, the time of each layer, and
+that of a change of capacity."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 WeightsFormat = Literal["runtime", "frq"]
 """Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""
@@ -75,6 +78,10 @@ METRICS: dict[str, Metric] = {
     "layers": Metric("ns", "one inference layer by layer: the sum of its layers' medians", "lower", "profile"),
     "layered": Metric("ns", "one inference, as a whole, whose layers are timed", "lower", "profile"),
     "plain": Metric("ns", "one ordinary inference between two that are timed layer by layer", "lower", "profile"),
+    "switch": Metric("ns", "from a capacity beside this one to this one, until it can infer", "lower", "switch"),
+    "switch_first": Metric("ns", "the first inference after such a change", "lower", "switch"),
+    "paged": Metric("B", "weights that such a change brings in or drops", "lower", "switch"),
+    "capacity_bytes": Metric("B", "weights in the package that this capacity is made of", "lower", "switch"),
     "deployed": Metric("B", "files the variant needs on the device: graph and weights", "lower", "size"),
     "downloaded": Metric("B", "the same files, each packed by zstd -19", "lower", "size"),
     "top1": Metric("fraction", "the right class is the largest output", "higher", "accuracy"),

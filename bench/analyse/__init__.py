@@ -25,6 +25,7 @@ def analyse(
     Raises CorruptData when the frame or the stored plan is not of this format.
     """
     # pandas and scipy take a second to import; a run wants them only at its end.
+    from bench.analyse.capacities import switched
     from bench.analyse.compare import compare
     from bench.analyse.contention import contention
     from bench.analyse.contest import contests
@@ -48,6 +49,7 @@ def analyse(
         leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
         contests=contests(found, run, answered, noises), profiles=profiles(frame, found, layers),
+        capacities=switched(frame, found, run),
     )  # fmt: skip
 
 

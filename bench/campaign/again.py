@@ -18,6 +18,7 @@ _NAME = 54
 _SWITCHES: dict[Pass, tuple[str, ...]] = {
     "sustained": ("sustained_seconds",), "energy": ("energy_seconds",), "largest": ("largest_side",),
     "contended": ("beside", "load"), "profile": ("profile_launches",),
+    "switch": ("switch_launches",),
 }  # fmt: skip
 """What asks for the optional passes in a protocol."""
 

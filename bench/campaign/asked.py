@@ -303,8 +303,17 @@ def entries(asked: Asked, phones: Sequence[str]) -> tuple[order.Entry, ...]:
                 if name in measured_by[variant.label]:
                     possible = tuple(p for p in _precisions(variant, case, here) if p in here.precisions)
                     places[order.Place(DESKTOP, name, here.reference)] = possible or here.precisions[:1]
-            found.append(order.Entry(case.label, variant.label, places, case.threads))
+            switching = frozenset(
+                place.runtime for place in places if _switches(variant, runtimes.runtime(place.runtime))
+            )
+            found.append(order.Entry(case.label, variant.label, places, case.threads, switching))
     return tuple(found)
+
+
+def _switches(variant: Variant, runtime: Runtime) -> bool:
+    """Whether that runtime changes the variant's capacity in place."""
+    own = getattr(compress.method(variant.method), "switches", None) if variant.method else None
+    return bool(own and own(variant.execution, runtime))
 
 
 def _precisions(variant: Variant, case: Case, runtime: Runtime) -> tuple[Precision, ...]:

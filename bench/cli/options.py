@@ -160,6 +160,9 @@ DevicePreprocess = Annotated[
     ),
 ]
 Profile = Annotated[bool, typer.Option("--profile", help="Also time every layer, in launches of their own.")]
+Switch = Annotated[
+    bool, typer.Option("--switch", help="Also time changes between a network's capacities, in launches of their own.")
+]
 Label = Annotated[str | None, typer.Option("--label", help="How results name the one network to run.")]
 Cores = Annotated[
     str | None, typer.Option("--cores", help="Which cores: any, all, big, little, or a mask such as 0xf0.")
@@ -190,7 +193,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors 
 
 
 PROFILE_LAUNCHES = 5
-"""Of --profile, where --launches does not say how many."""
+"""Of --profile and of --switch, where --launches does not say how many."""
 
 
 class Request(NamedTuple):
@@ -233,6 +236,7 @@ def _request(
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
     beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
+    switch: Switch = False,
     on_device_preprocess: DevicePreprocess = False,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
@@ -258,6 +262,7 @@ def _request(
         "ratio_interval": _percentage(goals[-1]) if goals else None, "budget_seconds": seconds("--budget", budget),
         "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
         "profile_launches": (launches or PROFILE_LAUNCHES) if profile else None,
+        "switch_launches": (launches or PROFILE_LAUNCHES) if switch else None,
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(

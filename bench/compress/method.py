@@ -131,7 +131,9 @@ class Method(Protocol):
     for each. `alters` says where it stands in a chain (docs/methods.md): a method that changes structure, then one that
     changes numbers; one that does both stands alone. The first of a chain may have `planner(learner, request)`, which
     returns what makes, of a target and without training, a package as large as the one to come. One that can go on from
-    the finished packages of another method has that one's suffix as `begins_with` (see `begun`).
+    the finished packages of another method has that one's suffix as `begins_with` (see `begun`). One whose package has
+    several capacities in it has `switches(execution, runtime)`: whether that runtime changes from one to another in
+    place.
     """
 
     name: str

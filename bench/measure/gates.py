@@ -21,7 +21,7 @@ ROOM_BYTES = 500_000_000
 """Free space that is enough for all networks that come with bench."""
 BUSY = 0.25
 """Other work on a quiet phone takes a few percent of its cores."""
-TIMED: frozenset[Pass] = frozenset({"latency", "contended", "energy", "sustained", "profile"})
+TIMED: frozenset[Pass] = frozenset({"latency", "contended", "energy", "sustained", "profile", "switch"})
 """Passes whose figures change with heat and clocks."""
 _HEAT_IS_MEASURED: frozenset[Pass] = frozenset({"sustained"})
 """Passes that are there to show what heat does: throttling during their launches is a result."""

@@ -12,10 +12,11 @@ from bench.records import Pass
 
 CONTRACT = 3
 
-Mode = Literal["latency", "memory", "accuracy", "sustained", "largest", "layers"]
+Mode = Literal["latency", "memory", "accuracy", "sustained", "largest", "layers", "switch"]
 MODES: dict[Pass, Mode] = {
     "accuracy": "accuracy", "memory": "memory", "latency": "latency", "contended": "latency",
     "energy": "sustained", "largest": "largest", "sustained": "sustained", "profile": "layers",
+    "switch": "switch",
 }  # fmt: skip
 """The mode that a launch of each pass has."""
 
@@ -36,9 +37,9 @@ class Job:
     """One launch. `inputs` and `outputs` are blob names in the network's order; `affinity` is a CPU mask, 0 to leave
     the scheduler alone.
 
-    Each of the last five is for one mode: `beside` copies of the network and `load` threads of other work for latency,
+    Each of the next six is for one mode: `beside` copies of the network and `load` threads of other work for latency,
     `seconds` of load for sustained, `extents` (height, width) in pixels of the picture for largest, `layer_answers` for
-    layers: whether the values of every layer's outputs are written.
+    layers: whether the values of every layer's outputs are written, `walks` through all capacities for switch.
 
     With `preprocess` (`Preprocess.instructions`) the samples are a file of pictures, which the runner makes inputs
     itself: of the accuracy mode alone. `stages` is then written, where it is named: what became of the first of them.
@@ -60,6 +61,7 @@ class Job:
     seconds: int = 0
     extents: tuple[int, int] = (0, 0)
     layer_answers: bool = False
+    walks: int = 0
     preprocess: str = ""
     stages: str = ""
     further: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +98,8 @@ class Job:
             keys["seconds"] = self.seconds
         if self.mode == "largest":
             keys["extents"] = "{}x{}".format(*self.extents)
+        if self.mode == "switch":
+            keys["walks"] = self.walks
         keys |= self.further
         return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 

@@ -15,13 +15,14 @@ from bench.measure import loader, picture_lines
 from bench.measure.fields import LARGEST, LONGEST_TEXT, REBUILD, event_of, whole, words
 from bench.measure.job import CONTRACT
 from bench.measure.layer_lines import LayerEvents, Layers
+from bench.measure.switch_lines import SwitchEvents
 from bench.records import Sample
 
 _SINGLE = ("load", "decode", "first_inference")
 _MEMORY = ("vm_hwm", "pss", "anonymous")
 _MOST_FACTS = 40
 _MOST_CLOCKS = 64
-_REPEATED = ("iteration", "window", "clock", "layer")
+_REPEATED = ("iteration", "window", "clock", "layer", "switch")
 _CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 _SIGNALS = {
     4: " (SIGILL, an instruction that this processor does not have)",
@@ -141,7 +142,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
         raise _left(RunnerFailed(events.problem or _meaning(status, stderr)), status)
     return Reading(
-        samples=(*events.samples, *events.clock()),
+        samples=(*events.samples, *events.clock(), *events.switches.samples()),
         environment=events.environment,
         answers=events.answers,
         warmup_iterations=events.warmup,
@@ -178,6 +179,7 @@ class _Events:
     clocks: list[Clock] = field(default_factory=list)
     beside: Beside | None = None
     layers: LayerEvents = field(default_factory=LayerEvents)
+    switches: SwitchEvents = field(default_factory=SwitchEvents)
     picture: picture_lines.Picture | None = None
     accelerator: Accelerator | None = None
     seen: set[str] = field(default_factory=set)
@@ -205,6 +207,10 @@ class _Events:
                 self.layers.begin(event)
             case "layer":
                 self.layers.add(event)
+            case "capacities":
+                self.switches.begin(event)
+            case "switch":
+                self.switches.add(event)
             case "beside":
                 self.beside = Beside(*(whole(event, key) for key in ("copies", "load", "inferences")))
             case "accelerator":

@@ -19,6 +19,8 @@ from bench.records import Pass, Precision, Subject, Trial
 ENERGY_LAUNCHES = 5
 LARGEST_TRIES = 12
 """About how many pictures the memory test tries, for estimates alone."""
+SWITCHES = 80
+"""About how many changes of capacity a launch of the switch pass makes, each of them at most a load, for the same."""
 
 
 class Place(NamedTuple):
@@ -30,12 +32,14 @@ class Place(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A variant of a network, by their labels, with the places where it can be measured and the precisions there."""
+    """A variant of a network, by their labels, with the places where it can be measured and the precisions there.
+    `switching` are the runtimes that change its capacity in place."""
 
     model: str
     variant: str
     places: Mapping[Place, tuple[Precision, ...]]
     threads: tuple[int, ...] = (1,)
+    switching: frozenset[str] = frozenset()
 
 
 class Block(NamedTuple):
@@ -93,6 +97,7 @@ def _blocks(pass_: Pass, entries: Sequence[Entry], protocol: Protocol) -> Iterab
                         threads=threads, precision=precision))
         for e in entries
         for place, precisions in e.places.items()
+        if pass_ != "switch" or place.runtime in e.switching
         for threads in e.threads
         for precision in precisions
     ]  # fmt: skip
@@ -118,6 +123,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
         "largest": 1 if protocol.largest_side and place.device != DESKTOP else 0,
         "sustained": 1 if protocol.sustained_seconds else 0,
         "profile": protocol.profile_launches,
+        "switch": protocol.switch_launches,
     }
     return asked[pass_]
 
@@ -141,6 +147,8 @@ def estimate_s(
                 total += start + 2 * one + warm + max(p.min_seconds, p.min_iterations * one)
             case "memory":
                 total += start + 3 * one
+            case "switch":
+                total += start + SWITCHES * (one + start)
             case "accuracy":
                 total += start + 5 * one
             case "energy":

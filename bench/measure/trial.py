@@ -44,6 +44,8 @@ from bench.units import quantity
 
 EXACT: Precision = "fp32"
 """The precision whose answers must be the eager network's, but for rounding."""
+SWITCH_WALKS = 10
+"""Through all capacities, in a launch of the switch pass: a capacity is come to twice in each, the ends once."""
 _NAME = 200
 """Characters of a picture's name that are shown."""
 
@@ -148,6 +150,8 @@ def _once(
         )
     if trial.pass_ == "profile" and reading.layers is None:
         raise RunnerFailed("the runner printed no layers", "Run `bench clean`, then the same command.")
+    if trial.pass_ == "switch" and not any(sample.metric == "switch" for sample in reading.samples):
+        raise RunnerFailed("the runner printed no switches", "Run `bench clean`, then the same command.")
     if trial.pass_ != "accuracy":
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
@@ -259,6 +263,8 @@ def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:
             return replace(asked, seconds=max(1, round(protocol.sustained_seconds)))
         case "energy":
             return replace(asked, seconds=max(1, round(protocol.energy_seconds)))
+        case "switch":
+            return replace(asked, walks=SWITCH_WALKS)
         case _:
             return asked
 

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.capacities import Switched
 from bench.endurance import Sustained, Turn
 from bench.findings import Comparison, Findings, Summary
 from bench.records import SCHEMA_VERSION
@@ -78,6 +79,7 @@ def as_json(
         "contention": [asdict(one) | {"subject": one.subject.model_dump()} for one in findings.contention],
         "overtaken": [_turn(turn) for turn in findings.overtaken],
         "scores": findings.scores and asdict(findings.scores),
+        "capacities": [_switched(one) for one in findings.capacities],
         "profiles": [
             asdict(one) | {"subject": one.subject.model_dump(), "apart": one.apart} for one in findings.profiles
         ],
@@ -108,6 +110,14 @@ def _sustained(one: Sustained) -> dict[str, Any]:
     return {key: value for key, value in asdict(one).items() if key not in left_out} | {
         "subject": one.subject.model_dump()
     }
+
+
+def _switched(one: Switched) -> dict[str, Any]:
+    sides = {
+        name: against and asdict(against) | {"subject": against.subject.model_dump()}
+        for name, against in (("fresh", one.fresh), ("apart", one.apart))
+    }
+    return asdict(one) | {"subject": one.subject.model_dump()} | sides
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

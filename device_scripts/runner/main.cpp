@@ -19,6 +19,7 @@
 #include "measure/loops.h"
 #include "measure/neighbours.h"
 #include "measure/session.h"
+#include "measure/switches.h"
 #include "picture/pictures.h"
 
 namespace bench {
@@ -196,6 +197,12 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
         case Mode::layers:
             measure_layers(job, *session);
             if (!job.answers.empty()) write_layers(job, *session);
+            break;
+        case Mode::switching:
+            measure_switches(job, *session, [&] {
+                session->make_inputs(shapes);
+                read_sample(samples, 0, *session);
+            });
             break;
         case Mode::memory:
         case Mode::largest: break;

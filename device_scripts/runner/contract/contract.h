@@ -10,7 +10,7 @@
 // missing and repeated keys are errors, and so are keys of another mode.
 //
 //   contract           3
-//   mode               latency | memory | accuracy | sustained | largest | layers
+//   mode               latency | memory | accuracy | sustained | largest | layers | switch
 //   graph              path of the graph, in the runtime's own format
 //   weights            path of the weights
 //   weights_format     runtime | frq            (runtime: the runtime's own format; frq: docs/formats/frq.md)
@@ -49,6 +49,8 @@
 //                      the one inference gets. One input of float32 and rank 3, of a size that the graph leaves open; at most
 //                      2^26 pixels, in a 32-bit build 2^22: beyond that is unsupported, because ncnn counts in int and size_t.
 //                      The process first makes itself the one that the system ends when memory does (oom_score_adj 1000)
+//   walks              switch only, 1..1000: so many times from the capacity of the job down to the smallest, up to the
+//                      largest and back, one capacity at a time, with an inference of the first sample at each
 //
 // Packed sample file, little-endian: "BSMP", u32 version 2, u32 count, u32 inputs (1..8); for each input u32 dtype
 // (0 float32, 1 int32), u32 rank (1..4), u32 extents[rank] without a batch axis; then for each sample, for each input, its
@@ -91,6 +93,14 @@
 //                                                     values, -1 where unknown; shapes without a batch axis. deferred: 1 for a
 //                                                     layer of ours whose rows are made when the next one reads them: its time
 //                                                     is in that one, and it has no outputs here
+//   {"event":"capacities","own":n,"bytes":[n,…],"switches":n}      switch: at which capacity the network was loaded, the bytes of
+//                                                     weights that each is made of, the smallest first, and how many events
+//                                                     of switches follow
+//   {"event":"switch","i":n,"from":n,"to":n,"ns":n,"bytes":n,"first":n}     switch: one a change of capacity, printed at the
+//                                                     end. ns: until the network can infer again; bytes: of weights that were
+//                                                     brought in or dropped; first: ns of the first inference after it. What
+//                                                     it answers has to be, to the bit, what it answered there before: anything
+//                                                     else is inference_failed
 //   {"event":"beside","copies":n,"load":n,"inferences":n}          latency with others beside: how many inferences the copies
 //                                                     finished while this one was measured; 0: they did not run
 //   {"event":"window","i":n,"ns":n,"iterations":n,"median":n,"khz":n}     sustained: one a second, printed at once. ns: when

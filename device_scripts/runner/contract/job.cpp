@@ -19,6 +19,7 @@ constexpr int64_t kLongestSeconds = 24 * 3600;
 constexpr int64_t kMostBeside = 16;
 constexpr int64_t kMostLoad = 64;
 constexpr int64_t kMostExtent = 65536;
+constexpr int64_t kMostWalks = 1000;
 
 [[noreturn]] void refuse(const std::string& why) { throw Failure(Exit::bad_job, why); }
 
@@ -159,7 +160,8 @@ Job read_job(const std::string& path) {
                                           {"accuracy", Mode::accuracy},
                                           {"sustained", Mode::sustained},
                                           {"largest", Mode::largest},
-                                          {"layers", Mode::layers}});
+                                          {"layers", Mode::layers},
+                                          {"switch", Mode::switching}});
     job.graph = keys.text("graph");
     job.weights = keys.text("weights");
     job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}});
@@ -198,6 +200,7 @@ Job read_job(const std::string& path) {
     }
     if (job.mode == Mode::sustained) job.seconds = keys.number("seconds", 1, kLongestSeconds);
     if (job.mode == Mode::largest) std::tie(job.height, job.width) = keys.extents("extents", kMostExtent);
+    if (job.mode == Mode::switching) job.walks = static_cast<int>(keys.number("walks", 1, kMostWalks));
     job.scratch = path + ".profile";
     keys.expect_no_more();
     if ((job.weights_format == WeightsFormat::runtime) != (job.execution == Execution::stock)) {

@@ -7,7 +7,7 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy, sustained, largest, layers };
+enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching };
 enum class WeightsFormat { runtime, frq };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
@@ -28,6 +28,7 @@ struct Job {
     int64_t seconds = 0;
     int capacity = 0;  // of a nested package, 1 the smallest; 0 where none is named
     int height = 0, width = 0;  // extents
+    int walks = 0;              // through all capacities
     std::string scratch;        // how the names of files may begin that are removed again
 };
 

@@ -94,6 +94,9 @@ public:
     // Infer at that one from now on, 1 the smallest; the inputs have to be made again. Returns how many bytes of weights were
     // brought in or dropped. Throws Failure(unsupported) where there is no such capacity.
     virtual int64_t use_capacity(int capacity);
+    // The one that it infers at now, and how many bytes of weights each is made of.
+    virtual int capacity() const { return 1; }
+    virtual int64_t capacity_bytes(int) const { return 0; }
 
     // After the first inference: that the library runs as it was asked to. Throws Failure(unsupported).
     virtual void expect_as_asked() const {}

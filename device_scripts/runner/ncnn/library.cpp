@@ -44,6 +44,8 @@ public:
     }
 
     int capacities() const override { return std::max(1, network_->weights().capacities()); }
+    int capacity() const override { return std::max(1, job_.capacity); }
+    int64_t capacity_bytes(int capacity) const override { return network_->weights().capacity_bytes(capacity); }
     int64_t use_capacity(int capacity) override {
         if (network_->weights().capacities() == 0 || capacity < 1 || capacity > capacities()) return Session::use_capacity(capacity);
         const int64_t before = network_->weights().capacity_bytes(job_.capacity);
