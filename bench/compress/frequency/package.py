@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -15,15 +16,16 @@ from numpy.typing import NDArray
 from bench.compress.frequency import dct, order
 from bench.errors import CorruptData
 
-Kind = Literal["raw", "prefix", "explicit"]
+Kind = Literal["raw", "prefix", "explicit", "each"]
 Values = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.int8]
 
-MAGIC, MAGIC_INT8 = b"FRQ2", b"FRQ3"
-"""Of a package whose values are all floating point, and of one with coefficients in 8 bits."""
+MAGIC, MAGIC_INT8, MAGIC_NESTED = b"FRQ2", b"FRQ3", b"FRQ4"
+"""Of a package whose values are all floating point, of one with coefficients in 8 bits, and of one with capacities."""
+MOST_CAPACITIES = 64
 LARGEST = 127
 """Of a value in 8 bits, so that every value has its negative."""
 MAX_ELEMENTS = 2**31 - 1
-_KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit")
+_KINDS: tuple[Kind, ...] = ("raw", "prefix", "explicit", "each")
 _FLOAT32, _VECTOR, _TRANSPOSED = 1 << 2, 1 << 3, 1 << 4
 _INT8 = _VECTOR
 """The same bit of a coefficient tensor, which is never a vector."""
@@ -39,6 +41,9 @@ class Tensor:
     `values` are all its spatial values (raw, row-major), the first coefficients of the order (prefix), or the
     coefficients at `positions` of the order, ascending (explicit). Coefficients of int8 are multiples of `scale`, a
     positive number of float16, which no others have. The flags are those of the format.
+
+    In a package with capacities `parts` says how many of its coefficients count in each, the last of them all; and the
+    values of kind `each` are the spatial ones of every capacity, one after the other.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +53,18 @@ class Tensor:
     vector: bool = False
     transposed: bool = False
     scale: np.float16 | None = None
+    parts: tuple[int, ...] = ()
+
+    def at(self, capacity: int) -> Tensor:
+        """What that capacity has of it, 1 the smallest, as a tensor of a package without capacities."""
+        if self.kind == "each":
+            elements = math.prod(self.shape)
+            return replace(self, kind="raw", values=self.values[(capacity - 1) * elements : capacity * elements])
+        if not self.parts:
+            return self
+        kept = self.parts[capacity - 1]
+        positions = None if self.positions is None else self.positions[:kept]
+        return replace(self, values=self.values[:kept], positions=positions, parts=())
 
     @property
     def numbers(self) -> NDArray[np.float32]:
@@ -111,11 +128,16 @@ class Package:
 
     name: str
     tensors: tuple[Tensor, ...]
+    capacities: int = 1
+
+    def at(self, capacity: int) -> Package:
+        """The network of that capacity, 1 the smallest, as a package of its own."""
+        return Package(self.name, tuple(tensor.at(capacity) for tensor in self.tensors))
 
     @property
     def coefficients(self) -> int:
         """How many coefficients are kept, zeros among them included."""
-        return sum(len(t.values) for t in self.tensors if t.kind != "raw")
+        return sum(len(t.values) for t in self.tensors if t.kind not in ("raw", "each"))
 
     @property
     def int8(self) -> bool:
@@ -138,7 +160,8 @@ class _Form:
 
     tag: int
     kernel: tuple[int, ...]
-    kept: int | None
+    parts: tuple[int, ...]
+    """How many coefficients count in each capacity, or of the only one; of none in a raw tensor."""
 
     @property
     def rank(self) -> int:
@@ -149,8 +172,8 @@ class _Form:
         return (0,) if self.rank == 1 else (0, 1) if self.tag & _TRANSPOSED else (1, 0)
 
     def __bytes__(self) -> bytes:
-        kept = () if self.kept is None else (self.kept,)
-        return bytes([self.tag]) + b"".join(map(_varint, self.kernel + kept))
+        added = tuple(kept - before for before, kept in pairwise((0, *self.parts)))
+        return bytes([self.tag]) + b"".join(map(_varint, self.kernel + added))
 
 
 def write(package: Package) -> bytes:
@@ -158,11 +181,14 @@ def write(package: Package) -> bytes:
     name = package.name.encode()
     if len(name) > 255 or not package.tensors:
         raise ValueError("a package has a name of at most 255 bytes and at least one tensor")
-    parts = [bytes([len(name)]), name, _varint(len(package.tensors))]
+    if not 1 <= package.capacities <= MOST_CAPACITIES:
+        raise ValueError(f"a package has at most {MOST_CAPACITIES} capacities, and not {package.capacities} tensor sets")
+    nested = package.capacities > 1
+    parts = [bytes([len(name)]), name, _varint(len(package.tensors)), _varint(package.capacities) if nested else b""]
     forms: list[_Form] = []
     channels = 1
     for tensor in package.tensors:
-        form = _form(tensor)
+        form = _form(tensor, package.capacities)
         recent = forms[: -_FARTHEST - 1 : -1]
         back = recent.index(form) + 1 if form in recent else 0
         head, written = back, b"" if back else bytes(form)
@@ -175,14 +201,16 @@ def write(package: Package) -> bytes:
         forms.append(form)
         parts += [bytes([head]), written, _steps(tensor), _stored(tensor)]
     body = b"".join(parts)
-    return (MAGIC_INT8 if package.int8 else MAGIC) + struct.pack("<I", zlib.crc32(body)) + body
+    return (MAGIC_NESTED if nested else MAGIC_INT8 if package.int8 else MAGIC) + struct.pack("<I", zlib.crc32(body)) + body
 
 
-def _form(tensor: Tensor) -> _Form:
+def _form(tensor: Tensor, capacities: int) -> _Form:
     rank, elements, count = len(tensor.shape), math.prod(tensor.shape), len(tensor.values)
+    spatial = tensor.kind in ("raw", "each")
     if not 1 <= rank <= 5 or min(tensor.shape) < 1 or elements > MAX_ELEMENTS:
         raise ValueError(f"a tensor of shape {tensor.shape} does not fit the format")
-    if count != elements if tensor.kind == "raw" else not 1 <= count <= elements:
+    wanted = elements * (capacities if tensor.kind == "each" else 1)
+    if count != wanted if spatial else not 1 <= count <= elements:
         raise ValueError(f"{count} values do not suit a {tensor.kind} tensor of shape {tensor.shape}")
     if (tensor.values.dtype == np.int8) != (tensor.scale is not None) or (
         tensor.scale is not None and not _fits(tensor)
@@ -190,7 +218,12 @@ def _form(tensor: Tensor) -> _Form:
         raise ValueError(
             "values of int8, -127 to 127, are coefficients and have a positive scale, and no others have one"
         )
-    if (tensor.vector and tensor.kind != "raw") or (tensor.transposed and rank < 2):
+    parts = () if spatial else tensor.parts or (count,)
+    if len(parts) != (0 if spatial else capacities) or (spatial and tensor.parts) or (tensor.kind == "each") > (capacities > 1):
+        raise ValueError("a tensor of coefficients says for each capacity how many count, and no other tensor does")
+    if parts and (parts[0] < 1 or parts[-1] != count or any(b < a for a, b in pairwise(parts))):
+        raise ValueError(f"capacities of {parts} coefficients do not suit a tensor of {count}")
+    if (tensor.vector and not spatial) or (tensor.transposed and rank < 2):
         raise ValueError("only a raw tensor is a vector, and only one with two axes is transposed")
     flags = (
         _VECTOR * tensor.vector
@@ -199,13 +232,13 @@ def _form(tensor: Tensor) -> _Form:
         | _FLOAT32 * (tensor.values.dtype == np.float32)
     )
     tag = _KINDS.index(tensor.kind) | flags | rank << 5
-    return _Form(tag, tensor.shape[2:], None if tensor.kind == "raw" else count)
+    return _Form(tag, tensor.shape[2:], parts)
 
 
 def _fits(tensor: Tensor) -> bool:
     scale = tensor.scale
     good = scale is not None and bool(np.isfinite(scale)) and bool(scale > 0)
-    return good and tensor.kind != "raw" and int(tensor.values.min()) >= -LARGEST
+    return good and tensor.kind not in ("raw", "each") and int(tensor.values.min()) >= -LARGEST
 
 
 def _stored(tensor: Tensor) -> bytes:
@@ -274,9 +307,9 @@ def read(data: bytes) -> Package:
     """The package in `data`. Raises CorruptData, saying where, for anything the format does not allow."""
     reader = _Reader(data)
     magic = reader.take(4, "magic")
-    if magic not in (MAGIC, MAGIC_INT8):
+    if magic not in (MAGIC, MAGIC_INT8, MAGIC_NESTED):
         told = f"is of format {magic[3:].decode(errors='replace')!r}" if magic[:3] == MAGIC[:3] else "starts otherwise"
-        raise CorruptData(f"this is not a .frq package of format 2 or 3 (FRQ2, FRQ3): it {told}", _FIX)
+        raise CorruptData(f"this is not a .frq package of format 2 to 4 (FRQ2 … FRQ4): it {told}", _FIX)
     (checksum,) = struct.unpack("<I", reader.take(4, "checksum"))
     if checksum != zlib.crc32(data[8:]):
         raise CorruptData("the .frq package's check sum does not match its content", _FIX)
@@ -287,16 +320,19 @@ def read(data: bytes) -> Package:
     count = reader.varint("number of tensors")
     if count == 0:
         raise CorruptData("the .frq package has no tensors", _FIX)
+    capacities = reader.varint("number of capacities") if magic == MAGIC_NESTED else 1
+    if magic == MAGIC_NESTED and not 2 <= capacities <= MOST_CAPACITIES:
+        raise CorruptData(f"the .frq package has {capacities} capacities; 2 to {MOST_CAPACITIES} are possible", _FIX)
     # The count is not trusted for space: each tensor takes at least three bytes, so a lie runs into the end.
-    tensors = tuple(_read_tensors(reader, count, int8=magic == MAGIC_INT8))
+    tensors = tuple(_read_tensors(reader, count, capacities, int8=magic != MAGIC))
     if reader.at != len(data):
         raise CorruptData(f"the .frq package has {len(data) - reader.at} bytes after its last tensor", _FIX)
     if magic == MAGIC_INT8 and not Package(name, tensors).int8:
         raise CorruptData("the .frq package is of format 3 and has nothing in 8 bits", _FIX)
-    return Package(name, tensors)
+    return Package(name, tensors, capacities)
 
 
-def _read_tensors(reader: _Reader, count: int, *, int8: bool) -> Iterator[Tensor]:
+def _read_tensors(reader: _Reader, count: int, capacities: int, *, int8: bool) -> Iterator[Tensor]:
     forms: list[_Form] = []
     channels = 1
     for number in range(1, count + 1):
@@ -305,7 +341,7 @@ def _read_tensors(reader: _Reader, count: int, *, int8: bool) -> Iterator[Tensor
         back, codes = head & 15, (head >> 4 & 3, head >> 6)
         if back > len(forms):
             raise CorruptData(f"{what} of the .frq package has the form of a tensor before the first", _FIX)
-        form = forms[-back] if back else _read_form(reader, what, int8=int8)
+        form = forms[-back] if back else _read_form(reader, what, capacities, int8=int8)
         forms.append(form)
         axes = form.channel_axes()
         if len(axes) == 1 and codes[0]:
@@ -316,34 +352,41 @@ def _read_tensors(reader: _Reader, count: int, *, int8: bool) -> Iterator[Tensor
                 raise CorruptData(f"{what} of the .frq package has half of {channels} channels", _FIX)
             channels = (channels, 2 * channels, channels // 2)[code - 1] if code else reader.varint(f"{what} shape")
             extents[axis] = channels
-        yield _read_values(reader, form, (*extents, *form.kernel), what)
+        yield _read_values(reader, form, (*extents, *form.kernel), capacities, what)
 
 
-def _read_form(reader: _Reader, what: str, *, int8: bool) -> _Form:
+def _read_form(reader: _Reader, what: str, capacities: int, *, int8: bool) -> _Form:
     tag = reader.byte(f"{what} tag")
-    rank, kind = tag >> 5, tag & 3
-    meant = kind == 0 or not tag & _INT8 or (int8 and not tag & _FLOAT32)
-    if not 1 <= rank <= 5 or kind == 3 or not meant or (tag & _TRANSPOSED and rank < 2):
+    rank, kind = tag >> 5, _KINDS[tag & 3]
+    spatial = kind in ("raw", "each")
+    meant = (spatial or not tag & _INT8 or (int8 and not tag & _FLOAT32)) and (kind != "each" or capacities > 1)
+    if not 1 <= rank <= 5 or not meant or (tag & _TRANSPOSED and rank < 2):
         raise CorruptData(f"{what} of the .frq package has a tag without meaning ({tag:#04x})", _FIX)
     kernel = tuple(reader.varint(f"{what} shape") for _ in range(rank - 2))
-    return _Form(tag, kernel, None if kind == 0 else reader.varint(f"{what} number of coefficients"))
+    added = [reader.varint(f"{what} number of coefficients") for _ in range(0 if spatial else capacities)]
+    if added[:1] == [0]:
+        raise CorruptData(f"{what} of the .frq package keeps 0 coefficients", _FIX)
+    return _Form(tag, kernel, tuple(accumulate(added)))
 
 
-def _read_values(reader: _Reader, form: _Form, shape: tuple[int, ...], what: str) -> Tensor:
+def _read_values(reader: _Reader, form: _Form, shape: tuple[int, ...], capacities: int, what: str) -> Tensor:
     elements = math.prod(shape)
     if not 1 <= elements <= MAX_ELEMENTS:
         raise CorruptData(f"{what} of the .frq package has the impossible shape {shape}", _FIX)
-    kept = elements if form.kept is None else form.kept
-    if not 1 <= kept <= elements:
-        raise CorruptData(f"{what} of the .frq package keeps {kept} coefficients of {elements}", _FIX)
     kind = _KINDS[form.tag & 3]
+    kept = form.parts[-1] if form.parts else elements * (capacities if kind == "each" else 1)
+    if form.parts and kept > elements:
+        raise CorruptData(f"{what} of the .frq package keeps {kept} coefficients of {elements}", _FIX)
+    parts = form.parts if capacities > 1 else ()
     positions = _read_positions(reader, kept, elements, what) if kind == "explicit" else None
-    if kind != "raw" and form.tag & _INT8:
-        return _read_int8(reader, Tensor(shape, np.zeros(0, np.int8), kind, positions), kept, form, what)
+    if form.parts and form.tag & _INT8:
+        blank = Tensor(shape, np.zeros(0, np.int8), kind, positions, parts=parts)
+        return _read_int8(reader, blank, kept, form, what)
     dtype: np.dtype[Any] = np.dtype("<f4" if form.tag & _FLOAT32 else "<f2")
     values = np.frombuffer(reader.take(kept * dtype.itemsize, f"{what} values"), dtype)
     native = values.astype(dtype.newbyteorder("="))
-    return Tensor(shape, native, kind, positions, bool(form.tag & _VECTOR), bool(form.tag & _TRANSPOSED))
+    vector, transposed = bool(form.tag & _VECTOR), bool(form.tag & _TRANSPOSED)
+    return Tensor(shape, native, kind, positions, vector, transposed, parts=parts)
 
 
 def _read_int8(reader: _Reader, tensor: Tensor, kept: int, form: _Form, what: str) -> Tensor:

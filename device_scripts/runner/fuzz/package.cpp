@@ -54,12 +54,36 @@ void check_coefficients(const FrqTensor& tensor) {
     }
 }
 
+// Every capacity contains the one before.
+void check_capacities(const bench::FrqPackage& package) {
+    constexpr uint32_t kTiny = 1 << 8;
+    int64_t bytes = 0;
+    for (int capacity = 1; capacity <= package.capacities(); capacity++) {
+        const std::vector<FrqTensor> own = package.at(capacity);
+        expect(own.size() == package.tensors().size() && package.bytes_of(capacity) >= bytes);
+        bytes = package.bytes_of(capacity);
+        for (size_t i = 0; i < own.size(); i++) {
+            expect(own[i].kept >= 1 && own[i].kept <= package.tensors()[i].kept);
+            if (own[i].size > kTiny) continue;
+            if (own[i].kind == FrqTensor::Kind::raw) {
+                for (uint32_t j = 0; j < own[i].size; j++) (void)own[i].value(j);
+                continue;
+            }
+            check_coefficients(own[i]);
+            const Core core(own[i]);
+            std::vector<float> weight(core.dense_size());
+            core.decode_dense(weight.data());
+        }
+    }
+}
+
 void read(uint8_t format, const uint8_t* data, size_t size) {
     constexpr uint32_t kSmall = 1 << 14;  // values: more would only be slower
     try {
         const bench::FrqPackage package(sealed(format, data, size), "input");
         std::string graph = "7767517\n1 1\nInput in0 0 1 in0\n";
         size_t blobs = 0;
+        check_capacities(package);
         for (const FrqTensor& tensor : package.tensors()) {
             if (tensor.kind == FrqTensor::Kind::raw) {
                 for (uint32_t i = 0; i < tensor.size; i++) (void)tensor.value(i);
@@ -90,5 +114,6 @@ void read(uint8_t format, const uint8_t* data, size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     read('2', data, size);
     read('3', data, size);
+    read('4', data, size);
     return 0;
 }

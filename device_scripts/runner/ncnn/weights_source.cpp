@@ -105,16 +105,18 @@ void copy_raw(const FrqTensor& tensor, float* to) {
 // keeps it in, so that is where it is decoded: no second copy, and no more than one blob at a time.
 class FrqStream : public WeightsSource {
 public:
-    FrqStream(const std::string& path, Execution execution, std::string& graph)
+    FrqStream(const Job& job, std::string& graph)
         : started_(now_ns()),
-          package_(read_whole(path, kLargestPackage, Exit::bad_weights), path),
-          path_(path),
-          resident_(execution == Execution::resident),
-          factored_(execution == Execution::factored ? factor(graph, package_.tensors())
-                                                     : std::vector<bool>(package_.tensors().size(), false)) {
+          package_(read_whole(job.weights, kLargestPackage, Exit::bad_weights), job.weights),
+          tensors_(tensors_of(package_, job)),
+          path_(job.weights),
+          resident_(job.execution == Execution::resident),
+          factored_(job.execution == Execution::factored ? factor(graph, tensors_) : std::vector<bool>(tensors_.size(), false)) {
         decoded_.ns = now_ns() - started_;
     }
 
+    int capacities() const override { return package_.capacities() > 1 ? package_.capacities() : 0; }
+    int64_t capacity_bytes(int capacity) const override { return package_.bytes_of(capacity); }
     const Decoded* decoded() const override { return &decoded_; }
 
 protected:
@@ -143,12 +145,20 @@ protected:
     }
 
     std::string left_over() const override {
-        const size_t count = package_.tensors().size();
+        const size_t count = tensors_.size();
         if (next_tensor_ == count && next_blob_ == blobs_.size() && !flag_sent_) return "";
         return path_ + ": the graph does not use all of its " + std::to_string(count) + " tensors";
     }
 
 private:
+    static std::vector<FrqTensor> tensors_of(const FrqPackage& package, const Job& job) {
+        const int largest = package.capacities(), capacity = job.capacity == 0 ? largest : job.capacity;
+        if (capacity > largest) {
+            throw Failure(Exit::bad_job, "capacity = " + std::to_string(capacity) + ": the network has " + std::to_string(largest));
+        }
+        return package.at(capacity);
+    }
+
     [[noreturn]] void refuse(const std::string& given, const std::string& wanted) const {
         throw Failure(Exit::bad_weights,
                       path_ + ": tensor " + std::to_string(next_tensor_ - 1) + " gives " + given + " where the graph asks for " + wanted);
@@ -175,10 +185,10 @@ private:
     }
 
     void open_next_tensor() {
-        if (next_tensor_ == package_.tensors().size()) {
+        if (next_tensor_ == tensors_.size()) {
             throw Failure(Exit::bad_weights, path_ + ": the graph asks for more than its " + std::to_string(next_tensor_) + " tensors");
         }
-        const FrqTensor& tensor = package_.tensors()[next_tensor_++];
+        const FrqTensor& tensor = tensors_[next_tensor_++];
         blobs_.clear();
         parts_.reset();
         next_blob_ = 0;
@@ -198,6 +208,7 @@ private:
 
     int64_t started_;
     FrqPackage package_;
+    std::vector<FrqTensor> tensors_;  // of the job's capacity
     std::string path_;
     bool resident_;
     std::vector<bool> factored_;  // by tensor
@@ -230,7 +241,7 @@ std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph) {
     if (job.weights_format == WeightsFormat::runtime) {
         return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8, graph.int8);
     }
-    return std::make_unique<FrqStream>(job.weights, job.execution, graph.text);
+    return std::make_unique<FrqStream>(job, graph.text);
 }
 
 }  // namespace bench

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "contract/contract.h"
 #include "contract/failure.h"
 #include "contract/utf8.h"
 
@@ -96,13 +97,34 @@ struct Form {
     int rank;
     Axes kernel;    // axes 2 and on
     uint32_t kept;  // 0 for a raw tensor
+    bool each;      // raw, and has other values in each capacity
+    std::shared_ptr<const std::vector<uint32_t>> parts;  // of coefficients: how many count in each capacity
 };
 
-Form read_form(Walker& walker, bool allows_int8) {
+// What a format allows.
+struct Format {
+    bool int8, nested;
+    int capacities = 1;
+};
+
+// How many coefficients count in each capacity: as many as in the one before, and what it adds.
+std::vector<uint32_t> read_parts(Walker& walker, int capacities) {
+    std::vector<uint32_t> parts;
+    uint64_t kept = 0;
+    for (int i = 0; i < capacities; i++) {
+        kept += walker.varint();
+        if (kept == 0 || kept > INT_MAX) walker.refuse(std::to_string(kept) + " coefficients in capacity " + std::to_string(i + 1));
+        parts.push_back(static_cast<uint32_t>(kept));
+    }
+    return parts;
+}
+
+Form read_form(Walker& walker, const Format& format) {
     Form form{};
     const uint8_t tag = *walker.take(1);
-    if ((tag & 3) == 3) walker.refuse("a tensor of kind 3");
-    form.kind = static_cast<FrqTensor::Kind>(tag & 3);
+    form.each = (tag & 3) == 3;
+    if (form.each && !format.nested) walker.refuse("a tensor of kind 3");
+    form.kind = form.each ? FrqTensor::Kind::raw : static_cast<FrqTensor::Kind>(tag & 3);
     const bool raw = form.kind == FrqTensor::Kind::raw;
     // One bit, two meanings: a raw tensor is a vector, one of coefficients is in 8 bits.
     form.vector = raw && (tag & 8);
@@ -111,11 +133,17 @@ Form read_form(Walker& walker, bool allows_int8) {
     form.transposed = tag & 16;
     form.rank = tag >> 5;
     if (form.rank < 1 || form.rank > kMaxRank) walker.refuse("a tensor of rank " + std::to_string(form.rank));
-    if (form.int8 && !allows_int8) walker.refuse("coefficients in 8 bits, which format 2 does not have");
+    if (form.int8 && !format.int8) walker.refuse("coefficients in 8 bits, which format 2 does not have");
     if (form.int8 && (tag & 4)) walker.refuse("coefficients in both 8 and 32 bits");
     if (form.transposed && form.rank < 2) walker.refuse("a transposed tensor of rank 1");
     for (int axis = 2; axis < form.rank; axis++) form.kernel[axis] = walker.extent();
-    if (!raw) form.kept = walker.varint();
+    if (raw) return form;
+    if (format.nested) {
+        form.parts = std::make_shared<const std::vector<uint32_t>>(read_parts(walker, format.capacities));
+        form.kept = form.parts->back();
+    } else {
+        form.kept = walker.varint();
+    }
     return form;
 }
 
@@ -142,16 +170,18 @@ void walk_indices(Walker& walker, FrqTensor& tensor) {
     if (position >= tensor.size) walker.refuse("an index beyond its tensor");
 }
 
+}  // namespace
+
 // Reads one tensor after the other; each may refer to those before it.
 class TensorReader {
 public:
-    TensorReader(Walker& walker, bool allows_int8) : walker_(walker), allows_int8_(allows_int8) {}
+    TensorReader(Walker& walker, const Format& format) : walker_(walker), format_(format) {}
 
     FrqTensor next() {
         const uint8_t head = *walker_.take(1);
         const size_t back = head & 15;
         if (back > forms_.size()) walker_.refuse("the form of a tensor before the first");
-        forms_.push_back(back == 0 ? read_form(walker_, allows_int8_) : forms_[forms_.size() - back]);
+        forms_.push_back(back == 0 ? read_form(walker_, format_) : forms_[forms_.size() - back]);
         const Form& form = forms_.back();
 
         FrqTensor tensor{form.kind, form.half, form.vector, form.transposed, form.rank, {}, 0, form.kept, nullptr, nullptr, 0};
@@ -178,10 +208,15 @@ public:
         if (form.int8) {
             read_int8(tensor);
         } else {
-            tensor.values = walker_.take(static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4));
+            const uint64_t bytes = static_cast<uint64_t>(tensor.kept) * (tensor.half ? 2 : 4);
+            if (form.each) walker_.take(bytes * static_cast<uint64_t>(format_.capacities - 1));
+            tensor.values = walker_.take(bytes);  // of the largest capacity, which is the last
         }
         return tensor;
     }
+
+    // Of the tensor that was read last.
+    FrqPackage::Capacities capacities() const { return {forms_.back().parts, forms_.back().each}; }
 
 private:
     void read_int8(FrqTensor& tensor) {
@@ -196,12 +231,10 @@ private:
     }
 
     Walker& walker_;
-    bool allows_int8_;
+    const Format& format_;
     std::vector<Form> forms_;
     int32_t channels_ = 1;
 };
-
-}  // namespace
 
 float FrqTensor::value(uint32_t position) const {
     if (scale > 0) return static_cast<float>(static_cast<int8_t>(values[position])) * scale;
@@ -241,8 +274,10 @@ std::vector<Coefficient> FrqTensor::coefficients() const {
 FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : bytes_(std::move(bytes)) {
     Walker walker(bytes_, path);
     const uint8_t* magic = walker.take(4);
-    const bool allows_int8 = std::memcmp(magic, "FRQ3", 4) == 0;
-    if (!allows_int8 && std::memcmp(magic, "FRQ2", 4) != 0) walker.refuse("not a .frq package of format 2 or 3");
+    Format format{};
+    format.nested = std::memcmp(magic, "FRQ4", 4) == 0;
+    format.int8 = format.nested || std::memcmp(magic, "FRQ3", 4) == 0;
+    if (!format.int8 && std::memcmp(magic, "FRQ2", 4) != 0) walker.refuse("not a .frq package of format 2, 3 or 4");
     uint32_t checksum;
     std::memcpy(&checksum, walker.take(4), 4);
     if (checksum != crc32(bytes_.data() + 8, walker.left())) walker.refuse("its check sum is wrong");
@@ -251,14 +286,41 @@ FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : by
     if (!is_utf8(name_)) walker.refuse("its name is not UTF-8");
     const uint32_t count = walker.varint();
     if (count == 0) walker.refuse("no tensors");
-    TensorReader reader(walker, allows_int8);
+    if (format.nested) {
+        const uint32_t capacities = walker.varint();
+        if (capacities < 2 || capacities > kMostCapacities) walker.refuse(std::to_string(capacities) + " capacities");
+        format.capacities = capacities_ = static_cast<int>(capacities);
+    }
+    TensorReader reader(walker, format);
     bool has_int8 = false;
     for (uint32_t i = 0; i < count; i++) {
         tensors_.push_back(reader.next());
+        by_capacity_.push_back(reader.capacities());
         has_int8 |= tensors_.back().scale > 0;
     }
-    if (allows_int8 && !has_int8) walker.refuse("format 3, and nothing in 8 bits");
+    if (format.int8 && !format.nested && !has_int8) walker.refuse("format 3, and nothing in 8 bits");
     if (walker.left() > 0) walker.refuse(std::to_string(walker.left()) + " bytes after the last tensor");
+}
+
+std::vector<FrqTensor> FrqPackage::at(int capacity) const {
+    std::vector<FrqTensor> found = tensors_;
+    for (size_t i = 0; i < found.size(); i++) {
+        FrqTensor& tensor = found[i];
+        if (by_capacity_[i].kept) {
+            tensor.kept = (*by_capacity_[i].kept)[static_cast<size_t>(capacity - 1)];
+        } else if (by_capacity_[i].each) {
+            tensor.values -= static_cast<size_t>(capacities_ - capacity) * tensor.size * (tensor.half ? 2 : 4);
+        }
+    }
+    return found;
+}
+
+int64_t FrqPackage::bytes_of(int capacity) const {
+    int64_t bytes = 0;
+    for (const FrqTensor& tensor : at(capacity)) {
+        bytes += tensor.scale > 0 ? 2 + int64_t{tensor.kept} : int64_t{tensor.kept} * (tensor.half ? 2 : 4);
+    }
+    return bytes;
 }
 
 }  // namespace bench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,12 +42,30 @@ public:
     FrqPackage& operator=(const FrqPackage&) = delete;
 
     const std::string& name() const { return name_; }
+    // Of the whole network, which is the largest capacity.
     const std::vector<FrqTensor>& tensors() const { return tensors_; }
 
+    // 1 unless it is of format 4.
+    int capacities() const { return capacities_; }
+    // The tensors of one capacity, 1 … capacities().
+    std::vector<FrqTensor> at(int capacity) const;
+    // How many bytes of values and scales that capacity is made of.
+    int64_t bytes_of(int capacity) const;
+
 private:
+    // What of a tensor depends on the capacity, by capacity: how many of its coefficients count, or where its values are.
+    struct Capacities {
+        std::shared_ptr<const std::vector<uint32_t>> kept;  // null unless of coefficients in format 4
+        bool each = false;                                  // raw, and its values are written for one capacity after the other
+    };
+
     std::vector<uint8_t> bytes_;
     std::string name_;
+    int capacities_ = 1;
     std::vector<FrqTensor> tensors_;
+    std::vector<Capacities> by_capacity_;  // of each tensor
+
+    friend class TensorReader;
 };
 
 }  // namespace bench

@@ -1,7 +1,8 @@
 // bench-frq: what the runner's reader makes of .frq packages, for comparisons with other readers, and how fast it decodes.
 //
 //   bench-frq read PACKAGE…           a JSON line for each: {"refused":"…"}, or {"name":"…","tensors":[…]} with each
-//                                     tensor's fields and [index…, bits of the float32] of each value
+//                                     tensor's fields and [index…, bits of the float32] of each value; and of one with
+//                                     capacities {"smaller":[…]} besides, the tensors of each but the largest
 //   bench-frq time PACKAGE ROUNDS     a JSON line for each round: the ns to decode every weight to dense float32, and of
 //                                     memset and memcpy of as many bytes, in memory never touched and touched before
 
@@ -56,17 +57,28 @@ void print_tensor(const FrqTensor& tensor) {
     std::printf("]}");
 }
 
+void print_tensors(const std::vector<FrqTensor>& tensors) {
+    bool first = true;
+    std::printf("[");
+    for (const FrqTensor& tensor : tensors) {
+        if (!first) std::printf(",");
+        print_tensor(tensor);
+        first = false;
+    }
+    std::printf("]");
+}
+
 void read(const char* path) {
     try {
         const FrqPackage package(read_whole(path, kLargestPackage, Exit::bad_weights), path);
-        std::printf("{\"name\":%s,\"tensors\":[", quoted(package.name()).c_str());
-        bool first = true;
-        for (const FrqTensor& tensor : package.tensors()) {
-            if (!first) std::printf(",");
-            print_tensor(tensor);
-            first = false;
+        std::printf("{\"name\":%s,\"tensors\":", quoted(package.name()).c_str());
+        print_tensors(package.tensors());
+        if (package.capacities() > 1) std::printf(",\"smaller\":[");
+        for (int capacity = 1; capacity < package.capacities(); capacity++) {
+            if (capacity > 1) std::printf(",");
+            print_tensors(package.at(capacity));
         }
-        std::printf("]}\n");
+        std::printf(package.capacities() > 1 ? "]}\n" : "}\n");
     } catch (const Failure& failure) {
         std::printf("{\"refused\":%s}\n", quoted(failure.what()).c_str());
     }

@@ -184,7 +184,7 @@ HUGE = b"\0\x21\x01" + b"\x80\x80\x80\x80\x04" + HALF
     [
         (b"", "ends inside its magic"),
         (b"FRQ1" + bytes(20), "not a .frq package"),
-        (b"FRQ4" + bytes(20), r"not a .frq package of format 2 or 3 \(FRQ2, FRQ3\): it is of format '4'"),
+        (b"FRQ5" + bytes(20), r"not a .frq package of format 2 to 4 \(FRQ2 … FRQ4\): it is of format '5'"),
         (b"PNG2" + bytes(20), "it starts otherwise"),
         (one(b"\x29\x01\x01", b"\x00\x34\x7f"), "tag without meaning"),  # 8 bits in format 2
         (one_in_8_bits(b"\x00\x34", b"\x01", tag=0x2D), "tag without meaning"),  # and 32 of them
