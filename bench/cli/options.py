@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints, overload
 
 import typer
 
@@ -316,3 +316,19 @@ def size(text: str | None) -> tuple[int, int] | None:
     except ValueError:
         raise UsageError(f"--input-size {text!r} is not a height and a width", "Write e.g. 320x480.") from None
     return height, width
+
+
+@overload
+def room(flag: str, text: str) -> int: ...
+@overload
+def room(flag: str, text: None) -> None: ...
+def room(flag: str, text: str | None) -> int | None:
+    """`2G`, `2GB`, `2GiB`, `512M`: a size of memory or files in bytes, in powers of 1024. Raises UsageError."""
+    if text is None:
+        return None
+    shortened = re.sub(r"(?<=[KMG])I?B$", "", text.strip().upper())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([KMG])", shortened, re.ASCII)
+    count = int(float(found[1]) * 1024 ** ("KMG".index(found[2]) + 1)) if found else 0
+    if count < 1:
+        raise UsageError(f"{flag} {text!r} is not a size", "Write e.g. 2G or 512M.")
+    return count
