@@ -50,9 +50,9 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """A file of a phone that was looked at. `path` (clean words), `size` in bytes and `time`, seconds since 1970, are as
-    the phone says. `kept` is its name here, empty where it was left out for the reason `why`; `bytes` those that came.
-    """
+    """A file of a phone that was looked at. `path` (clean words), `size` in bytes and `time`, seconds since 1970, are
+    as the phone says. `kept` is its name here, empty where it was left out for the reason `why`; `bytes` are
+    those that came."""
 
     device: str
     path: str
@@ -186,7 +186,7 @@ def _owned(folder: Path) -> Iterator[None]:
 
 
 def _hashes(folder: Path, seen: Sequence[Seen]) -> set[str]:
-    """Of every file below the folder. One that the index knows by its name, which tells its content, is not read again."""
+    """Of every file below the folder. One that the index knows by its name, which tells its content, is not read."""
     found = {one.sha256 for one in seen if one.kept}
     told = {one.kept.partition(".")[0] for one in seen if one.kept}
     for path in folder.rglob("*"):
@@ -215,7 +215,7 @@ def _listing(transport: Transport, source: str, progress: Progress) -> tuple[lis
     found = transport.run(["find", base, "-maxdepth", str(_DEEP), "-type", "f"], deadline_s=300)
     if found.status and not found.stdout:
         raise DeviceRefused(
-            f"{transport.serial} cannot list {clean(source)}: {clean(found.stderr) or f'find left with {found.status}'}",
+            f"{transport.serial} cannot list {clean(source)}: {clean(found.stderr) or f'find left {found.status}'}",
             "Name a folder that adb may read, e.g. one below /sdcard.",
         )
     paths, left = [], []

@@ -59,12 +59,14 @@ def collect(
     if as_json:
         print_json(found.as_json())
     else:
-        _show(found, into)
+        _show(found, into, quiet=quiet)
 
 
-def _show(found: Collected, into: Path) -> None:
+def _show(found: Collected, into: Path, *, quiet: bool) -> None:
     already = f"; {found.known:,} files were looked at before" if found.known else ""
     terminal.say(f"{into}: {len(found.new):,} new pictures, {units.size(found.bytes)}, from {found.source}{already}")
+    if quiet:
+        return
     if found.left:
         counted = Counter((one.kind, one.why) for one in found.left)
         rows = [
@@ -73,7 +75,7 @@ def _show(found: Collected, into: Path) -> None:
         ]
         terminal.table(("left out because", "files", "which"), [(why, which, n) for why, n, which in rows], words=2)
     if found.new:
-        terminal.say(f"Label them: bench label {shlex.quote(str(into))}")
+        terminal.say(f"Label them: bench label {shlex.quote(str(into))}", to=terminal.err)
 
 
 def _some(left: list[Left]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ from bench.cli.options import Device, Json, Server, plain, print_json, room
 from bench.devices import hold
 from bench.devices.adb import FOLDER, AdbServer
 from bench.devices.attached import attached
-from bench.errors import UsageError
 
 phone = typer.Typer(help="Virtual phones, for machines without a real one.", no_args_is_help=True)
 

@@ -26,6 +26,7 @@ from bench.cli import (
     networks,
     nightly,
     parity,
+    push,
     running,
     terminal,
     trend,
@@ -62,6 +63,7 @@ app.command("parity")(parity.compare)
 app.command()(inspect.inspect)
 app.command()(collect.collect)
 app.command()(label.label)
+app.command()(push.push)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

@@ -101,6 +101,15 @@ DataPath = Annotated[
     Path | None,
     typer.Option("--data", help="Data for the network: a folder or a file (docs/data.md).", metavar="PATH"),
 ]
+Add = Annotated[
+    Path | None,
+    typer.Option(
+        "--add",
+        help="Labelled pictures from the field (bench collect, bench label): added to what is trained on, but for "
+        "those held apart to measure on.",
+        metavar="DIR",
+    ),
+]
 Samples = Annotated[
     int | None, typer.Option("--samples", help="Use this many samples, classes in equal numbers.", min=1)
 ]
@@ -228,7 +237,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
 def _request(
     plan_file: PlanFile = None, suite: Suite = None, model: Model = None, variant: Variant = None,
     method: Methods = None, sizes: Sizes = None,
-    weights: Weights = None, data: DataPath = None, samples: Samples = None, input_shape: Input = None,
+    weights: Weights = None, data: DataPath = None, add: Add = None, samples: Samples = None, input_shape: Input = None,
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
@@ -264,7 +273,7 @@ def _request(
         tuple(model or ()), tuple(variant or ()), tuple(method or ()),
         tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
         tuple(threads or ()), tuple(names), weights,
-        tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol,
+        tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol, add,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 

@@ -14,7 +14,6 @@ from bench.errors import CorruptData, UsageError
 from bench.files import reason
 from bench.networks.network import Network
 from bench.preprocess import DEFAULT, Preprocess
-from bench.records import Progress
 
 if TYPE_CHECKING:
     from bench.compress.learner import Stage
@@ -39,7 +38,7 @@ def classes_of(origin: str) -> Classes:
     path = Path(origin)
     if path.is_file() and path.suffix.lower() in (".txt", ".names", ".labels"):
         return Classes(_listed(path), origin)
-    if path.exists() and not path.suffix.lower() == ".py":
+    if path.exists() and path.suffix.lower() != ".py":
         from bench.data.readers import read
 
         found = read(path)

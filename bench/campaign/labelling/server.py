@@ -12,7 +12,6 @@ import functools
 import io
 import json
 import secrets
-import socket
 import string
 import threading
 from collections.abc import Callable
@@ -94,10 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the standard library
         """Nothing: the terminal shows what is labelled."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answered(self._get)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._answered(self._post)
 
     def _answered(self, act: Callable[[str], None]) -> None:
@@ -108,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send({"error": str(refused)}, refused.status)
         except BenchError as error:
             self._send({"error": visible(f"{error.what}. {error.fix}"), **self._state()}, HTTPStatus.CONFLICT)
-        except (ConnectionError, socket.timeout):
+        except (TimeoutError, ConnectionError):
             self.close_connection = True
 
     def _asked(self) -> str:

@@ -31,8 +31,8 @@ class Guess(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What was done with a picture: a class, or ASIDE; `name` is the file's name there, and `made` whether the folder was
-    made for it."""
+    """What was done with a picture: a class, or ASIDE; `name` is the file's name there, and `made` whether the folder
+    was made for it."""
 
     picture: str
     place: str
@@ -208,11 +208,9 @@ def _free(picture: Path, target: Path) -> str:
     """A name for the picture that nothing in `target` has: its own, or one with its digest."""
     if not (target / picture.name).exists():
         return picture.name
-    return next(
-        name
-        for number in range(10_000)
-        if not (target / (name := f"{picture.stem}-{digest(picture)[:12]}{f'-{number}' * bool(number)}{picture.suffix}")).exists()
-    )  # fmt: skip
+    stem = f"{picture.stem}-{digest(picture)[:12]}"
+    names = (f"{stem}{number}{picture.suffix}" for number in ("", *(f"-{count}" for count in range(1, 10_000))))
+    return next(name for name in names if not (target / name).exists())
 
 
 @contextmanager
