@@ -178,6 +178,12 @@ class Data(_Strict):
     samples: int | None = Field(None, ge=1)
     seed: int = 1
     preprocess: Preprocess | None = None
+    add: Path | None = None
+    """Labelled pictures from where the network is at work, which come to those that it is trained on, but for
+    those that are held apart (docs/field-loop.md)."""
+    shown: Literal["both", "test", "added"] = "both"
+    """With `add`, what is measured on: the part to test with, the added pictures that are held apart, or both, each
+    as a network of its own."""
 
 
 class Case(_Strict):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
-from bench.campaign import rivals
+from bench.campaign import field, rivals
 from bench.compress.method import Method, begun
 from bench.devices import topology
 from bench.devices.host import DESKTOP
@@ -111,6 +111,7 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
     found: dict[str, Network] = {}
     absent: dict[Absent, str] = {}
     cases = []
+    plan = field.doubled(plan)
     for case in plan.cases:
         for name in plan.desktop_for(case):
             runtimes.runtime(name)

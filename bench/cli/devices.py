@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import typer
@@ -12,11 +11,10 @@ from bench.cache import Cache
 from bench.campaign import phones
 from bench.campaign.health import Health
 from bench.cli import doctor, terminal
-from bench.cli.options import Device, Json, Server, plain, print_json
+from bench.cli.options import Device, Json, Server, plain, print_json, room
 from bench.devices import hold
 from bench.devices.adb import FOLDER, AdbServer
 from bench.devices.attached import attached
-from bench.errors import UsageError
 
 phone = typer.Typer(help="Virtual phones, for machines without a real one.", no_args_is_help=True)
 
@@ -147,8 +145,8 @@ def phone_start(
             AdbServer.from_address(adb_server),
             watcher,
             profile=profile or virtual.DEFAULT,
-            ram_bytes=_bytes("--ram", ram),
-            storage_bytes=_bytes("--storage", storage),
+            ram_bytes=room("--ram", ram),
+            storage_bytes=room("--storage", storage),
             port=port,
             machine=vm,
         )
@@ -200,14 +198,3 @@ def phone_list(as_json: Json = False) -> None:
         ]  # fmt: skip
         terminal.table(("serial", "profile", "ABI", "isolation", "shell and tools", "memory limit"), rows, words=5)
     terminal.out.print(f"Profiles: {', '.join(profile_names())}")
-
-
-def _bytes(flag: str, text: str | None) -> int | None:
-    """`2G`, `2GB`, `2GiB`, `512M`: a memory size in powers of 1024."""
-    if text is None:
-        return None
-    shortened = re.sub(r"(?<=[KMG])I?B$", "", text.upper())
-    number, unit = shortened[:-1], shortened[-1:]
-    if unit not in ("K", "M", "G") or not number.replace(".", "", 1).isdigit():
-        raise UsageError(f"{flag} {text!r} is not a size", "Write e.g. 2G or 512M.")
-    return int(float(number) * 1024 ** ("KMG".index(unit) + 1))

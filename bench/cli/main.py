@@ -15,15 +15,18 @@ import bench
 from bench.cli import (
     calibrate,
     choose,
+    collect,
     compare,
     convert,
     devices,
     farm,
     history,
     inspect,
+    label,
     networks,
     nightly,
     parity,
+    push,
     running,
     terminal,
     trend,
@@ -58,6 +61,9 @@ app.command()(networks.explain)
 app.command()(convert.convert)
 app.command("parity")(parity.compare)
 app.command()(inspect.inspect)
+app.command()(collect.collect)
+app.command()(label.label)
+app.command()(push.push)
 app.add_typer(networks.native, name="native")
 app.add_typer(networks.imports, name="import")
 

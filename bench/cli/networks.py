@@ -16,8 +16,8 @@ from bench import width as widths
 from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
 from bench.campaign.rivals import ALL
-from bench.cli import terminal
-from bench.cli.options import DataPath, Input, Json, Quiet, Weights, print_json, size
+from bench.cli import field, terminal
+from bench.cli.options import Add, DataPath, Input, Json, Quiet, Weights, print_json, size
 from bench.compress.method import Request
 from bench.compress.result import Compressed
 from bench.errors import UsageError
@@ -140,6 +140,7 @@ def compress(
     ] = False,
     weights: Weights = None,
     data: DataPath = None,
+    add: Add = None,
     input_shape: Input = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over, ignoring what an interrupted run reached.")
@@ -163,6 +164,7 @@ def compress(
     * `bench compress net.py:build --weights state.pt --input 3x32x32 --method prune --target 4xMAC --one-shot`
     * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
     * `bench compress resnet18 --weights resnet18.pt --data photos/ --unlabelled --method distil --target 20x`
+    * `bench compress net.py:build --weights net.pt --input 3x32x32 --data signs/ --add field/ --method half`
     """
     if method == ALL:
         raise UsageError(
@@ -171,7 +173,7 @@ def compress(
         )
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
-        Changes(weights=weights, input=input_shape or (), data=data),
+        Changes(weights=weights, input=input_shape or (), data=data, add=add),
     ).cases[0]
     network = networks.resolve(model, weights=weights, inputs=asked.input)
     request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh, labels=not unlabelled)
@@ -193,6 +195,8 @@ def compress(
     terminal.out.print(f"{terminal.escape(str(path))}: {units.size(len(found.package))}", soft_wrap=True)
     if not quiet:
         _show(found)
+        if found.retrained:
+            field.show(found.retrained, found.model)
 
 
 def explain(

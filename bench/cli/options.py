@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints, overload
 
 import typer
 
@@ -100,6 +100,15 @@ InputSize = Annotated[
 DataPath = Annotated[
     Path | None,
     typer.Option("--data", help="Data for the network: a folder or a file (docs/data.md).", metavar="PATH"),
+]
+Add = Annotated[
+    Path | None,
+    typer.Option(
+        "--add",
+        help="Labelled pictures from the field (bench collect, bench label): added to what is trained on, but for "
+        "those held apart to measure on.",
+        metavar="DIR",
+    ),
 ]
 Samples = Annotated[
     int | None, typer.Option("--samples", help="Use this many samples, classes in equal numbers.", min=1)
@@ -231,7 +240,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
 def _request(
     plan_file: PlanFile = None, suite: Suite = None, model: Model = None, variant: Variant = None,
     method: Methods = None, sizes: Sizes = None,
-    weights: Weights = None, data: DataPath = None, samples: Samples = None, input_shape: Input = None,
+    weights: Weights = None, data: DataPath = None, add: Add = None, samples: Samples = None, input_shape: Input = None,
     input_size: InputSize = None, label: Label = None, threads: Threads = None, precision: PrecisionName = None,
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
@@ -269,7 +278,7 @@ def _request(
         tuple(model or ()), tuple(variant or ()), tuple(method or ()),
         tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
         tuple(threads or ()), tuple(names), weights,
-        tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol,
+        tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol, add,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 
@@ -321,3 +330,19 @@ def size(text: str | None) -> tuple[int, int] | None:
     except ValueError:
         raise UsageError(f"--input-size {text!r} is not a height and a width", "Write e.g. 320x480.") from None
     return height, width
+
+
+@overload
+def room(flag: str, text: str) -> int: ...
+@overload
+def room(flag: str, text: None) -> None: ...
+def room(flag: str, text: str | None) -> int | None:
+    """`2G`, `2GB`, `2GiB`, `512M`: a size of memory or files in bytes, in powers of 1024. Raises UsageError."""
+    if text is None:
+        return None
+    shortened = re.sub(r"(?<=[KMG])I?B$", "", text.strip().upper())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([KMG])", shortened, re.ASCII)
+    count = int(float(found[1]) * 1024 ** ("KMG".index(found[2]) + 1)) if found else 0
+    if count < 1:
+        raise UsageError(f"{flag} {text!r} is not a size", "Write e.g. 2G or 512M.")
+    return count

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cache import Cache, content_key
 from bench.compress.method import Request
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _SMALL_MACS = 20_000_000
 """With fewer multiply-adds than this, as a twin has, several threads mostly wait for each other."""
 
+AGAIN_EPOCHS, AGAIN_RATE = 5, 5e-4
+"""Of a trained network that learns from added pictures too: it knows most of it, and is not to forget that."""
 ORDINARY = "ordinary"
 """The first part of the key of a training that is not a method's."""
 _TOLD = "training.json"
@@ -49,6 +51,17 @@ class Data:
     source: str
     key: str
     labelled: bool = True
+    added: FromField | None = None
+
+
+class FromField(NamedTuple):
+    """Pictures from where the network is at work: those `learnt`, which are among `Data.train`, and those held `apart`,
+    which nothing learns from."""
+
+    learnt: Samples
+    apart: Samples
+    source: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -99,8 +112,9 @@ class Learner:
         return self.data
 
     def ordinary(self, request: Request) -> nn.Module:
-        """The ordinary network in evaluation mode: as it was trained before, else trained now by the request's seed and
-        at most its epochs, else, where it is not `trainable`, with its initial weights and settled norms."""
+        """The ordinary network in evaluation mode: as it was trained before and, where pictures were added to the data,
+        trained on from there for the request's epochs (else AGAIN_EPOCHS); else trained now by the request's seed and
+        at most its epochs; else, where it is not `trainable`, with its initial weights and settled norms."""
         import torch
 
         from bench.compress import training
@@ -109,16 +123,20 @@ class Learner:
         network = self.network.build(request.seed)
         if not self.trained:
             settle(network, *examples(self.network.inputs))
-        if self.network.trained or not self.trainable:
+        again = self.network.trained and self.trainable and self.data is not None and self.data.added is not None
+        if not again and (self.network.trained or not self.trainable):
             return network
         data, recipe = self.needed(), training.recipe(request.seed, self.network.task)
-        recipe = with_epochs(recipe, min(recipe.epochs, request.epochs or recipe.epochs))
+        epochs = AGAIN_EPOCHS if again else recipe.epochs
+        recipe = with_epochs(recipe, request.epochs or epochs if again else min(epochs, request.epochs or epochs))
+        if again:
+            recipe = replace(recipe, rate=AGAIN_RATE)
 
         def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
             training.fit(network, data.train, recipe, progress, test=data.test, checkpoint=checkpoint)
             torch.save(network.state_dict(), file)
 
-        title = f"train {self.network.name}, not compressed"
+        title = f"train {self.network.name}{', from its weights' if again else ''}, not compressed"
         file = self.learned(request, title, "state.pt", (ORDINARY, repr(recipe)), make)
         network.load_state_dict(torch.load(file, weights_only=True))
         return network.eval()

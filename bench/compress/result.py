@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.compress.learner import Data, Learner
 from bench.compress.method import Method, Request
+from bench.compress.retrained import Retrained, retrained
 from bench.errors import UsageError
 from bench.networks import Network
 
@@ -29,7 +30,8 @@ class Compressed:
     `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
     `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
     network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where no
-    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained.
+    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained. `retrained` compares
+    with what was before pictures were added to the data.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Compressed:
     source: str
     layers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    retrained: Retrained | None = None
 
     @property
     def coefficients(self) -> int:
@@ -74,11 +77,13 @@ class Compressed:
             "kept": dict(self.kept),
             "layers": dict(self.layers),
             "notes": list(self.notes),
+            "retrained": self.retrained.as_json() if self.retrained else None,
         }
 
 
-def compressed(method: Method, learner: Learner, request: Request) -> Compressed:
-    """The learner's network compressed, and judged. Raises what `method.compress` raises."""
+def compressed(method: Method, learner: Learner, request: Request, before: Learner | None = None) -> Compressed:
+    """The learner's network compressed, and judged; where pictures were added to the data, also beside what comes of
+    the same request by `before`, the learner without them. Raises what `method.compress` raises."""
     from bench.compress import training
 
     package = method.compress(learner, request)
@@ -105,6 +110,7 @@ def compressed(method: Method, learner: Learner, request: Request) -> Compressed
             *(() if network.trained or data else (UNTRAINED,)),
             *unlabelled(request, network, data),
         ),
+        retrained=retrained(method, before, learner, package, request) if before else None,
     )
 
 

@@ -366,6 +366,14 @@ def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
     return total / len(samples)
 
 
+@torch.no_grad()
+def right(network: nn.Module, samples: Samples, batch: int = 100) -> NDArray[np.bool_]:
+    """(N,) whether the largest output is the right class, of inputs with one class each. Leaves the network in
+    evaluation mode."""
+    parts = [(outputs.argmax(1) == expected).numpy() for outputs, expected in _answered(network, samples, batch)]
+    return np.concatenate(parts)
+
+
 def _dice(found: Tensor, expected: Tensor, classes: int) -> Tensor:
     """(N,) of maps (N, H, W): the mean over the classes but 0 that are in either of both; 1 where none is."""
     ours, theirs = (torch.stack([maps.flatten(1) == one for one in range(1, classes)], 1) for maps in (found, expected))

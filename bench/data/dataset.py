@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from bench.data import digits, vehicles
+from bench.data.added import Added, added
 from bench.data.collection import Part, Pictures
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
@@ -28,6 +29,18 @@ class Dataset:
     source: str
     preprocess: Preprocess | None
     classes: tuple[str, ...] | None = None
+    added: FromField | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FromField:
+    """Pictures that were added to the data: those that are `learnt` are in its `train` too, and nothing is trained on
+    those held `apart`."""
+
+    learnt: Part
+    apart: Part
+    source: str
+    notes: tuple[str, ...]
 
 
 def dataset(
@@ -37,12 +50,14 @@ def dataset(
     *,
     classes: int | None = None,
     labels: bool = True,
+    add: Path | None = None,
 ) -> Dataset:
     """The data in a folder or file (a Path), or of a built-in kind, for a network with the input `shape` (C, H, W).
 
     `classes` is how many the network tells apart: a user's label beyond them is a UsageError when it is read. Drawn
     vehicles keep their own sizes, as a network that is convolutional throughout may have them. Without `labels` data
-    that has none will do: all its pictures are to train on, and to test with. Raises UnknownName
+    that has none will do: all its pictures are to train on, and to test with. The pictures in `add` come to those to
+    train on, but for the part held apart (`bench.data.added`). Raises UnknownName
     (kind), UsageError (nothing to train on) and CorruptData.
     """
     if len(shape) != 3:
@@ -51,7 +66,7 @@ def dataset(
             "bench trains networks that take one picture: channels × height × width.",
         )
     if isinstance(origin, Path):
-        return _own(origin, preprocess, shape, classes, labels)
+        return _own(origin, preprocess, shape, classes, labels, add)
     if origin not in _KINDS:
         raise UnknownName.of("kind of data to train on", origin, _KINDS)
     return _KINDS[origin](preprocess or DEFAULT, shape)
@@ -63,9 +78,15 @@ def teaches(origin: Path | str) -> bool:
 
 
 def _own(
-    path: Path, preprocess: Preprocess | None, shape: tuple[int, ...], classes: int | None, labels: bool
+    path: Path,
+    preprocess: Preprocess | None,
+    shape: tuple[int, ...],
+    classes: int | None,
+    labels: bool,
+    add: Path | None,
 ) -> Dataset:
     collection = read(path)
+    more = added(add, collection, path) if add else None
     if collection.task is None:
         if labels:
             raise UsageError(
@@ -81,12 +102,19 @@ def _own(
             "Name a folder with train/ and test/, or one without either, which is then split.",
         )
     how = preprocess or collection.preprocess or DEFAULT
-    train, test = (Pictures(items, how, shape, classes) for items in (collection.train, collection.test))
+    learnt = (*collection.train, *more.learnt) if more else collection.train
+    train, test = (Pictures(items, how, shape, classes) for items in (learnt, collection.test))
     if collection.ready and preprocess:
         npz.check_range(train.read(np.arange(min(_LOOKED_AT, len(train)))).inputs, preprocess, path)
     source = f"{len(train):,} pictures to train on, {collection.source}"
     used = None if collection.ready else how
-    return Dataset(collection.reader, collection.task, train, test, source, used, collection.classes)
+    field = _from_field(more, how, shape, classes) if more else None
+    return Dataset(collection.reader, collection.task, train, test, source, used, collection.classes, field)
+
+
+def _from_field(more: Added, how: Preprocess, shape: tuple[int, ...], classes: int | None) -> FromField:
+    learnt, apart = (Pictures(items, how, shape, classes) for items in (more.learnt, more.apart))
+    return FromField(learnt, apart, more.source, more.notes)
 
 
 _LOOKED_AT = 256

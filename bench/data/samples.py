@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import digits, enlarged, photos, vehicles
+from bench.data.added import added
 from bench.data.collection import Integers, Pictures, balanced, impossible
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
@@ -92,19 +93,21 @@ def samples(
     preprocess: Preprocess | None = None,
     count: int | None = None,
     seed: int = 0,
+    add: Path | None = None,
 ) -> SampleSet:
     """Samples for a network with these `inputs`: of the data in `folder` (or a file), else of the built-in `kind`, else
     random.
 
     `preprocess` is how pictures become inputs; without it as the data set's own studies do, else resized to cover the
-    input, cropped and divided by 255. `count` takes a seeded part, classes in equal numbers. Raises UnknownName
+    input, cropped and divided by 255. `count` takes a seeded part, classes in equal numbers. With `add`, the pictures
+    there that are held apart (`bench.data.added`) are the samples, with the classes of `folder`. Raises UnknownName
     (kind), UsageError (data that this network cannot be given) and CorruptData (damaged files).
     """
     if count is not None and count < 1:
         raise UsageError(f"{count} samples are asked for", "Ask for at least one.")
     if folder is not None:
         ready = npz.inputs(folder, inputs) if npz.matches(folder) else None
-        return _arrays(ready, count, seed) if ready else _pictures(folder, _image(inputs), preprocess, count, seed)
+        return _arrays(ready, count, seed) if ready else _pictures(folder, _image(inputs), preprocess, count, seed, add)
     if kind is None:
         return _random(inputs, preprocess, count or RANDOM_COUNT, seed)
     if kind not in KINDS:
@@ -201,9 +204,17 @@ def _arrays(ready: npz.Ready, count: int | None, seed: int) -> SampleSet:
 
 
 def _pictures(
-    folder: Path, shape: tuple[int, ...], preprocess: Preprocess | None, count: int | None, seed: int
+    folder: Path,
+    shape: tuple[int, ...],
+    preprocess: Preprocess | None,
+    count: int | None,
+    seed: int,
+    add: Path | None,
 ) -> SampleSet:
     collection = read(folder)
+    if add is not None:
+        more = added(add, collection, folder)
+        collection = replace(collection, test=more.apart, source=f"pictures held apart ({more.source})")
     how = preprocess or collection.preprocess or DEFAULT
     total, each = len(collection.test), 4 * int(np.prod(shape))
     wanted = min(total, count or max(1, FIT_BYTES // each))

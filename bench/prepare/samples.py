@@ -77,7 +77,7 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
     preprocess = asked.preprocess or network.preprocess
     key = content_key(
         repr(network.inputs), repr(network.data), *data.packages(network.data), repr(preprocess), str(asked.samples),
-        str(asked.seed), stamp(asked.path), *own_sources(*_SOURCES),
+        str(asked.seed), stamp(asked.path), _more(asked), *own_sources(*_SOURCES),
     )  # fmt: skip
 
     def make(folder: Path) -> None:
@@ -85,7 +85,7 @@ def samples(network: Network, asked: Data | None, cache: Cache) -> Samples:
 
         found = data.samples(
             network.inputs, kind=network.data, folder=asked.path, preprocess=preprocess, count=asked.samples,
-            seed=asked.seed,
+            seed=asked.seed, add=asked.add if asked.shown == "added" else None,
         )  # fmt: skip
         packed.write(folder / "samples.bin", found.inputs)
         if found.labels is not None:
@@ -118,13 +118,15 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
     whose labels are of another task count as having none. Raises UsageError, CorruptData."""
     from bench import data
     from bench.compress.learner import Data as ToLearn
+    from bench.compress.learner import FromField
 
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
     origin = path or network.data
     if origin is None or (path is None and not data.teaches(origin)):
         return None
-    found = data.dataset(origin, preprocess, network.shape, labels=labels)
+    add = asked.add if asked else None
+    found = data.dataset(origin, preprocess, network.shape, labels=labels, add=add)
     suits = found.task is not None and network.task in (found.task, "other")
     if not suits and (labels or path is None):
         if path is None:
@@ -132,14 +134,21 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
         raise UsageError(
             f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
-    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits)
+    field = FromField(*(getattr(found.added, name) for name in FromField._fields)) if found.added else None
+    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, field)
 
 
 def data_key(network: Network, asked: Data | None) -> str:
     """Changes with what `to_learn` gives."""
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
-    return content_key(repr(network.data), repr(preprocess), stamp(path), *own_sources(*_SOURCES))
+    more = (stamp(asked.add),) if asked and asked.add else ()
+    return content_key(repr(network.data), repr(preprocess), stamp(path), *more, *own_sources(*_SOURCES))
+
+
+def _more(asked: Data) -> str:
+    """Changes with which of the added pictures are shown; empty where none are."""
+    return stamp(asked.add) if asked.add and asked.shown == "added" else ""
 
 
 def stamp(path: Path | None) -> str:

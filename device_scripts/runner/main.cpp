@@ -21,6 +21,7 @@
 #include "measure/session.h"
 #include "measure/switches.h"
 #include "picture/pictures.h"
+#include "update/patch.h"
 
 namespace bench {
 namespace {
@@ -259,10 +260,12 @@ int main(int count, char** arguments) {
             bench::send_environment(*bench::open_library(named), 0, "fp32");
         } else if (given.size() > 1 && first == "--sha256") {
             for (size_t i = 1; i < given.size(); i++) status = std::max(status, bench::print_sha256(given[i]));
+        } else if (given.size() == 4 && first == "--update") {
+            bench::apply_update(given[1], given[2], given[3]);
         } else if (given.size() == 1) {
             status = bench::run_and_report(first, named);
         } else {
-            std::fprintf(stderr, "usage: bench-runner [--backend FILE LIBRARY] JOB | --version | --sha256 FILE...\n");
+            std::fprintf(stderr, "usage: bench-runner [--backend FILE LIBRARY] JOB | --version | --sha256 FILE... | --update UPDATE OLD NEW\n");
             status = static_cast<int>(bench::Exit::bad_job);
         }
     } catch (const bench::Failure& failure) {

@@ -43,6 +43,16 @@ def load(path: Path) -> Collection:
     return Collection("classes", "classification", learnt, tested, source, None if numbered else tuple(names))
 
 
+def is_class_name(name: str) -> bool:
+    """Whether a folder of that name is a class, on every system: no path, nothing hidden, no control characters."""
+    printable = name == name.strip() and name.isprintable() and not set(name) & set('/\\:*?"<>|')
+    return bool(name) and printable and len(name.encode(errors="replace")) <= 200 and _is_class(name)
+
+
+def _is_class(name: str) -> bool:
+    return not name.startswith(".") and name not in _NOT_CLASSES
+
+
 def _train(path: Path) -> list[Path]:
     return parts.folder_of(path, parts.TRAIN)
 
@@ -52,11 +62,7 @@ def _test(path: Path) -> list[Path]:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    return (
-        path
-        for path in root.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and path.name not in _NOT_CLASSES
-    )
+    return (path for path in root.iterdir() if path.is_dir() and _is_class(path.name))
 
 
 def _hold_pictures(root: Path) -> bool:

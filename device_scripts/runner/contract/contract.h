@@ -3,6 +3,9 @@
 //   bench-runner JOB              run the job; JSON lines to standard output; diagnostics to standard error
 //   bench-runner --version        one JSON line: the environment event
 //   bench-runner --sha256 FILE…   one line `HEX  PATH` for each file, as sha256sum prints it
+//   bench-runner --update UPDATE OLD NEW
+//                                 make NEW of the file OLD (-: of none) and an update, below; NEW may be OLD, and is replaced in
+//                                 one step when the digest of its content is right
 //
 // The program for other libraries than ncnn is told which: `--backend FILE LIBRARY` before JOB or --version (loaded/backend.h).
 //
@@ -55,6 +58,12 @@
 // Packed sample file, little-endian: "BSMP", u32 version 2, u32 count, u32 inputs (1..8); for each input u32 dtype
 // (0 float32, 1 int32), u32 rank (1..4), u32 extents[rank] without a batch axis; then for each sample, for each input, its
 // values of 4 bytes in row-major order. Its length must match exactly; an input has at most 2^26 values a sample.
+//
+// Update, little-endian: "BUPD", u32 version 1, u32 bytes of a word (1, 2 or 4), u32 0, u64 size of the old file (0: none), u64
+// size of the new one, the SHA-256 of the old file (zeros: none) and of the new one; then a zlib stream to the end, of as many
+// bytes as the new file has: for each of its whole words how much more it is than the old file's there (0 beyond its end, all
+// little-endian, modulo 256 to the word), 0, -1, 1, -2, … as 0, 1, 2, 3, …, the lowest bytes of all words first, then the next;
+// then the bytes that are left, as they are. No file has more than 2^30 bytes.
 //
 // File of pictures, little-endian: "BPIC", u32 version 1, u32 count (1..2^20); for each picture u64 where it ends in the file;
 // then the files, one behind the other. A picture has at most 2^26 pixels and 2^28 bytes, and its decoder not more memory than

@@ -1,6 +1,7 @@
 #include "picture/decoder.h"
 
 #include <algorithm>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "contract/failure.h"
 #include "picture/container.h"
+#include "picture/inflate.h"
 
 namespace {
 
@@ -139,6 +141,17 @@ Picture decode(const uint8_t* bytes, size_t count, const std::string& name) {
         }
     }
     return upright(std::move(picture), container.orientation);
+}
+
+bool inflate(const uint8_t* bytes, size_t count, uint8_t* into, size_t due) {
+    if (count > INT_MAX || due > INT_MAX) return false;
+    try {
+        const int made = stbi_zlib_decode_buffer(reinterpret_cast<char*>(into), static_cast<int>(due), reinterpret_cast<const char*>(bytes),
+                                                 static_cast<int>(count));
+        return made >= 0 && static_cast<size_t>(made) == due;
+    } catch (const std::runtime_error&) {
+        return false;
+    }
 }
 
 }  // namespace bench
