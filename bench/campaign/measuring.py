@@ -183,8 +183,8 @@ class _Lanes:
                 if self.stopping.is_set():
                     raise Stopped
                 return trial.measure(
-                    one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
-                    prepared.expected[subject.variant], protocol, self._cores[subject.model],
+                    one, machine, prepared.artifact(subject.variant, subject.runtime), *prepared.shown(one),
+                    protocol, self._cores[subject.model],
                     trial.Coded(prepared.pictures, prepared.instructions, prepared.picture_names)
                     if prepared.pictures else None,
                 )  # fmt: skip

@@ -141,6 +141,7 @@ def _prepared(
             watcher.stage,
             asked.spared,
             pictures=asked.plan.protocol_for(case.label).device_preprocess,
+            protocol=asked.plan.protocol_for(case.label),
         )
         for case in asked.plan.cases
     }
@@ -203,7 +204,8 @@ def _used(ready: Ready, ended: Iterable[Measurement]) -> None:
         subject = one.trial.subject
         if one.status != "failed" and subject.device in machines:
             prepared = ready.prepared[subject.model]
-            machines[subject.device].use(prepared.artifact(subject.variant, subject.runtime), prepared.samples)
+            artifact = prepared.artifact(subject.variant, subject.runtime)
+            machines[subject.device].use(artifact, prepared.shown(one.trial)[0])
 
 
 def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:

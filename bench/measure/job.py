@@ -16,6 +16,7 @@ Mode = Literal["latency", "memory", "accuracy", "sustained", "largest", "layers"
 MODES: dict[Pass, Mode] = {
     "accuracy": "accuracy", "memory": "memory", "latency": "latency", "contended": "latency",
     "energy": "sustained", "largest": "largest", "sustained": "sustained", "profile": "layers",
+    "drift": "accuracy",
 }  # fmt: skip
 """The mode that a launch of each pass has."""
 
