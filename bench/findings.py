@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from bench.caveats import Caveat
 from bench.contest import Contest, WithoutNetwork
+from bench.drifted import Drift, Strip
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.layered import Profile
@@ -208,6 +209,10 @@ class Findings:
     """Some samples of each network, with what was answered."""
     profiles: tuple[Profile, ...] = ()
     """Where layers were timed: each subject layer by layer."""
+    drift: tuple[Drift, ...] = ()
+    """Where corrupted samples were shown: what each subject answers to them."""
+    strips: tuple[Strip, ...] = ()
+    """What corruptions make of one sample of each network."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -36,13 +36,14 @@ def flatter(pixels: Pixels, severity: int, draw: Draw) -> Pixels:
     kept, count = CONTRAST[severity - 1], pixels.shape[0] * pixels.shape[1]
     mean = (pixels.sum(axis=(0, 1), dtype=np.int64) * 256 + count // 2) // count
     mixed = mean * (16 - kept) + pixels.astype(np.int64) * 256 * kept
-    return ((mixed + 2048) >> 12).astype(np.uint8)
+    flat: NDArray[np.int64] = (mixed + 2048) >> 12
+    return flat.astype(np.uint8)
 
 
 def fog(pixels: Pixels, severity: int, draw: Draw) -> Pixels:
     """A light veil in clouds of several sizes, at least half as thick as where it is thickest."""
-    clouds: NDArray[np.int64] = _clouds(pixels.shape[0], pixels.shape[1], draw)[..., None]
-    thick = (DENSITY[severity - 1] * (256 + clouds)) >> 9
+    clouds = 256 + _clouds(pixels.shape[0], pixels.shape[1], draw)[..., None]
+    thick = clouds * DENSITY[severity - 1] >> 9
     values = pixels.astype(np.int64)
     veiled = values + (((FOG - values) * thick + 128) >> 8)
     return veiled.astype(np.uint8)
@@ -50,13 +51,14 @@ def fog(pixels: Pixels, severity: int, draw: Draw) -> Pixels:
 
 def _clouds(height: int, width: int, draw: Draw) -> NDArray[np.int64]:
     """Values of 0..255 (H, W): grids of random ones, each twice as fine as the one before and half as strong."""
-    total = np.zeros((height, width), np.int64)
+    total: NDArray[np.int64] = np.zeros((height, width), np.int64)
     for octave in range(_OCTAVES):
         cells = 2 << octave
-        grid = (draw.words((cells + 1) ** 2) >> 8).reshape(cells + 1, cells + 1)
+        grid: NDArray[np.int64] = (draw.words((cells + 1) ** 2) >> 8).reshape(cells + 1, cells + 1)
         (top, down), (left, right) = (_between(side, cells) for side in (height, width))
-        rows = grid[top] * (256 - down)[:, None] + grid[top + 1] * down[:, None]
-        total += (rows[:, left] * (256 - right) + rows[:, left + 1] * right) >> (octave + 1)
+        rows: NDArray[np.int64] = grid[top] * (256 - down)[:, None] + grid[top + 1] * down[:, None]
+        values: NDArray[np.int64] = rows[:, left] * (256 - right) + rows[:, left + 1] * right
+        total += values >> (octave + 1)
     return total >> 16
 
 

@@ -46,13 +46,15 @@ def turned(pixels: Pixels, severity: int, draw: Draw) -> Pixels:
     values = pixels.astype(np.int64)
     upper = values[top, left] * (256 - right) + values[top, beside] * right
     lower = values[below, left] * (256 - right) + values[below, beside] * right
-    return ((upper * (256 - down) + lower * down + 32_768) >> 16).astype(np.uint8)
+    between: NDArray[np.int64] = (upper * (256 - down) + lower * down + 32_768) >> 16
+    return between.astype(np.uint8)
 
 
 def turned_mask(mask: Mask, severity: int, draw: Draw) -> Mask:
     """The nearest class."""
     rows, columns = ((one + (1 << (_BITS - 1))) >> _BITS for one in _turn(mask, severity, draw))
-    return mask[rows, columns]
+    moved: Mask = mask[rows, columns]
+    return moved
 
 
 def _turn(picture: Mask, severity: int, draw: Draw) -> Places:
