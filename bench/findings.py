@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from bench.capacities import Switched
 from bench.caveats import Caveat
 from bench.contest import Contest, WithoutNetwork
+from bench.drifted import Drift, Strip
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.layered import Profile
@@ -211,6 +212,10 @@ class Findings:
     """Where layers were timed: each subject layer by layer."""
     capacities: tuple[Switched, ...] = ()
     """Where changes of capacity were timed: each capacity as it is come to."""
+    drift: tuple[Drift, ...] = ()
+    """Where corrupted samples were shown: what each subject answers to them."""
+    strips: tuple[Strip, ...] = ()
+    """What corruptions make of one sample of each network."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

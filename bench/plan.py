@@ -80,6 +80,10 @@ class Protocol(_Strict):
     """Launches in which every layer is timed alone, in a pass of their own; 0 leaves it out."""
     switch_launches: int = Field(0, ge=0, le=1000)
     """Launches that change between a network's capacities, where it has several, in a pass of their own; 0: none."""
+    drift: tuple[Word, ...] = Field((), max_length=100)
+    """Corruptions of the samples, whose answers are had in a pass of their own: `noise`, `noise:3`, `all`."""
+    drift_samples: Count | None = None
+    """Of the samples, so many are corrupted, classes in equal numbers; as many as bench finds fit when None."""
 
     @model_validator(mode="after")
     def _possible(self) -> Protocol:

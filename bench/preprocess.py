@@ -129,6 +129,21 @@ class Preprocess(BaseModel):
         table = self._table(channels)
         return np.stack([table[channel][pixels[..., channel]] for channel in range(channels)], axis=-3)
 
+    def pixels(self, inputs: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The pixels (…, H, W, 1 or 3), grey or RGB, that became these inputs (…, C, H, W): the reverse of `colours`.
+        Raises ValueError where a value is none that a pixel becomes."""
+        channels = inputs.shape[-3]
+        table = self._table(channels)
+        found = np.empty(inputs.shape, np.uint8)
+        for channel in range(channels):
+            values, levels = inputs[..., channel, :, :], table[channel]
+            nearest = np.searchsorted(levels, values).clip(0, 255)
+            if not np.array_equal(levels[nearest], values) or not (np.diff(levels) > 0).all():
+                raise ValueError("its values are not those of pixels")
+            found[..., channel, :, :] = nearest
+        pixels = np.moveaxis(found, -3, -1)
+        return np.ascontiguousarray(pixels[..., ::-1] if self.channels == "bgr" else pixels)
+
     def _table(self, channels: int) -> NDArray[np.float32]:
         """The value that each of the 256 brightnesses becomes, for each channel."""
         mean, deviation = (np.broadcast_to(values, channels)[:, None] for values in (self.mean, self.deviation))

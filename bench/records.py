@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.corrupted import DriftRecord
 from bench.preprocess import Preprocess
 
 SCHEMA_VERSION = 5
@@ -36,11 +37,11 @@ MATCHED = 0.02
 """Files whose bytes differ by no more than this part from those asked for match."""
 
 Pass = Literal[
-    "size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained", "profile", "switch"
+    "size", "accuracy", "memory", "latency", "contended", "energy", "largest", "sustained", "profile", "switch", "drift"
 ]
-"""What a launch is for. The last six are done where a plan asks for them: latency with others at work beside, energy
-of an inference, the largest picture that memory allows, latency under load that goes on, the time of each layer, and
-that of a change of capacity."""
+"""What a launch is for. The last seven are done where a plan asks for them: latency with others at work beside, energy
+of an inference, the largest picture that memory allows, latency under load that goes on, the time of each layer, that
+of a change of capacity, and answers to corrupted samples."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
 WeightsFormat = Literal["runtime", "frq"]
 """Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""
@@ -95,12 +96,15 @@ METRICS: dict[str, Metric] = {
     "agreement": Metric("fraction", "same answer as the eager network on the desktop", "equal", "accuracy"),
     "max_abs_delta": Metric("1", "largest |output - reference output|", "lower", "accuracy"),
     "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),
+    "drift_score": Metric("fraction", "mean score over all corruptions and severities", "higher", "drift"),
+    "drift_agreement": Metric("fraction", "same answer to the corrupted sample as to the clean one", "higher", "drift"),
 }
 
 SIZES = tuple(name for name, metric in METRICS.items() if metric.pass_ == "size")
 """Metrics of files, which are the same whatever runs them with however many threads."""
-ONE_LAUNCH = frozenset(name for name, metric in METRICS.items() if metric.pass_ == "sustained")
-"""Metrics of a single launch, whose samples are its windows; what they tell is `bench.analyse.sustained`."""
+ONE_LAUNCH = frozenset(name for name, metric in METRICS.items() if metric.pass_ in ("sustained", "drift"))
+"""Metrics of launches that are not repeated: windows of one, or a set of samples each. What they tell is
+`bench.analyse.sustained` and `bench.analyse.drift`."""
 
 
 class Record(BaseModel):
@@ -371,6 +375,8 @@ class SamplesRecord(Record):
     unaltered: dict[str, tuple[float, ...]] = {}
     """Where an answer has the input's shape: the facts of each sample's input, were it the answer. It is what
     can be had without any network."""
+    drift: DriftRecord | None = None
+    """Where the run measured drift: the part of the samples that was corrupted, and how."""
 
 
 class NoiseRecord(Record):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bench.drifted import Drift
 from bench.findings import Findings, Summary
 from bench.layered import LayerRecord
 from bench.plan import Protocol
@@ -30,6 +31,7 @@ def analyse(
     from bench.analyse.contention import contention
     from bench.analyse.contest import contests
     from bench.analyse.distributions import distributions
+    from bench.analyse.drift import drift
     from bench.analyse.judge import by_subject
     from bench.analyse.layers import profiles
     from bench.analyse.noise import of_run, reach
@@ -37,7 +39,8 @@ def analyse(
     from bench.analyse.scores import floors
     from bench.analyse.sustained import in_order, leads, sustained, turns
 
-    found = summaries(frame, run, answers)
+    drifting = drift(frame, run, answers)
+    found = summaries(frame, run, answers, drifting=drifting)
     noises = of_run(run, found)
     answered = by_subject(frame, answers)
     compared = compare(found, run, answered, noises)
@@ -48,20 +51,23 @@ def analyse(
         sustained=loaded, turned=turns(loaded, noises),
         leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
-        contests=contests(found, run, answered, noises), profiles=profiles(frame, found, layers),
+        contests=contests(found, run, answered, noises), profiles=profiles(frame, found, layers), drift=drifting,
         capacities=switched(frame, found, run),
     )  # fmt: skip
 
 
 def summaries(
-    frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers], metrics: Collection[str] = METRICS
-) -> tuple[Summary, ...]:
+    frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers], metrics: Collection[str] = METRICS,
+    drifting: Sequence[Drift] = (),
+) -> tuple[Summary, ...]:  # fmt: skip
     """The figures alone, each with its verdict, nothing compared; of these metrics alone, which saves the time of the
-    others' intervals. Raises as `analyse` does."""
+    others' intervals. Of drift those that are known already. Raises as `analyse` does."""
+    from bench.analyse import drift
     from bench.analyse.judge import by_subject, judge, tags, unproven
     from bench.analyse.summary import in_order, summarise
 
     answered = by_subject(frame, answers)
     wanted = frame if metrics is METRICS else frame[frame["metric"].isin(["", "accuracy", *metrics])]
     judged = judge(answered, run, metrics, tags(frame))
-    return in_order(unproven((*summarise(wanted, run), *judged), run), run)
+    means = drift.summaries(drifting, run)
+    return in_order(unproven((*summarise(wanted, run), *judged, *means), run), run)

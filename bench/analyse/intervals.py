@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from bench.analyse.statistics import LEVEL, SEED
 from bench.findings import Interval
 
 RESAMPLES = 1_999
+FLIPS = 9_999
 MIN_SAMPLES = 5
 """Fewer samples than this have no bootstrap interval."""
 _AT_ONCE = 2**22
@@ -51,10 +52,19 @@ def bootstrap(columns: Values, of_means: Statistic) -> tuple[Interval, Values]:
 
     BCa (B. Efron, JASA 82 (1987) 171–185); percentile where that is undefined, as for equal samples.
     """
-    n = len(columns)
+    return bootstraps(columns, (of_means,))[0]
+
+
+def bootstraps(columns: Values, scores: Sequence[Statistic]) -> list[tuple[Interval, Values]]:
+    """As `bootstrap`, of several scores of the same samples, which are drawn once for all."""
+    drawn = list(_means(columns))
+    return [_interval(columns, drawn, one) for one in scores]
+
+
+def _interval(columns: Values, drawn: Sequence[Values], of_means: Statistic) -> tuple[Interval, Values]:
     estimate = float(of_means(columns.mean(axis=0)))
-    resampled = np.concatenate([of_means(means) for means in _means(columns)])
-    without = of_means((columns.sum(axis=0) - columns) / (n - 1))
+    resampled = np.concatenate([of_means(means) for means in drawn])
+    without = of_means((columns.sum(axis=0) - columns) / (len(columns) - 1))
     levels, method = _bca(resampled, estimate, without), "BCa"
     if levels is None:
         levels, method = ((1 - LEVEL) / 2, (1 + LEVEL) / 2), "percentile"
@@ -66,6 +76,33 @@ def two_sided(resampled: Values) -> float:
     """The p-value that a difference is zero, of its resampled values: twice the smaller part beyond zero."""
     beyond = min(np.count_nonzero(resampled <= 0), np.count_nonzero(resampled >= 0))
     return float(min(1.0, 2 * (beyond + 1) / (resampled.size + 1)))
+
+
+def sign_flips(differences: Values) -> Values:
+    """The two-sided p-value (K,) that each column of paired differences (N, K) has the mean 0: how often a mean is as
+    far from 0 when every sample's sign is drawn. R. A. Fisher, The Design of Experiments (1935), § 21; drawn, with the
+    observed signs among them: B. Phipson, G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39."""
+    n = len(differences)
+    random, observed = np.random.default_rng(SEED), np.abs(differences.sum(axis=0))
+    beyond, left, most = np.ones(differences.shape[1]), FLIPS, max(1, _AT_ONCE // n)
+    while left:
+        count = min(left, most)
+        signs = 2.0 * random.integers(0, 2, (count, n)) - 1
+        # Sums of equal numbers in another order differ in their last bits, and must not.
+        beyond += (np.abs(signs @ differences) >= observed - 1e-9 * n).sum(axis=0)
+        left -= count
+    return beyond / (FLIPS + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number: the chance of one false call among all is below the level that they are
+    held to. S. Holm, Scand. J. Statist. 6 (1979) 65–70."""
+    count, highest = len(p_values), 0.0
+    found = [0.0] * count
+    for rank, place in enumerate(sorted(range(count), key=lambda one: p_values[one])):
+        highest = max(highest, min(1.0, (count - rank) * p_values[place]))
+        found[place] = highest
+    return found
 
 
 def _means(columns: Values) -> Iterator[Values]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench import compress, networks, runtimes
 from bench.cache import Cache
-from bench.campaign import field, rivals
+from bench.campaign import drifting, field, rivals
 from bench.compress.method import Method, begun
 from bench.devices import topology
 from bench.devices.host import DESKTOP
@@ -108,6 +108,7 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
     Raises UnknownName, UsageError, CorruptData."""
     if runtimes.ALL in plan.runtimes:
         plan = plan.model_copy(update={"runtime": runtimes.named(plan.runtimes)})
+    plan = drifting.settled(plan)
     found: dict[str, Network] = {}
     absent: dict[Absent, str] = {}
     cases = []
@@ -132,6 +133,8 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
         for variant in described:
             absent |= _refusing(variant, plan, case)
         _refuse_idle_package(network, described)
+        if plan.protocol_for(case.label).drift:
+            drifting.refuse(case, network)
         cases.append(case.model_copy(update={"variants": described, "methods": (), "sizes": (), "effort": None}))
     asked = Asked(plan.model_copy(update={"cases": tuple(cases)}), found, absent)
     _refuse_idle_requirement(asked)

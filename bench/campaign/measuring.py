@@ -23,7 +23,7 @@ from bench.campaign.health import Health
 from bench.campaign.lane import Lane, Patience, Stopped
 from bench.campaign.phones import HERE, Elsewhere
 from bench.campaign.turns import Turns
-from bench.measure import energy, gates, order, station, trial
+from bench.measure import energy, gates, order, station, strip, trial
 from bench.measure.gallery import Gallery
 from bench.measure.order import Block
 from bench.measure.station import Station
@@ -183,8 +183,8 @@ class _Lanes:
                 if self.stopping.is_set():
                     raise Stopped
                 return trial.measure(
-                    one, machine, prepared.artifact(subject.variant, subject.runtime), prepared.samples,
-                    prepared.expected[subject.variant], protocol, self._cores[subject.model],
+                    one, machine, prepared.artifact(subject.variant, subject.runtime), *prepared.shown(one),
+                    protocol, self._cores[subject.model],
                     trial.Coded(prepared.pictures, prepared.instructions, prepared.picture_names)
                     if prepared.pictures else None,
                 )  # fmt: skip
@@ -282,6 +282,10 @@ def _galleries(ready: Ready, folder: RunFolder) -> dict[str, Gallery]:
     """By network, with the pictures that are known before anything is measured."""
     device = next((s.device.serial for s in ready.stations if s.is_phone), ready.stations[0].device.serial)
     pictures = Pictures(folder.path)
+    for label, one in ready.prepared.items():
+        if shown := one.samples_record.drift:
+            files = [drifted.samples for drifted in one.drifted]
+            strip.keep(pictures, label, shown, files, one.samples_record.preprocess)
     return {
         label: Gallery(
             pictures, label, one.artifacts[0].task, one.samples, one.samples_record.preprocess, one.expected, device

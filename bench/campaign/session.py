@@ -141,6 +141,7 @@ def _prepared(
             watcher.stage,
             asked.spared,
             pictures=asked.plan.protocol_for(case.label).device_preprocess,
+            protocol=asked.plan.protocol_for(case.label),
         )
         for case in asked.plan.cases
     }
@@ -203,7 +204,8 @@ def _used(ready: Ready, ended: Iterable[Measurement]) -> None:
         subject = one.trial.subject
         if one.status != "failed" and subject.device in machines:
             prepared = ready.prepared[subject.model]
-            machines[subject.device].use(prepared.artifact(subject.variant, subject.runtime), prepared.samples)
+            artifact = prepared.artifact(subject.variant, subject.runtime)
+            machines[subject.device].use(artifact, prepared.shown(one.trial)[0])
 
 
 def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
@@ -318,16 +320,18 @@ def _damaged(ready: Ready) -> tuple[dict[str, tuple[str, ...]], list[str]]:
 def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
     """Tables, plots and the page, made from what is stored alone: needs no phone. Variants that compete are sorted as
     `bench.report.rivals` has it. Returns what they show."""
+    from bench.analyse.drift import strips
     from bench.analyse.examples import examples
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
     stored, answers = folder.consolidate(), folder.answers()
-    frame = folder.settled(stored)
+    frame, pictures = folder.settled(stored), Pictures(folder.path).read()
     findings = replace(
         analyse(frame, record, answers, folder.layers(stored)),
         missing=folder.missing(stored, answers),
-        examples=examples(Pictures(folder.path).read(), frame, record, answers),
+        examples=examples(pictures, frame, record, answers),
+        strips=strips(pictures, record),
     )
     html.write(folder.path, record, folder.measurements(), findings, sort)
     return findings

@@ -161,6 +161,18 @@ Largest = Annotated[
         "--largest", help="The memory test: the largest picture, tried up to so many pixels wide.", min=0, max=65_536
     ),
 ]
+Drift = Annotated[
+    str | None,
+    typer.Option(
+        "--drift",
+        help="Also measure the answers to corrupted pictures: all, or e.g. noise,blur:3 (docs/drift.md).",
+        metavar="NAME[:SEVERITY],…",
+    ),
+]
+DriftSamples = Annotated[
+    int | None,
+    typer.Option("--drift-samples", help="Corrupt this many samples, classes in equal numbers.", min=1),
+]
 DevicePreprocess = Annotated[
     bool,
     typer.Option(
@@ -246,7 +258,7 @@ def _request(
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
     beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
     switch: Switch = False,
-    on_device_preprocess: DevicePreprocess = False,
+    on_device_preprocess: DevicePreprocess = False, drift: Drift = None, drift_samples: DriftSamples = None,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -257,7 +269,7 @@ def _request(
         {
             "--suite": suite, "--label": label, "--cores": cores, "--runtime": runtime, "--input-size": input_size,
             "--model": model, "--variant": variant, "--method": method, "--sizes": sizes,
-            "--input": input_shape, "--precision": precision,
+            "--input": input_shape, "--precision": precision, "--drift": drift,
         }
     )  # fmt: skip
     if unknown := [name for name in names if name not in PRECISIONS]:
@@ -272,15 +284,21 @@ def _request(
         "sustained_seconds": seconds("--sustained", sustained), "energy_seconds": seconds("--energy", energy),
         "profile_launches": (launches or PROFILE_LAUNCHES) if profile else None,
         "switch_launches": (launches or PROFILE_LAUNCHES) if switch else None,
+        "drift": _listed(drift), "drift_samples": drift_samples,
     }  # fmt: skip
     protocol = {name: value for name, value in wanted.items() if value is not None}
     changes = Changes(
         tuple(model or ()), tuple(variant or ()), tuple(method or ()),
-        tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
+        _listed(sizes) or (),
         tuple(threads or ()), tuple(names), weights,
         tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol, add,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    """The words between commas."""
+    return None if text is None else tuple(one.strip() for one in text.split(",") if one.strip())
 
 
 def _percentage(text: str) -> float:

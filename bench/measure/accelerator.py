@@ -6,7 +6,7 @@ from bench.errors import RunnerFailed
 from bench.measure.lines import Accelerator
 from bench.records import Pass
 
-_OF_THE_NETWORK: frozenset[Pass] = frozenset(("accuracy", "size"))
+_OF_THE_NETWORK: frozenset[Pass] = frozenset(("accuracy", "drift", "size"))
 """Passes whose figures are the same whatever computes."""
 
 _NAMED = 8

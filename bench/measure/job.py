@@ -17,6 +17,7 @@ MODES: dict[Pass, Mode] = {
     "accuracy": "accuracy", "memory": "memory", "latency": "latency", "contended": "latency",
     "energy": "sustained", "largest": "largest", "sustained": "sustained", "profile": "layers",
     "switch": "switch",
+    "drift": "accuracy",
 }  # fmt: skip
 """The mode that a launch of each pass has."""
 

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, get_args
 
+from bench.corrupted import SEVERITIES
 from bench.devices.host import DESKTOP
 from bench.plan import Plan, Protocol
 from bench.records import Pass, Precision, Subject, Trial
 
 ENERGY_LAUNCHES = 5
+DRIFT_SAMPLES = 200
+"""About how many samples are corrupted where the plan does not say, for estimates alone."""
 LARGEST_TRIES = 12
 """About how many pictures the memory test tries, for estimates alone."""
 SWITCHES = 80
@@ -124,6 +127,7 @@ def launches(pass_: Pass, protocol: Protocol, place: Place) -> int:
         "sustained": 1 if protocol.sustained_seconds else 0,
         "profile": protocol.profile_launches,
         "switch": protocol.switch_launches,
+        "drift": 1 + len({word.partition(":")[0] for word in protocol.drift}) if protocol.drift else 0,
     }
     return asked[pass_]
 
@@ -151,6 +155,8 @@ def estimate_s(
                 total += start + SWITCHES * (one + start)
             case "accuracy":
                 total += start + 5 * one
+            case "drift":
+                total += start + SEVERITIES * (p.drift_samples or DRIFT_SAMPLES) * one
             case "energy":
                 total += start + 2 * p.energy_seconds
             case "sustained":

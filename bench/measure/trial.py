@@ -61,7 +61,7 @@ class Coded(NamedTuple):
 
 class Outcome(NamedTuple):
     """A finished trial; where it was one of the accuracy pass, the facts of its `answers`, and its first output for all
-    samples (N, *shape); where it was one of the profile pass, the network's layers."""
+    samples (N, *shape); where it was one of drift, the facts alone; of the profile pass, the network's layers."""
 
     measurement: Measurement
     answers: Answers | None = None
@@ -152,14 +152,15 @@ def _once(
         raise RunnerFailed("the runner printed no layers", "Run `bench clean`, then the same command.")
     if trial.pass_ == "switch" and not any(sample.metric == "switch" for sample in reading.samples):
         raise RunnerFailed("the runner printed no switches", "Run `bench clean`, then the same command.")
-    if trial.pass_ != "accuracy":
+    if trial.pass_ not in ("accuracy", "drift"):
         return reading, None, None
     outputs = fetched(station.transport, remote, artifact.outputs, len(expected.outputs[0]))
     if coded is None and (artifact.precision is not None or trial.subject.precision == EXACT):
         _hold(outputs, expected, artifact)
     if coded is not None:
         _numbers(outputs, expected, artifact)
-    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
+    facts = answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task)
+    return reading, facts, outputs[0] if trial.pass_ == "accuracy" else None
 
 
 def _with_name(what: str, path: str, names: Sequence[str]) -> str:

@@ -10,13 +10,16 @@ import numpy as np
 
 from bench.cache import Cache
 from bench.compress.learner import Stage
+from bench.corrupted import DriftRecord
 from bench.errors import BenchError, HostFull, naming
 from bench.networks.network import Network
-from bench.plan import Case
+from bench.plan import Case, Data, Protocol
+from bench.prepare import drift
 from bench.prepare import variant as one
+from bench.prepare.drift import Drifted
 from bench.prepare.samples import Samples, samples
 from bench.prepare.variant import RunHere
-from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord
+from bench.records import Artifact, ArtifactFile, Expected, SamplesRecord, Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,13 @@ class Prepared:
     pictures: ArtifactFile | None = None
     instructions: str = ""
     picture_names: tuple[str, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
+    """Sets of corrupted samples, by the launch of the pass `drift`."""
+
+    def shown(self, trial: Trial) -> tuple[ArtifactFile, Expected]:
+        """The samples of a trial, and what is known of the right answers to them."""
+        one = self.drifted[trial.launch] if trial.pass_ == "drift" else self
+        return one.samples, one.expected[trial.subject.variant]
 
     def artifact(self, variant: str, runtime: str) -> Artifact:
         """Raises StopIteration for what was not prepared."""
@@ -44,7 +54,8 @@ class Prepared:
     def files(self, runtimes: Collection[str]) -> tuple[ArtifactFile, ...]:
         """What a device with these runtimes needs beside their programs."""
         shown = (self.samples,) if self.pictures is None else (self.samples, self.pictures)
-        return (*shown, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
+        drifted = (one.samples for one in self.drifted)
+        return (*shown, *drifted, *chain.from_iterable(a.needed for a in self.artifacts if a.runtime in runtimes))
 
 
 def case(
@@ -57,18 +68,21 @@ def case(
     spared: Collection[str] = (),
     *,
     pictures: bool = False,
+    protocol: Protocol | None = None,
 ) -> Prepared:
     """Everything that a case needs, made or found in the cache. `runtimes` are those of each variant, by its label; of
     those that are `spared`, some may be unable to execute it, if another one is not. With `pictures` phones are to
-    preprocess the samples.
+    preprocess the samples. The `protocol` says which of them are corrupted, and how.
 
     Raises UsageError (data, targets, weights), CorruptData, ExportRefused, ToolMissing, and what `run_here` raises.
     """
     with naming(asked.label):
         shown = samples(network, asked.data, cache)
         coded = shown.coded(cache) if pictures else None
+        drifted = _drifted(asked, shown, protocol or Protocol(), cache, stage)
     artifacts: list[Artifact] = []
     expected: dict[str, Expected] = {}
+    answered: list[dict[str, Expected]] = [{} for _ in drifted[1]]
     absent: dict[str, str] = {}
     unmade: dict[tuple[str, str], str] = {}
     for variant in asked.variants or ():
@@ -77,6 +91,9 @@ def case(
             with naming(f"{asked.label}, {variant.label}"):
                 made, refused = _made(job, spared)
                 answers = _expected(job, shown)
+                further = [_expected(job, one) for one in drifted[1]]
+                if drifted[1]:
+                    drift.refuse(asked.label, job.task(), shown.labels is not None)
         except BenchError as error:
             if not variant.optional or isinstance(error, HostFull):
                 raise
@@ -85,13 +102,27 @@ def case(
         artifacts += made
         unmade |= {(variant.label, name): why for name, why in refused.items()}
         expected[variant.label] = answers
+        for of_set, one_set in zip(answered, further, strict=True):
+            of_set[variant.label] = one_set
     record = shown.record
     if artifacts and artifacts[0].task == "reconstruction":
         record = record.model_copy(update={"unaltered": _unaltered(shown)})
+    if drifted[0]:
+        record = record.model_copy(update={"drift": drifted[0]})
     how = shown.record.preprocess.instructions(network.shape) if coded and shown.record.preprocess else ""
     notes = (*network.notes, *_indifferent(asked.label, expected))
     names = tuple(path.name for path in shown.files)
-    return Prepared(tuple(artifacts), shown.file, record, expected, notes, absent, unmade, coded, how, names)
+    sets = tuple(Drifted(one.file, given) for one, given in zip(drifted[1], answered, strict=True))
+    return Prepared(tuple(artifacts), shown.file, record, expected, notes, absent, unmade, coded, how, names, sets)
+
+
+def _drifted(
+    asked: Case, shown: Samples, protocol: Protocol, cache: Cache, stage: Stage
+) -> tuple[DriftRecord | None, tuple[Samples, ...]]:
+    if not protocol.drift:
+        return None, ()
+    severities, seed = drift.wanted(protocol.drift), asked.data.seed if asked.data else Data().seed
+    return drift.sets(asked.label, shown, severities, protocol.drift_samples, seed, cache, stage)
 
 
 def _made(job: one.Job, spared: Collection[str]) -> tuple[list[Artifact], dict[str, str]]:
@@ -144,6 +175,6 @@ def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
 
 
 def _expected(job: one.Job, shown: Samples) -> Expected:
-    found = job.reference()
+    found = job.reference(shown)
     shown.check(job.task(), found.outputs[0].shape)
     return Expected(found.values, shown.labels, found.doubts)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,23 +198,25 @@ class Job:
             return self.method.restored(self.network, package, self.execution)
         return self.method.restored(self.network, package, self.execution, self.narrowed)
 
-    def reference(self) -> Answers:
-        """What the eager network answers to the samples."""
-        folder = self.cache.build("references", content_key(self.key, self.shown.key), self._reference)
+    def reference(self, shown: Samples | None = None) -> Answers:
+        """What the eager network answers to the samples, or to others that are `shown` to the very same network."""
+        samples = shown or self.shown
+        make = partial(self._reference, samples)
+        folder = self.cache.build("references", content_key(self.key, samples.key), make)
         about = json.loads((folder / "about.json").read_bytes())
         outputs = tuple(Tensor.model_validate(tensor) for tensor in about["outputs"])
         values = tuple(np.load(folder / f"{tensor.name}.npy") for tensor in outputs)
         doubts = tuple(np.load(folder / f"{tensor.name}-doubt.npy") for tensor in outputs) if about["doubts"] else ()
         return Answers(outputs, tuple(about["places"]), values, doubts)
 
-    def _reference(self, folder: Path) -> None:
+    def _reference(self, shown: Samples, folder: Path) -> None:
         from bench.export import eager, steps
 
         if self.network.graph is not None:
-            found = self._answers_of(self.network.graph)
+            found = self._answers_of(self.network.graph, shown)
         else:
             with one_thread():
-                module, samples = self.module(), self.shown.read()
+                module, samples = self.module(), shown.read()
                 found = eager.answers(module, samples)
                 found = replace(found, doubts=steps.doubt(module, samples, found))
         for tensor, values in zip(found.outputs, found.values, strict=True):
@@ -228,19 +230,19 @@ class Job:
         }
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
-    def _answers_of(self, ready: Path) -> Answers:
+    def _answers_of(self, ready: Path, shown: Samples) -> Answers:
         """What a ready graph answers: an ONNX file by ONNX's own evaluator; a graph of a runtime, by that runtime here,
         since nothing else knows what it means."""
         from bench.export import given
 
         if content.kind(ready) == "onnx":
-            return given.onnx_answers(ready, self.shown.read())
+            return given.onnx_answers(ready, shown.read())
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             files, outputs = runtimes.runtime(self.runtimes[0]).export_given(ready, self.network.inputs, folder)
             unknown = tuple(Tensor(name=output, shape=(0,)) for output in outputs)
             draft = _record(self, self.runtimes[0], Exported(files, "runtime", ORDINARY), unknown, folder, "other")
-            found = self.run_here(draft, self.shown.file, self.shown.record.count)
+            found = self.run_here(draft, shown.file, len(shown.read()[0]))
         known = tuple(Tensor(name=t.name, shape=v.shape[1:]) for t, v in zip(unknown, found, strict=True))
         return Answers(known, outputs, tuple(found))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.files import replace
 from bench.findings import Findings
 from bench.records import SCHEMA_VERSION, Measurement, RunRecord
-from bench.report import Context, Section, content, layer_rows, markdown, rivals, values
+from bench.report import Context, Section, content, drift_rows, layer_rows, markdown, rivals, values
 from bench.report.labels import listed
 from bench.report.page import Page, render
 
@@ -20,8 +20,9 @@ FEW = 6
 def write(
     folder: Path, run: RunRecord, measurements: Sequence[Measurement], findings: Findings, sort: str = "accuracy"
 ) -> Path:
-    """Write report.html, report.md, summary.csv, summary.parquet, variants.csv, layers.csv where layers were timed, and
-    the plots into the run's folder; returns the page's path. `sort` is what variants that compete are sorted by.
+    """Write report.html, report.md, summary.csv, summary.parquet, variants.csv, layers.csv where layers were timed,
+    drift.csv where that was measured, and the plots into the run's folder; returns the page's path. `sort` is what
+    variants that compete are sorted by.
 
     Each file is replaced in one step, so a reader never sees half of one.
     """
@@ -33,6 +34,8 @@ def write(
     replace(folder / "variants.csv", values.as_csv(rivals.COLUMNS, rivals.plain(context)).encode())
     if findings.profiles:
         replace(folder / "layers.csv", values.as_csv(layer_rows.COLUMNS, layer_rows.rows(findings)).encode())
+    if findings.drift:
+        replace(folder / "drift.csv", values.as_csv(drift_rows.COLUMNS, drift_rows.rows(findings, run)).encode())
     replace(folder / "report.md", markdown.document(run.name, shown, PLOTS).encode())
     path = folder / "report.html"
     replace(path, render(_page(context, shown)).encode())

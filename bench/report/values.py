@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.capacities import Switched
+from bench.drifted import Drift
 from bench.endurance import Sustained, Turn
 from bench.findings import Comparison, Findings, Summary
 from bench.records import SCHEMA_VERSION
@@ -83,6 +84,7 @@ def as_json(
         "profiles": [
             asdict(one) | {"subject": one.subject.model_dump(), "apart": one.apart} for one in findings.profiles
         ],
+        "drift": [_drift(one) for one in findings.drift],
         "tables": [
             {"section": section.id, "title": table.title, "header": table.header, "rows": table.rows}
             for section in sections
@@ -118,6 +120,12 @@ def _switched(one: Switched) -> dict[str, Any]:
         for name, against in (("fresh", one.fresh), ("apart", one.apart))
     }
     return asdict(one) | {"subject": one.subject.model_dump()} | sides
+
+
+def _drift(one: Drift) -> dict[str, Any]:
+    """Named tuples as their fields, too."""
+    kinds = [asdict(kind) | {"cells": [cell._asdict() for cell in kind.cells]} for kind in one.kinds]
+    return asdict(one) | {"subject": one.subject.model_dump(), "like": one.like.model_dump(), "kinds": kinds}
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

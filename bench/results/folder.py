@@ -104,8 +104,8 @@ class RunFolder:
         _append(self.path / "trials.jsonl", {"schema_version": SCHEMA_VERSION} | _header(measurement))
 
     def answers(self) -> dict[str, Answers]:
-        """What each accuracy trial's network answered, by the trial's id. Raises CorruptData, and UsageError where
-        they were pruned."""
+        """What each network answered in a trial of accuracy or drift, by the trial's id. Raises CorruptData, and
+        UsageError where they were pruned."""
         self.refuse_pruned()
         found: dict[str, Answers] = {}
         for measurement in self.measurements():
@@ -139,7 +139,8 @@ class RunFolder:
         ended = {m.trial.id for m in self.measurements()}
         sampled = set(frame["trial"])
         # Schema 1 stored scores as samples instead of answers.
-        judged = frame["trial"][(frame["pass"] == "accuracy") & (frame["metric"] == "") & (frame["status"] != "failed")]
+        answering = frame["pass"].isin(("accuracy", "drift"))
+        judged = frame["trial"][answering & (frame["metric"] == "") & (frame["status"] != "failed")]
         odd = _differing(frame, self.measurements())
         gone = (
             (

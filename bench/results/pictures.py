@@ -24,13 +24,15 @@ SIDE = 256
 _MOST_BYTES, _MOST_LINE_BYTES = 2**20, 2**24
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-Kind = Literal["input", "truth", "reference", "answer"]
-"""What the network was shown; what is right; what the eager network answers; what a subject answered."""
+Kind = Literal["input", "truth", "reference", "answer", "corrupted"]
+"""What the network was shown; what is right; what the eager network answers; what a subject answered; what a corruption
+makes of an input."""
 
 
 class PictureRecord(Record):
     """One stored picture: of sample `index` of a network. `variant` where it is of an answer, and `subject` where that
-    came from a launch. `worst` says that the sample was chosen for bad answers, and not by lot."""
+    came from a launch. `worst` says that the sample was chosen for bad answers, and not by lot. A corrupted one names
+    its `corruption` and `severity`."""
 
     schema_version: int = SCHEMA_VERSION
     model: str
@@ -39,6 +41,8 @@ class PictureRecord(Record):
     variant: str = ""
     subject: Subject | None = None
     worst: bool = False
+    corruption: str = ""
+    severity: int = 0
     file: str
 
 
@@ -55,16 +59,18 @@ class Pictures:
 
     def add(
         self, picture: Image.Image, model: str, index: int, kind: Kind, *, subject: Subject | None = None,
-        variant: str = "", worst: bool = False,
+        variant: str = "", worst: bool = False, corruption: str = "", severity: int = 0,
     ) -> None:  # fmt: skip
         """Store a picture, made no larger than SIDE. One with a palette, or of classes (mode L), keeps its values."""
         variant = subject.variant if subject else variant
-        name = "-".join(filter(None, (model, variant, kind, str(index))))
-        place = json.dumps([model, variant, subject.model_dump() if subject else None, kind, index])
+        name = "-".join(filter(None, (model, variant, kind, corruption, str(index))))
+        of = [corruption, severity] if kind == "corrupted" else []
+        place = json.dumps([model, variant, subject.model_dump() if subject else None, kind, index, *of])
         stem = f"{re.sub(r'[^A-Za-z0-9._]+', '-', name)[:80]}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
         (self._folder / "pictures").mkdir(exist_ok=True)
         record = PictureRecord(
             model=model, index=index, kind=kind, variant=variant, subject=subject, worst=worst,
+            corruption=corruption, severity=severity,
             file=f"pictures/{stem}.png",
         )  # fmt: skip
         out = io.BytesIO()
