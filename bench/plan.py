@@ -176,6 +176,9 @@ class Data(_Strict):
     samples: int | None = Field(None, ge=1)
     seed: int = 1
     preprocess: Preprocess | None = None
+    validation: float | None = Field(None, gt=0, le=0.5, allow_inf_nan=False)
+    """So much of what there is to train on trains nothing (whole groups of pictures of one thing): on it temperatures
+    and thresholds of confidence are chosen."""
 
 
 class Case(_Strict):

@@ -37,9 +37,10 @@ class Changes(NamedTuple):
     """`all`: every one that runs on phones."""
     protocol: Mapping[str, Any] = MappingProxyType({})
     """Values of the protocol, for every network."""
+    validation: float | None = None
 
 
-_ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "label")
+_ONE_NETWORK = ("weights", "input", "input_size", "data", "samples", "validation", "label")
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
@@ -113,7 +114,8 @@ def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:
     own = dict(update)
     if changes.protocol and case.protocol:
         own["protocol"] = case.protocol.model_dump() | dict(changes.protocol)
-    if data := {key: value for key, value in (("path", changes.data), ("samples", changes.samples)) if value}:
+    wanted = (("path", changes.data), ("samples", changes.samples), ("validation", changes.validation))
+    if data := {key: value for key, value in wanted if value}:
         own["data"] = (case.data.model_dump() if case.data else {}) | data
     return _validated(Case, case.model_dump() | own) if own else case
 

@@ -104,6 +104,14 @@ DataPath = Annotated[
 Samples = Annotated[
     int | None, typer.Option("--samples", help="Use this many samples, classes in equal numbers.", min=1)
 ]
+Validation = Annotated[
+    float | None,
+    typer.Option(
+        "--validation",
+        help="Hold out so much of the training data (0.2) for temperatures and thresholds (docs/confidence.md).",
+        min=0.0, max=0.5,
+    ),
+]  # fmt: skip
 PrecisionName = Annotated[
     list[str] | None,
     typer.Option(
@@ -233,7 +241,7 @@ def _request(
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
     beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
-    on_device_preprocess: DevicePreprocess = False,
+    on_device_preprocess: DevicePreprocess = False, validation: Validation = None,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
     goals = [text for text in precision or () if text.endswith("%")]
@@ -265,6 +273,7 @@ def _request(
         tuple(one.strip() for one in (sizes or "").split(",") if one.strip()),
         tuple(threads or ()), tuple(names), weights,
         tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol,
+        validation,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 

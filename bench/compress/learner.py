@@ -42,13 +42,15 @@ Make = Callable[["Checkpoint", Progress, Path], None]
 @dataclass(frozen=True, eq=False)
 class Data:
     """What a network learns from and is tested on. `key` changes with either; `source` is for a reader. Unless it is
-    `labelled`, no answers are known: nothing is scored, and only another network's answers can be learnt."""
+    `labelled`, no answers are known: nothing is scored, and only another network's answers can be learnt. `validation`
+    is what neither trains nor tests, where something was held out."""
 
     train: Samples
     test: Samples
     source: str
     key: str
     labelled: bool = True
+    validation: Samples | None = None
 
 
 @dataclass(frozen=True)

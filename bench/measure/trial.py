@@ -155,7 +155,11 @@ def _once(
         _hold(outputs, expected, artifact)
     if coded is not None:
         _numbers(outputs, expected, artifact)
-    return reading, answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task), outputs[0]
+    facts = answers.all_facts(
+        outputs, expected.outputs, expected.labels, artifact.task, artifact.calibration,
+        cascade=artifact.cascade is not None,
+    )  # fmt: skip
+    return reading, facts, outputs[0]
 
 
 def _with_name(what: str, path: str, names: Sequence[str]) -> str:

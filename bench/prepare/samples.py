@@ -124,7 +124,8 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
     origin = path or network.data
     if origin is None or (path is None and not data.teaches(origin)):
         return None
-    found = data.dataset(origin, preprocess, network.shape, labels=labels)
+    held = asked.validation if asked else None
+    found = data.dataset(origin, preprocess, network.shape, labels=labels, validation=held)
     suits = found.task is not None and network.task in (found.task, "other")
     if not suits and (labels or path is None):
         if path is None:
@@ -132,14 +133,15 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
         raise UsageError(
             f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
-    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits)
+    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, found.validation)
 
 
 def data_key(network: Network, asked: Data | None) -> str:
     """Changes with what `to_learn` gives."""
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
-    return content_key(repr(network.data), repr(preprocess), stamp(path), *own_sources(*_SOURCES))
+    held = repr(asked.validation) if asked and asked.validation is not None else ""
+    return content_key(repr(network.data), repr(preprocess), stamp(path), held, *own_sources(*_SOURCES))
 
 
 def stamp(path: Path | None) -> str:

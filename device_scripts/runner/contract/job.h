@@ -28,6 +28,9 @@ struct Job {
     int64_t seconds = 0;
     int capacity = 0;  // of a nested package, 1 the smallest; 0 where none is named
     int height = 0, width = 0;  // extents
+    std::string small_graph, small_weights;  // of a cascade; empty otherwise
+    double threshold = 0, temperature = 1;   // of a cascade
+    bool cycle = false;                      // over all samples
     std::string scratch;        // how the names of files may begin that are removed again
 };
 
