@@ -188,6 +188,9 @@ class Data(_Strict):
     shown: Literal["both", "test", "added"] = "both"
     """With `add`, what is measured on: the part to test with, the added pictures that are held apart, or both, each
     as a network of its own."""
+    validation: float | None = Field(None, gt=0, le=0.5, allow_inf_nan=False)
+    """So much of what there is to train on trains nothing (whole groups of pictures of one thing): on it temperatures
+    and thresholds of confidence are chosen."""
 
 
 class Case(_Strict):

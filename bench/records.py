@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.confidence import Calibration, Cascade
 from bench.corrupted import DriftRecord
 from bench.preprocess import Preprocess
 
@@ -93,6 +94,8 @@ METRICS: dict[str, Metric] = {
     "ssim": Metric("fraction", "structural similarity with the target picture", "higher", "accuracy"),
     "confidence": Metric("fraction", "mean probability that the network gives its answer", "equal", "accuracy"),
     "ece": Metric("fraction", "expected calibration error", "lower", "accuracy"),
+    "calibrated_ece": Metric("fraction", "expected calibration error at its own temperature", "lower", "accuracy"),
+    "asked": Metric("fraction", "samples for which a cascade asks its ordinary network", "equal", "accuracy"),
     "agreement": Metric("fraction", "same answer as the eager network on the desktop", "equal", "accuracy"),
     "max_abs_delta": Metric("1", "largest |output - reference output|", "lower", "accuracy"),
     "max_abs_reference": Metric("1", "largest |reference output|", "equal", "accuracy"),
@@ -201,6 +204,11 @@ class Artifact(Record):
     options: dict[str, str] = {}
     """Further keys of the runner's job; so are the roles in `deployed` that are not the runtime's own, with the path of
     their file."""
+    calibration: Calibration | None = None
+    """Temperatures of its confidence, where a part of its data was held out to fit them on."""
+    cascade: Cascade | None = None
+    """Its two networks, where it is a cascade; its last output is then 1 where the ordinary network was asked, else
+    0."""
     notes: tuple[str, ...] = ()
     verified: tuple[Verified, ...] = ()
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analyse import intervals
+from bench.confidence import BINS, bins_of
 from bench.contest import WithoutNetwork
 from bench.errors import CorruptData
 from bench.findings import Interval
@@ -21,8 +22,6 @@ from bench.findings import Interval
 if TYPE_CHECKING:
     from bench.records import Answers, RunRecord, SamplesRecord, Subject
 
-BINS = 15
-"""Of confidence, for the calibration error."""
 IDENTICAL_DB = 100.0
 """The PSNR of a picture that is its target to the bit, instead of infinity."""
 
@@ -181,12 +180,14 @@ def _psnr(facts: Facts) -> Values:
     return capped[:, None]
 
 
-def _gaps(facts: Facts) -> Values:
+def _gaps(fact: str) -> Callable[[Facts], Values]:
     """Right (1) or wrong (0) minus confidence, in the column of the confidence's bin."""
-    confidence = facts["confidence"]
-    bins = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)
-    gaps = (facts["rank"] == 0) - confidence
-    return np.where(np.arange(BINS) == bins[:, None], gaps[:, None], 0.0)
+
+    def gaps(facts: Facts) -> Values:
+        found = (facts["rank"] == 0) - facts[fact]
+        return np.where(np.arange(BINS) == bins_of(facts[fact])[:, None], found[:, None], 0.0)
+
+    return gaps
 
 
 def _absolute_sum(means: Values) -> Values:
@@ -213,9 +214,14 @@ SCORES: dict[str, Score] = {
         Score("ssim", "structural similarity", "fraction", "higher", ("ssim",), _fact("ssim")),
         Score("confidence", "mean confidence in the answer", "fraction", "equal", ("confidence",), _fact("confidence")),
         Score(
-            "ece", f"expected calibration error, {BINS} bins", "fraction", "lower", ("confidence", "rank"), _gaps,
-            _absolute_sum,
+            "ece", f"expected calibration error, {BINS} bins", "fraction", "lower", ("confidence", "rank"),
+            _gaps("confidence"), _absolute_sum,
         ),
+        Score(
+            "calibrated_ece", f"expected calibration error at its own temperature, {BINS} bins", "fraction", "lower",
+            ("calibrated", "rank"), _gaps("calibrated"), _absolute_sum,
+        ),
+        Score("asked", "share of samples that a cascade asks for", "fraction", "equal", ("asked",), _fact("asked")),
         Score("agreement", "same answer as the desktop reference", "fraction", "equal", ("agrees",), _fact("agrees")),
     )
 }  # fmt: skip

@@ -46,13 +46,15 @@ def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
             f"Read it with the bench that wrote it, {run.bench_version}.",
         )
     plan = of_run(run)
+    cascades = {(artifact.model, artifact.variant) for artifact in run.artifacts if artifact.cascade}
     own_memory = {device.serial for device in run.devices if device.memory_counts}
     found: list[Summary] = []
     for key, group in frame.groupby([*Subject.model_fields, "pass"], sort=False, observed=True):
         *names, kind = cast(tuple[Any, ...], key)
         subject = Subject(**dict(zip(Subject.model_fields, names, strict=True)))
+        cycling = (subject.model, subject.variant) in cascades
         senseless = bool(group["translated"].any()) and not (kind in _OF_MEMORY and subject.device in own_memory)
-        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model), senseless))
+        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model), senseless, cycling))
     return tuple(found)
 
 
@@ -93,10 +95,11 @@ _OF_MEMORY = ("memory", "largest")
 
 
 def _of_pass(
-    subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol, translated: bool
+    subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol, translated: bool, cycles: bool
 ) -> Iterator[Summary]:
     """The summaries of one subject in one pass: one per metric, or a failure when no launch succeeded. `translated`:
-    that of machine code makes times and memory meaningless."""
+    that of machine code makes times and memory meaningless. `cycles`: each inference has another sample, on which its
+    time depends, so that a launch stands for its mean."""
     virtual = bool(group["virtual"].any())
     failed = group[group["status"] == "failed"].drop_duplicates("trial")
     launches = group["trial"].nunique()
@@ -122,7 +125,8 @@ def _of_pass(
         rows = samples[samples["metric"] == metric]
         figures = statistics(
             rows["value"].to_numpy(), rows["launch"].to_numpy(), tagged=set(tagged["launch"]),
-            exact=metric in EXACT | ONE_LAUNCH, means=METRICS[metric].pass_ == "contended",
+            exact=metric in EXACT | ONE_LAUNCH, means=METRICS[metric].pass_ == "contended" or (metric == "latency" and
+            cycles),
         )  # fmt: skip
         own = [*shared, *_conditions(figures, tagged, launches), *_caveats(metric, figures, translated, protocol)]
         if metric == "latency":

@@ -38,9 +38,10 @@ class Changes(NamedTuple):
     protocol: Mapping[str, Any] = MappingProxyType({})
     """Values of the protocol, for every network."""
     add: Path | None = None
+    validation: float | None = None
 
 
-_ONE_NETWORK = ("weights", "input", "input_size", "data", "add", "samples", "label")
+_ONE_NETWORK = ("weights", "input", "input_size", "data", "add", "samples", "validation", "label")
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
@@ -114,8 +115,13 @@ def _with(case: Case, update: dict[str, Any], changes: Changes) -> Case:
     own = dict(update)
     if changes.protocol and case.protocol:
         own["protocol"] = case.protocol.model_dump() | dict(changes.protocol)
-    given = {"path": changes.data, "samples": changes.samples, "add": changes.add}
-    if data := {key: value for key, value in given.items() if value}:
+    wanted = (
+        ("path", changes.data),
+        ("samples", changes.samples),
+        ("add", changes.add),
+        ("validation", changes.validation),
+    )
+    if data := {key: value for key, value in wanted if value}:
         own["data"] = (case.data.model_dump() if case.data else {}) | data
     return _validated(Case, case.model_dump() | own) if own else case
 

@@ -17,7 +17,7 @@ from bench.cache import Cache
 from bench.campaign.changes import Changes, changed
 from bench.campaign.rivals import ALL
 from bench.cli import field, terminal
-from bench.cli.options import Add, DataPath, Input, Json, Quiet, Weights, print_json, size
+from bench.cli.options import Add, DataPath, Input, Json, Quiet, Validation, Weights, print_json, size
 from bench.compress.method import Request
 from bench.compress.result import Compressed
 from bench.errors import UsageError
@@ -142,6 +142,7 @@ def compress(
     data: DataPath = None,
     add: Add = None,
     input_shape: Input = None,
+    validation: Validation = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over, ignoring what an interrupted run reached.")
     ] = False,
@@ -165,6 +166,7 @@ def compress(
     * `bench compress lenet5 --method prune --budget trr --target 16kB --one-shot --fine-tune 5`
     * `bench compress resnet18 --weights resnet18.pt --data photos/ --unlabelled --method distil --target 20x`
     * `bench compress net.py:build --weights net.pt --input 3x32x32 --data signs/ --add field/ --method half`
+    * `bench compress net.py:build --data photos/ --input 3x32x32 --validation 0.2 --method cascade --target distil:20x`
     """
     if method == ALL:
         raise UsageError(
@@ -173,7 +175,7 @@ def compress(
         )
     asked = changed(
         plan.Plan(name="compress", cases=(plan.Case(model=model),)),
-        Changes(weights=weights, input=input_shape or (), data=data, add=add),
+        Changes(weights=weights, input=input_shape or (), data=data, add=add, validation=validation),
     ).cases[0]
     network = networks.resolve(model, weights=weights, inputs=asked.input)
     request = Request(target, seed, epochs, budget, one_shot, fine_tune, fresh, labels=not unlabelled)

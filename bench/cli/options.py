@@ -113,6 +113,14 @@ Add = Annotated[
 Samples = Annotated[
     int | None, typer.Option("--samples", help="Use this many samples, classes in equal numbers.", min=1)
 ]
+Validation = Annotated[
+    float | None,
+    typer.Option(
+        "--validation",
+        help="Hold out so much of the training data (0.2) for temperatures and thresholds (docs/confidence.md).",
+        min=0.0, max=0.5,
+    ),
+]  # fmt: skip
 PrecisionName = Annotated[
     list[str] | None,
     typer.Option(
@@ -257,7 +265,7 @@ def _request(
     cores: Cores = None, runtime: RuntimeName = None, launches: Launches = None, budget: Budget = None,
     strict: Strict = False, require: Require = None, sustained: Sustained = None, energy: Energy = None,
     beside: Beside = None, load: Load = None, largest: Largest = None, profile: Profile = False,
-    switch: Switch = False,
+    switch: Switch = False, validation: Validation = None,
     on_device_preprocess: DevicePreprocess = False, drift: Drift = None, drift_samples: DriftSamples = None,
 ) -> Request:  # fmt: skip
     """Raises UsageError for a time, a size or a precision that is none, and for what would be without effect."""
@@ -292,6 +300,7 @@ def _request(
         _listed(sizes) or (),
         tuple(threads or ()), tuple(names), weights,
         tuple(input_shape or ()), size(input_size), data, samples, label, cores, tuple(runtime or ()), protocol, add,
+        validation,
     )  # fmt: skip
     return Request(plan_file, suite, changes)
 

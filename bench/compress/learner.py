@@ -44,7 +44,8 @@ Make = Callable[["Checkpoint", Progress, Path], None]
 @dataclass(frozen=True, eq=False)
 class Data:
     """What a network learns from and is tested on. `key` changes with either; `source` is for a reader. Unless it is
-    `labelled`, no answers are known: nothing is scored, and only another network's answers can be learnt."""
+    `labelled`, no answers are known: nothing is scored, and only another network's answers can be learnt. `validation`
+    is what neither trains nor tests, where something was held out."""
 
     train: Samples
     test: Samples
@@ -52,6 +53,7 @@ class Data:
     key: str
     labelled: bool = True
     added: FromField | None = None
+    validation: Samples | None = None
 
 
 class FromField(NamedTuple):

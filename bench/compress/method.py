@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bench.cache import Cache
     from bench.compress.learner import Learner
+    from bench.confidence import Calibration, Cascade
     from bench.networks.network import Network
     from bench.records import ArtifactFile, Precision, Tensor, WeightsFormat
     from bench.runtimes.runtime import Runtime, Shown
@@ -113,7 +114,8 @@ class Narrowed:
 class Exported:
     """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them.
     `notes` are sentences: what of the form this runtime does not do. `roles` are files that a device needs beside the
-    runtime's own, and `options` further keys of the runner's job (`bench.records.Artifact`)."""
+    runtime's own, and `options` further keys of the runner's job (`bench.records.Artifact`). `cascade` says that they
+    are two networks, the last output telling which answered; `calibration` is one that comes with the package."""
 
     files: tuple[ArtifactFile, ...]
     weights_format: WeightsFormat
@@ -121,6 +123,8 @@ class Exported:
     notes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    cascade: Cascade | None = None
+    calibration: Calibration | None = None
 
 
 class Method(Protocol):

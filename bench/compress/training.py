@@ -354,7 +354,7 @@ def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
     Leaves the network in evaluation mode.
     """
     total = 0.0
-    for outputs, expected in _answered(network, samples, batch):
+    for outputs, expected in answered(network, samples, batch):
         if expected.is_floating_point():
             ours, theirs = outputs.flatten(1).double(), expected.flatten(1).double()
             spread = (theirs - theirs.mean(1, keepdim=True)).square().sum(1)
@@ -370,7 +370,7 @@ def accuracy(network: nn.Module, samples: Samples, batch: int = 100) -> float:
 def right(network: nn.Module, samples: Samples, batch: int = 100) -> NDArray[np.bool_]:
     """(N,) whether the largest output is the right class, of inputs with one class each. Leaves the network in
     evaluation mode."""
-    parts = [(outputs.argmax(1) == expected).numpy() for outputs, expected in _answered(network, samples, batch)]
+    parts = [(outputs.argmax(1) == expected).numpy() for outputs, expected in answered(network, samples, batch)]
     return np.concatenate(parts)
 
 
@@ -388,19 +388,20 @@ def mean_loss(network: nn.Module, samples: Samples, batch: int = 100) -> float:
     """Mean cross-entropy, or mean squared error; see `loss_of`. Leaves the network in evaluation mode."""
     losses = [
         (F.mse_loss if expected.is_floating_point() else F.cross_entropy)(outputs, expected).item() * len(expected)
-        for outputs, expected in _answered(network, samples, batch)
+        for outputs, expected in answered(network, samples, batch)
     ]
     return sum(losses) / len(samples)
 
 
-def _answered(network: nn.Module, samples: Samples, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batch by batch, on the CPU: what the network says in evaluation, and what is right."""
+def answered(network: nn.Module, samples: Samples, batch: int = 100) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batch by batch, on the CPU: what the network says in evaluation (of several outputs the first), and what is
+    right."""
     network.eval()
     device = next(network.parameters()).device
     pixels = math.prod(samples.read(np.arange(1))[0].shape[2:])
     batch = max(1, min(batch, _AT_ONCE // pixels))
     for chosen in np.array_split(np.arange(len(samples)), math.ceil(len(samples) / batch)):
         inputs, answers = samples.read(chosen)
-        with guest():
-            found = network(torch.from_numpy(inputs).to(device)).cpu()
-        yield found, torch.from_numpy(answers)
+        with guest(), torch.no_grad():
+            found = network(torch.from_numpy(inputs).to(device))
+        yield next(leaves(found))[1].cpu(), torch.from_numpy(answers)

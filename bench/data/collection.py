@@ -45,13 +45,15 @@ class Item:
 
     `picture` gives an image of mode L or RGB, or an array (C, H, W) float32 that is an input already. `answer` is a
     class, or gives one for each pixel (H, W), or None. `name` is for an error's words: a path, or a place in a file.
-    `file` is a file that is this picture and nothing else, where there is one.
+    `file` is a file that is this picture and nothing else, where there is one. Pictures of one class and `group` show
+    the same thing, e.g. a sign that a car drives up to, so that one of them tells what the others are.
     """
 
     name: str
     picture: Callable[[], Image.Image | Floats]
     answer: int | Callable[[], NDArray[np.integer[Any]]] | None = None
     file: Path | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,3 +177,21 @@ def held_out(groups: Sequence[str], share: float = TEST_SHARE) -> NDArray[np.boo
     count = max(1, min(math.ceil(share * len(names)), len(names) - 1))
     chosen = {names[place] for place in np.random.default_rng(SPLIT_SEED).permutation(len(names))[:count]}
     return np.array([group in chosen for group in groups])
+
+
+def to_validate(items: Sequence[Item], share: float) -> NDArray[np.bool_]:
+    """Which of N items are for validation, once and for all: about that `share` of the groups of each class, whole
+    ones, at least one and never all. An item without a group is one by itself."""
+    random = np.random.default_rng(SPLIT_SEED)
+    members: dict[int | None, dict[object, list[int]]] = {}
+    for place, item in enumerate(items):
+        label = item.answer if isinstance(item.answer, int) else None
+        group: object = place if item.group is None else item.group
+        members.setdefault(label, {}).setdefault(group, []).append(place)
+    chosen = np.zeros(len(items), bool)
+    for groups in members.values():
+        names = list(groups)
+        count = min(max(1, round(share * len(names))), len(names) - 1)
+        for number in random.permutation(len(names))[:count]:
+            chosen[groups[names[number]]] = True
+    return chosen

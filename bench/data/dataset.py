@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from bench.data import digits, vehicles
 from bench.data.added import Added, added
-from bench.data.collection import Part, Pictures
+from bench.data.collection import Item, Part, Pictures, to_validate
 from bench.data.readers import npz, read
 from bench.errors import UnknownName, UsageError
 from bench.preprocess import DEFAULT, Preprocess
@@ -30,6 +31,8 @@ class Dataset:
     preprocess: Preprocess | None
     classes: tuple[str, ...] | None = None
     added: FromField | None = None
+    validation: Part | None = None
+    """What neither trains nor tests, where a share of what there is to train on was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +54,16 @@ def dataset(
     classes: int | None = None,
     labels: bool = True,
     add: Path | None = None,
+    validation: float | None = None,
 ) -> Dataset:
     """The data in a folder or file (a Path), or of a built-in kind, for a network with the input `shape` (C, H, W).
 
     `classes` is how many the network tells apart: a user's label beyond them is a UsageError when it is read. Drawn
     vehicles keep their own sizes, as a network that is convolutional throughout may have them. Without `labels` data
     that has none will do: all its pictures are to train on, and to test with. The pictures in `add` come to those to
-    train on, but for the part held apart (`bench.data.added`). Raises UnknownName
-    (kind), UsageError (nothing to train on) and CorruptData.
+    train on, but for the part held apart (`bench.data.added`). `validation` is the share, 0 to 1, of what the data
+    itself has to train on that is held out (`collection.to_validate`). Raises UnknownName
+    (kind), UsageError (nothing to train on, or to hold out) and CorruptData.
     """
     if len(shape) != 3:
         raise UsageError(
@@ -66,10 +71,19 @@ def dataset(
             "bench trains networks that take one picture: channels × height × width.",
         )
     if isinstance(origin, Path):
-        return _own(origin, preprocess, shape, classes, labels, add)
+        return _own(origin, preprocess, shape, classes, labels, add, validation)
     if origin not in _KINDS:
         raise UnknownName.of("kind of data to train on", origin, _KINDS)
-    return _KINDS[origin](preprocess or DEFAULT, shape)
+    found = _KINDS[origin](preprocess or DEFAULT, shape)
+    if validation is None:
+        return found
+    if not isinstance(found.train, Pictures):
+        raise UsageError(
+            f"the {found.name} that come with bench are drawn while training, and none of them can be held out",
+            "Leave `validation` out, or name data of your own.",
+        )
+    train, held = _apart(found.train.items, validation, found.source)
+    return replace(found, train=replace(found.train, items=train), validation=replace(found.train, items=held))
 
 
 def teaches(origin: Path | str) -> bool:
@@ -78,13 +92,9 @@ def teaches(origin: Path | str) -> bool:
 
 
 def _own(
-    path: Path,
-    preprocess: Preprocess | None,
-    shape: tuple[int, ...],
-    classes: int | None,
-    labels: bool,
-    add: Path | None,
-) -> Dataset:
+    path: Path, preprocess: Preprocess | None, shape: tuple[int, ...], classes: int | None, labels: bool,
+    add: Path | None, validation: float | None,
+) -> Dataset:  # fmt: skip
     collection = read(path)
     more = added(add, collection, path) if add else None
     if collection.task is None:
@@ -102,19 +112,43 @@ def _own(
             "Name a folder with train/ and test/, or one without either, which is then split.",
         )
     how = preprocess or collection.preprocess or DEFAULT
-    learnt = (*collection.train, *more.learnt) if more else collection.train
-    train, test = (Pictures(items, how, shape, classes) for items in (learnt, collection.test))
+    learnt, held = _apart(collection.train, validation, str(path)) if validation is not None else (collection.train, ())
+    learnt = (*learnt, *more.learnt) if more else learnt
+    train, test, third = (Pictures(items, how, shape, classes) for items in (learnt, collection.test, held))
     if collection.ready and preprocess:
         npz.check_range(train.read(np.arange(min(_LOOKED_AT, len(train)))).inputs, preprocess, path)
-    source = f"{len(train):,} pictures to train on, {collection.source}"
+    between = f"{len(third):,} for validation, " if held else ""
+    source = f"{len(train):,} pictures to train on, {between}{collection.source}"
     used = None if collection.ready else how
     field = _from_field(more, how, shape, classes) if more else None
-    return Dataset(collection.reader, collection.task, train, test, source, used, collection.classes, field)
+    return Dataset(
+        collection.reader,
+        collection.task,
+        train,
+        test,
+        source,
+        used,
+        collection.classes,
+        field,
+        third if held else None,
+    )
 
 
 def _from_field(more: Added, how: Preprocess, shape: tuple[int, ...], classes: int | None) -> FromField:
     learnt, apart = (Pictures(items, how, shape, classes) for items in (more.learnt, more.apart))
     return FromField(learnt, apart, more.source, more.notes)
+
+
+def _apart(items: Sequence[Item], share: float, source: str) -> tuple[list[Item], list[Item]]:
+    """What is left to train on, and what is for validation."""
+    chosen = to_validate(items, share)
+    if not chosen.any():
+        raise UsageError(
+            f"{source} has nothing to hold out for validation: no class has two groups of pictures",
+            "Leave `validation` out, or name more data.",
+        )
+    held = [item for item, is_held in zip(items, chosen, strict=True) if is_held]
+    return [item for item, is_held in zip(items, chosen, strict=True) if not is_held], held
 
 
 _LOOKED_AT = 256

@@ -6,6 +6,8 @@ score, its interval over samples and a paired test need.
     every output        max_abs_delta, max_abs_reference    largest |output − reference|, largest |reference|
     classification      answer, confidence, agrees          the class, its probability, 1 where the reference answers so
       with labels       label, rank                         the right class, how many classes come before it
+      at a temperature  calibrated                          its probability where the scores are divided by that
+      of a cascade      asked                               1 where the ordinary network was asked, else 0
     segmentation        agrees                              part of the pixels that the reference answers so
       with masks        both, ours, theirs                  pixels of class 1 in answer and mask, in answer, in mask
       of > 2 classes    both.k, ours.k, theirs.k            the same for each class k
@@ -25,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.confidence import Calibration, chances
 from bench.errors import CorruptData
 from bench.measure.ssim import WINDOW, ssim
 from bench.records import Task
@@ -34,15 +37,25 @@ Facts = dict[str, NDArray[np.float64]]
 
 
 def all_facts(
-    outputs: Sequence[Values], references: Sequence[Values], labels: NDArray[Any] | None, task: Task
-) -> Facts:
+    outputs: Sequence[Values], references: Sequence[Values], labels: NDArray[Any] | None, task: Task,
+    calibration: Calibration | None = None, *, cascade: bool = False,
+) -> Facts:  # fmt: skip
     """`facts` of the first output, and the deltas of every other, k, as `max_abs_delta.k`, `max_abs_reference.k`.
 
-    Raises CorruptData as `facts` does.
+    With a `calibration` there is confidence at its temperature too; of a `cascade`, whose last output says for which
+    samples the ordinary network was asked, at the temperature of the one that answered. Raises CorruptData as `facts`
+    does.
     """
     found = facts(outputs[0], references[0], labels, task)
     for place, (ours, theirs) in enumerate(zip(outputs[1:], references[1:], strict=True), 1):
         found |= {f"{fact}.{place}": values for fact, values in _deltas(ours, theirs).items()}
+    which = np.zeros(len(outputs[0]), np.int64)
+    if cascade:
+        found["asked"] = (outputs[-1].reshape(-1) > 0.5).astype(np.float64)
+        which = found["asked"].astype(np.int64)
+    if calibration and task == "classification" and not _are_chances(_flat(references[0])):
+        values = _compared(_flat(outputs[0]), are_chances=False)
+        found["calibrated"] = chances(values, np.array(calibration.temperatures)[which]).max(axis=1)
     return found
 
 
@@ -139,10 +152,7 @@ def _chances(outputs: Values, already: bool) -> NDArray[np.float64]:
         if already:
             return np.concatenate((1 - values, values), axis=1)
         values = np.concatenate((np.zeros_like(values), values), axis=1)
-    if already:
-        return values
-    chances = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+    return values if already else chances(values)
 
 
 def _segmentation(outputs: Values, reference: Values, labels: NDArray[Any] | None) -> Facts:

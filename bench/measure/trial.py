@@ -159,7 +159,10 @@ def _once(
         _hold(outputs, expected, artifact)
     if coded is not None:
         _numbers(outputs, expected, artifact)
-    facts = answers.all_facts(outputs, expected.outputs, expected.labels, artifact.task)
+    facts = answers.all_facts(
+        outputs, expected.outputs, expected.labels, artifact.task, artifact.calibration,
+        cascade=artifact.cascade is not None,
+    )  # fmt: skip
     return reading, facts, outputs[0] if trial.pass_ == "accuracy" else None
 
 

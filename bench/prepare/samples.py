@@ -125,8 +125,8 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
     origin = path or network.data
     if origin is None or (path is None and not data.teaches(origin)):
         return None
-    add = asked.add if asked else None
-    found = data.dataset(origin, preprocess, network.shape, labels=labels, add=add)
+    add, held = (asked.add, asked.validation) if asked else (None, None)
+    found = data.dataset(origin, preprocess, network.shape, labels=labels, add=add, validation=held)
     suits = found.task is not None and network.task in (found.task, "other")
     if not suits and (labels or path is None):
         if path is None:
@@ -135,7 +135,7 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
             f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
     field = FromField(*(getattr(found.added, name) for name in FromField._fields)) if found.added else None
-    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, field)
+    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, field, found.validation)
 
 
 def data_key(network: Network, asked: Data | None) -> str:
@@ -143,7 +143,8 @@ def data_key(network: Network, asked: Data | None) -> str:
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
     more = (stamp(asked.add),) if asked and asked.add else ()
-    return content_key(repr(network.data), repr(preprocess), stamp(path), *more, *own_sources(*_SOURCES))
+    held = (repr(asked.validation),) if asked and asked.validation is not None else ()
+    return content_key(repr(network.data), repr(preprocess), stamp(path), *more, *held, *own_sources(*_SOURCES))
 
 
 def _more(asked: Data) -> str:

@@ -20,6 +20,7 @@ from bench.cache import Cache, content_key, file_of, own_sources, sha256_file
 from bench.compress.learner import Learner, Stage
 from bench.compress.method import BY_DATA, Destination, Exported, Method, Narrowed, Request, Sight, begun
 from bench.compress.result import unlabelled
+from bench.confidence import Calibration
 from bench.errors import ExportRefused
 from bench.export.answers import Answers
 from bench.networks import content
@@ -30,7 +31,7 @@ from bench.prepare import fitting
 from bench.prepare.compression import learner_of
 from bench.prepare.download import with_downloads
 from bench.prepare.making import made
-from bench.prepare.samples import Samples, data_key
+from bench.prepare.samples import Samples, data_key, to_learn
 from bench.records import Artifact, ArtifactFile, Made, Task, Tensor, Verified
 from bench.runtimes.runtime import Shown
 from bench.width import is_whole
@@ -246,6 +247,35 @@ class Job:
         known = tuple(Tensor(name=t.name, shape=v.shape[1:]) for t, v in zip(unknown, found, strict=True))
         return Answers(known, outputs, tuple(found))
 
+    @property
+    def validated_by(self) -> str:
+        """Changes with the validation part; empty where there is none, or where the network answers with no classes."""
+        asked = self.case.data
+        if asked is None or asked.validation is None or self.network.graph or self.network.task != "classification":
+            return ""
+        return data_key(self.network, asked)
+
+    def calibration(self) -> Calibration | None:
+        """The temperature of the variant's confidence, where a validation part was held out. Raises UsageError."""
+        if not self.validated_by or not self.trained:
+            return None
+        from bench.compress import calibrating
+
+        key = content_key(self.key, self.validated_by, *own_sources("confidence.py", "compress/calibrating.py"))
+
+        def make(folder: Path) -> None:
+            found = to_learn(self.network, self.case.data)
+            assert found is not None
+            assert found.validation is not None
+            progress = self.stage(f"calibrate {self.case.label}, {self.variant.label}")
+            with one_thread():
+                made = calibrating.calibration(calibrating.told(self.module(), found.validation, self.network.name))
+            (folder / "calibration.json").write_text(made.model_dump_json(), encoding="utf-8")
+            progress(1.0, f"temperature {made.temperatures[0]:.3g}")
+
+        folder = self.cache.build("calibrations", key, make)
+        return Calibration.model_validate_json((folder / "calibration.json").read_bytes())
+
     def task(self) -> Task:
         """What the network does; of a ready graph, what its answers look like."""
         if self.network.graph is None:
@@ -290,7 +320,10 @@ def artifact(job: Job, runtime_name: str) -> Artifact:
     """
     runtime = runtimes.runtime(runtime_name)
     # By its name too: two runtimes may load the same files, and each has to be proved.
-    key = content_key(job.key, job.shown.key, runtime.name, runtime.key(), *own_sources("export", "records.py"))
+    key = content_key(
+        job.key, job.shown.key, runtime.name, runtime.key(), job.validated_by,
+        *own_sources("export", "records.py", "confidence.py"),
+    )  # fmt: skip
 
     def make(folder: Path) -> None:
         from bench.export import proof, steps
@@ -301,6 +334,8 @@ def artifact(job: Job, runtime_name: str) -> Artifact:
         shown = Shown(job.shown.read(), expected)
         with one_thread():
             made = _named(job, _exported(job, runtime_name, shown, folder), shown, folder)
+        if made.calibration is None:
+            made = replace(made, calibration=job.calibration())
         progress(0.7, "compare with torch")
         if told := steps.loose(job.network.name, expected):
             made = replace(made, notes=(*made.notes, told))
@@ -371,6 +406,8 @@ def _record(
         files=_at(made.files, folder),
         deployed=(*runtime.deployed, *made.roles),
         options=dict(made.options),
+        calibration=made.calibration,
+        cascade=made.cascade,
         weights_format=made.weights_format,
         execution=made.execution,
         inputs=network.inputs,

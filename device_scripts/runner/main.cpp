@@ -16,6 +16,7 @@
 #include "contract/process.h"
 #include "contract/samples.h"
 #include "contract/sha256.h"
+#include "measure/cascade.h"
 #include "measure/loops.h"
 #include "measure/neighbours.h"
 #include "measure/session.h"
@@ -111,11 +112,6 @@ std::vector<int64_t> counts_of(const Outputs& outputs) {
     return counts;
 }
 
-void read_sample(const SampleSource& samples, uint32_t sample, Session& session) {
-    const std::vector<InputMemory> inputs = session.inputs();
-    for (size_t i = 0; i < inputs.size(); i++) samples.read(sample, samples.inputs()[i], inputs[i].data, inputs[i].plane_step);
-}
-
 // The session has just answered the first sample.
 void write_answers(const Job& job, Session& session, const SampleSource& samples) {
     AnswersFile file(job.answers);
@@ -143,14 +139,17 @@ void write_layers(const Job& job, Session& session) {
     Event("answers").text("path", job.answers).number("samples", 1).number("bytes", bytes).numbers("counts", counts).send();
 }
 
-// The network of the job, as one that infers the first sample for ever beside this process.
+// The network of the job, as one that infers for ever beside this process: the first sample, or all in turn.
 Work prepare_copy(const Library& library, const Job& job) {
-    const Samples samples(job.samples);
-    const std::shared_ptr<Session> session = library.open(job);
+    const auto samples = std::make_shared<const Samples>(job.samples);
+    const std::shared_ptr<Session> session = open_session(library, job);
     enter_phase(Exit::inference_failed, "computing the output");
-    session->make_inputs(samples.inputs());
-    read_sample(samples, 0, *session);
-    return [session] { session->infer(); };
+    session->make_inputs(samples->inputs());
+    read_sample(*samples, 0, *session);
+    return [session, samples, show = cycling(job, *samples, *session)] {
+        if (show) show();
+        session->infer();
+    };
 }
 
 void run(const std::string& job_path, const std::vector<std::string>& named) {
@@ -165,7 +164,7 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     const std::vector<InputShape> shapes = job.mode == Mode::largest ? enlarged(job, samples) : samples.inputs();
     Neighbours neighbours(job.beside, job.load, [&] { return prepare_copy(*library, job); });
 
-    const std::unique_ptr<Session> session = library->open(job);
+    const std::unique_ptr<Session> session = open_session(*library, job);
     if (job.capacity > session->capacities()) {
         throw Failure(Exit::bad_job, "capacity = " + std::to_string(job.capacity) + ": the network has " + std::to_string(session->capacities()));
     }
@@ -191,10 +190,11 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     flush_events();
     session->expect_as_asked();
 
+    const Show show = cycling(job, samples, *session);
     switch (job.mode) {
-        case Mode::latency: measure_latency(job, *session, neighbours); break;
+        case Mode::latency: measure_latency(job, *session, neighbours, show); break;
         case Mode::accuracy: write_answers(job, *session, samples); break;
-        case Mode::sustained: measure_sustained(job, *session); break;
+        case Mode::sustained: measure_sustained(job, *session, show); break;
         case Mode::layers:
             measure_layers(job, *session);
             if (!job.answers.empty()) write_layers(job, *session);

@@ -122,7 +122,8 @@ def _sign(pictures: Path, present: set[str], row: dict[str, str], where: str) ->
 
 
 def _item(sign: Sign, roi: bool) -> Item:
-    return Item(str(sign.path), partial(_picture, sign, roi), sign.label)
+    track = sign.path.stem.partition("_")[0]  # 00005_00012.ppm is the 13th look at the sixth sign of its class
+    return Item(str(sign.path), partial(_picture, sign, roi), sign.label, group=track)
 
 
 def _picture(sign: Sign, roi: bool) -> Image.Image:

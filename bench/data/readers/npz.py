@@ -23,10 +23,12 @@ from bench.records import Tensor
 EXPECTED = (
     "an .npz file with images, N×height×width(×channels) or N×channels×height×width, of bytes or of floats that are "
     "inputs already, and labels (N) or masks (N×height×width) or neither; or train_images, train_labels, test_images, "
-    "test_labels (also x_train, y_train, …); or one array for each input of a network, by its name."
+    "test_labels (also x_train, y_train, …), and train_tracks or train_groups (N): which show the same thing; or "
+    "one array for each input of a network, by its name."
 )
 _IMAGES = ("images", "x", "inputs")
 _ANSWERS = ("labels", "masks", "y")
+_GROUPS = ("tracks", "groups")
 _FIX = f"Write the file again. Expected {EXPECTED}"
 
 
@@ -167,9 +169,11 @@ def _part(path: Path, arrays: Mapping[str, NDArray[Any]], names: Sequence[str]) 
         else:
             masks = _masks(path, answers, values, images.shape[:3])
             task, given = "segmentation", [partial(np.asarray, mask) for mask in masks]
+    groups = find(_GROUPS)
+    shown = [None] * len(images) if groups is None else _groups(path, groups, arrays[groups], len(images))
     items = [
-        Item(f"image {index} ({where})", picture, answer)
-        for index, (picture, answer) in enumerate(zip(pictures, given, strict=True))
+        Item(f"image {index} ({where})", picture, answer, group=group)
+        for index, (picture, answer, group) in enumerate(zip(pictures, given, shown, strict=True))
     ]
     return _Part(items, task, ready)
 
@@ -212,6 +216,16 @@ def _classes(path: Path, key: str, values: NDArray[Any], count: int) -> NDArray[
             _FIX,
         )
     return values.astype(np.int64)
+
+
+def _groups(path: Path, key: str, values: NDArray[Any], count: int) -> list[str]:
+    if values.shape != (count,) or values.dtype.kind not in "iuU":
+        raise CorruptData(
+            f"{key} of {path} has the shape {values.shape} and the type {values.dtype}; expected {count:,} whole "
+            "numbers or words, one for each image",
+            _FIX,
+        )
+    return [str(value) for value in values.tolist()]
 
 
 def _masks(path: Path, key: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -9,12 +9,14 @@ accuracy and sustained (without clocks); of any other job it says that it is uns
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import statistics
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,6 +73,31 @@ def flat(answer: Any) -> list[torch.Tensor]:
     return [tensor for part in parts for tensor in flat(part)]
 
 
+class Cascade:
+    """Two networks as one, as contract.h says: what a phone does, which asks the second only where it has to."""
+
+    def __init__(self, small: Any, robust: Any, threshold: float, temperature: float) -> None:
+        self.small, self.robust, self.threshold, self.temperature = small, robust, threshold, temperature
+
+    def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        answer = flat(self.small(*inputs))
+        scores = answer[0].double().flatten() / self.temperature
+        asked = not float(torch.softmax(scores, 0).max()) >= self.threshold
+        return (*(flat(self.robust(*inputs)) if asked else answer), torch.tensor([float(asked)]))
+
+
+def cycled(samples: Samples, job: dict[str, str]) -> Iterator[tuple[torch.Tensor, ...]]:
+    """The first sample for ever; all of them in turn, spread as the native runner does, where the job cycles."""
+    first = samples[0]
+    stride = max(1, int(0.618 * len(samples))) if "cycle" in job else 0
+    while stride and math.gcd(stride, len(samples)) != 1:
+        stride += 1
+    at = 0
+    while True:
+        yield samples[at] if stride else first
+        at = (at + stride) % len(samples)
+
+
 def memory() -> dict[str, int]:
     """Bytes: peak and present resident size, proportional and anonymous; -1 where the system does not report it."""
 
@@ -88,14 +115,14 @@ def memory() -> dict[str, int]:
     }  # fmt: skip
 
 
-def timed(network: torch.nn.Module, sample: tuple[torch.Tensor, ...]) -> int:
+def timed(network: Any, sample: tuple[torch.Tensor, ...]) -> int:
     """The nanoseconds of one inference."""
     before = time.monotonic_ns()
     network(*sample)
     return time.monotonic_ns() - before
 
 
-def accuracy(network: torch.nn.Module, samples: Samples, path: str) -> None:
+def accuracy(network: Any, samples: Samples, path: str) -> None:
     """Write the answers to all samples."""
     counts: list[int] = []
     with Path(path).open("wb") as file:
@@ -108,30 +135,31 @@ def accuracy(network: torch.nn.Module, samples: Samples, path: str) -> None:
     emit("answers", path=path, samples=len(samples), bytes=size, counts=counts)
 
 
-def latency(network: torch.nn.Module, sample: tuple[torch.Tensor, ...], job: dict[str, str]) -> None:
+def latency(network: Any, shown: Iterator[tuple[torch.Tensor, ...]], job: dict[str, str]) -> None:
     """Warm up, measure, then print."""
     begun, count = time.monotonic_ns(), 0
     while count < int(job["warmup_iterations"]) or time.monotonic_ns() - begun < int(job["warmup_ms"]) * 1_000_000:
-        timed(network, sample)
+        timed(network, next(shown))
         count += 1
     emit("warmup", iterations=count, ns=time.monotonic_ns() - begun)
     begun, times = time.monotonic_ns(), list[int]()
     while len(times) < int(job["max_iterations"]) and (
         len(times) < int(job["min_iterations"]) or time.monotonic_ns() - begun < int(job["min_ms"]) * 1_000_000
     ):
-        times.append(timed(network, sample))
+        times.append(timed(network, next(shown)))
     for i, ns in enumerate(times):
         emit("iteration", i=i, ns=ns)
 
 
-def sustained(network: torch.nn.Module, sample: tuple[torch.Tensor, ...], seconds: int) -> None:
+def sustained(network: Any, shown: Iterator[tuple[torch.Tensor, ...]], job: dict[str, str]) -> None:
     """Infer without a pause, and print each second as it ends."""
+    middle, seconds = statistics.mean if "cycle" in job else statistics.median, int(job["seconds"])
     begun, number, offset = time.monotonic_ns(), 0, 0
     while offset < seconds * SECOND:
         first, times, until = offset, list[int](), (offset // SECOND + 1) * SECOND
         while (offset := time.monotonic_ns() - begun) < until:
-            times.append(timed(network, sample))
-        median = round(statistics.median(times))
+            times.append(timed(network, next(shown)))
+        median = round(middle(times))
         emit("window", i=number, ns=first, iterations=len(times), median=median, khz=-1)
         EVENTS.flush()
         number += 1
@@ -171,17 +199,20 @@ def main(path: str) -> None:
     before = time.monotonic_ns()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what pnnx reads; both see one file.
-        network = torch.jit.load(job["graph"]).eval()  # type: ignore[no-untyped-call]
+        network: Any = torch.jit.load(job["graph"]).eval()  # type: ignore[no-untyped-call]
+        if "small_graph" in job:
+            small = torch.jit.load(job["small_graph"]).eval()  # type: ignore[no-untyped-call]
+            network = Cascade(small, network, float(job["threshold"]), float(job["temperature"]))
     emit("load", ns=time.monotonic_ns() - before)
     with torch.inference_mode():
         first = samples[0]
         emit("first_inference", ns=timed(network, first))
         if job["mode"] == "latency":
-            latency(network, first, job)
+            latency(network, cycled(samples, job), job)
         if job["mode"] == "accuracy":
             accuracy(network, samples, job["answers"])
         if job["mode"] == "sustained":
-            sustained(network, first, int(job["seconds"]))
+            sustained(network, cycled(samples, job), job)
     emit("memory", **memory())
     leave(0)
 

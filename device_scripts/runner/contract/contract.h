@@ -22,7 +22,7 @@
 //                      when it is loaded. A resident graph has layers of our own; how many values a layer loads says what
 //                      it takes of a tensor: all of its weight, its core, or, in three layers, its factors)
 //   inputs, outputs    names of blobs, separated by commas: 1 to 8 inputs in the order of the sample file, 1 to 64 outputs
-//   samples            path of the packed sample file, below; all modes but accuracy use its first sample
+//   samples            path of the packed sample file, below; all modes but accuracy use its first sample, unless they cycle
 //   pictures           accuracy only, instead of samples: path of a picture file (JPEG, PNG, BMP), or of many in one, below.
 //                      Each is decoded, turned upright as its Exif says, and made an input by
 //   preprocess         with pictures, fields in this order, one blank between them: to=CxHxW (of the one input; C is 1 for
@@ -37,6 +37,17 @@
 //                      for each layer in the order of its events, for each of its `outputs`
 //   capacity           where it may be left out, 1..64: at which capacity of a nested package the network is computed, 1 the
 //                      smallest; without it at the largest
+//   small_graph        where it may be left out: a cascade. The graph of a small network with the same inputs, which answers
+//                      first; the network of `graph` is asked only where its confidence is below the threshold. `outputs`
+//                      then has one more name at its end, of what the cascade itself gives: 1 where the network was asked, 0
+//                      where the small one's answer stands. In the mode layers it is unsupported
+//   small_weights      with small_graph, in the runtime's own format; left out where the graph holds them
+//   threshold          with small_graph, 0..2: below it the network is asked. The confidence is the largest of
+//                      softmax(s / temperature), s being the first output of the small network
+//   temperature        with small_graph, 0.001..1000
+//   cycle              where it may be left out: samples. latency and sustained then show another sample for each inference,
+//                      all of them in turn in an order spread over the file, and a window tells the mean of its iterations
+//                      instead of their median, since one that takes less for most samples is not faster for all
 //   threads            1..64
 //   affinity           hexadecimal CPU mask, or 0 to leave it
 //   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8

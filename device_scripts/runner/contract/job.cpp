@@ -1,6 +1,8 @@
 #include "contract/job.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <initializer_list>
 #include <map>
 #include <sstream>
@@ -20,6 +22,8 @@ constexpr int64_t kMostBeside = 16;
 constexpr int64_t kMostLoad = 64;
 constexpr int64_t kMostExtent = 65536;
 constexpr int64_t kMostWalks = 1000;
+constexpr double kMostThreshold = 2;  // beyond 1 no answer is sure enough
+constexpr double kLeastTemperature = 1e-3, kMostTemperature = 1e3;
 
 [[noreturn]] void refuse(const std::string& why) { throw Failure(Exit::bad_job, why); }
 
@@ -81,6 +85,20 @@ public:
 
     int64_t number(const std::string& key, int64_t low, int64_t high) { return between(key, text(key), low, high); }
 
+    // A decimal fraction without an exponent, so that it is read alike whatever the locale.
+    double decimal(const std::string& key, double low, double high) {
+        const std::string value = text(key);
+        const auto refused = [&] { refuse(key + " = " + value + ": not a decimal number between " + shown(low) + " and " + shown(high)); };
+        const size_t point = value.find('.');
+        const std::string whole = value.substr(0, point), part = point == std::string::npos ? "" : value.substr(point + 1);
+        if (whole.empty() || whole.size() > 9 || part.size() > 18 || (point != std::string::npos && part.empty())) refused();
+        if ((whole + part).find_first_not_of("0123456789") != std::string::npos) refused();
+        double result = static_cast<double>(digits(key, whole, 10));
+        if (!part.empty()) result += static_cast<double>(digits(key, part, 10)) / std::pow(10.0, static_cast<double>(part.size()));
+        if (!(result >= low && result <= high)) refused();
+        return result;
+    }
+
     // HEIGHTxWIDTH.
     std::pair<int, int> extents(const std::string& key, int64_t most) {
         const std::string value = text(key);
@@ -128,6 +146,12 @@ private:
             refuse(key + " = " + value + ": not between " + std::to_string(low) + " and " + std::to_string(high));
         }
         return static_cast<int64_t>(parsed);
+    }
+
+    static std::string shown(double limit) {
+        std::ostringstream words;
+        words << limit;
+        return words.str();
     }
 
     static uint64_t digits(const std::string& key, const std::string& value, unsigned base) {
@@ -178,6 +202,17 @@ Job read_job(const std::string& path) {
         job.samples = keys.text("samples");
     }
     if (keys.has("capacity")) job.capacity = static_cast<int>(keys.number("capacity", 1, kMostCapacities));
+    if (keys.has("small_graph")) {
+        job.small_graph = keys.text("small_graph");
+        job.small_weights = keys.has("small_weights") ? keys.text("small_weights") : "-";
+        job.threshold = keys.decimal("threshold", 0, kMostThreshold);
+        job.temperature = keys.decimal("temperature", kLeastTemperature, kMostTemperature);
+        if (job.outputs.size() < 2) refuse("outputs: a cascade has one more than its networks, for which of them answered");
+    }
+    if (keys.has("cycle")) {
+        keys.choice<bool>("cycle", {{"samples", true}});
+        job.cycle = true;
+    }
     job.threads = static_cast<int>(keys.number("threads", 1, 64));
     job.affinity = keys.mask("affinity");
     std::tie(job.precision_name, job.precision) =

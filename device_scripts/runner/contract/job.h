@@ -29,6 +29,9 @@ struct Job {
     int capacity = 0;  // of a nested package, 1 the smallest; 0 where none is named
     int height = 0, width = 0;  // extents
     int walks = 0;              // through all capacities
+    std::string small_graph, small_weights;  // of a cascade; empty otherwise
+    double threshold = 0, temperature = 1;   // of a cascade
+    bool cycle = false;                      // over all samples
     std::string scratch;        // how the names of files may begin that are removed again
 };
 

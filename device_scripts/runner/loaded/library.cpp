@@ -230,13 +230,15 @@ public:
 
     std::unique_ptr<Session> open(const Job& job) const override {
         if (job.threads > 1) expect_threads(job.threads + backend_->own_threads);
-        return std::make_unique<LoadedSession>(*backend_, job, load_ns_);
+        // It is loaded once, whether for one network or for both of a cascade.
+        return std::make_unique<LoadedSession>(*backend_, job, std::exchange(load_ns_, 0));
     }
 
 private:
     const BenchBackend* backend_;
     std::string name_;
-    int64_t load_ns_, resident_;
+    mutable int64_t load_ns_;  // until a session has told it
+    int64_t resident_;
 };
 
 }  // namespace

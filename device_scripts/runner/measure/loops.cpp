@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <string>
 
 #include "contract/clocks.h"
@@ -23,14 +24,19 @@ struct Times {
 
 // Until both the count and the time are reached, or `most` inferences. Nothing but the inference is between the two looks
 // at the time.
-void repeat(Session& session, int64_t count, int64_t ms, int64_t most, Times& times) {
+void repeat(Session& session, const Show& show, int64_t count, int64_t ms, int64_t most, Times& times) {
     const int64_t until = now_ns() + ms * 1'000'000;
     while (static_cast<int64_t>(times.ns.size()) < most && (static_cast<int64_t>(times.ns.size()) < count || now_ns() < until)) {
+        if (show) show();
         const int64_t start = now_ns();
         session.infer();
         times.ns.push_back(now_ns() - start);
         times.ended_on.count();
     }
+}
+
+int64_t mean(const std::vector<int64_t>& values) {
+    return std::accumulate(values.begin(), values.end(), int64_t{0}) / static_cast<int64_t>(values.size());
 }
 
 void send_clocks(Clocks& clocks, const EndedOn& ended_on) {
@@ -55,16 +61,34 @@ int64_t median(std::vector<int64_t>& values) {
     return (*std::max_element(values.begin(), upper) + *upper) / 2;
 }
 
-void measure_latency(const Job& job, Session& session, Neighbours& neighbours) {
+void read_sample(const SampleSource& samples, uint32_t sample, Session& session) {
+    const std::vector<InputMemory> inputs = session.inputs();
+    for (size_t i = 0; i < inputs.size(); i++) samples.read(sample, samples.inputs()[i], inputs[i].data, inputs[i].plane_step);
+}
+
+Show cycling(const Job& job, const SampleSource& samples, Session& session) {
+    if (!job.cycle) return nullptr;
+    const uint64_t count = samples.count();
+    // The golden section of them, next to it where that has a factor in common with their number: then all come in turn, and
+    // however few there is time for, they come from everywhere.
+    uint64_t stride = std::max<uint64_t>(1, static_cast<uint64_t>(0.618 * static_cast<double>(count)));
+    while (std::gcd(stride, count) != 1) stride++;
+    return [&samples, &session, count, stride, at = uint64_t{0}]() mutable {
+        read_sample(samples, static_cast<uint32_t>(at), session);
+        at = (at + stride) % count;
+    };
+}
+
+void measure_latency(const Job& job, Session& session, Neighbours& neighbours, const Show& show) {
     neighbours.start();
     Times warmup, timed;
     const int64_t start = now_ns();
-    repeat(session, job.warmup_iterations, job.warmup_ms, INT64_MAX, warmup);
+    repeat(session, show, job.warmup_iterations, job.warmup_ms, INT64_MAX, warmup);
     const int64_t warmup_ns = now_ns() - start;
     Clocks clocks;
     clocks.start();
     const int64_t before = neighbours.finished();
-    repeat(session, job.min_iterations, job.min_ms, job.max_iterations, timed);
+    repeat(session, show, job.min_iterations, job.min_ms, job.max_iterations, timed);
     const int64_t beside = neighbours.finished() - before;
 
     Event("warmup").number("iterations", static_cast<int64_t>(warmup.ns.size())).number("ns", warmup_ns).send();
@@ -134,7 +158,7 @@ void measure_layers(const Job& job, Session& session) {
     }
 }
 
-void measure_sustained(const Job& job, Session& session) {
+void measure_sustained(const Job& job, Session& session, const Show& show) {
     Clocks clocks;
     clocks.start();
     EndedOn ended_on;
@@ -144,6 +168,7 @@ void measure_sustained(const Job& job, Session& session) {
         const int64_t first = offset, until = begin + (first / kSecond + 1) * kSecond;
         times.clear();
         for (int64_t end = 0; end < until;) {
+            if (show) show();
             const int64_t start = now_ns();
             session.infer();
             end = now_ns();
@@ -155,7 +180,7 @@ void measure_sustained(const Job& job, Session& session) {
             .number("i", i)
             .number("ns", first)
             .number("iterations", static_cast<int64_t>(times.size()))
-            .number("median", median(times))
+            .number("median", show ? mean(times) : median(times))
             .number("khz", khz)
             .send();
         flush_events();

@@ -1,6 +1,7 @@
 // The loops that time a network, and what they report.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "contract/job.h"
@@ -10,14 +11,23 @@
 
 namespace bench {
 
+// Puts a sample into the inputs of the session; empty where all inferences have the one that is there.
+using Show = std::function<void()>;
+
+// That of a job which cycles over the samples: another one each time, in an order that is spread over all of them.
+Show cycling(const Job& job, const SampleSource& samples, Session& session);
+
 // Inferences after a warm-up, with the neighbours at work: each one's time, the clocks, how much the neighbours did.
-void measure_latency(const Job& job, Session& session, Neighbours& neighbours);
+void measure_latency(const Job& job, Session& session, Neighbours& neighbours, const Show& show);
 
 // Inferences layer by layer after a warm-up, and what each layer took.
 void measure_layers(const Job& job, Session& session);
 
 // Inferences without a pause for the seconds of the job: the median of each second as it ends, and the clocks.
-void measure_sustained(const Job& job, Session& session);
+void measure_sustained(const Job& job, Session& session, const Show& show);
+
+// One sample into the inputs of the session.
+void read_sample(const SampleSource& samples, uint32_t sample, Session& session);
 
 // The shape of the one input with the job's extents. Throws Failure(bad_samples) when there is no such input, and
 // Failure(unsupported) for a picture beyond what can be addressed.
