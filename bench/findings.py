@@ -15,6 +15,7 @@ from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.layered import Profile
 from bench.records import METRICS, SIZES, Subject
+from bench.scheduled import ScheduleOutcome
 from bench.scored import Scores
 
 
@@ -208,6 +209,8 @@ class Findings:
     """Some samples of each network, with what was answered."""
     profiles: tuple[Profile, ...] = ()
     """Where layers were timed: each subject layer by layer."""
+    schedules: tuple[ScheduleOutcome, ...] = ()
+    """Where several networks were served at once: what came of choosing for each phase of a budget."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -30,6 +30,7 @@ from bench.measure import station, trial
 from bench.records import Measurement, NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 from bench.results.pictures import Pictures
+from bench.results.schedules import Schedules
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
@@ -319,6 +320,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
     """Tables, plots and the page, made from what is stored alone: needs no phone. Variants that compete are sorted as
     `bench.report.rivals` has it. Returns what they show."""
     from bench.analyse.examples import examples
+    from bench.analyse.serving import outcomes
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
@@ -328,6 +330,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
         analyse(frame, record, answers, folder.layers(stored)),
         missing=folder.missing(stored, answers),
         examples=examples(Pictures(folder.path).read(), frame, record, answers),
+        schedules=outcomes(Schedules(folder.path).launches()),
     )
     html.write(folder.path, record, folder.measurements(), findings, sort)
     return findings

@@ -25,6 +25,7 @@ from bench.cli import (
     nightly,
     parity,
     running,
+    schedule,
     terminal,
     trend,
 )
@@ -44,6 +45,7 @@ app.command("plan")(running.show_plan)
 app.command()(running.report)
 app.command()(compare.compare)
 app.command()(choose.choose)
+app.command()(schedule.schedule)
 app.command()(calibrate.calibrate)
 app.command()(trend.trend)
 app.command(cls=nightly.Command)(nightly.nightly)

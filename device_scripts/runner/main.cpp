@@ -18,6 +18,7 @@
 #include "contract/sha256.h"
 #include "measure/loops.h"
 #include "measure/neighbours.h"
+#include "measure/serve.h"
 #include "measure/session.h"
 #include "picture/pictures.h"
 
@@ -109,11 +110,6 @@ std::vector<int64_t> counts_of(const Outputs& outputs) {
     return counts;
 }
 
-void read_sample(const SampleSource& samples, uint32_t sample, Session& session) {
-    const std::vector<InputMemory> inputs = session.inputs();
-    for (size_t i = 0; i < inputs.size(); i++) samples.read(sample, samples.inputs()[i], inputs[i].data, inputs[i].plane_step);
-}
-
 // The session has just answered the first sample.
 void write_answers(const Job& job, Session& session, const SampleSource& samples) {
     AnswersFile file(job.answers);
@@ -151,8 +147,16 @@ Work prepare_copy(const Library& library, const Job& job) {
     return [session] { session->infer(); };
 }
 
+void run_several(const Serving& serving, const Library& library) {
+    const std::vector<Job> candidates = read_candidates(serving);
+    for (const Job& candidate : candidates) library.expect(candidate);
+    send_environment(library, candidates[0].threads, candidates[0].precision_name);
+    serve(serving, candidates, library);
+}
+
 void run(const std::string& job_path, const std::vector<std::string>& named) {
     const Job job = read_job(job_path);
+    if (job.mode == Mode::serve) return run_several(job.serving, *open_library(named));
     if (job.mode == Mode::largest) go_first_when_memory_ends();
     if (job.affinity != 0) restrict_to(job.affinity);
     const std::unique_ptr<Library> library = open_library(named);
@@ -198,7 +202,8 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
             if (!job.answers.empty()) write_layers(job, *session);
             break;
         case Mode::memory:
-        case Mode::largest: break;
+        case Mode::largest:
+        case Mode::serve: break;
     }
     send_memory();
 }
