@@ -120,8 +120,8 @@ Allocation = tuple[Assigned, ...]
 
 
 class Policy(Record):
-    """What a launch runs: an allocation for each phase. `adaptive` chose variants for each phase; otherwise they are the
-    same throughout, and the shares alone were chosen for each. `predicted`: its cost as modelled, in points."""
+    """What a launch runs: an allocation for each phase. `adaptive` chose variants for each phase; otherwise they are
+    the same throughout, and the shares alone were chosen for each. `predicted`: its cost as modelled, in points."""
 
     name: str
     adaptive: bool
@@ -212,7 +212,7 @@ class Launch(Record):
     """By phase: the cost of what handing out the processor step by step finds; None where it finds nothing."""
     status: Literal["ok", "tagged", "failed"] = "ok"
     reason: str = ""
-    conditions: dict[str, Any] = {}
+    conditions: dict[str, Any] = Field(default_factory=dict)
     serving: Serving | None = None
 
 

@@ -62,20 +62,33 @@ class Problem:
 
     def cost(self, chosen: Sequence[tuple[Capacity, int]]) -> float:
         """Of a capacity and a share for each network."""
-        return joined([cost(c, wish, share) for wish, (c, share) in zip(self.wishes, chosen, strict=True)], self.objective)
+        costs = [cost(c, wish, share) for wish, (c, share) in zip(self.wishes, chosen, strict=True)]
+        return joined(costs, self.objective)
 
     def solved(self, chosen: Sequence[tuple[Capacity, int]]) -> Solved:
-        allocation = tuple(Assigned(network=c.network, variant=c.variant, share=share) for c, share in chosen)
-        return Solved(allocation, self.cost(chosen))
+        """As an allocation. What no cost asks for of the processor goes step by step to the smallest share, whose
+        network waits longest for its turn: no cost rises by it."""
+        shares = [share for _, share in chosen]
+        for _ in range((self.processor - sum(shares)) // self.step):
+            shares[shares.index(min(shares))] += self.step
+        whole = [(c, share) for (c, _), share in zip(chosen, shares, strict=True)]
+        allocation = tuple(Assigned(network=c.network, variant=c.variant, share=share) for c, share in whole)
+        return Solved(allocation, self.cost(whole))
 
     def refused(self) -> str:
         """Why nothing fits; empty where something does."""
         least = {wish.network: min(c.memory for c in self.choices[wish.network]) for wish in self.wishes}
         if (needed := sum(least.values())) > self.memory:
             each = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in least.items())
-            return f"the smallest of each network need {needed / 1e6:.1f} MB together ({each}), and {self.memory / 1e6:.1f} MB are allowed"
+            return (
+                f"the smallest of each network need {needed / 1e6:.1f} MB together ({each}), and "
+                f"{self.memory / 1e6:.1f} MB are allowed"
+            )
         if self.step * len(self.wishes) > self.processor:
-            return f"{len(self.wishes)} networks with {self.step / 10:g} % of the processor each are more than the {self.processor / 10:g} % allowed"
+            return (
+                f"{len(self.wishes)} networks with {self.step / 10:g} % of the processor each are more than the "
+                f"{self.processor / 10:g} % allowed"
+            )
         return ""
 
 
@@ -115,7 +128,7 @@ def greedy(problem: Problem) -> Solved:
     def best(i: int, share: int) -> tuple[float, Capacity]:
         room = problem.memory - sum(c.memory for n, c in enumerate(current) if n != i)
         fitting = [c for c in problem.choices[problem.wishes[i].network] if c.memory <= room]
-        return min(((cost(c, problem.wishes[i], share), c) for c in fitting), key=lambda one: one[0])
+        return min(((cost(c, problem.wishes[i], share), c) for c in fitting), key=lambda one: (one[0], one[1].memory))
 
     left = problem.processor - sum(shares)
     stuck: set[int] = set()

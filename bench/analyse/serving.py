@@ -29,15 +29,18 @@ from bench.scheduled import (
 LEAST_ROUNDS = 5
 """Fewer rounds have no interval."""
 LEVEL = 0.95
-OFF = 0.1
-"""By which part of what was asked a share that was granted may be off before a launch is tagged."""
+OFF, OFF_WHOLE = 0.1, 0.01
+"""By which part of what was asked, or of the whole processor, a share that was granted may be off before a launch is
+tagged."""
 
 
 def capacities(
     findings: Findings, run: RunRecord, workload: Workload, setting: Subject
 ) -> dict[str, tuple[Capacity, ...]]:
-    """What each network of the workload can be had for in the setting of a subject, by figures that may be used. Raises UsageError for a
-    network or a variant that the run does not have, or that lacks a figure."""
+    """What each network of the workload can be had for in the setting of a subject, by figures that may be used.
+
+    Raises UsageError for a network or a variant that the run does not have, or that lacks a figure.
+    """
     known = list(dict.fromkeys(artifact.model for artifact in run.artifacts))
     found: dict[str, tuple[Capacity, ...]] = {}
     for wish in workload.networks:
@@ -58,9 +61,7 @@ def _of(wish: Wish, findings: Findings, run: RunRecord, setting: Subject) -> Ite
         )
     where = f"on {setting.device} by {setting.runtime} with {setting.threads} threads in {setting.precision}"
     subjects = [
-        s
-        for s in findings.subjects
-        if s == setting.model_copy(update={"model": wish.network, "variant": s.variant})
+        s for s in findings.subjects if s == setting.model_copy(update={"model": wish.network, "variant": s.variant})
     ]
     variants = [s.variant for s in subjects]
     if absent := [name for name in wish.variants if name not in variants]:
@@ -107,8 +108,8 @@ def _figures(findings: Findings, subject: Subject, metrics: Sequence[str]) -> tu
 
 
 def measured_cost(served: Served, wish: Wish, score: float) -> float:
-    """The cost of what was served in a phase, in points: that of the model with the mean over requests of what they came
-    too late. One that was never answered counts with the time until the end, which is the least that it took."""
+    """The cost of what was served in a phase, in points: that of the model, with the mean over requests of what each
+    came too late. One that was never answered counts with the time until the end, which is the least that it took."""
     late = [max(0.0, ns / 1e6 - wish.latency_ms) for ns in served.requests]
     return 100 * (wish.accuracy - score) + wish.alpha * (fmean(late) if late else 0.0)
 
@@ -124,9 +125,7 @@ def launch_cost(launch: Launch) -> float:
     )
 
 
-def _phase_costs(
-    launch: Launch, serving: Serving, scores: Mapping[tuple[str, str], float]
-) -> Iterator[list[float]]:  # fmt: skip
+def _phase_costs(launch: Launch, serving: Serving, scores: Mapping[tuple[str, str], float]) -> Iterator[list[float]]:
     by_place = {(one.phase, one.network): one for one in serving.served}
     for phase, allocation in enumerate(launch.policy.phases):
         yield [
@@ -161,7 +160,7 @@ def doubts(launch: Launch) -> tuple[str, ...]:
     for one in launch.serving.served:
         given = launch.policy.phases[one.phase][one.network]
         got = WHOLE * one.granted / launch.serving.phases[one.phase].ns
-        if abs(got / given.share - 1) > OFF:
+        if abs(got - given.share) > max(OFF * given.share, OFF_WHOLE * WHOLE):
             found.append(
                 f"{given.network} was granted {got / 10:.1f} % of the processor in phase {one.phase + 1}, "
                 f"and {given.share / 10:g} % were asked for"
@@ -169,7 +168,8 @@ def doubts(launch: Launch) -> tuple[str, ...]:
     for number, (phase, asked) in enumerate(zip(launch.serving.phases, launch.workload.phases, strict=True), 1):
         if phase.rss > 1e6 * asked.memory_mb:
             found.append(
-                f"the networks had {phase.rss / 1e6:.1f} MB together in phase {number}, and {asked.memory_mb:g} MB are allowed"
+                f"the networks had {phase.rss / 1e6:.1f} MB together in phase {number}, and {asked.memory_mb:g} MB are "
+                "allowed"
             )
     return tuple(found)
 
@@ -185,8 +185,8 @@ def _outcome(launches: Sequence[Launch]) -> ScheduleOutcome:
     policies = tuple(_policy([one for one in launches if one.policy.name == name]) for name in names)
     adaptive = next((one for one in policies if one.policy.adaptive and one.costs), None)
     against = [_against(adaptive, one) for one in policies if adaptive and not one.policy.adaptive and one.costs]
-    tags = dict.fromkeys(f"{one.policy.name}, round {one.round + 1}: {one.reason}" for one in launches if one.status != "ok")
-    return ScheduleOutcome(launches[0], policies, tuple(one for one in against if one), tuple(tags))
+    tags = (f"{one.policy.name}, round {one.round + 1}: {one.reason}" for one in launches if one.status != "ok")
+    return ScheduleOutcome(launches[0], policies, tuple(one for one in against if one), tuple(dict.fromkeys(tags)))
 
 
 def _policy(launches: Sequence[Launch]) -> PolicyOutcome:
@@ -214,7 +214,7 @@ def _network(launch: Launch, servings: Sequence[Serving], phase: int, network: i
     lengths = [s.phases[phase].ns for s in servings]
     requests = [one.requests for one in mine if one.requests]
     cpus = [one.cpu / ns for one, ns in zip(mine, lengths, strict=True) if one.cpu is not None]
-    late = [sum(ns > 1e6 * wish.latency_ms for ns in one.requests) + 0 for one in mine]
+    late = sum(ns > 1e6 * wish.latency_ms for one in mine for ns in one.requests)
     exchanges = [e for s in servings for e in s.exchanges if (e.phase, e.network) == (phase, network)]
     ready = [float(e.ns) for e in exchanges if e.ns is not None]
     return NetworkPhase(
@@ -224,7 +224,7 @@ def _network(launch: Launch, servings: Sequence[Serving], phase: int, network: i
         inferences=median(one.inferences for one in mine),
         median=median(median(one) for one in requests) if requests else math.nan,
         p95=median(_quantile(one, 0.95) for one in requests) if requests else math.nan,
-        missed=sum(late) / max(1, sum(len(one) for one in requests)),
+        missed=late / max(1, sum(map(len, requests))),
         cost=fmean(measured_cost(one, wish, capacity.score) for one in mine),
         predicted=cost(capacity, wish, given.share), expected=capacity.latency * WHOLE / given.share,
         rss=float(max(one.rss for one in mine)),

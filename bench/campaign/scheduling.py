@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ import numpy as np
 import bench
 from bench import plan, runtimes
 from bench.analyse import analyse, serving
-from bench.analyse.schedule import MOST_FIXED, Infeasible, Planned, combinations, planned
+from bench.analyse.schedule import MOST_FIXED, Infeasible, combinations, planned
 from bench.cache import Cache, sha256_file
 from bench.campaign.phones import LOCKS, Stages
 from bench.devices import hold
@@ -30,7 +29,7 @@ from bench.results.folder import RunFolder, now
 from bench.results.schedules import Schedules
 from bench.runtimes.launch import launch as launched
 from bench.runtimes.launch import work_path
-from bench.scheduled import Capacity, Launch, Policy, ScheduleOutcome, Solver, Workload
+from bench.scheduled import Capacity, Launch, Planned, Policy, ScheduleOutcome, Solver, Workload
 
 _SLACK_S = 120.0
 """Beyond its phases that a launch may take: it loads the networks of the first."""
@@ -103,7 +102,9 @@ def _device(record: RunRecord, serial: str | None) -> Device:
     if not phones:
         raise UsageError("this run measured no phone", "Measure on one: bench run --device SERIAL.")
     if not chosen:
-        raise UsageError(f"this run did not measure {serial}", f"It has {names}; figures of another phone do not count.")
+        raise UsageError(
+            f"this run did not measure {serial}", f"It has {names}; figures of another phone do not count."
+        )
     if len(chosen) > 1:
         raise UsageError(f"this run has several of --device: {names}", f"Name one: --device {phones[0].serial}.")
     return chosen[0]
@@ -128,17 +129,19 @@ def _of_run(record: RunRecord, place: Place) -> Subject:
 
 
 def run(wanted: Asked, phone: Transport, cache: Cache, watcher: Stages) -> ScheduleOutcome:
-    """Launch every policy in every round, in another order in each, and store each launch. Raises UsageError for another
-    phone than that of the run, or files that are gone, and what a run raises until its first trial; NothingMeasured
-    where no launch of the adaptive policy succeeded."""
+    """Launch every policy in every round, in another order in each, and store each launch.
+
+    Raises UsageError for another phone than that of the run, or files that are gone, what a run raises until its first
+    trial, and NothingMeasured where no launch of the adaptive policy succeeded.
+    """
     with _scene(wanted, phone, cache, watcher) as scene:
         stored = Schedules(wanted.folder.path)
-        name, order = now(), random.Random(_SEED)
+        name, order = now(), np.random.default_rng(_SEED)
         progress = watcher.stage(f"serve {len(wanted.workload.networks)} networks together on {phone.serial}")
         total, done = wanted.rounds * len(wanted.policies), 0
         launches = []
         for number in range(wanted.rounds):
-            for place, policy in enumerate(order.sample(wanted.policies, len(wanted.policies))):
+            for place, policy in enumerate(wanted.policies[i] for i in order.permutation(len(wanted.policies))):
                 progress(done / total, f"round {number + 1}: {policy.name}")
                 launch = _launch(scene, policy, name, number, place)
                 stored.append(launch)

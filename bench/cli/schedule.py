@@ -91,7 +91,7 @@ def schedule(
     one = shown.choice_table(wanted, asked.planned.adaptive, capacities, title)
     terminal.table(one.header, one.rows, title=one.title, notes=one.notes, words=one.words)
     terminal.out.print()
-    for sentence in shown.planned_sentences(wanted, asked.planned):
+    for sentence in shown.planned_sentences(asked.planned):
         terminal.say(sentence)
     if found is None:
         return

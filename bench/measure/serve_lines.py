@@ -39,9 +39,7 @@ class ServeEvents:
                 raise RunnerFailed("the runner's 'switched' event contradicts itself", REBUILD)
             ns = whole(event, "ns", least=-1)
             self.exchanges.append(
-                Exchange(
-                    phase=phase, network=network, way=way, ns=None if ns < 0 else ns, bytes=whole(event, "bytes")
-                )
+                Exchange(phase=phase, network=network, way=way, ns=None if ns < 0 else ns, bytes=whole(event, "bytes"))
             )
         elif kind == "served":
             cpu = whole(event, "cpu", least=-1)
@@ -76,9 +74,7 @@ class ServeEvents:
         if due != self.served.keys() or not {(p, n) for p, n, _ in self.requests} <= due:
             raise RunnerFailed("the runner's events of networks and phases do not fit together", REBUILD)
         full = tuple(
-            one.model_copy(
-                update={answer: tuple(self.requests.get((*at, answer), ())) for answer in get_args(_Answer)}
-            )
+            one.model_copy(update={answer: tuple(self.requests.get((*at, answer), ())) for answer in get_args(_Answer)})
             for at, one in sorted(self.served.items())
         )
         return Serving(phases=tuple(self.phases), served=full, exchanges=tuple(self.exchanges))

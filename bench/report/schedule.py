@@ -13,7 +13,6 @@ from bench.scheduled import (
     WHOLE,
     Against,
     Capacity,
-    Launch,
     NetworkPhase,
     Planned,
     Policy,
@@ -30,14 +29,18 @@ CHOSEN_NOTE = (
     "below 0 where a network answers better than it has to. On its share: the latency alone over the share, which is "
     "what the model expects."
 )
-POLICIES = ("Policy", "Variants", "Cost", "95 % interval", "Launches", "Predicted", "More than adaptive", "95 % interval ")
+POLICIES = (
+    "Policy", "Variants", "Cost", "95 % interval", "Launches", "Predicted", "More than adaptive",
+    "95 % interval of that",
+)  # fmt: skip
 POLICIES_NOTE = (
-    "Cost: mean over launches of the measured cost, phases weighted by their time. More than adaptive: paired by round; "
-    "Student's interval over rounds. A fixed choice keeps its variants, and has the best shares for them in each phase."
+    "Cost: mean over launches of the measured cost, phases weighted by their time. More than adaptive: paired by "
+    "round; Student's interval over rounds. A fixed choice keeps its variants, and has the best shares for them in "
+    "each phase."
 )
 NETWORKS = (
-    "Phase", "Network", "Variant", "Share", "Granted", "Processor", "Inferences", "Median", "p95", "Expected", "At most",
-    "Late", "Cost", "Memory", "Exchanged",
+    "Phase", "Network", "Variant", "Share", "Granted", "Processor", "Inferences", "Median", "p95", "Expected",
+    "At most", "Late", "Cost", "Memory", "Exchanged",
 )  # fmt: skip
 NETWORKS_NOTE = (
     "Medians over launches; a request's time runs from when it came until it was answered, waiting included. Late: "
@@ -75,7 +78,7 @@ def choice_table(workload: Workload, policy: Policy, capacities: Sequence[Capaci
     return Table(title, CHOSEN, tuple(rows), (CHOSEN_NOTE,), words=3)
 
 
-def solver_sentences(workload: Workload, optimum: Sequence[float | None], greedy: Sequence[float | None]) -> Iterator[str]:
+def solver_sentences(optimum: Sequence[float | None], greedy: Sequence[float | None]) -> Iterator[str]:
     """How far the greedy choice is from the best one."""
     known = [(n, best, found) for n, (best, found) in enumerate(zip(optimum, greedy, strict=True), 1)
              if best is not None and found is not None]  # fmt: skip
@@ -84,20 +87,25 @@ def solver_sentences(workload: Workload, optimum: Sequence[float | None], greedy
         return
     apart = [(n, found - best) for n, best, found in known if found - best > 1e-9]
     if not apart:
-        yield f"Handing out the processor step by step finds the best choice in {'each phase' if len(known) > 1 else 'the phase'}."
+        where = "each phase" if len(known) > 1 else "the phase"
+        yield f"Handing out the processor step by step finds the best choice in {where}."
         return
     words = listed([f"{gap:.3g} points in phase {n}" for n, gap in apart])
-    yield f"Handing out the processor step by step misses the best choice by {words}; the best one is what runs unless the greedy solver is asked for."
+    yield (
+        f"Handing out the processor step by step misses the best choice by {words}; the best one is what runs unless "
+        "the greedy solver is asked for."
+    )
 
 
-def planned_sentences(workload: Workload, planned: Planned) -> Iterator[str]:
-    yield from solver_sentences(workload, planned.optimum, planned.greedy)
+def planned_sentences(planned: Planned) -> Iterator[str]:
+    """What the choice is expected to be worth."""
+    yield from solver_sentences(planned.optimum, planned.greedy)
     best = planned.fixed[0]
     gap = best.predicted - planned.adaptive.predicted
     yield (
         f"Expected: {points(planned.adaptive.predicted)} points with variants chosen for each phase, "
-        f"{points(best.predicted)} with the best of {len(planned.fixed):,} fixed choices that fit in every phase ({variants(best)}): "
-        f"{points(gap)} more."
+        f"{points(best.predicted)} with the best of {len(planned.fixed):,} fixed choices that fit in every phase "
+        f"({variants(best)}): {points(gap)} more."
     )
 
 
@@ -116,9 +124,9 @@ def sentences(found: ScheduleOutcome) -> Iterator[str]:
         return
     best = min(found.against, key=lambda one: one.difference)
     yield (
-        f"{launch.workload.name} {where}, {kind}: variants chosen for each phase cost {points(adaptive.mean)} points, the best "
-        f"fixed choice measured ({best.fixed}: {variants(fixed[best.fixed].policy)}) {points(fixed[best.fixed].mean)}. "
-        f"{_verdict(best)}"
+        f"{launch.workload.name} {where}, {kind}: variants chosen for each phase cost {points(adaptive.mean)} points, "
+        f"the best fixed choice measured ({best.fixed}: {variants(fixed[best.fixed].policy)}) "
+        f"{points(fixed[best.fixed].mean)}. {_verdict(best)}"
     )
     others = [one for one in found.against if one is not best]
     if others:
@@ -133,8 +141,8 @@ def sentences(found: ScheduleOutcome) -> Iterator[str]:
 def _verdict(one: Against) -> str:
     if one.interval is None:
         return (
-            f"In {one.rounds} round{'s' * (one.rounds > 1)} the fixed one cost {points(one.difference)} points more: too few rounds "
-            "for an interval, so nothing is called."
+            f"In {one.rounds} round{'s' * (one.rounds > 1)} the fixed one cost {points(one.difference)} points more: "
+            "too few rounds for an interval, so nothing is called."
         )
     interval = f"(95 % interval {points(one.interval[0])} to {points(one.interval[1])}, {one.rounds} rounds)"
     match one.outcome:
@@ -143,7 +151,7 @@ def _verdict(one: Against) -> str:
         case "worse":
             return f"Choosing loses: the fixed one costs {points(-one.difference)} points less {interval}."
         case _:
-            return f"Neither wins: the fixed one costs {points(one.difference)} points more {interval}, which may be none."
+            return f"Neither wins: the fixed one costs {points(one.difference)} points more {interval}: it may be none."
 
 
 def tables(found: ScheduleOutcome) -> Iterator[Table]:
@@ -178,12 +186,14 @@ def _network_row(one: NetworkPhase, limit: float) -> tuple[Cell, ...]:
     exchanged = "–"
     if one.way:
         bytes_ = quantity(one.bytes, "B")
-        exchanged = "not in time" if one.exchanged is None else f"{quantity(one.exchanged, 'ns')}, {one.way} of {bytes_}"
+        took = "not in time" if one.exchanged is None else quantity(one.exchanged, "ns")
+        exchanged = f"{took}, {one.way} of {bytes_}"
     return (
         Cell(str(one.phase + 1), value=one.phase), Cell(one.network), Cell(one.variant), Cell(_share(one.asked)),
         Cell(_share(one.granted)), Cell("–" if one.cpu is None else _share(one.cpu)), Cell(f"{one.inferences:,.0f}"),
         Cell(_ns(one.median)), Cell(_ns(one.p95)), Cell(expected), Cell(quantity(limit, "ns")),
-        Cell(percent(one.missed)), Cell(points(one.cost), value=one.cost), Cell(quantity(one.rss, "B")), Cell(exchanged),
+        Cell(percent(one.missed)), Cell(points(one.cost), value=one.cost), Cell(quantity(one.rss, "B")),
+        Cell(exchanged),
     )  # fmt: skip
 
 
@@ -262,14 +272,9 @@ def notices(found: ScheduleOutcome) -> Iterator[str]:
     """What has to be known of the figures."""
     if found.first.virtual:
         yield (
-            f"{found.first.device} is a virtual phone: its times are those of this computer, shared with whatever else runs on "
-            "it, and say nothing of a real phone."
+            f"{found.first.device} is a virtual phone: its times are those of this computer, shared with whatever else "
+            "runs on it, and say nothing of a real phone."
         )
     if found.tags:
         more = f", and {len(found.tags) - 3} more" * (len(found.tags) > 3)
         yield f"Launches with doubts: {'; '.join(found.tags[:3])}{more}."
-
-
-def first_launch_words(launch: Launch) -> str:
-    """The setting, in words."""
-    return f"{launch.runtime}, {launch.threads} thread{'s' * (launch.threads > 1)}"

@@ -25,9 +25,7 @@ def section(context: Context) -> Section | None:
         notices=tuple(dict.fromkeys(notice for one in found for notice in schedule.notices(one))),
         sentences=tuple(sentence for one in found for sentence in schedule.sentences(one)),
         details=tuple(
-            sentence
-            for one in found
-            for sentence in schedule.solver_sentences(one.first.workload, one.first.optimum, one.first.greedy)
+            sentence for one in found for sentence in schedule.solver_sentences(one.first.optimum, one.first.greedy)
         ),
         tables=(*chosen, *measured),
     )
