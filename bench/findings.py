@@ -17,6 +17,7 @@ from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example
 from bench.layered import Profile
 from bench.records import METRICS, SIZES, Subject
+from bench.scheduled import ScheduleOutcome
 from bench.scored import Scores
 
 
@@ -216,6 +217,8 @@ class Findings:
     """Where corrupted samples were shown: what each subject answers to them."""
     strips: tuple[Strip, ...] = ()
     """What corruptions make of one sample of each network."""
+    schedules: tuple[ScheduleOutcome, ...] = ()
+    """Where several networks were served at once: what came of choosing for each phase of a budget."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

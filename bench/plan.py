@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -24,6 +24,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+Model = TypeVar("Model", bound=BaseModel)
 MAX_BYTES = 1_000_000
 """Of a plan's file."""
 
@@ -371,12 +372,17 @@ def shape_of(text: str) -> tuple[int, ...]:
 
 def load(path: Path) -> Plan:
     """The plan in a TOML file. Raises PlanError with the line and the key that is not understood."""
+    return load_as(Plan, path, "docs/plans.md")
+
+
+def load_as(model: type[Model], path: Path, see: str) -> Model:
+    """A TOML file as a model, which the page `see` describes. Raises PlanError as `load` does."""
     try:
         text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise PlanError(f"cannot read the plan {path}: {why}", "See docs/plans.md for the form of a plan.") from error
-    return parse(text, str(path))
+        raise PlanError(f"cannot read the plan {path}: {why}", f"See {see} for the form of a plan.") from error
+    return _parsed(model, text, str(path), see)
 
 
 def of_run(run: RunRecord) -> Plan:
@@ -392,20 +398,24 @@ def of_run(run: RunRecord) -> Plan:
 
 def parse(text: str, source: str) -> Plan:
     """The plan in TOML text; `source` names it in errors."""
+    return _parsed(Plan, text, source, "docs/plans.md")
+
+
+def _parsed(model: type[Model], text: str, source: str, see: str) -> Model:
     try:
         values = toml.values(text)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise PlanError(f"{source}: not TOML: {why}", "See docs/plans.md for the form of a plan.") from error
+        raise PlanError(f"{source}: not TOML: {why}", f"See {see} for the form of a plan.") from error
     try:
-        return Plan.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A tuple whose members are wrong is said to be too short as well.
         problems = [
             _problem(one, text, source) for one in found if not any(_within(o["loc"], one["loc"]) for o in found)
         ]
-        raise PlanError("\n".join(problems), "See docs/plans.md for every key.") from error
+        raise PlanError("\n".join(problems), f"See {see} for every key.") from error
 
 
 def suites() -> tuple[str, ...]:

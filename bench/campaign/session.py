@@ -30,6 +30,7 @@ from bench.measure import station, trial
 from bench.records import Measurement, NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 from bench.results.pictures import Pictures
+from bench.results.schedules import Schedules
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
@@ -322,6 +323,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
     `bench.report.rivals` has it. Returns what they show."""
     from bench.analyse.drift import strips
     from bench.analyse.examples import examples
+    from bench.analyse.serving import outcomes
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
     record = folder.record()
@@ -332,6 +334,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
         missing=folder.missing(stored, answers),
         examples=examples(pictures, frame, record, answers),
         strips=strips(pictures, record),
+        schedules=outcomes(Schedules(folder.path).launches()),
     )
     html.write(folder.path, record, folder.measurements(), findings, sort)
     return findings

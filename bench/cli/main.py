@@ -28,6 +28,7 @@ from bench.cli import (
     parity,
     push,
     running,
+    schedule,
     terminal,
     trend,
 )
@@ -47,6 +48,7 @@ app.command("plan")(running.show_plan)
 app.command()(running.report)
 app.command()(compare.compare)
 app.command()(choose.choose)
+app.command()(schedule.schedule)
 app.command()(calibrate.calibrate)
 app.command()(trend.trend)
 app.command(cls=nightly.Command)(nightly.nightly)

@@ -12,7 +12,7 @@ from bench.records import Pass
 
 CONTRACT = 3
 
-Mode = Literal["latency", "memory", "accuracy", "sustained", "largest", "layers", "switch"]
+Mode = Literal["latency", "memory", "accuracy", "sustained", "largest", "layers", "switch", "serve"]
 MODES: dict[Pass, Mode] = {
     "accuracy": "accuracy", "memory": "memory", "latency": "latency", "contended": "latency",
     "energy": "sustained", "largest": "largest", "sustained": "sustained", "profile": "layers",
@@ -109,6 +109,28 @@ class Job:
             return {"samples": self.files.samples}
         stages = {"stages": self.stages} if self.stages else {}
         return {"pictures": self.files.samples, "preprocess": self.preprocess, **stages}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One launch that serves several networks at once. `candidates` are the paths of job files of the mode memory on
+    the machine; `rates` of each network, in requests a second; `phases` are milliseconds, and for each network which of
+    the candidates it is and its share of the processor in thousandths."""
+
+    candidates: Sequence[str]
+    rates: Sequence[float]
+    period_ms: float
+    phases: Sequence[tuple[int, Sequence[tuple[int, int]]]]
+
+    def text(self) -> str:
+        """The job file. Raises UsageError for a path that such a file cannot hold."""
+        keys: dict[str, object] = {"contract": CONTRACT, "mode": "serve", "candidates": _listed(self.candidates)}
+        keys["networks"] = len(self.rates)
+        keys |= {f"rate{number}": max(1, round(1000 * rate)) for number, rate in enumerate(self.rates, 1)}
+        keys |= {"period_us": round(1000 * self.period_ms), "phases": len(self.phases)}
+        for number, (ms, shares) in enumerate(self.phases, 1):
+            keys[f"phase{number}"] = ",".join((str(ms), *(f"{candidate}@{share}" for candidate, share in shares)))
+        return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -15,14 +15,17 @@ from bench.measure import loader, picture_lines
 from bench.measure.fields import LARGEST, LONGEST_TEXT, REBUILD, event_of, whole, words
 from bench.measure.job import CONTRACT
 from bench.measure.layer_lines import LayerEvents, Layers
+from bench.measure.serve_lines import KINDS as SERVING
+from bench.measure.serve_lines import ServeEvents
 from bench.measure.switch_lines import SwitchEvents
 from bench.records import Sample
+from bench.scheduled import Serving
 
 _SINGLE = ("load", "decode", "first_inference")
 _MEMORY = ("vm_hwm", "pss", "anonymous")
 _MOST_FACTS = 40
 _MOST_CLOCKS = 64
-_REPEATED = ("iteration", "window", "clock", "layer", "switch")
+_REPEATED = ("iteration", "window", "clock", "layer", "switch", *SERVING)
 _CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 _SIGNALS = {
     4: " (SIGILL, an instruction that this processor does not have)",
@@ -118,6 +121,7 @@ class Reading:
     remark: str = ""
     layers: Layers | None = None
     picture: picture_lines.Picture | None = None
+    serving: Serving | None = None
 
     @property
     def rate(self) -> float | None:
@@ -154,6 +158,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         windows=tuple(events.windows),
         picture=events.picture,
         layers=events.layers.whole(events.answers.counts if events.answers else None),
+        serving=events.serving.whole(),
     )
 
 
@@ -181,6 +186,7 @@ class _Events:
     layers: LayerEvents = field(default_factory=LayerEvents)
     switches: SwitchEvents = field(default_factory=SwitchEvents)
     picture: picture_lines.Picture | None = None
+    serving: ServeEvents = field(default_factory=ServeEvents)
     accelerator: Accelerator | None = None
     seen: set[str] = field(default_factory=set)
 
@@ -228,6 +234,8 @@ class _Events:
                 self.problem = f"{words(event.get('kind'))}: {words(event.get('message'))}"
             case "end":
                 self.end = event
+            case _ if kind in SERVING:
+                self.serving.add(kind, event)
             case _ if kind in _SINGLE:
                 self.samples.append(Sample(kind, 0, float(whole(event, "ns"))))
             case _:

@@ -216,26 +216,15 @@ def launched_artifact(
     """One launch of an artifact whose files are at `where`, by SHA-256; and the path of its answers, beside
     which, at `.stages`, are those of the first picture, if `stages` asks for them. With `preprocess` the samples are a
     file of pictures. Raises RunnerFailed and what the transport raises."""
-    roles = runtimes.runtime(artifact.runtime).roles
-    graph, weights = ("-" if role == NO_FILE else where[artifact.file(role).sha256] for role in roles)
-    others = {role: where[artifact.file(role).sha256] for role in artifact.deployed if role not in roles}
-    files = job.Files(graph, weights, where[samples.sha256], work_path(station.transport, f"{trial.file_stem}.out"))
-    asked = job.Job(
-        mode=job.MODES[trial.pass_],
-        files=files,
-        inputs=[tensor.name for tensor in artifact.inputs],
-        outputs=[tensor.name for tensor in artifact.outputs],
-        weights_format=artifact.weights_format,
-        execution=artifact.execution,
-        threads=trial.subject.threads,
-        precision=artifact.precision or trial.subject.precision,
-        affinity=mask,
+    answers = work_path(station.transport, f"{trial.file_stem}.out")
+    asked = replace(
+        job_of(trial.subject, job.MODES[trial.pass_], artifact, where, samples, mask, answers),
         extents=extents,
         layer_answers=layer_answers,
         preprocess=preprocess,
-        stages=f"{files.answers}.stages" if stages else "",
-        further=others | artifact.options,
+        stages=f"{answers}.stages" if stages else "",
     )
+    files = asked.files
     asked = _of_pass(asked, trial.pass_, protocol)
     begin = partial(
         launch, station.transport, station.command(trial.subject.runtime), asked.text(protocol), name=trial.file_stem,
@@ -256,6 +245,28 @@ def launched_artifact(
         done = begin(on_line=beside.line)
     reading = lines.read(done.stdout.splitlines(), done.status, done.stderr)
     return replace(reading, samples=(*reading.samples, *beside.samples)), files.answers
+
+
+def job_of(
+    subject: Subject, mode: job.Mode, artifact: Artifact, where: Mapping[str, str], samples: ArtifactFile, mask: int,
+    answers: str = "",
+) -> job.Job:  # fmt: skip
+    """What a launch of an artifact has to do in that mode; its files are at `where`, by SHA-256."""
+    roles = runtimes.runtime(artifact.runtime).roles
+    graph, weights = ("-" if role == NO_FILE else where[artifact.file(role).sha256] for role in roles)
+    others = {role: where[artifact.file(role).sha256] for role in artifact.deployed if role not in roles}
+    return job.Job(
+        mode=mode,
+        files=job.Files(graph, weights, where[samples.sha256], answers),
+        inputs=[tensor.name for tensor in artifact.inputs],
+        outputs=[tensor.name for tensor in artifact.outputs],
+        weights_format=artifact.weights_format,
+        execution=artifact.execution,
+        threads=subject.threads,
+        precision=artifact.precision or subject.precision,
+        affinity=mask,
+        further=others | artifact.options,
+    )
 
 
 def _of_pass(asked: job.Job, pass_: Pass, protocol: Protocol) -> job.Job:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from bench.files import ordinary, read_bounded, reason, replace, replacing
 from bench.layered import LayerRecord
 from bench.records import SCHEMA_VERSION, Answers, Device, Measurement, RunRecord, Sample, Status, Task
 from bench.results import bounds, layers, migrate, prune
+from bench.results.lines import append
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +41,6 @@ COLUMNS = pa.schema(
 )  # fmt: skip
 """Of measurements.parquet and its parts: one row per sample, `value` in the metric's unit."""
 
-_LONGEST_LINE = 2**20
-"""Bytes at the end of trials.jsonl that are searched for the end of its last whole line."""
 _MOST_BYTES = 2**30
 """Of run.json and trials.jsonl, which are read whole."""
 
@@ -101,7 +99,7 @@ class RunFolder:
             _write(_answers_table(answers), self.path / "answers" / f"{stem}.parquet")
         if layered:
             _write(layers.table(layered, COLUMNS.metadata), self.path / "layers" / f"{stem}.parquet")
-        _append(self.path / "trials.jsonl", {"schema_version": SCHEMA_VERSION} | _header(measurement))
+        append(self.path / "trials.jsonl", {"schema_version": SCHEMA_VERSION} | _header(measurement))
 
     def answers(self) -> dict[str, Answers]:
         """What each network answered in a trial of accuracy or drift, by the trial's id. Raises CorruptData, and
@@ -359,24 +357,6 @@ def _answers_table(answers: Answers) -> pa.Table:
     """A row a sample, a column a fact."""
     table = pa.table({name: np.asarray(values) for name, values in answers.items()})
     return table.replace_schema_metadata(COLUMNS.metadata)
-
-
-def _append(path: Path, values: Mapping[str, Any]) -> None:
-    """Add a line of JSON, whole or not at all: what a full disk took of it is removed, and so is the part of a line
-    that an earlier process left when it was killed. Raises OSError."""
-    with path.open("a+b", buffering=0) as file:
-        end = os.fstat(file.fileno()).st_size
-        last = os.pread(file.fileno(), _LONGEST_LINE, max(0, end - _LONGEST_LINE))
-        whole = end - (len(last) - (last.rfind(b"\n") + 1)) if b"\n" in last or end < _LONGEST_LINE else end
-        file.truncate(whole)
-        rest = memoryview(json.dumps(values).encode() + b"\n")
-        try:
-            while rest:
-                rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(whole)
-            raise
 
 
 def _write(table: pa.Table, path: Path, compression: str = "snappy") -> None:

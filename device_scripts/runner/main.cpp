@@ -19,6 +19,7 @@
 #include "measure/cascade.h"
 #include "measure/loops.h"
 #include "measure/neighbours.h"
+#include "measure/serve.h"
 #include "measure/session.h"
 #include "measure/switches.h"
 #include "picture/pictures.h"
@@ -152,8 +153,16 @@ Work prepare_copy(const Library& library, const Job& job) {
     };
 }
 
+void run_several(const Serving& serving, const Library& library) {
+    const std::vector<Job> candidates = read_candidates(serving);
+    for (const Job& candidate : candidates) library.expect(candidate);
+    send_environment(library, candidates[0].threads, candidates[0].precision_name);
+    serve(serving, candidates, library);
+}
+
 void run(const std::string& job_path, const std::vector<std::string>& named) {
     const Job job = read_job(job_path);
+    if (job.mode == Mode::serve) return run_several(job.serving, *open_library(named));
     if (job.mode == Mode::largest) go_first_when_memory_ends();
     if (job.affinity != 0) restrict_to(job.affinity);
     const std::unique_ptr<Library> library = open_library(named);
@@ -206,7 +215,8 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
             });
             break;
         case Mode::memory:
-        case Mode::largest: break;
+        case Mode::largest:
+        case Mode::serve: break;
     }
     send_memory();
 }

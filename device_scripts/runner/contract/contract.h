@@ -13,7 +13,8 @@
 // missing and repeated keys are errors, and so are keys of another mode.
 //
 //   contract           3
-//   mode               latency | memory | accuracy | sustained | largest | layers | switch
+//   mode               latency | memory | accuracy | sustained | largest | layers | switch | serve (which has keys of its
+//                      own, below)
 //   graph              path of the graph, in the runtime's own format
 //   weights            path of the weights
 //   weights_format     runtime | frq            (runtime: the runtime's own format; frq: docs/formats/frq.md)
@@ -65,6 +66,23 @@
 //                      The process first makes itself the one that the system ends when memory does (oom_score_adj 1000)
 //   walks              switch only, 1..1000: so many times from the capacity of the job down to the smallest, up to the
 //                      largest and back, one capacity at a time, with an inference of the first sample at each
+//
+// serve: several networks at once, each in a process of its own. It has these keys alone:
+//
+//   candidates         1 to 64 paths of job files of mode memory, separated by commas: the networks in all their forms
+//   networks           1..16: how many run at once
+//   rate1, rate2, …    for each of them, 1..1000000: thousandths of a request a second. Requests come at even intervals from the
+//                      moment on at which all networks of the first phase have been loaded; no more than 100,000 in all
+//   period_us          1000..1000000: how long a round of the processor is
+//   phases             1..64
+//   phase1, phase2, …  MILLISECONDS,CANDIDATE@THOUSANDTHS,… for each network, in order, which candidate it is, counted from 0,
+//                      and its share of the processor; the shares are no more than 1000 together
+//
+// One network computes at a time: in each period each process goes on (SIGCONT) for its share of it and is stopped (SIGSTOP)
+// for the rest; what a period gave too much or too little, the next ones make good. Shares that are not used, and what is left
+// of 1000, stay idle. Where a candidate follows another, they are exchanged while the requests go on: in place where both are
+// capacities of the same files, else the old process is ended and a new one started, which loads in its share. A network infers
+// the newest request that has come; those that waited are answered with it.
 //
 // Packed sample file, little-endian: "BSMP", u32 version 2, u32 count, u32 inputs (1..8); for each input u32 dtype
 // (0 float32, 1 int32), u32 rank (1..4), u32 extents[rank] without a batch axis; then for each sample, for each input, its
@@ -136,6 +154,20 @@
 //                                                     the iterations that ended on its CPUs. scaling_cur_freq is read before
 //                                                     and after the loop (sustained: each second) only, and only for policies
 //                                                     that it ran on
+//   {"event":"switched","phase":n,"network":n,"candidate":n,"way":"load"|"capacity","ns":n,"bytes":n}     serve: networks counted
+//                                                     from 0, phases too. ns: from the begin of the phase until it could infer,
+//                                                     -1 where it could not before the phase ended; bytes: of its graph and
+//                                                     weights, or of weights that were brought in or dropped
+//   {"event":"served","phase":n,"network":n,"granted":n,"cpu":n,"rss":n,"inferences":n}    serve: one a network and phase.
+//                                                     granted: ns in which its process was not stopped; cpu: ns of processor
+//                                                     time that it took meanwhile, -1 where unknown; rss: its most, in bytes
+//   {"event":"phase","i":n,"ns":n,"rss":n,"own_rss":n,"own_cpu":n}   serve: printed when it ends. ns: how long it was; rss: the most
+//                                                     that all networks' processes had together, looked at about 20 times a
+//                                                     second; own: of the process that hands out the shares
+//   {"event":"request","phase":n,"network":n,"ns":n,"answer":"own"|"later"|"none"}     serve: one a request, by network in the order in which
+//                                                     they came, printed at the end; of the phase in which it came. ns: until
+//                                                     it was answered, by an inference of its own or with a later one; none:
+//                                                     it was not, and ns is until the end
 //   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy, and layers with `answers`; counts: values
 //                                                     of each output in one sample
 //   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not report it
@@ -153,6 +185,7 @@ constexpr int kMostOutputs = 64;
 constexpr int kMostCapacities = 64;
 constexpr int kMostLayers = 10'000;
 constexpr int64_t kMostLayerTimes = 1 << 22;
+constexpr int64_t kMostRequests = 100'000;  // of one network
 
 enum class Exit : int {
     ok = 0,

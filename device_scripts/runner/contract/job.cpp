@@ -24,6 +24,11 @@ constexpr int64_t kMostExtent = 65536;
 constexpr int64_t kMostWalks = 1000;
 constexpr double kMostThreshold = 2;  // beyond 1 no answer is sure enough
 constexpr double kLeastTemperature = 1e-3, kMostTemperature = 1e3;
+constexpr size_t kMostCandidates = 64;
+constexpr int64_t kMostNetworks = 16;
+constexpr int64_t kMostPhases = 64;
+constexpr int64_t kMostRate = 1'000'000;
+constexpr int64_t kWhole = 1000;  // thousandths of the processor
 
 [[noreturn]] void refuse(const std::string& why) { throw Failure(Exit::bad_job, why); }
 
@@ -124,6 +129,24 @@ public:
         refuse(key + " = " + value + ": none of " + known);
     }
 
+    // MILLISECONDS,CANDIDATE@THOUSANDTHS,… with one candidate for each of `networks`.
+    Phase phase(const std::string& key, size_t networks, size_t candidates) {
+        const std::vector<std::string> parts = names(key, 1 + static_cast<size_t>(kMostNetworks));
+        if (parts.size() != 1 + networks) refuse(key + ": not a time and one candidate for each network");
+        Phase phase{between(key, parts[0], 1, kLongestMs), {}};
+        int64_t all = 0;
+        for (size_t i = 1; i < parts.size(); i++) {
+            const size_t at = parts[i].find('@');
+            if (at == std::string::npos) refuse(key + ": " + parts[i] + " is not of the form CANDIDATE@THOUSANDTHS");
+            const int64_t candidate = between(key, parts[i].substr(0, at), 0, static_cast<int64_t>(candidates) - 1);
+            const int64_t share = between(key, parts[i].substr(at + 1), 1, kWhole);
+            phase.shares.push_back({static_cast<int>(candidate), static_cast<int>(share)});
+            all += share;
+        }
+        if (all > kWhole) refuse(key + ": the shares together are more than " + std::to_string(kWhole) + " thousandths");
+        return phase;
+    }
+
     void expect_no_more() const {
         if (!values_.empty()) refuse("the key " + values_.begin()->first + " is unknown, or not of this mode");
     }
@@ -173,6 +196,27 @@ private:
     std::map<std::string, std::string> values_;
 };
 
+Serving read_serving(Keys& keys) {
+    Serving serving;
+    serving.candidates = keys.names("candidates", kMostCandidates);
+    const int64_t networks = keys.number("networks", 1, kMostNetworks);
+    for (int64_t i = 1; i <= networks; i++) serving.rates.push_back(keys.number("rate" + std::to_string(i), 1, kMostRate));
+    serving.period_us = keys.number("period_us", 1000, 1'000'000);
+    const int64_t phases = keys.number("phases", 1, kMostPhases);
+    int64_t ms = 0;
+    for (int64_t i = 1; i <= phases; i++) {
+        serving.phases.push_back(keys.phase("phase" + std::to_string(i), serving.rates.size(), serving.candidates.size()));
+        ms += serving.phases.back().ms;
+    }
+    for (const int64_t rate : serving.rates) {
+        if (ms > kMostRequests * 1'000'000 / rate) {
+            refuse("more than " + std::to_string(kMostRequests) + " requests for one network");
+        }
+    }
+    keys.expect_no_more();
+    return serving;
+}
+
 }  // namespace
 
 Job read_job(const std::string& path) {
@@ -185,7 +229,12 @@ Job read_job(const std::string& path) {
                                           {"sustained", Mode::sustained},
                                           {"largest", Mode::largest},
                                           {"layers", Mode::layers},
-                                          {"switch", Mode::switching}});
+                                          {"switch", Mode::switching},
+                                          {"serve", Mode::serve}});
+    if (job.mode == Mode::serve) {
+        job.serving = read_serving(keys);
+        return job;
+    }
     job.graph = keys.text("graph");
     job.weights = keys.text("weights");
     job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}});

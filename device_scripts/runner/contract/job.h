@@ -7,10 +7,25 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching };
+enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching, serve };
 enum class WeightsFormat { runtime, frq };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
+
+// Of serve: which of the candidates answers the requests of a network, and on how much of the processor.
+struct Share {
+    int candidate, thousandths;
+};
+struct Phase {
+    int64_t ms;
+    std::vector<Share> shares;  // one a network
+};
+struct Serving {
+    std::vector<std::string> candidates;  // paths of their job files
+    std::vector<int64_t> rates;           // of each network, in thousandths of a request a second
+    int64_t period_us = 0;
+    std::vector<Phase> phases;
+};
 
 struct Job {
     Mode mode;
@@ -32,6 +47,7 @@ struct Job {
     std::string small_graph, small_weights;  // of a cascade; empty otherwise
     double threshold = 0, temperature = 1;   // of a cascade
     bool cycle = false;                      // over all samples
+    Serving serving;            // serve, and of the keys above it has none
     std::string scratch;        // how the names of files may begin that are removed again
 };
 

@@ -1,23 +1,15 @@
 #include "measure/neighbours.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <stdexcept>
 #include <string>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
-#include "contract/events.h"
 #include "contract/failure.h"
-#include "contract/process.h"
+#include "measure/child.h"
 
 namespace bench {
 namespace {
@@ -26,15 +18,10 @@ constexpr size_t kStreamed = 32u << 20;  // bytes that all threads of the load t
 constexpr size_t kPiece = 1u << 18;      // values of it in one go, a megabyte: some tenths of a millisecond, as is
 constexpr int kArithmetic = 100'000;     // so much arithmetic between two pieces
 
-[[noreturn]] void end_with(const Failure& failure) {
-    end_in_emergency(static_cast<int>(failure.exit), kind_of(failure.exit), failure.what());
-}
-
 // One thread of the load.
 struct Disturber {
     float* values;
     size_t count;
-    pid_t parent;
     std::atomic<int>* started;
     pthread_t thread;
 };
@@ -51,7 +38,7 @@ void* disturb(void* given) {
         }
         for (const float sum : sums) own.values[0] += sum * 1e-6f;
         if (round == 0) own.started->fetch_add(1);
-        if (getppid() != own.parent) _exit(0);
+        if (!has_parent()) _exit(0);
     }
 }
 
@@ -65,16 +52,12 @@ struct alignas(256) Neighbours::Shared {
 static_assert(std::atomic<int64_t>::is_always_lock_free, "a count that two processes share may not hide a lock");
 
 struct Neighbours::Process {
-    std::string name;  // for messages
     Shared* shared;
-    pid_t parent, pid = 0;
     int go = -1, ready[2] = {-1, -1};
+    std::unique_ptr<Child> child;
 
     ~Process() {
-        if (pid > 0) {
-            kill(pid, SIGKILL);
-            while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
-        }
+        child.reset();
         for (const int end : ready) {
             if (end >= 0) close(end);
         }
@@ -92,62 +75,23 @@ struct Neighbours::Process {
     void tell_ready() const {
         while (write(ready[1], "r", 1) < 0 && errno == EINTR) continue;
     }
-    bool has_parent() const { return getppid() == parent; }
-
-    // What its end means here. It has ended, or is about to.
-    Failure failure() {
-        int status = 0;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-        pid = 0;
-        shared->why[sizeof shared->why - 1] = '\0';
-        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-            return {Exit::out_of_memory, name + " was killed: most likely there is not enough memory for it"};
-        }
-        const bool memory = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(Exit::out_of_memory);
-        const std::string how = WIFSIGNALED(status) ? "it ended by signal " + std::to_string(WTERMSIG(status)) : shared->why;
-        return {memory ? Exit::out_of_memory : Exit::inference_failed, name + " failed: " + how};
-    }
 };
 
 void Neighbours::fork_one(const std::function<void(Process&)>& live, std::string name) {
     auto process = std::make_unique<Process>();
-    process->name = std::move(name);
     process->shared = &shared_[processes_.size()];
-    process->parent = getpid();
     process->go = go_[0];
-    const auto refuse = [&] {
-        throw Failure(Exit::out_of_memory, "the system grants no process for " + process->name + ": " + std::strerror(errno));
-    };
-    if (pipe(process->ready) != 0) refuse();
-    const pid_t pid = fork();
-    if (pid < 0) refuse();
-    if (pid > 0) {
-        close(process->ready[1]);
-        process->ready[1] = -1;
-        process->pid = pid;
-        processes_.push_back(std::move(process));
-        return;
+    if (pipe(process->ready) != 0) {
+        throw Failure(Exit::out_of_memory, "the system grants no process for " + name + ": " + std::strerror(errno));
     }
-#ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-#endif
-    if (!process->has_parent()) _exit(0);
-    keep_emergencies_in(process->shared->why, sizeof process->shared->why);
-    // Whoever reads the events would wait for the end of all who can write them.
-    const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-    dup2(nowhere, STDIN_FILENO);
-    dup2(nowhere, STDOUT_FILENO);
-    close(go_[1]);
-    try {
-        go_first_when_memory_ends();
+    process->child = std::make_unique<Child>(std::move(name), process->shared->why, sizeof process->shared->why, [&] {
+        close(go_[1]);
         process->wait_for_start();
         live(*process);
-    } catch (const Failure& failure) {
-        end_with(failure);
-    } catch (const std::length_error&) {
-        end_with({Exit::out_of_memory, "more values than this device can address"});
-    }
-    _exit(0);
+    });
+    close(process->ready[1]);
+    process->ready[1] = -1;
+    processes_.push_back(std::move(process));
 }
 
 Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepare)
@@ -163,7 +107,7 @@ Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepar
             const Work work = prepare();
             work();
             process.tell_ready();
-            while (process.has_parent()) {
+            while (has_parent()) {
                 work();
                 process.shared->finished.fetch_add(1, std::memory_order_relaxed);
             }
@@ -177,7 +121,7 @@ Neighbours::Neighbours(int copies, int load, const std::function<Work()>& prepar
         std::atomic<int> started{0};
         for (size_t i = 0; i < disturbers.size(); i++) {
             const size_t count = values.size() / disturbers.size();
-            disturbers[i] = {&values[i * count], count, process.parent, &started, {}};
+            disturbers[i] = {&values[i * count], count, &started, {}};
             if (pthread_create(&disturbers[i].thread, nullptr, disturb, &disturbers[i]) != 0) {
                 throw Failure(Exit::out_of_memory,
                               "the system grants only " + std::to_string(i) + " of " + std::to_string(load) + " threads");
@@ -205,17 +149,14 @@ void Neighbours::start() {
         char byte;
         ssize_t got;
         while ((got = read(process->ready[0], &byte, 1)) < 0 && errno == EINTR) continue;
-        if (got != 1) throw process->failure();
+        if (got != 1) throw process->child->failure();
     }
 }
 
 int64_t Neighbours::finished() {
     int64_t sum = 0;
     for (size_t i = 0; i < processes_.size(); i++) {
-        siginfo_t ended{};
-        if (waitid(P_PID, static_cast<id_t>(processes_[i]->pid), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0) {
-            throw processes_[i]->failure();
-        }
+        if (processes_[i]->child->has_ended()) throw processes_[i]->child->failure();
         if (i < copies_) sum += processes_[i]->shared->finished.load(std::memory_order_relaxed);
     }
     return sum;

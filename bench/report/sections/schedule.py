@@ -1,0 +1,31 @@
+"""Several networks at once: variants chosen for each phase of a changing budget against fixed ones."""
+
+from __future__ import annotations
+
+from bench.report import schedule
+from bench.report.section import Context, Section
+
+
+def section(context: Context) -> Section | None:
+    found = context.findings.schedules
+    if not found:
+        return None
+    chosen = [
+        schedule.choice_table(
+            one.first.workload, policy.policy, one.first.capacities, f"{one.first.workload.name}: chosen for each phase"
+        )
+        for one in found
+        for policy in one.policies
+        if policy.policy.adaptive
+    ]
+    measured = [table for one in found for table in schedule.tables(one)]
+    return Section(
+        "schedule",
+        "Several networks at once",
+        notices=tuple(dict.fromkeys(notice for one in found for notice in schedule.notices(one))),
+        sentences=tuple(sentence for one in found for sentence in schedule.sentences(one)),
+        details=tuple(
+            sentence for one in found for sentence in schedule.solver_sentences(one.first.optimum, one.first.greedy)
+        ),
+        tables=(*chosen, *measured),
+    )
