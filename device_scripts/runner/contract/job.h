@@ -7,10 +7,13 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy, sustained, largest, layers };
-enum class WeightsFormat { runtime, frq };
+enum class Mode { latency, memory, accuracy, sustained, largest, layers, train };
+enum class WeightsFormat { runtime, frq, elm };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
+
+// What the matrix of a training is kept as, and where.
+enum class Keeping { float32, float16, file };
 
 struct Job {
     Mode mode;
@@ -28,6 +31,12 @@ struct Job {
     int64_t seconds = 0;
     int capacity = 0;  // of a nested package, 1 the smallest; 0 where none is named
     int height = 0, width = 0;  // extents
+    // train only
+    std::string validation, test, package;  // the first two may be empty
+    int64_t neurons = 0, classes = 0;
+    uint64_t seed = 0;
+    std::vector<double> alphas;
+    Keeping keeping = Keeping::float32;
     std::string scratch;        // how the names of files may begin that are removed again
 };
 
