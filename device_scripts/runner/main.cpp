@@ -168,6 +168,11 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     const std::unique_ptr<Library> library = open_library(named);
     library->expect(job);
     send_environment(*library, job.threads, job.precision_name);
+    if (job.mode == Mode::train) {
+        library->learn(job);
+        send_memory();
+        return;
+    }
     const std::unique_ptr<SampleSource> shown = open_samples(job);
     const SampleSource& samples = *shown;
     const std::vector<InputShape> shapes = job.mode == Mode::largest ? enlarged(job, samples) : samples.inputs();
@@ -216,7 +221,8 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
             break;
         case Mode::memory:
         case Mode::largest:
-        case Mode::serve: break;
+        case Mode::serve:
+        case Mode::train: break;
     }
     send_memory();
 }

@@ -29,6 +29,8 @@ constexpr int64_t kMostNetworks = 16;
 constexpr int64_t kMostPhases = 64;
 constexpr int64_t kMostRate = 1'000'000;
 constexpr int64_t kWhole = 1000;  // thousandths of the processor
+constexpr int64_t kMostTrained = 1 << 17, kMostClasses = 1024;
+constexpr size_t kMostAlphas = 16;
 
 [[noreturn]] void refuse(const std::string& why) { throw Failure(Exit::bad_job, why); }
 
@@ -111,6 +113,19 @@ public:
         if (cross == std::string::npos) refuse(key + " = " + value + ": not of the form HEIGHTxWIDTH");
         const auto extent = [&](const std::string& digits) { return static_cast<int>(between(key, digits, 1, most)); };
         return {extent(value.substr(0, cross)), extent(value.substr(cross + 1))};
+    }
+
+    // Decimal numbers above zero, separated by commas.
+    std::vector<double> decimals(const std::string& key, size_t most) {
+        std::vector<double> found;
+        for (const std::string& text : names(key, most)) {
+            const bool plain = text.size() <= 32 && text.find_first_not_of("0123456789.eE+-") == std::string::npos;
+            char* end = nullptr;
+            const double value = plain ? std::strtod(text.c_str(), &end) : 0;
+            if (!end || *end != 0 || !(value >= 1e-12) || !(value <= 1e12)) refuse(key + " = " + text + ": not a number between 1e-12 and 1e12");
+            found.push_back(value);
+        }
+        return found;
     }
 
     uint64_t mask(const std::string& key) {
@@ -217,6 +232,29 @@ Serving read_serving(Keys& keys) {
     return serving;
 }
 
+// What a training is told is of another kind than what a network is.
+Job train_job(Keys& keys, Job job, const std::string& path) {
+    job.precision = Precision::fp32;
+    job.precision_name = "fp32";
+    job.weights_format = WeightsFormat::elm;
+    job.execution = Execution::stock;
+    job.samples = keys.text("samples");
+    if (keys.has("validation")) job.validation = keys.text("validation");
+    if (keys.has("test")) job.test = keys.text("test");
+    job.package = keys.text("package");
+    job.neurons = keys.number("neurons", 1, kMostTrained);
+    job.classes = keys.number("classes", 2, kMostClasses);
+    job.seed = static_cast<uint64_t>(keys.number("seed", 0, 999'999'999'999'999'999));
+    job.alphas = keys.decimals("alphas", kMostAlphas);
+    job.keeping = keys.choice<Keeping>("matrix", {{"float32", Keeping::float32}, {"float16", Keeping::float16}, {"file", Keeping::file}});
+    job.threads = static_cast<int>(keys.number("threads", 1, 64));
+    job.affinity = keys.mask("affinity");
+    job.scratch = path + ".matrix";
+    keys.expect_no_more();
+    if (job.alphas.size() > 1 && job.validation.empty()) refuse("several alphas, and no validation samples to choose one by");
+    return job;
+}
+
 }  // namespace
 
 Job read_job(const std::string& path) {
@@ -230,14 +268,16 @@ Job read_job(const std::string& path) {
                                           {"largest", Mode::largest},
                                           {"layers", Mode::layers},
                                           {"switch", Mode::switching},
-                                          {"serve", Mode::serve}});
+                                          {"serve", Mode::serve},
+                                          {"train", Mode::train}});
+    if (job.mode == Mode::train) return train_job(keys, std::move(job), path);
     if (job.mode == Mode::serve) {
         job.serving = read_serving(keys);
         return job;
     }
     job.graph = keys.text("graph");
     job.weights = keys.text("weights");
-    job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}});
+    job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}, {"elm", WeightsFormat::elm}});
     job.execution = keys.choice<Execution>(
         "execution",
         {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored}, {"resident", Execution::resident}});
@@ -287,8 +327,8 @@ Job read_job(const std::string& path) {
     if (job.mode == Mode::switching) job.walks = static_cast<int>(keys.number("walks", 1, kMostWalks));
     job.scratch = path + ".profile";
     keys.expect_no_more();
-    if ((job.weights_format == WeightsFormat::runtime) != (job.execution == Execution::stock)) {
-        refuse("execution is stock for weights of the runtime, and dense, factored or resident for frq weights");
+    if ((job.weights_format != WeightsFormat::frq) != (job.execution == Execution::stock)) {
+        refuse("execution is stock for weights of the runtime and of elm, and dense, factored or resident for frq weights");
     }
     return job;
 }

@@ -7,10 +7,13 @@
 
 namespace bench {
 
-enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching, serve };
-enum class WeightsFormat { runtime, frq };
+enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching, serve, train };
+enum class WeightsFormat { runtime, frq, elm };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
+
+// What the matrix of a training is kept as, and where.
+enum class Keeping { float32, float16, file };
 
 // Of serve: which of the candidates answers the requests of a network, and on how much of the processor.
 struct Share {
@@ -48,6 +51,12 @@ struct Job {
     double threshold = 0, temperature = 1;   // of a cascade
     bool cycle = false;                      // over all samples
     Serving serving;            // serve, and of the keys above it has none
+    // train only
+    std::string validation, test, package;  // the first two may be empty
+    int64_t neurons = 0, classes = 0;
+    uint64_t seed = 0;
+    std::vector<double> alphas;
+    Keeping keeping = Keeping::float32;
     std::string scratch;        // how the names of files may begin that are removed again
 };
 

@@ -95,6 +95,8 @@ Memory memory_now() {
     };
 }
 
+int64_t available_memory() { return in_bytes(field("/proc/meminfo", "MemAvailable")); }
+
 void restrict_to(uint64_t cpu_mask) {
 #ifdef __linux__
     cpu_set_t set;

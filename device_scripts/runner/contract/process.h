@@ -19,6 +19,9 @@ struct Memory {
 };
 Memory memory_now();
 
+// What the whole system could give to a program now, in bytes; -1 where it does not say.
+int64_t available_memory();
+
 // Restricts this process, and the threads it makes later, to a mask of CPUs. Throws Failure(unsupported).
 void restrict_to(uint64_t cpu_mask);
 

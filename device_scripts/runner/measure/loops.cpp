@@ -206,11 +206,6 @@ std::vector<InputShape> enlarged(const Job& job, const SampleSource& samples) {
     return shapes;
 }
 
-void read_sample(const SampleSource& samples, uint32_t sample, Session& session) {
-    const std::vector<InputMemory> inputs = session.inputs();
-    for (size_t i = 0; i < inputs.size(); i++) samples.read(sample, samples.inputs()[i], inputs[i].data, inputs[i].plane_step);
-}
-
 void tile_first_sample(const SampleSource& samples, const InputShape& shape, const InputMemory& input) {
     const InputShape& given = samples.inputs()[0];
     const size_t height = static_cast<size_t>(given.extents[1]), width = static_cast<size_t>(given.extents[2]);

@@ -36,9 +36,6 @@ std::vector<InputShape> enlarged(const Job& job, const SampleSource& samples);
 // The middle one of some times, which come into another order; of an even number the mean of two.
 int64_t median(std::vector<int64_t>& values);
 
-// Fills the inputs of the session with one sample.
-void read_sample(const SampleSource& samples, uint32_t sample, Session& session);
-
 // Fills the input of that `shape` with the first sample, repeated from its upper left corner on.
 void tile_first_sample(const SampleSource& samples, const InputShape& shape, const InputMemory& input);
 

@@ -129,7 +129,12 @@ public:
     virtual void expect(const Job& job) const = 0;
     // Throws Failure.
     virtual std::unique_ptr<Session> open(const Job& job) const = 0;
+
+    // The mode train. Throws Failure, and Failure(unsupported) where the program has no training.
+    virtual void learn(const Job& job) const;
 };
+
+inline void Library::learn(const Job&) const { throw Failure(Exit::unsupported, "only the runner with ncnn in it trains"); }
 
 // The one that this program is linked with, when `named` is empty, or the one of these two files: a backend of ours and the
 // library that it calls. Throws Failure.

@@ -9,6 +9,7 @@
 #include <cpu.h>
 
 #include "contract/process.h"
+#include "elm/train.h"
 #include "measure/session.h"
 #include "ncnn/gpu.h"
 #include "ncnn/kernels.h"
@@ -83,6 +84,8 @@ public:
         if (job.threads > 1) expect_threads(ncnn::get_cpu_count());
         return std::make_unique<NcnnSession>(job);
     }
+
+    void learn(const Job& job) const override { train(job); }
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "contract/process.h"
+#include "elm/package.h"
 #include "ncnn/factor.h"
 #include "weights/dct.h"
 #include "weights/frq.h"
@@ -219,6 +220,62 @@ private:
     bool flag_sent_ = false;
 };
 
+// A random layer as it is made of its seed, and the output weights behind it: what a .bin file with both would have.
+class ElmStream : public WeightsSource {
+public:
+    explicit ElmStream(const std::string& path)
+        : started_(now_ns()), package_(read_elm(read_whole(path, kLargestPackage, Exit::bad_weights), path)), path_(path) {
+        const size_t hidden = static_cast<size_t>(package_.hidden.inputs);
+        sizes_ = {kFlag, hidden * package_.neurons * sizeof(float), package_.neurons * sizeof(float), kFlag, package_.stored.size() * sizeof(float)};
+        decoded_.coefficients = static_cast<int64_t>(package_.stored.size());
+        decoded_.ns = now_ns() - started_;
+    }
+
+    const Decoded* decoded() const override { return &decoded_; }
+
+protected:
+    void serve(void* buffer, size_t size) override {
+        const int64_t start = now_ns();
+        if (next_ == sizes_.size()) refuse("the graph asks for more than its two layers");
+        if (size != sizes_[next_]) {
+            refuse("the graph asks for " + std::to_string(size) + " bytes where it gives " + std::to_string(sizes_[next_]));
+        }
+        auto* to = static_cast<float*>(buffer);
+        const HiddenLayer& layer = package_.hidden;
+        switch (next_++) {
+            case 0:
+            case 3: std::memcpy(buffer, &kFloat32Flag, sizeof kFloat32Flag); break;
+            case 1:
+                for (uint64_t m = 0; m < package_.neurons; m++) {
+                    for (uint64_t k = 0; k < layer.inputs; k++) *to++ = layer.weight(k, m);
+                }
+                break;
+            case 2:
+                for (uint64_t m = 0; m < package_.neurons; m++) *to++ = layer.bias(m);
+                break;
+            default: {
+                const std::vector<float> weights = package_.output_weights();
+                std::memcpy(buffer, weights.data(), size);
+            }
+        }
+        if (size != kFlag) decoded_.values += static_cast<int64_t>(size / sizeof(float));
+        decoded_.ns += now_ns() - start;
+    }
+
+    std::string left_over() const override { return next_ == sizes_.size() ? "" : path_ + ": the graph does not use all of it"; }
+
+private:
+    static constexpr size_t kFlag = sizeof kFloat32Flag;
+    [[noreturn]] void refuse(const std::string& why) const { throw Failure(Exit::bad_weights, path_ + ": " + why); }
+
+    int64_t started_;
+    ElmPackage package_;
+    std::string path_;
+    std::vector<size_t> sizes_;  // of what ncnn reads, in bytes
+    size_t next_ = 0;
+    Decoded decoded_;
+};
+
 }  // namespace
 
 size_t WeightsSource::read(void* buffer, size_t size) const {
@@ -241,6 +298,7 @@ std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph) {
     if (job.weights_format == WeightsFormat::runtime) {
         return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8, graph.int8);
     }
+    if (job.weights_format == WeightsFormat::elm) return std::make_unique<ElmStream>(job.weights);
     return std::make_unique<FrqStream>(job, graph.text);
 }
 
