@@ -8,7 +8,7 @@
 namespace bench {
 
 enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching };
-enum class WeightsFormat { runtime, frq };
+enum class WeightsFormat { runtime, frq, nested };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
 

@@ -4,38 +4,13 @@
 #include <cmath>
 #include <cstring>
 
+#include "contract/crc32.h"
 #include "contract/failure.h"
 #include "contract/utf8.h"
+#include "weights/half.h"
 
 namespace bench {
 namespace {
-
-// CRC-32 of zlib and PNG (ISO 3309, reflected polynomial 0xEDB88320).
-uint32_t crc32(const uint8_t* bytes, size_t count) {
-    uint32_t table[256];
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t entry = i;
-        for (int bit = 0; bit < 8; bit++) entry = entry >> 1 ^ (entry & 1 ? 0xEDB88320u : 0);
-        table[i] = entry;
-    }
-    uint32_t crc = 0xFFFFFFFFu;
-    for (size_t i = 0; i < count; i++) crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xFF];
-    return ~crc;
-}
-
-// IEEE 754 binary16 to binary32, exact.
-float half_to_float(uint16_t half) {
-    const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16, fraction = half & 0x3FF;
-    const uint32_t exponent = half >> 10 & 0x1F;
-    float result;
-    if (exponent == 0) {
-        result = static_cast<float>(fraction) * 0x1p-24f;
-        return sign ? -result : result;
-    }
-    const uint32_t bits = sign | (exponent == 31 ? 0xFFu : exponent + 112) << 23 | fraction << 13;
-    std::memcpy(&result, &bits, sizeof result);
-    return result;
-}
 
 // Walks the bytes of a package and never past their end.
 class Walker {
