@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bench.compress.nested import package
-from bench.compress.nested.blocks import slots
+from bench.compress.nested.blocks import Floats, slots
 from bench.compress.nested.package import Nested, Substitution
 from bench.errors import ExportRefused
 from bench.export import graph, ncnn
@@ -56,7 +56,8 @@ def _order(
     probe, dice = copy.deepcopy(module), np.random.default_rng(1)
     own = list(slots(probe))
     for slot in own:
-        slot.fill(dice.uniform(0.5, 1.5, slot.stored().shape).astype(np.float32) / 8)
+        marks: Floats = (dice.uniform(0.5, 1.5, slot.stored().shape) / 8).astype(np.float32)
+        slot.fill(marks)
     marked, values = ncnn.convert(probe, inputs, samples)
     if str(marked) != str(whole):
         raise ExportRefused("ncnn's graph depends on the values of the weights", _WHOLE)

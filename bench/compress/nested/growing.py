@@ -51,7 +51,7 @@ class _Epochs:
 def grown(learner: Learner, request: Request, family: Family, nesting: Nesting) -> Grown:
     """The learner's network nested, its channels ranked by `request.budget`. Raises UsageError for a target that leaves
     no room for so many capacities, and what pruning raises."""
-    network, count = learner.network, nesting.count
+    network, count = learner.network, nesting.capacities
     roadmap = pruning.steps(family, family.within(nesting.smallest), nesting.smallest, count - 1)
     _expect_room(family, roadmap, network.name)
     epochs = _epochs(request, count, recipe.recipe(request.seed, network.task).epochs)

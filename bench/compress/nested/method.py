@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from bench.compress.learner import Learner
     from bench.compress.nested.package import Nested as Package
     from bench.networks import Network
+    from bench.records import WeightsFormat
     from bench.runtimes.runtime import Runtime
 
 SHARED, APART = "shared", "apart"
-FORMAT = "nested"
+FORMAT: WeightsFormat = "nested"
 
 
 class Nested(Ordinary):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class _Lists:
     def __init__(self) -> None:
         self.found: dict[Levels, int] = {}
 
-    def of(self, levels: Sequence[int]) -> int:
+    def of(self, levels: Iterable[Any]) -> int:
         return self.found.setdefault(tuple(int(level) for level in levels), len(self.found))
 
 

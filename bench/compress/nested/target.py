@@ -18,10 +18,10 @@ FORMS = (
 
 
 class Nesting(NamedTuple):
-    """`smallest` is the target of the smallest capacity; the largest of `count` is the whole network."""
+    """`smallest` is the target of the smallest capacity; the largest of the `capacities` is the whole network."""
 
     smallest: Target
-    count: int
+    capacities: int
 
 
 def nesting(text: str) -> Nesting:

@@ -169,8 +169,8 @@ def test_targets_that_are_none_are_refused(text: str) -> None:
 
 
 def test_a_target_says_the_smallest_and_how_many() -> None:
-    assert nesting("16x:4").count == 4
-    assert nesting("20kB").count == 5
+    assert nesting("16x:4").capacities == 4
+    assert nesting("20kB").capacities == 5
     assert nesting("16x:4").smallest.amount == 16
 
 
