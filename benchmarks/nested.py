@@ -52,9 +52,10 @@ def rows(learner: Learner, given: argparse.Namespace, ranking: str, seed: int) -
     for capacity in range(1, made.count + 1):
         module = packing.restored(learner.network, made, capacity)
         row = {
-            "model": given.model, "target": given.target, "ranking": ranking, "seed": seed, "capacity": capacity, "of": made.count, "epochs": given.epochs,
-            "parameters": parameters(module), "top1": training.accuracy(module, data.test), "tested": len(data.test),
-            "alone": len(package.write(made.alone(capacity))), "file": len(packed),
+            "model": given.model, "target": given.target, "ranking": ranking, "seed": seed, "epochs": given.epochs,
+            "capacity": capacity, "of": made.count, "parameters": parameters(module), "tested": len(data.test),
+            "top1": training.accuracy(module, data.test), "alone": len(package.write(made.alone(capacity))),
+            "file": len(packed),
         }  # fmt: skip
         yield row | twin(learner, request, row, given)
 
