@@ -45,7 +45,8 @@ def expanded(case: Case, network: Network, cache: Cache) -> tuple[Variant, ...]:
 
 
 def _names(asked: Sequence[str]) -> Iterator[str]:
-    """In order, each once. A method of another package that cannot be loaded is none of all."""
+    """In order, each once. A method of another package that cannot be loaded is none of all, and
+    neither is one with several networks in a file, which has more than one size."""
     seen: set[str] = set()
     for name in asked:
         for one in compress.names() if name == ALL else (name,):
@@ -53,10 +54,12 @@ def _names(asked: Sequence[str]) -> Iterator[str]:
                 continue
             seen.add(one)
             try:
-                compress.method(one)
+                method = compress.method(one)
             except ToolMissing:
                 if name != ALL:
                     raise
+                continue
+            if name == ALL and hasattr(method, "switches"):
                 continue
             yield one
 

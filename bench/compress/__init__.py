@@ -29,6 +29,7 @@ METHODS: Registry[Method] = Registry(
         "tucker": "bench.compress.tucker.method:METHOD",
         "distil": "bench.compress.distil.method:METHOD",
         "cascade": "bench.compress.cascade.method:METHOD",
+        "nested": "bench.compress.nested.method:METHOD",
     },
 )
 BASELINE = "baseline"

@@ -30,7 +30,7 @@ def fused(network: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
     """
     plain = copy.deepcopy(network).eval()
     folded = copy.deepcopy(plain)
-    for layer, norm in list(_pairs(plain, inputs)):
+    for layer, norm in list(pairs(plain, inputs)):
         folded.set_submodule(layer, _together(plain.get_submodule(layer), plain.get_submodule(norm)))
         folded.set_submodule(norm, nn.Identity())
     same = all(map(_close, run(plain, inputs), run(folded, inputs)))
@@ -41,7 +41,7 @@ def _close(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).abs().max() <= _ROUNDING * one.abs().max())
 
 
-def _pairs(network: nn.Module, inputs: Sequence[Tensor]) -> Iterator[tuple[str, str]]:
+def pairs(network: nn.Module, inputs: Sequence[Tensor]) -> Iterator[tuple[str, str]]:
     """Paths of a layer and the batch norm that is all that its output goes to."""
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))

@@ -14,6 +14,7 @@ Kind = Literal[
     "frq8",
     "chain",
     "cascade",
+    "nested",
     "safetensors",
     "state dict",
     "torchscript",
@@ -29,6 +30,7 @@ _WORDS: dict[Kind, str] = {
     "frq8": "a .frq package with coefficients in 8 bits",
     "chain": "the package of a chain of methods",
     "cascade": "the package of a cascade",
+    "nested": "a package of nested capacities",
     "safetensors": "a safetensors file",
     "state dict": "a file of torch.save, most likely a state dict",
     "torchscript": "a TorchScript network",
@@ -62,6 +64,8 @@ def kind(path: Path) -> Kind:
         return "chain"
     if head.startswith(b"BCA"):
         return "cascade"
+    if head.startswith(b"NST"):
+        return "nested"
     if head.startswith(b"PK\x03\x04"):
         return _archive(path)
     if head.startswith(b"\x80\x02"):

@@ -22,6 +22,13 @@ def cut(
 
     Raises UsageError where channels cannot be told apart as the layers that have them would need it.
     """
+    return _cut(network, left(network, groups, kept, rank, inputs, title), title)
+
+
+def left(
+    network: nn.Module, groups: Sequence[Group], kept: Kept, rank: Rank, inputs: tuple[Tensor, ...], title: str
+) -> dict[str, structure.Stay]:
+    """Which channels `cut` leaves, of the sites that lose some. Raises as it does."""
     found = structure.sites(network)
     by_root = {coupled.root: coupled for coupled in scaling.dependencies(network, inputs, title)}
     try:
@@ -35,19 +42,29 @@ def cut(
                     for side in structure.sides_of(found[name], out):
                         lost = {place for place, root in zip(places, roots, strict=True) if root not in stay}
                         gone.setdefault((name, side), set()).update(lost)
-        left: dict[str, structure.Stay] = {
+        return {
             name: {
                 side: [place for place in range(size) if place not in gone.get((name, side), ())]
                 for side, size in found[name].width._asdict().items()
             }
             for name in dict.fromkeys(name for name, _ in gone)
         }
-        return structure.selected(network, left)
     except ValueError as error:
-        raise UsageError(
-            f"{title} cannot be pruned: of one of its layers in groups {error}",
-            "Train a narrower network of the same family instead: --method dense-small.",
-        ) from None
+        raise _uneven(title, error) from None
+
+
+def _cut(network: nn.Module, stay: Mapping[str, structure.Stay], title: str) -> nn.Module:
+    try:
+        return structure.selected(network, stay)
+    except ValueError as error:
+        raise _uneven(title, error) from None
+
+
+def _uneven(title: str, error: ValueError) -> UsageError:
+    return UsageError(
+        f"{title} cannot be pruned: of one of its layers in groups {error}",
+        "Train a narrower network of the same family instead: --method dense-small.",
+    )
 
 
 def staying(scores: Tensor, few: int, blocks: int) -> list[int]:

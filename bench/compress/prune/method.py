@@ -56,6 +56,13 @@ class Prune(Narrower):
         self.check(request)
         ordinary = module_of(learner.network, self)
         target = self.target(learner.network, request)
+        ranked = self.ranked(learner, request)
+        family = Family(learner.network, ordinary, self.name, self.lanes)
+        return pruning.pruned(learner, ranked, family, target)
+
+    @staticmethod
+    def ranked(learner: Learner, request: Request) -> Request:
+        """The request with its ranking by name. Raises UsageError without what that looks at."""
         if not learner.trained:
             raise UsageError(
                 f"{learner.network.name} is not trained, and ranking channels of untrained weights is ranking noise",
@@ -67,8 +74,7 @@ class Prune(Narrower):
                 f"the ranking {ranking} looks at pictures, and there are none",
                 "Add --data FOLDER, or leave the ranking out: l1 looks at weights alone.",
             )
-        family = Family(learner.network, ordinary, self.name, self.lanes)
-        return pruning.pruned(learner, replace(request, budget=ranking), family, target)
+        return replace(request, budget=ranking)
 
 
 METHOD = Prune()

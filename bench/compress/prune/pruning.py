@@ -34,8 +34,8 @@ def pruned(learner: Learner, request: Request, family: Family, target: Target) -
     module = learner.ordinary(request)
     epochs = epochs_of(request, network.task)
     parts = ["one-shot" if request.one_shot else "iterative", repr(request.epochs), repr(network.trained)]
-    for number, (kept, some) in enumerate(zip(_steps(family, final, target, len(epochs)), epochs, strict=True)):
-        rank = _rank(learner, request, module)
+    for number, (kept, some) in enumerate(zip(steps(family, final, target, len(epochs)), epochs, strict=True)):
+        rank = ranked(learner, request, module)
         module = cut(module, family.groups, kept, rank, examples(network.inputs), network.name)
         title = f"pruned by {request.budget}, step {number + 1} of {len(epochs)}"
         parts += [request.budget, repr(kept), repr(some)]
@@ -55,7 +55,7 @@ def epochs_of(request: Request, task: Task) -> tuple[int, ...]:
     return (*before, total - sum(before))
 
 
-def _steps(family: Family, final: Kept, target: Target, count: int) -> list[Kept]:
+def steps(family: Family, final: Kept, target: Target, count: int) -> list[Kept]:
     """Channels of each group after each of `count` steps: each step leaves the same part of what the target counts."""
     limit = family.limit(target)
     whole = family.amount(family.whole, limit.unit)
@@ -68,7 +68,7 @@ def _steps(family: Family, final: Kept, target: Target, count: int) -> list[Kept
     return [*made, final]
 
 
-def _rank(learner: Learner, request: Request, module: nn.Module) -> rankings.Rank:
+def ranked(learner: Learner, request: Request, module: nn.Module) -> rankings.Rank:
     """Raises UsageError without what the ranking looks at."""
     if request.budget == "l1":
         return rankings.l1()

@@ -17,8 +17,9 @@
 //                      own, below)
 //   graph              path of the graph, in the runtime's own format
 //   weights            path of the weights
-//   weights_format     runtime | frq            (runtime: the runtime's own format; frq: docs/formats/frq.md)
-//   execution          stock | dense | factored | resident (stock for the runtime's own weights, the others for frq.
+//   weights_format     runtime | frq | nested   (runtime: the runtime's own format; frq: docs/formats/frq.md; nested:
+//                      docs/formats/nested.md, whose graph is the largest capacity's)
+//   execution          stock | dense | factored | resident (stock for the runtime's own weights and nested ones, the others for frq.
 //                      dense and factored have the same graph of ordinary layers: factored replaces those that gain by it
 //                      when it is loaded. A resident graph has layers of our own; how many values a layer loads says what
 //                      it takes of a tensor: all of its weight, its core, or, in three layers, its factors)

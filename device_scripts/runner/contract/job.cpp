@@ -277,7 +277,10 @@ Job read_job(const std::string& path) {
     }
     job.graph = keys.text("graph");
     job.weights = keys.text("weights");
-    job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime}, {"frq", WeightsFormat::frq}, {"elm", WeightsFormat::elm}});
+    job.weights_format = keys.choice<WeightsFormat>("weights_format", {{"runtime", WeightsFormat::runtime},
+                                                                       {"frq", WeightsFormat::frq},
+                                                                       {"elm", WeightsFormat::elm},
+                                                                       {"nested", WeightsFormat::nested}});
     job.execution = keys.choice<Execution>(
         "execution",
         {{"stock", Execution::stock}, {"dense", Execution::dense}, {"factored", Execution::factored}, {"resident", Execution::resident}});
@@ -327,8 +330,8 @@ Job read_job(const std::string& path) {
     if (job.mode == Mode::switching) job.walks = static_cast<int>(keys.number("walks", 1, kMostWalks));
     job.scratch = path + ".profile";
     keys.expect_no_more();
-    if ((job.weights_format != WeightsFormat::frq) != (job.execution == Execution::stock)) {
-        refuse("execution is stock for weights of the runtime and of elm, and dense, factored or resident for frq weights");
+    if ((job.weights_format == WeightsFormat::frq) == (job.execution == Execution::stock)) {
+        refuse("execution is dense, factored or resident for frq weights, and stock for all others");
     }
     return job;
 }

@@ -8,7 +8,7 @@
 namespace bench {
 
 enum class Mode { latency, memory, accuracy, sustained, largest, layers, switching, serve, train };
-enum class WeightsFormat { runtime, frq, elm };
+enum class WeightsFormat { runtime, frq, elm, nested };
 enum class Execution { stock, dense, factored, resident };
 enum class Precision { fp32, fp16s, fp16a, bf16, int8 };
 

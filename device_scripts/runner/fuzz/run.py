@@ -17,9 +17,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parents[2] / "tests" / "corpus"
-PACKAGE = ["contract/utf8", "ncnn/factor", "weights/dct", "weights/frq", "weights/order"]
+PACKAGE = ["contract/crc32", "contract/utf8", "ncnn/factor", "weights/dct", "weights/frq", "weights/order"]
 TEXT = ["contract/clocks", "contract/files", "contract/job", "contract/process", "contract/samples", "weights/widened"]
 PICTURE = [
+    "contract/crc32",
     "contract/events",
     "contract/files",
     "contract/process",
@@ -32,8 +33,9 @@ PICTURE = [
     "picture/preprocess",
     "picture/resample",
 ]
-SOURCES = {"package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
-LENGTHS = {"package": 256, "picture": 2048, "text": 700}
+NESTED = ["contract/crc32", "contract/files", "contract/utf8", "nested/package", "nested/substitute"]
+SOURCES = {"nested": NESTED, "package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
+LENGTHS = {"nested": 512, "package": 256, "picture": 2048, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
 

@@ -52,8 +52,9 @@ public:
         const int64_t before = network_->weights().capacity_bytes(job_.capacity);
         job_.capacity = capacity;
         answers_.clear();
-        network_.reset();
-        network_ = std::make_unique<Network>(job_);
+        std::unique_ptr<WeightsSource> weights = network_->take_weights();
+        network_.reset();  // first: never are both in memory
+        network_ = std::make_unique<Network>(job_, std::move(weights));
         return std::llabs(network_->weights().capacity_bytes(capacity) - before);
     }
 

@@ -59,12 +59,13 @@ void expect_precision(Precision precision) {
     throw Failure(Exit::unsupported, "half precision (ARMv8.2 FP16) is not in this CPU or this build");
 }
 
-Network::Network(const Job& job) {
+Network::Network(const Job& job, std::unique_ptr<WeightsSource> before) {
     const int64_t start = now_ns();
     enter_phase(Exit::bad_graph, "reading the graph");
     Graph graph(job.graph, job.inputs, job.outputs);
     enter_phase(Exit::bad_weights, "reading the weights");
-    weights_ = open_weights(job, graph);
+    weights_ = open_weights(job, graph, before.get());
+    before.reset();
 
     net_.opt = options_for(job);
     use_gpu(net_);

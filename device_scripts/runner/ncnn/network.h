@@ -24,12 +24,15 @@ void expect_precision(Precision precision);
 
 class Network {
 public:
-    // Loads graph and weights. Throws Failure.
-    explicit Network(const Job& job);
+    // Loads graph and weights. `before` is the source of a network of the same files that is gone: what it has in memory need
+    // not be read again. Throws Failure.
+    explicit Network(const Job& job, std::unique_ptr<WeightsSource> before = nullptr);
 
     int64_t load_ns() const { return load_ns_; }
     const WeightsSource::Decoded* decoded() const { return weights_->decoded(); }
     const WeightsSource& weights() const { return *weights_; }
+    // For the network that comes after this one, which can load no more.
+    std::unique_ptr<WeightsSource> take_weights() { return std::move(weights_); }
     const Accelerator* accelerator() const { return accelerator_ ? &*accelerator_ : nullptr; }
 
     // One Mat for each input, zeroed. Throws Failure(bad_samples) when the graph names other shapes.
@@ -65,7 +68,7 @@ private:
     int64_t load_ns_ = 0;
     std::optional<Accelerator> accelerator_;
     std::unique_ptr<WeightsSource> weights_;
-    BestFit memory_;  // of the blobs, outlives the net and every answer
+    BestFit memory_;                         // of the blobs, outlives the net and every answer
     ncnn::PoolAllocator blobs_, workspace_;  // for layers
     ncnn::Net net_;
     std::unique_ptr<Layerwise> layerwise_;

@@ -8,6 +8,7 @@
 #include "contract/process.h"
 #include "elm/package.h"
 #include "ncnn/factor.h"
+#include "nested/stream.h"
 #include "weights/dct.h"
 #include "weights/frq.h"
 #include "weights/widened.h"
@@ -75,9 +76,9 @@ private:
     File file_;
     uint64_t offset_ = 0;
     bool int8_wanted_, has_int8_ = false;
-    bool integer_ = false;               // the weights that come next are in int8
-    std::unique_ptr<Widened> widened_;   // those that come next, of a layer that computes in float
-    std::vector<size_t> int8_;           // of the graph
+    bool integer_ = false;              // the weights that come next are in int8
+    std::unique_ptr<Widened> widened_;  // those that come next, of a layer that computes in float
+    std::vector<size_t> int8_;          // of the graph
     size_t next_int8_ = 0;
 };
 
@@ -294,7 +295,8 @@ void WeightsSource::finish(bool loaded) const {
     if (loaded && !left_over().empty()) throw Failure(Exit::bad_weights, left_over());
 }
 
-std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph) {
+std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph, const WeightsSource* before) {
+    if (job.weights_format == WeightsFormat::nested) return NestedStream::open(job, graph, before);
     if (job.weights_format == WeightsFormat::runtime) {
         return std::make_unique<NcnnFile>(job.weights, job.precision == Precision::int8, graph.int8);
     }

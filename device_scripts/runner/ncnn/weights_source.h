@@ -43,8 +43,9 @@ private:
     mutable std::unique_ptr<Failure> refusal_;
 };
 
-// Opens the weights of a job, and rewrites its graph's text if that is to run on them factored. Throws
-// Failure(missing_file) or Failure(bad_weights).
-std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph);
+// Opens the weights of a job, and rewrites its graph's text if that is to run on them factored or at a capacity. `before`, if
+// any, is an earlier source of the same file, whose memory may be taken over. Throws Failure(missing_file) or
+// Failure(bad_weights).
+std::unique_ptr<WeightsSource> open_weights(const Job& job, Graph& graph, const WeightsSource* before = nullptr);
 
 }  // namespace bench

@@ -1,9 +1,9 @@
 #include "picture/container.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
+#include "contract/crc32.h"
 #include "contract/failure.h"
 
 namespace bench {
@@ -129,21 +129,6 @@ Container jpeg(const Bytes& file) {
     if (scans == 0) file.damaged("a JPEG file without a scan");
     found.orientation = exif > 0 ? exif : xmp > 0 ? xmp : 1;
     return found;
-}
-
-uint32_t crc32(const uint8_t* bytes, size_t count) {
-    static const std::array<uint32_t, 256> table = [] {
-        std::array<uint32_t, 256> made{};
-        for (uint32_t i = 0; i < 256; i++) {
-            uint32_t value = i;
-            for (int bit = 0; bit < 8; bit++) value = (value & 1 ? 0xEDB88320u : 0u) ^ value >> 1;
-            made[i] = value;
-        }
-        return made;
-    }();
-    uint32_t crc = ~0u;
-    for (size_t i = 0; i < count; i++) crc = table[(crc ^ bytes[i]) & 0xFF] ^ crc >> 8;
-    return ~crc;
 }
 
 // The same file whose palette, the chunk at `at`, has 256 colours.

@@ -1,4 +1,4 @@
-// IEEE 754 binary16 to binary32, exact, on every machine.
+// Float16 as packages hold it.
 #pragma once
 
 #include <cstdint>

@@ -115,3 +115,14 @@ def test_a_pass_that_must_fail_is_tried_once_for_each_variant() -> None:
     assert sorted((trial.subject.variant, trial.launch) for trial in energy) == [("b", 0), ("baseline", 0)]
     others = [trial for block in every for trial in block.trials if trial.pass_ != "energy"]
     assert [trial for trial in kept if trial.pass_ != "energy"] == others
+
+
+def test_only_what_changes_its_capacity_is_launched_for_that() -> None:
+    protocol = Protocol(switch_launches=2)
+    plan = planned("m").model_copy(update={"protocol": protocol})
+    places = {PHONE: ("fp32",), Place("p1", "other"): ("fp32",)}
+    entries = [Entry("m", "nested", places, switching=frozenset({"ncnn"})), Entry("m", "baseline", places)]
+    found = [t for t in order.trials(plan, entries) if t.pass_ == "switch"]
+    assert [(t.subject.variant, t.subject.runtime, t.launch) for t in found] == [
+        ("nested", "ncnn", 0), ("nested", "ncnn", 1),
+    ]  # fmt: skip
