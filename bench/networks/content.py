@@ -12,6 +12,7 @@ from bench.networks import onnx
 Kind = Literal[
     "frq",
     "frq8",
+    "frqn",
     "chain",
     "safetensors",
     "state dict",
@@ -26,6 +27,7 @@ Kind = Literal[
 _WORDS: dict[Kind, str] = {
     "frq": "a .frq package",
     "frq8": "a .frq package with coefficients in 8 bits",
+    "frqn": "a .frq package with several capacities",
     "chain": "the package of a chain of methods",
     "safetensors": "a safetensors file",
     "state dict": "a file of torch.save, most likely a state dict",
@@ -37,7 +39,7 @@ _WORDS: dict[Kind, str] = {
     "damaged archive": "a damaged or incomplete archive",
     "unknown": "neither a network nor weights",
 }
-FREQUENCY: tuple[Kind, ...] = ("frq", "frq8")
+FREQUENCY: tuple[Kind, ...] = ("frq", "frq8", "frqn")
 """Packages of Frequency Regularization, which name their network."""
 _NCNN = 7767517
 """The number that an ncnn graph begins with, in text or in four bytes."""
@@ -55,7 +57,7 @@ def kind(path: Path) -> Kind:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Check the path and its permissions.") from None
     if head.startswith(b"FRQ"):
-        return "frq8" if head[3:4] == b"3" else "frq"
+        return "frq8" if head[3:4] == b"3" else "frqn" if head[3:4] == b"4" else "frq"
     if head.startswith(b"BCH"):
         return "chain"
     if head.startswith(b"PK\x03\x04"):

@@ -182,7 +182,9 @@ def write(package: Package) -> bytes:
     if len(name) > 255 or not package.tensors:
         raise ValueError("a package has a name of at most 255 bytes and at least one tensor")
     if not 1 <= package.capacities <= MOST_CAPACITIES:
-        raise ValueError(f"a package has at most {MOST_CAPACITIES} capacities, and not {package.capacities} tensor sets")
+        raise ValueError(
+            f"a package has at most {MOST_CAPACITIES} capacities and at least one, and not {package.capacities}"
+        )
     nested = package.capacities > 1
     parts = [bytes([len(name)]), name, _varint(len(package.tensors)), _varint(package.capacities) if nested else b""]
     forms: list[_Form] = []
@@ -201,7 +203,9 @@ def write(package: Package) -> bytes:
         forms.append(form)
         parts += [bytes([head]), written, _steps(tensor), _stored(tensor)]
     body = b"".join(parts)
-    return (MAGIC_NESTED if nested else MAGIC_INT8 if package.int8 else MAGIC) + struct.pack("<I", zlib.crc32(body)) + body
+    return (
+        (MAGIC_NESTED if nested else MAGIC_INT8 if package.int8 else MAGIC) + struct.pack("<I", zlib.crc32(body)) + body
+    )
 
 
 def _form(tensor: Tensor, capacities: int) -> _Form:
@@ -219,7 +223,11 @@ def _form(tensor: Tensor, capacities: int) -> _Form:
             "values of int8, -127 to 127, are coefficients and have a positive scale, and no others have one"
         )
     parts = () if spatial else tensor.parts or (count,)
-    if len(parts) != (0 if spatial else capacities) or (spatial and tensor.parts) or (tensor.kind == "each") > (capacities > 1):
+    if (
+        len(parts) != (0 if spatial else capacities)
+        or (spatial and tensor.parts)
+        or (tensor.kind == "each") > (capacities > 1)
+    ):
         raise ValueError("a tensor of coefficients says for each capacity how many count, and no other tensor does")
     if parts and (parts[0] < 1 or parts[-1] != count or any(b < a for a, b in pairwise(parts))):
         raise ValueError(f"capacities of {parts} coefficients do not suit a tensor of {count}")

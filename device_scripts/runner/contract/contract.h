@@ -34,6 +34,8 @@
 //                      for each layer in the order of its events, for each of its `outputs`
 //   capacity           where it may be left out, 1..64: at which capacity of a nested package the network is computed, 1 the
 //                      smallest; without it at the largest
+//   graph1 … graph64   where they may be left out: paths of the graphs of other capacities than the job's, where a capacity
+//                      has a graph of its own; it is loaded with the same weights after a switch to that capacity
 //   threads            1..64
 //   affinity           hexadecimal CPU mask, or 0 to leave it
 //   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8
