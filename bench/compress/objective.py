@@ -17,8 +17,8 @@ Matching = Literal["classes", "values"]
 
 
 def objective(labels: Tensor, answers: Any | None, matching: Matching | None) -> Callable[[Any], Tensor]:
-    """What is to be small of outputs: their distance from the labels, or from a teacher's answers as well (`taught`), or,
-    with `matching`, from these alone."""
+    """What is to be small of outputs: their distance from the labels, or from a teacher's answers as well (`taught`),
+    or, with `matching`, from these alone."""
 
     def loss(outputs: Any) -> Tensor:
         if answers is not None and matching:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_the_runner_answers_as_torch_does_at_every_capacity(
         weights.add((made.folder / "weights.frq").read_bytes())
         answers.append(expected)
     assert len(weights) == 1  # the same file for all
-    assert not any(close(a, b) for a, b in zip(answers, answers[1:], strict=False))
+    assert not any(close(a, b) for a, b in pairwise(answers))
     whole = exported(form, None, tmp_path / "whole", packages)
     assert close(whole.run(capacity=None).outputs, answers[-1])
 

@@ -1,4 +1,4 @@
-"""Frequency Regularization in several capacities: one `.frq`, of which every prefix is a network (docs/nested-fr.md)."""
+"""Frequency Regularization in capacities: one `.frq`, of which every prefix is a network (docs/nested-fr.md)."""
 
 from __future__ import annotations
 

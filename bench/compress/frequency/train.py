@@ -86,8 +86,8 @@ def train(
 
     Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values, or with `int8`
     with values that learnt to be rounded to 8 bits (`int8.quantize`) and are not yet. Computes through the layers'
-    factors, of that narrower network where there is a `twin`; see `factor.learner`. Where it is `nested`, every capacity
-    of `nesting` learns beside the whole.
+    factors, of that narrower network where there is a `twin`; see `factor.learner`. Where it is `nested`, every
+    capacity of `nesting` learns beside the whole, and the training starts with the target.
     """
     # The smallest of several capacities would begin with next to nothing of a network of many times its coefficients.
     most, headroom = sizes(network), 1 if nested else HEADROOM
@@ -139,7 +139,8 @@ def _fit(
     fit(
         learner, samples, recipe, progress,
         groups=groups, truncation=truncation, rounding=rounding(network) if int8 else half,
-        teacher=teacher, matching=matching, test=test, checkpoint=checkpoint, nest=Nest(network, kept) if nested else None,
+        teacher=teacher, matching=matching, test=test, checkpoint=checkpoint,
+        nest=Nest(network, kept) if nested else None,
     )  # fmt: skip
     truncation.finish()
     network.cpu().eval()

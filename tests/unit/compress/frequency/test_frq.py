@@ -50,7 +50,7 @@ PLAIN = st.builds(Package, st.text(max_size=40), REPEATED.map(tuple))
 
 @st.composite
 def nested(draw: st.DrawFn) -> Package:
-    """A package with capacities: parts for every tensor of coefficients, values for each capacity of some of the rest."""
+    """A package with capacities: parts of every tensor of coefficients, values for each of some of the rest."""
     plain, capacities = draw(PLAIN), draw(st.integers(2, 5))
     several: dict[int, Tensor] = {}
     for tensor in plain.tensors:
@@ -165,6 +165,24 @@ def test_the_documents_example_of_8_bits_is_true() -> None:
     )
     assert package.write(tiny) == data
     assert package.read(data).tensors[0].numbers.tolist() == [31.75, -2, 0.25]
+
+
+def test_the_documents_example_of_capacities_is_true() -> None:
+    page = Path("docs/formats/frq.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\n(46 52 51 34 .*?)^```", page, re.DOTALL | re.MULTILINE)
+    data = bytes.fromhex(" ".join(re.split(r"\s{2,}", line)[0] for line in block.splitlines()))
+    half = np.float16
+    tiny = Package(
+        "tiny",
+        (
+            Tensor((4, 2, 3, 3), np.array([1.5, -2, 0.25], half), "prefix", parts=(1, 3)),
+            Tensor((4,), np.array([0, 1, -1, 0.5, 0, 2, -2, 1], half), "each", vector=True),
+            Tensor((8, 4, 3, 3), np.array([1, 0.5, -0.5], half), "prefix", parts=(1, 3)),
+        ),
+        2,
+    )
+    assert package.write(tiny) == data
+    assert package.read(data).at(1).tensors[0].numbers.tolist() == [1.5]
 
 
 def test_only_a_package_with_something_in_8_bits_is_of_format_3() -> None:

@@ -53,7 +53,7 @@ def waves(count: int, seed: int) -> Images:
     kinds = random.integers(0, 3, count)
     wave = np.cos(np.pi * (np.arange(8) + 0.5) * 2 / 8)
     plain = np.stack([np.tile(wave, (8, 1)), np.tile(wave[:, None], (1, 8)), np.zeros((8, 8))])
-    inputs = plain[kinds] + random.normal(0, 0.7, (count, 8, 8))
+    inputs = plain[kinds] + random.normal(0, 0.4, (count, 8, 8))
     return Images(inputs[:, None].astype(np.float32), kinds.astype(np.int64))
 
 
@@ -157,8 +157,6 @@ def test_each_capacity_ships_the_norms_that_its_own_statistics_make(tmp_path: Pa
 
 
 def test_a_training_of_several_capacities_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    """Which capacities a step trains depends on the seed and the step alone."""
-
     class Interrupted(Exception):
         pass
 
@@ -231,7 +229,7 @@ def test_packages_are_told_apart(tmp_path: Path) -> None:
     assert content.kind(ours) == "frqn"
     with pytest.raises(UsageError, match="has one capacity, so it is none of nested-fr\nName the method that"):
         NESTED.restored(NETWORK, theirs.read_bytes(), "auto")
-    with pytest.raises(UsageError, match="the package has 4 capacities, so it is none of fr\n.*nested-fr"):
+    with pytest.raises(UsageError, match=r"the package has 4 capacities, so it is none of fr\n.*nested-fr"):
         FR.restored(NETWORK, ours.read_bytes(), "auto")
     with pytest.raises(CorruptData):
         NESTED.restored(NETWORK, ours.read_bytes()[:-1], "auto")
