@@ -341,7 +341,9 @@ def label_of(reference: str) -> str:
         place, function = reference, ""
     is_module = colon and not place.endswith(".py")
     base = (
-        place.rpartition(".")[2] if is_module else re.sub(r"\.(py|pt|pt2|pth|onnx|param|frq8?)$", "", Path(place).name)
+        place.rpartition(".")[2]
+        if is_module
+        else re.sub(r"\.(py|pt|pt2|pth|onnx|param|frq[8n]?)$", "", Path(place).name)
     )
     name = f"{base}-{function}" if function and function not in _PLAIN_FUNCTIONS else base
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "network"

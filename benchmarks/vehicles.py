@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bench.compress import training
+from bench.compress import objective, training
 from bench.compress.frequency import dct, layers, norms, package, train
 from bench.compress.frequency.layers import Site
 from bench.compress.frequency.schedule import TailTruncation
@@ -302,7 +302,7 @@ def learn(name: str, folder: Path, drawn: Path, pools: tuple[Pool, ...], until: 
             group["lr"] = rate * min(1, step / 200, 20 * done) * 0.5 * (1 + math.cos(math.pi * done))
         learner.truncate(done)
         images, labels = pictures.batch(chance)
-        loss = training.loss_of(learner.answer(images), labels)
+        loss = objective.loss_of(learner.answer(images), labels)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(_learnt(learner.network), 1.0)

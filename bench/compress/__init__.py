@@ -22,6 +22,7 @@ METHODS: Registry[Method] = Registry(
     {
         "fr": "bench.compress.frequency.method:METHOD",
         "fr-int8": "bench.compress.frequency.method:INT8",
+        "nested-fr": "bench.compress.frequency.nested:METHOD",
         "half": "bench.compress.half.method:METHOD",
         "prune": "bench.compress.prune.method:METHOD",
         "dense-small": "bench.compress.dense_small.method:METHOD",

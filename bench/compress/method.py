@@ -104,10 +104,12 @@ class Sight:
 @dataclass(frozen=True)
 class Narrowed:
     """How a network is computed at less than its width. `plan` is text that the method that made it understands; `told`
-    is a sentence: what was asked for, and what came of it."""
+    is a sentence: what was asked for, and what came of it. `kept` is how many of the package's numbers count then,
+    where those are not all."""
 
     plan: str
     told: str
+    kept: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.compress.checkpoint import Checkpoint
-from bench.errors import UsageError
+from bench.compress.objective import Matching, matched
+from bench.compress.objective import objective as objective_of
 from bench.export.eager import leaves
 from bench.guest import guest
 from bench.records import Progress, Task
@@ -75,10 +76,6 @@ class Unlabelled:
         return inputs, np.zeros(len(inputs), np.int64)
 
 
-Matching = Literal["classes", "values"]
-"""What outputs are when they are compared with a teacher's: unnormalised scores of classes along axis 1, or values."""
-
-
 class Truncation(Protocol):
     """What a compression does after each step of the optimiser; `frequency.schedule.TailTruncation` is one."""
 
@@ -89,6 +86,13 @@ class Truncation(Protocol):
     def step(self) -> None: ...
     def state_dict(self) -> dict[str, float]: ...
     def load_state_dict(self, state: dict[str, float]) -> None: ...
+
+
+class Nest(Protocol):
+    """Smaller networks within one that is trained, which learn beside it; `frequency.nesting.Nest` is one."""
+
+    def losses(self, forward: Callable[[], Any], loss: Callable[[Any], Tensor]) -> list[Tensor]:
+        """The `loss` of what `forward` answers as each of the smaller networks. The network is afterwards as it was."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ def fit(
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
     rounding: Rounding = half,
+    nest: Nest | None = None,
 ) -> None:
     """Train `network` in place by `loss_of`, on a GPU where there is one, and leave it on the CPU.
 
@@ -136,8 +141,9 @@ def fit(
     (`matched`): the samples' answers are not looked at then, and outputs may be several. `test` samples are what the
     progress tells the accuracy of. With a `checkpoint` that holds a state, training goes on from there: on the CPU to
     the very bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
-    generator's state is needed for that. `rounding` is what the last steps (`Recipe.half`) do to parameters. Raises
-    CorruptData for a checkpoint that is damaged, and UsageError for answers that do not suit the network's outputs.
+    generator's state is needed for that. `rounding` is what the last steps (`Recipe.half`) do to parameters. The
+    smaller networks of a `nest` learn the same, and what the whole network answers besides (in-place distillation).
+    Raises CorruptData for a checkpoint that is damaged, and UsageError for answers that do not suit the network's outputs.
     """
     assert teacher or not matching
     device = best_device()
@@ -168,18 +174,16 @@ def fit(
             with _rounded(network, rounding) if step >= steps * (1 - recipe.half) else nullcontext():
                 with guest():
                     outputs = network(images)
-                if teacher and matching:
-                    loss = matched(outputs, _answers_of(teacher, images), matching)
-                else:
-                    check(outputs, labels)
-                    loss = loss_of(outputs, labels)
-                    if teacher:
-                        loss = taught(loss, outputs, labels, teacher, images)
+                objective = objective_of(labels, _answers_of(teacher, images) if teacher else None, matching)
+                loss = objective(outputs)
+                if nest:
+                    kind: Matching = matching or ("values" if labels.is_floating_point() else "classes")
+                    loss = torch.stack([loss, *_beside(nest, network, images, outputs, objective, kind)]).mean()
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             # A truncated network's early steps are steep; without this some seeds never recover.
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
+            _step(optimiser)
             if truncation:
                 truncation.step()
             if test and place == each - 1 and isinstance(outputs, Tensor):
@@ -191,49 +195,25 @@ def fit(
     network.cpu().eval()
 
 
-def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of outputs (N, C, …); where there is a class for each pixel, labels (N, H, W), more: 1 - mean Dice
-    of the classes but 0, whose pixels may be few. Mean squared error of labels that are what the outputs should be."""
-    if labels.is_floating_point():
-        return F.mse_loss(outputs, labels)
-    loss = F.cross_entropy(outputs, labels)
-    if labels.dim() == 3:
-        ours = outputs.softmax(1)[:, 1:].flatten(2)
-        theirs = torch.stack([labels == one for one in range(1, outputs.shape[1])], 1).flatten(2).to(outputs.dtype)
-        dice = (2 * (ours * theirs).sum(2) + 1) / (ours.sum(2) + theirs.sum(2) + 1)
-        loss = loss + 1 - dice.mean()
-    return loss
-
-
-def check(outputs: object, labels: Tensor) -> None:
-    """Raises UsageError unless `labels` are answers to such outputs."""
-    if not isinstance(outputs, Tensor):
-        raise UsageError(
-            f"the network answers with a {type(outputs).__name__}, and training knows one tensor only",
-            "Let it return the tensor that is to be learnt, or compress trained weights as they are: --one-shot.",
-        )
-    if labels.is_floating_point():
-        suits = outputs.shape == labels.shape
-    else:
-        suits = (outputs.shape[0], *outputs.shape[2:]) == labels.shape
-        if suits and not 0 <= int(labels.min()) <= int(labels.max()) < outputs.shape[1]:
-            raise UsageError(
-                f"the data has class {int(labels.max())}, but the network has {outputs.shape[1]} classes",
-                "Count classes from 0, and use a network with an output for each.",
-            )
-    if not suits:
-        ours, theirs = ("×".join(map(str, shape[1:])) or "one number" for shape in (outputs.shape, labels.shape))
-        raise UsageError(
-            f"the network's output of {ours} cannot learn answers of {theirs}",
-            "Use data for this network's task.",
-        )
-
-
 def best_device() -> torch.device:
     """A GPU where torch finds one."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@torch.no_grad()
+def _step(optimiser: torch.optim.Optimizer) -> None:
+    """A step of the optimiser; parameters with a `gain` of their shape go so many times as far, each value by its own."""
+    before = [
+        (parameter, parameter.clone(), group["gain"])
+        for group in optimiser.param_groups
+        if "gain" in group
+        for parameter in group["params"]
+    ]
+    optimiser.step()
+    for parameter, start, gain in before:
+        parameter.copy_(start + gain * (parameter - start))
 
 
 def _share(step: int, steps: int) -> float:
@@ -297,32 +277,28 @@ def _resume(
     return step
 
 
-def taught(loss: Tensor, outputs: Tensor, labels: Tensor, teacher: nn.Module, images: Tensor) -> Tensor:
-    """A tenth of `loss`, and nine of how far `outputs` (N, C, …) are from what the teacher makes of the same images
-    (`matched`); those are values where `labels` are what the outputs should be, else classes."""
-    kind: Matching = "values" if labels.is_floating_point() else "classes"
-    return 0.1 * loss + 0.9 * matched(outputs, _answers_of(teacher, images), kind)
+def _beside(
+    nest: Nest,
+    network: nn.Module,
+    images: Tensor,
+    outputs: Any,
+    objective: Callable[[Any], Tensor],
+    kind: Matching,
+) -> list[Tensor]:
+    """The losses of the smaller networks: half by the objective, half by how far they are from the whole network's
+    answers, which they do not pull at."""
+    answers = [one.detach() for _, one in leaves(outputs)]
+
+    def forward() -> Any:
+        with guest():
+            return network(images)
+
+    return nest.losses(forward, lambda found: 0.5 * objective(found) + 0.5 * matched(found, answers, kind))
 
 
 def _answers_of(teacher: nn.Module, images: Tensor) -> Any:
     with torch.no_grad(), guest():
         return teacher(images)
-
-
-def matched(outputs: Any, answers: Any, kind: Matching) -> Tensor:
-    """How far `outputs` are from a teacher's `answers` in the same form; of several tensors the sum. Of classes, scores
-    (N, C, …), the divergence of both at temperature 2 (Hinton, Vinyals, Dean, arXiv 1503.02531), over samples and
-    places the mean; of values, and of one channel, of which no softmax says anything, the mean squared error."""
-    ours, theirs = ([one for _, one in leaves(told) if one.is_floating_point()] for told in (outputs, answers))
-    return torch.stack([_apart(one, other, kind) for one, other in zip(ours, theirs, strict=True)]).sum()
-
-
-def _apart(ours: Tensor, theirs: Tensor, kind: Matching) -> Tensor:
-    if kind == "values" or ours.dim() < 2 or ours.shape[1] == 1:
-        return F.mse_loss(ours, theirs)
-    known = F.log_softmax(theirs / 2, dim=1)
-    found = F.log_softmax(ours / 2, dim=1)
-    return 4 * (known.exp() * (known - found)).sum(1).mean()
 
 
 def distorted(images: Tensor, labels: Tensor, amount: float) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
-from bench.compress import training
+from bench.compress import objective, training
 from bench.compress.narrower import recipe as narrower
 from bench.errors import UsageError
 
@@ -27,7 +27,7 @@ class Lesson(NamedTuple):
     train: training.Samples
     test: training.Samples | None
     teacher: nn.Module | None
-    matching: training.Matching | None
+    matching: objective.Matching | None
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bench.networks import onnx
 Kind = Literal[
     "frq",
     "frq8",
+    "frqn",
     "chain",
     "cascade",
     "nested",
@@ -28,6 +29,7 @@ Kind = Literal[
 _WORDS: dict[Kind, str] = {
     "frq": "a .frq package",
     "frq8": "a .frq package with coefficients in 8 bits",
+    "frqn": "a .frq package with several capacities",
     "chain": "the package of a chain of methods",
     "cascade": "the package of a cascade",
     "nested": "a package of nested capacities",
@@ -41,7 +43,7 @@ _WORDS: dict[Kind, str] = {
     "damaged archive": "a damaged or incomplete archive",
     "unknown": "neither a network nor weights",
 }
-FREQUENCY: tuple[Kind, ...] = ("frq", "frq8")
+FREQUENCY: tuple[Kind, ...] = ("frq", "frq8", "frqn")
 """Packages of Frequency Regularization, which name their network."""
 _NCNN = 7767517
 """The number that an ncnn graph begins with, in text or in four bytes."""
@@ -59,7 +61,7 @@ def kind(path: Path) -> Kind:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "Check the path and its permissions.") from None
     if head.startswith(b"FRQ"):
-        return "frq8" if head[3:4] == b"3" else "frq"
+        return "frq8" if head[3:4] == b"3" else "frqn" if head[3:4] == b"4" else "frq"
     if head.startswith(b"BCH"):
         return "chain"
     if head.startswith(b"BCA"):

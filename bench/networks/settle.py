@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from bench.guest import guest
 
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 
 @torch.no_grad()
 def settle(network: nn.Module, *inputs: Tensor) -> None:
@@ -15,7 +17,7 @@ def settle(network: nn.Module, *inputs: Tensor) -> None:
     Activations then neither die nor blow up, so that an untrained network computes as much as a trained one. What the
     norms knew before is forgotten.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, _NORMS)]
     if not norms:
         return
     network.eval()  # all but the norms: dropout would settle them differently each time

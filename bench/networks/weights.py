@@ -225,7 +225,8 @@ def _dtype(tensor: Tensor) -> str:
 def _load_package(network: nn.Module, path: Path) -> str:
     from bench.compress.frequency import layers, norms, package, restore
 
-    read = package.read(path.read_bytes())
+    held = package.read(path.read_bytes())
+    read = held.at(held.capacities)
     plain = layers.decoded(restore.restored(network, read))
     check_finite(plain, str(path))
     for name, part in _leaves(network):

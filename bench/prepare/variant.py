@@ -398,6 +398,7 @@ def _record(
     kept = None
     if job.method is not None and (package := job.package()) is not None:
         kept = sum(job.method.size(network, package).kept.values())
+        kept = job.narrowed.kept if job.narrowed and job.narrowed.kept is not None else kept
     return Artifact(
         model=job.case.label,
         variant=job.variant.label,

@@ -32,7 +32,8 @@ _PART_OF_ATTENTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 class Frequency(nn.Module):
     """From coefficients, in the order that `order` defines, to a weight of `shape`, through fixed matrices.
 
-    `scale` is what the coefficients are multiples of where they are shipped in 8 bits, None where as float16.
+    `scale` is what the coefficients are multiples of where they are shipped in 8 bits, None where as float16. `first`
+    is how many coefficients the weight is made of for the time being, of all that are kept; None: of all.
 
     Takes a vector of at least `kept` coefficients; those beyond `kept` have no influence. Works in the coefficients'
     own precision and on their device. With `groups`, those of a transposed convolution, the weight is then `regrouped`.
@@ -44,6 +45,7 @@ class Frequency(nn.Module):
         super().__init__()
         self.shape, self.groups = shape, groups
         self.scale: np.float16 | None = None
+        self.first: int | None = None
         self.kept, self.box = 0, (0,) * len(shape)
         self.register_buffer("index", torch.empty(0, dtype=torch.int64), persistent=False)
         for axis in range(len(shape)):
@@ -60,14 +62,14 @@ class Frequency(nn.Module):
             flat = order.prefix(self.shape, kept) @ np.array(strides)
             self.index = torch.from_numpy(flat).to(self.index.device)
         self.kept, self.box = kept, box
-        for axis, (matrix, columns) in enumerate(zip(self.bases(), box, strict=True)):
+        for axis, (matrix, columns) in enumerate(zip(self._held(), box, strict=True)):
             if columns > matrix.shape[1]:
                 self._place(axis)
             elif columns < matrix.shape[1]:
                 setattr(self, f"basis{axis}", matrix[:, :columns].contiguous())
 
     def _place(self, axis: int) -> None:
-        old, n, columns = self.bases()[axis], self.shape[axis], self.box[axis]
+        old, n, columns = self._held()[axis], self.shape[axis], self.box[axis]
         setattr(self, f"basis{axis}", torch.tensor(dct.basis(n, columns)).to(dtype=old.dtype, device=old.device))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frequency:
@@ -77,14 +79,29 @@ class Frequency(nn.Module):
             self._place(axis)
         return self
 
-    def bases(self) -> list[Tensor]:
-        """Per axis, the columns of the DCT that meet a kept coefficient: (n, box) of that axis."""
+    def _held(self) -> list[Tensor]:
         return [cast(Tensor, getattr(self, f"basis{axis}")) for axis in range(len(self.shape))]
 
+    @property
+    def used(self) -> int:
+        """How many coefficients the weight is made of."""
+        return self.kept if self.first is None else min(self.first, self.kept)
+
+    def bases(self) -> list[Tensor]:
+        """Per axis, the columns of the DCT that meet a used coefficient: (n, box) of that axis."""
+        if self.used == self.kept:
+            return self._held()
+        box = order.prefix_box(self.shape, self.used)
+        return [matrix[:, :columns].contiguous() for matrix, columns in zip(self._held(), box, strict=True)]
+
     def core(self, coefficients: Tensor) -> Tensor:
-        """The kept coefficients in their box."""
-        core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, self.index, coefficients[: self.kept])
-        return core.view(self.box)
+        """The used coefficients in their box."""
+        used = self.used
+        core = coefficients.new_zeros(math.prod(self.box)).index_copy(0, self.index[:used], coefficients[:used])
+        core = core.view(self.box)
+        if used == self.kept:
+            return core
+        return core[tuple(map(slice, order.prefix_box(self.shape, used)))]
 
     def forward(self, coefficients: Tensor) -> Tensor:
         core = self.core(coefficients)

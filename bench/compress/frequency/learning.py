@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+from torch import Tensor, from_numpy, nn
 
 from bench.compress import training, tuning
 from bench.compress.checkpoint import Checkpoint
-from bench.compress.frequency import budget, layers, norms, package, restore, sensitivity, train
+from bench.compress.frequency import budget, layers, nesting, norms, package, restore, sensitivity, train
 from bench.compress.frequency.budget import Split
 from bench.compress.frequency.int8 import quantize
 from bench.compress.frequency.target import kept
@@ -24,13 +25,15 @@ from bench.networks.settle import settle
 from bench.records import Progress
 
 _TRIED = 256
-"""Training samples over which `sensitivity` measures."""
+"""Training samples over which `sensitivity` measures, and of which norms take their statistics."""
+_VALUES = 2**22
+"""Of inputs that a network is shown at once."""
 
 
-def compress(learner: Learner, request: Request, target: Target, *, int8: bool = False) -> bytes:
-    """The package of the learner's network, with coefficients in float16 or in 8 bits where that pays; see
-    `Method.compress`."""
-    job = _Job(learner, request, target, int8)
+def compress(learner: Learner, request: Request, target: Target, *, int8: bool = False, nested: bool = False) -> bytes:
+    """The package of the learner's network, with coefficients in float16 or in 8 bits where that pays, or `nested`: in
+    all capacities of `nesting`; see `Method.compress`."""
+    job = _Job(learner, request, target, int8, nested)
     if request.seeded and learner.data is None and not learner.network.trained:
         return _seeded(job)
     return _one_shot(job) if request.one_shot else _trained(job)
@@ -52,6 +55,7 @@ class _Job:
     request: Request
     target: Target
     int8: bool
+    nested: bool
 
     @property
     def name(self) -> str:
@@ -82,12 +86,22 @@ class _Job:
         self.learner.stage("measure which coefficients the network misses least")
         return sensitivity.sensitivity(network, lambda plain: training.mean_loss(plain, some))
 
-    def packed(self, network: nn.Module) -> bytes:
-        """The package of a compressed network, its batch norms as two numbers a channel."""
+    def packed(self, network: nn.Module, *, learnt: bool = False) -> bytes:
+        """The package of a compressed network, its batch norms as two numbers a channel. One in several capacities that
+        was `learnt` has learnt by what each batch made of its norms."""
+        if self.nested:
+            return package.write(nesting.packed(self.name, network, self._some() if learnt else None))
         folded = norms.folded(network)
         if self.int8:
             quantize(folded, self._fits)
         return package.write(layers.shipped(self.name, folded))
+
+    def _some(self) -> Tensor:
+        """Inputs of the training, as far as they fit in memory at once."""
+        train_on = self.learner.needed().train
+        sides = train_on.read(np.arange(1))[0].shape[1:]
+        count = min(len(train_on), _TRIED, max(1, _VALUES // math.prod(sides)))
+        return from_numpy(train_on.read(np.linspace(0, len(train_on) - 1, count).astype(np.int64))[0])
 
     def _fits(self, network: nn.Module) -> bool:
         """Whether a quantised network is within the target."""
@@ -101,6 +115,8 @@ class _Job:
     @property
     def key(self) -> tuple[str, ...]:
         """Of how numbers are stored; what is learnt depends on it."""
+        if self.nested:
+            return ("nested", str(nesting.CAPACITIES))
         return ("int8", repr(self.target)) if self.int8 else ()
 
 
@@ -121,7 +137,8 @@ def _guide(job: _Job, kept: Mapping[str, int], learnt: tuning.Lesson) -> nn.Modu
     can do without shows there. What an ordinary network needs says little about it."""
     most = budget.sizes(job.untrained())
     more = {name: min(most[name], train.HEADROOM * few) for name, few in kept.items()}
-    return restore.restored(job.untrained(), package.read(_regularized(job, more, learnt))).eval()
+    made = package.read(_regularized(replace(job, nested=False), more, learnt))
+    return restore.restored(job.untrained(), made).eval()
 
 
 def _regularized(job: _Job, kept: Mapping[str, int], learnt: tuning.Lesson) -> bytes:
@@ -132,10 +149,10 @@ def _regularized(job: _Job, kept: Mapping[str, int], learnt: tuning.Lesson) -> b
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         twin = learner.network.twin() if learner.network.twin else None
         train.train(
-            network, learnt.train, kept, recipe, progress, twin=twin, int8=job.int8,
+            network, learnt.train, kept, recipe, progress, twin=twin, int8=job.int8, nested=job.nested,
             teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
         )  # fmt: skip
-        file.write_bytes(job.packed(network))
+        file.write_bytes(job.packed(network, learnt=True))
 
     title = f"train {job.name} with {sum(kept.values()):,} coefficients"
     parts = ("frequency", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key, *job.key)
@@ -158,10 +175,10 @@ def _one_shot(job: _Job) -> bytes:
 
     def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
         train.fine_tune(
-            network, learnt.train, recipe, progress, int8=job.int8,
+            network, learnt.train, recipe, progress, int8=job.int8, nested=job.nested,
             teacher=learnt.teacher, matching=learnt.matching, test=learnt.test, checkpoint=checkpoint,
         )  # fmt: skip
-        file.write_bytes(job.packed(network))
+        file.write_bytes(job.packed(network, learnt=True))
 
     title = f"train {job.name} on with {sum(kept.values()):,} coefficients"
     parts = ("fine-tune", repr(kept), repr(recipe), repr(learner.network.trained), *learnt.key, *job.key)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.records import Tensor
 
 BUDGETS = ("uniform", "energy", "sensitivity")
-_RESIDENT: dict[str, frequency.Choice] = {"auto": "cheapest", "resident": "all"}
+RESIDENT: dict[str, frequency.Choice] = {"auto": "cheapest", "resident": "all"}
 """The forms whose wide spaces are in no memory, so that they can have any width; and how layers get theirs in each."""
 
 
@@ -75,10 +75,10 @@ class FrequencyRegularization:
         return learning.compress(learner, request, parsed(target), int8=self.int8)
 
     def check_width(self, execution: str, width: Width) -> None:
-        if execution not in _RESIDENT and not is_whole(width):
+        if execution not in RESIDENT and not is_whole(width):
             raise UsageError(
                 f"{self.name}-{execution} writes every channel, so it cannot be computed at the width {shown(width)}",
-                f"Ask for {' or '.join(f'{self.name}-{form}' for form in _RESIDENT)}.",
+                f"Ask for {' or '.join(f'{self.name}-{form}' for form in RESIDENT)}.",
             )
 
     def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
@@ -86,8 +86,8 @@ class FrequencyRegularization:
         from bench.export import frequency
 
         self.check_width(execution, width)
-        shared = self._converted(network, package, sight.inputs, sight.cache, sight.key)
-        question = widths.Question(frequency.read(shared), sight.inputs, _RESIDENT[execution])
+        shared = self.converted(network, package, sight.inputs, sight.cache, sight.key)
+        question = widths.Question(frequency.read(shared), sight.inputs, RESIDENT[execution])
         if width == AUTO:
             if network.task == "reconstruction":
                 raise UsageError(
@@ -116,6 +116,11 @@ class FrequencyRegularization:
         from bench.compress.frequency.package import read
 
         found = read(package)
+        if found.capacities > 1:
+            raise UsageError(
+                f"the package has {found.capacities} capacities, so it is none of {self.name}",
+                "Name the method that it was made by: nested-fr.",
+            )
         if found.int8 != self.int8:
             bits, maker = ("in 8 bits", "fr-int8") if found.int8 else ("float16", "fr")
             raise UsageError(
@@ -146,20 +151,20 @@ class FrequencyRegularization:
         from bench.compress.frequency.narrow import Narrowing
         from bench.export import frequency, graph
 
-        shared = self._converted(network, package, to.inputs, to.cache, to.key)
+        shared = self.converted(network, package, to.inputs, to.cache, to.key)
         files = {"graph": to.folder / "graph.param", "weights": to.folder / "weights.frq"}
         for file in files.values():
             shutil.copyfile(shared / file.name, file)
         if narrowed is not None:
             plan = Narrowing.parse(narrowed.plan)
             graph.write(frequency.at_points(frequency.read(shared), plan.forms, plan.points), files["graph"])
-        elif execution in _RESIDENT:
-            made = frequency.rewrite(frequency.read(shared), to.inputs, _RESIDENT[execution])
+        elif execution in RESIDENT:
+            made = frequency.rewrite(frequency.read(shared), to.inputs, RESIDENT[execution])
             graph.write(made.graph, files["graph"])
-        form = "resident" if execution in _RESIDENT else execution
+        form = "resident" if execution in RESIDENT else execution
         return Exported(tuple(file_of(path, role) for role, path in files.items()), "frq", form)
 
-    def _converted(self, network: Network, package: bytes, inputs: Sequence[Tensor], cache: Cache, key: str) -> Path:
+    def converted(self, network: Network, package: bytes, inputs: Sequence[Tensor], cache: Cache, key: str) -> Path:
         """The folder of the graph and weights that all forms and widths are made of; to make it takes longest."""
         from bench.export import frequency
 

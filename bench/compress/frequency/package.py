@@ -183,7 +183,7 @@ def write(package: Package) -> bytes:
         raise ValueError("a package has a name of at most 255 bytes and at least one tensor")
     if not 1 <= package.capacities <= MOST_CAPACITIES:
         raise ValueError(
-            f"a package has at most {MOST_CAPACITIES} capacities, and not {package.capacities} tensor sets"
+            f"a package has at most {MOST_CAPACITIES} capacities and at least one, and not {package.capacities}"
         )
     nested = package.capacities > 1
     parts = [bytes([len(name)]), name, _varint(len(package.tensors)), _varint(package.capacities) if nested else b""]

@@ -14,8 +14,10 @@ from bench.compress.frequency import factor
 from bench.compress.frequency.budget import sizes, uniform
 from bench.compress.frequency.int8 import rounding
 from bench.compress.frequency.layers import Site, compress, round_to_half, sites
+from bench.compress.frequency.nesting import Nest, gain
 from bench.compress.frequency.schedule import GAMMA, TailTruncation
-from bench.compress.training import Matching, Recipe, Samples, best_device, fit, half
+from bench.compress.objective import Matching
+from bench.compress.training import Recipe, Samples, best_device, fit, half
 from bench.records import Progress, Task
 
 HEADROOM = 4
@@ -78,19 +80,22 @@ def train(
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
     int8: bool = False,
+    nested: bool = False,
 ) -> None:
     """Compress `network` in place to `kept` coefficients per site, trained from seeded ones; see `training.fit`.
 
     Starts with HEADROOM times the target and cuts the tail after each step; ends with float16 values, or with `int8`
     with values that learnt to be rounded to 8 bits (`int8.quantize`) and are not yet. Computes through the layers'
-    factors, of that narrower network where there is a `twin`; see `factor.learner`.
+    factors, of that narrower network where there is a `twin`; see `factor.learner`. Where it is `nested`, every
+    capacity of `nesting` learns beside the whole, and the training starts with the target.
     """
-    most = sizes(network)
-    compress(network, {name: min(most[name], HEADROOM * kept[name]) for name in kept})
+    # The smallest of several capacities would begin with next to nothing of a network of many times its coefficients.
+    most, headroom = sizes(network), 1 if nested else HEADROOM
+    compress(network, {name: min(most[name], headroom * kept[name]) for name in kept})
     seed_coefficients(network, recipe.seed, ENERGY)
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
     gamma = _gamma(kept, steps)
-    _fit(network, samples, kept, recipe, progress, gamma, twin, teacher, matching, test, checkpoint, int8)
+    _fit(network, samples, kept, recipe, progress, gamma, twin, teacher, matching, test, checkpoint, int8, nested)
 
 
 def fine_tune(
@@ -104,11 +109,12 @@ def fine_tune(
     test: Samples | None = None,
     checkpoint: Checkpoint | None = None,
     int8: bool = False,
+    nested: bool = False,
 ) -> None:
     """Train a compressed `network` on, with the coefficients that it has, to float16 values; see `training.fit` and
     `train`."""
     kept = {name: site.frequency.kept for name, site in sites(network).items()}
-    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, matching, test, checkpoint, int8)
+    _fit(network, samples, kept, recipe, progress, GAMMA, None, teacher, matching, test, checkpoint, int8, nested)
 
 
 def _fit(
@@ -124,15 +130,17 @@ def _fit(
     test: Samples | None,
     checkpoint: Checkpoint | None,
     int8: bool,
+    nested: bool,
 ) -> None:
     truncation = TailTruncation(network, kept, gamma)
-    groups = _groups(network, kept, recipe.rate)
+    groups = _groups(network, kept, recipe.rate, nested)
     network.to(best_device())  # before the learner is made, which shares its tensors
     learner = factor.learner(network, twin)
     fit(
         learner, samples, recipe, progress,
         groups=groups, truncation=truncation, rounding=rounding(network) if int8 else half,
         teacher=teacher, matching=matching, test=test, checkpoint=checkpoint,
+        nest=Nest(network, kept) if nested else None,
     )  # fmt: skip
     truncation.finish()
     network.cpu().eval()
@@ -140,11 +148,16 @@ def _fit(
         round_to_half(network)
 
 
-def _groups(network: nn.Module, kept: Mapping[str, int], rate: float) -> list[dict[str, Any]]:
+def _groups(network: nn.Module, kept: Mapping[str, int], rate: float, nested: bool) -> list[dict[str, Any]]:
     """Adam's parameter groups. The rate is of a layer's weight as a whole: coefficients take steps of rate · `unit`, so
-    that one rate suits any number of them; biases and norms take a fortieth of it."""
+    that one rate suits any number of them; biases and norms take a fortieth of it. In a network of several capacities a
+    coefficient's number is that of the smallest which has it."""
     found = sites(network)
-    groups = [{"params": [site.coefficients], "lr": rate * unit(site, kept[name])} for name, site in found.items()]
+    groups: list[dict[str, Any]] = []
+    for name, site in found.items():
+        groups.append({"params": [site.coefficients], "lr": rate * unit(site, kept[name])})
+        if nested:
+            groups[-1]["gain"] = gain(kept[name]).to(best_device())
     ours = {id(site.coefficients) for site in found.values()}
     others = [parameter for parameter in network.parameters() if id(parameter) not in ours]
     return [*groups, {"params": others, "lr": rate / 40}] if others else groups

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.compress import training
+from bench.compress import objective, training
 from bench.compress.narrower.scaling import Coupled
 from bench.errors import UsageError
 from bench.guest import guest
@@ -74,8 +74,8 @@ def taylor(network: nn.Module, seen: Sampled) -> Rank:
         with torch.enable_grad():
             with guest():
                 outputs = network(part.inputs)
-            training.check(outputs, part.answers)
-            loss = training.loss_of(outputs, part.answers) * (len(part) / len(seen))
+            objective.check(outputs, part.answers)
+            loss = objective.loss_of(outputs, part.answers) * (len(part) / len(seen))
             loss.backward()  # type: ignore[no-untyped-call]
     return _scored(GroupTaylorImportance())
 

@@ -50,6 +50,8 @@
 //   cycle              where it may be left out: samples. latency and sustained then show another sample for each inference,
 //                      all of them in turn in an order spread over the file, and a window tells the mean of its iterations
 //                      instead of their median, since one that takes less for most samples is not faster for all
+//   graph1 … graph64   where they may be left out: paths of the graphs of other capacities than the job's, where a capacity
+//                      has a graph of its own; it is loaded with the same weights after a switch to that capacity
 //   threads            1..64
 //   affinity           hexadecimal CPU mask, or 0 to leave it
 //   precision          fp32 | fp16s (half storage) | fp16a (half arithmetic) | bf16 (storage) | int8

@@ -305,6 +305,10 @@ Job read_job(const std::string& path) {
         keys.choice<bool>("cycle", {{"samples", true}});
         job.cycle = true;
     }
+    for (int capacity = 1; capacity <= kMostCapacities; capacity++) {
+        const std::string key = "graph" + std::to_string(capacity);
+        if (keys.has(key)) job.graphs[capacity] = keys.text(key);
+    }
     job.threads = static_cast<int>(keys.number("threads", 1, 64));
     job.affinity = keys.mask("affinity");
     std::tie(job.precision_name, job.precision) =

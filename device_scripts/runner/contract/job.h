@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ struct Job {
     int beside = 0, load = 0;
     int64_t seconds = 0;
     int capacity = 0;  // of a nested package, 1 the smallest; 0 where none is named
+    std::map<int, std::string> graphs;  // of the capacities that have one of their own, beside the job's
     int height = 0, width = 0;  // extents
     int walks = 0;              // through all capacities
     std::string small_graph, small_weights;  // of a cascade; empty otherwise

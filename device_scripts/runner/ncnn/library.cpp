@@ -49,13 +49,16 @@ public:
     int64_t capacity_bytes(int capacity) const override { return network_->weights().capacity_bytes(capacity); }
     int64_t use_capacity(int capacity) override {
         if (network_->weights().capacities() == 0 || capacity < 1 || capacity > capacities()) return Session::use_capacity(capacity);
-        const int64_t before = network_->weights().capacity_bytes(job_.capacity);
+        const int64_t paged = network_->weights().paged_bytes(job_.capacity, capacity);
+        if (graph_.empty()) graph_ = job_.graph;
+        const auto own = job_.graphs.find(capacity);
+        job_.graph = own == job_.graphs.end() ? graph_ : own->second;
         job_.capacity = capacity;
         answers_.clear();
         std::unique_ptr<WeightsSource> weights = network_->take_weights();
         network_.reset();  // first: never are both in memory
         network_ = std::make_unique<Network>(job_, std::move(weights));
-        return std::llabs(network_->weights().capacity_bytes(capacity) - before);
+        return paged;
     }
 
     void infer_layers(bool timed) override { network_->infer_layers(inputs_, timed, nullptr); }
@@ -65,6 +68,7 @@ public:
 
 private:
     Job job_;
+    std::string graph_;  // what the job named, after a switch
     std::unique_ptr<Network> network_;  // outlives the answers
     std::optional<Decoding> decoding_;
     std::vector<ncnn::Mat> inputs_, answers_;

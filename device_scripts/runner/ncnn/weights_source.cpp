@@ -119,6 +119,7 @@ public:
 
     int capacities() const override { return package_.capacities() > 1 ? package_.capacities() : 0; }
     int64_t capacity_bytes(int capacity) const override { return package_.bytes_of(capacity); }
+    int64_t paged_bytes(int from, int to) const override { return package_.bytes_between(from, to); }
     const Decoded* decoded() const override { return &decoded_; }
 
 protected:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,8 @@ public:
     // How many capacities a package has, and how many of its bytes one of them is made of; 0 capacities: no package of that kind.
     virtual int capacities() const { return 0; }
     virtual int64_t capacity_bytes(int) const { return 0; }
+    // How many bytes a switch between two of them brings in or drops.
+    virtual int64_t paged_bytes(int from, int to) const { return std::llabs(capacity_bytes(to) - capacity_bytes(from)); }
 
     // Whether a blob of int8 weights went by.
     virtual bool has_int8() const { return false; }

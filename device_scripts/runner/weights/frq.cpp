@@ -2,6 +2,7 @@
 
 #include <climits>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "contract/contract.h"
@@ -277,6 +278,9 @@ FrqPackage::FrqPackage(std::vector<uint8_t> bytes, const std::string& path) : by
     if (walker.left() > 0) walker.refuse(std::to_string(walker.left()) + " bytes after the last tensor");
 }
 
+// Bytes of a value.
+static int64_t width_of(const FrqTensor& tensor) { return tensor.scale > 0 ? 1 : tensor.half ? 2 : 4; }
+
 std::vector<FrqTensor> FrqPackage::at(int capacity) const {
     std::vector<FrqTensor> found = tensors_;
     for (size_t i = 0; i < found.size(); i++) {
@@ -292,8 +296,17 @@ std::vector<FrqTensor> FrqPackage::at(int capacity) const {
 
 int64_t FrqPackage::bytes_of(int capacity) const {
     int64_t bytes = 0;
-    for (const FrqTensor& tensor : at(capacity)) {
-        bytes += tensor.scale > 0 ? 2 + int64_t{tensor.kept} : int64_t{tensor.kept} * (tensor.half ? 2 : 4);
+    for (const FrqTensor& tensor : at(capacity)) bytes += tensor.kept * width_of(tensor) + (tensor.scale > 0 ? 2 : 0);
+    return bytes;
+}
+
+int64_t FrqPackage::bytes_between(int from, int to) const {
+    if (from == to) return 0;
+    const std::vector<FrqTensor> before = at(from), after = at(to);
+    int64_t bytes = 0;
+    for (size_t i = 0; i < after.size(); i++) {
+        const int64_t width = width_of(after[i]), kept = after[i].kept;
+        bytes += by_capacity_[i].each ? kept * width : std::llabs(kept - before[i].kept) * width;
     }
     return bytes;
 }

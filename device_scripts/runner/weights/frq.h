@@ -51,6 +51,8 @@ public:
     std::vector<FrqTensor> at(int capacity) const;
     // How many bytes of values and scales that capacity is made of.
     int64_t bytes_of(int capacity) const;
+    // How many of them one of two capacities has and the other has not.
+    int64_t bytes_between(int from, int to) const;
 
 private:
     // What of a tensor depends on the capacity, by capacity: how many of its coefficients count, or where its values are.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bench import plan
 from bench.cache import Cache
-from bench.compress import method, training, tuning
+from bench.compress import method, objective, training, tuning
 from bench.compress.learner import Learner
 from bench.compress.method import Request
 from bench.compress.result import compressed
@@ -107,7 +107,7 @@ def test_the_student_comes_nearer_to_the_teacher(tmp_path: Path) -> None:
 
     def apart(module: nn.Module) -> float:
         with torch.no_grad():
-            return training.matched(module(images), network.build()(images), "classes").item()
+            return objective.matched(module(images), network.build()(images), "classes").item()
 
     begun = apart(student(network))
     assert apart(tuning.tuned(learner, student(network), Request(fine_tune=40, labels=False), ("a",))) < begun / 2
@@ -138,12 +138,12 @@ def test_what_is_matched_is_nothing_where_both_are_the_same_and_more_elsewhere(
     kind: Matching, shape: tuple[int, ...]
 ) -> None:
     answers = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    assert training.matched(answers, answers, kind).item() == pytest.approx(0, abs=1e-6)
-    assert training.matched(answers + torch.randn(shape), answers, kind).item() > 0.01
+    assert objective.matched(answers, answers, kind).item() == pytest.approx(0, abs=1e-6)
+    assert objective.matched(answers + torch.randn(shape), answers, kind).item() > 0.01
 
 
 def test_a_mask_of_one_channel_is_matched_by_value_since_its_softmax_is_always_one() -> None:
-    assert training.matched(torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4), "classes").item() == pytest.approx(1)
+    assert objective.matched(torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4), "classes").item() == pytest.approx(1)
 
 
 def test_without_labels_and_without_a_trained_network_there_is_nothing_to_learn_from(tmp_path: Path) -> None:

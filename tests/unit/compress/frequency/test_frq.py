@@ -7,12 +7,13 @@ import math
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.fft
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.compress.frequency import order, package
@@ -44,7 +45,27 @@ def tensors(draw: st.DrawFn) -> Tensor:
 REPEATED = st.lists(tensors(), min_size=1, max_size=4).flatmap(
     lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=25)
 )
-PACKAGES = st.builds(Package, st.text(max_size=40), REPEATED.map(tuple))
+PLAIN = st.builds(Package, st.text(max_size=40), REPEATED.map(tuple))
+
+
+@st.composite
+def nested(draw: st.DrawFn) -> Package:
+    """A package with capacities: parts of every tensor of coefficients, values for each of some of the rest."""
+    plain, capacities = draw(PLAIN), draw(st.integers(2, 5))
+    several: dict[int, Tensor] = {}
+    for tensor in plain.tensors:
+        if tensor.kind == "raw" and draw(st.booleans()):
+            several[id(tensor)] = replace(tensor, kind="each", values=np.tile(tensor.values, capacities))
+        elif tensor.kind == "raw":
+            several[id(tensor)] = tensor
+        else:
+            kept = len(tensor.values)
+            few = draw(st.lists(st.integers(1, kept), min_size=capacities - 1, max_size=capacities - 1))
+            several[id(tensor)] = replace(tensor, parts=(*sorted(few), kept))
+    return Package(plain.name, tuple(several[id(tensor)] for tensor in plain.tensors), capacities)
+
+
+PACKAGES = PLAIN | nested()
 
 
 def sealed(body: bytes, magic: bytes = b"FRQ2") -> bytes:
@@ -75,16 +96,34 @@ SMALL_INT8 = Package(
 )
 
 
+SMALL_NESTED = Package(
+    "n",
+    (
+        Tensor((2, 300), np.array([1.5, -2, 4], np.float16), "explicit", np.array([0, 5, 400]), parts=(1, 3, 3)),
+        Tensor((3,), np.arange(9).astype(np.float32), "each", vector=True),
+        Tensor((6, 4, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True, parts=(2, 5, 7)),
+        Tensor((3,), np.array([4, 5, 6], np.float32), "raw", vector=True),
+        Tensor((3, 12, 3, 3), np.arange(7).astype(np.float16), "prefix", transposed=True, parts=(2, 5, 7)),
+        Tensor((3, 9), np.arange(7).astype(np.int8), "prefix", scale=np.float16(0.25), parts=(1, 6, 7)),
+    ),
+    3,
+)
+EVERY = (SMALL, SMALL_INT8, SMALL_NESTED)
+"""One of each format."""
+
+
 @given(PACKAGES)
 def test_round_trip_is_exact(original: Package) -> None:
     found = package.read(package.write(original))
     assert found.name == original.name
+    assert found.capacities == original.capacities
     assert len(found.tensors) == len(original.tensors)
     for a, b in zip(found.tensors, original.tensors, strict=True):
         assert (a.shape, a.kind, a.vector, a.transposed) == (b.shape, b.kind, b.vector, b.transposed)
         assert a.values.dtype == b.values.dtype
         assert a.values.tobytes() == b.values.tobytes()
         assert a.scale == b.scale
+        assert a.parts == b.parts
         assert (a.positions is None) == (b.positions is None)
         assert a.positions is None or a.positions.tolist() == b.positions.tolist()  # type: ignore[union-attr]
     assert package.write(found) == package.write(original)
@@ -128,15 +167,57 @@ def test_the_documents_example_of_8_bits_is_true() -> None:
     assert package.read(data).tensors[0].numbers.tolist() == [31.75, -2, 0.25]
 
 
+def test_the_documents_example_of_capacities_is_true() -> None:
+    page = Path("docs/formats/frq.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\n(46 52 51 34 .*?)^```", page, re.DOTALL | re.MULTILINE)
+    data = bytes.fromhex(" ".join(re.split(r"\s{2,}", line)[0] for line in block.splitlines()))
+    half = np.float16
+    tiny = Package(
+        "tiny",
+        (
+            Tensor((4, 2, 3, 3), np.array([1.5, -2, 0.25], half), "prefix", parts=(1, 3)),
+            Tensor((4,), np.array([0, 1, -1, 0.5, 0, 2, -2, 1], half), "each", vector=True),
+            Tensor((8, 4, 3, 3), np.array([1, 0.5, -0.5], half), "prefix", parts=(1, 3)),
+        ),
+        2,
+    )
+    assert package.write(tiny) == data
+    assert package.read(data).at(1).tensors[0].numbers.tolist() == [1.5]
+
+
 def test_only_a_package_with_something_in_8_bits_is_of_format_3() -> None:
     """Readers from before there were 8 bits go on reading all others."""
     assert package.write(SMALL).startswith(b"FRQ2")
     assert package.write(SMALL_INT8).startswith(b"FRQ3")
 
 
+def test_only_a_package_with_capacities_is_of_format_4_and_each_of_them_is_a_package_of_its_own() -> None:
+    assert package.write(SMALL_NESTED).startswith(b"FRQ4")
+    for capacity in (1, 2, 3):
+        own = SMALL_NESTED.at(capacity)
+        assert package.write(own).startswith(b"FRQ3")
+        assert [len(tensor.values) for tensor in own.tensors] == [
+            (1, 3, 3)[capacity - 1], 3, (2, 5, 7)[capacity - 1], 3, (2, 5, 7)[capacity - 1], (1, 6, 7)[capacity - 1],
+        ]  # fmt: skip
+        assert own.tensors[1].values.tolist() == [3 * capacity - 3, 3 * capacity - 2, 3 * capacity - 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(nested())
+def test_every_capacity_is_the_first_coefficients_of_the_next(original: Package) -> None:
+    for capacity in range(1, original.capacities):
+        smaller, larger = original.at(capacity), original.at(capacity + 1)
+        assert package.read(package.write(smaller)).coefficients == smaller.coefficients
+        for a, b in zip(smaller.tensors, larger.tensors, strict=True):
+            assert a.shape == b.shape
+            if a.kind != "raw":
+                assert a.numbers.tolist() == b.numbers[: len(a.numbers)].tolist()
+                assert a.coordinates().tolist() == b.coordinates()[: len(a.numbers)].tolist()
+
+
 @given(st.data())
 def test_a_damaged_package_is_refused(data: st.DataObject) -> None:
-    whole = package.write(data.draw(st.sampled_from([SMALL, SMALL_INT8])))
+    whole = package.write(data.draw(st.sampled_from(EVERY)))
     place = data.draw(st.integers(0, len(whole) - 1))
     flipped = bytearray(whole)
     flipped[place] ^= 1 << data.draw(st.integers(0, 7))
@@ -148,7 +229,7 @@ def test_a_damaged_package_is_refused(data: st.DataObject) -> None:
 @given(st.data())
 def test_a_lying_package_with_a_true_check_sum_is_read_or_refused(data: st.DataObject) -> None:
     """Whoever damages a package may compute its check sum anew: no other error, no boundless work."""
-    whole = package.write(data.draw(st.sampled_from([SMALL, SMALL_INT8])))
+    whole = package.write(data.draw(st.sampled_from(EVERY)))
     body = bytearray(whole[8:])
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
@@ -159,8 +240,9 @@ def test_a_lying_package_with_a_true_check_sum_is_read_or_refused(data: st.DataO
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    with contextlib.suppress(CorruptData):
-        package.read(sealed(body, b"FRQ3"))
+    for magic in (b"FRQ3", b"FRQ4"):
+        with contextlib.suppress(CorruptData):
+            package.read(sealed(body, magic))
     with contextlib.suppress(CorruptData):
         package.read(sealed(body))
 
@@ -175,6 +257,13 @@ def one_in_8_bits(scale: bytes, values: bytes, tag: int = 0x29) -> bytes:
 
 
 HALF = bytes(2)
+
+
+def nesting(*parts: bytes) -> bytes:
+    """A sealed package of one tensor in two capacities."""
+    return sealed(bytes([0, 1, 2, 0]) + b"".join(parts), b"FRQ4")
+
+
 HUGE = b"\0\x21\x01" + b"\x80\x80\x80\x80\x04" + HALF
 """A tensor of 2^30 elements that keeps one."""
 
@@ -198,6 +287,15 @@ HUGE = b"\0\x21\x01" + b"\x80\x80\x80\x80\x04" + HALF
         (one(b"\x29\x02\x04\x00", magic=b"FRQ3"), "ends inside its tensor 1 scale"),
         (one(b"\x21\x01\x04", HALF, magic=b"FRQ3"), "of format 3 and has nothing in 8 bits"),
         (b"FRQ2" + bytes(20), "check sum"),
+        (sealed(b"\0\1\1\0\x20\1" + HALF, b"FRQ4"), "has 1 capacities; 2 to 64"),
+        (sealed(b"\0\1\x41\0\x20\1" + HALF, b"FRQ4"), "has 65 capacities; 2 to 64"),
+        (sealed(b"\0\1", b"FRQ4"), "ends inside its number of capacities"),
+        (nesting(b"\x21\0\1\4", HALF), "keeps 0 coefficients"),
+        (nesting(b"\x21\1\4\4", HALF), "keeps 5 coefficients of 4"),
+        (nesting(b"\x21\1\xff\xff\xff\xff\x0f\4", HALF), "coefficients of 4"),
+        (nesting(b"\x21\1\1\4", HALF), "ends inside its tensor 1 values"),
+        (nesting(b"\x23\1", HALF), "ends inside its tensor 1 values"),
+        (nesting(b"\x23\1", HALF, HALF, b"x"), "1 bytes after its last tensor"),
         (sealed(b"\x02\xff\xfe\x01"), "not UTF-8"),
         (sealed(b"\x00\x00"), "no tensors"),
         (sealed(b"\x00\xff\xff\xff\xff\x0f"), "ends inside its tensor 1 head"),
@@ -253,6 +351,27 @@ def test_what_is_wrong_is_said(data: bytes, words: str) -> None:
 def test_the_writer_refuses_what_the_format_cannot_hold(tensor: Tensor) -> None:
     with pytest.raises(ValueError, match=r"tensor|values|position"):
         package.write(Package("x", (tensor,)))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        Tensor((4,), np.zeros(2, np.float16), "prefix"),
+        Tensor((4,), np.zeros(2, np.float16), "prefix", parts=(1, 1)),
+        Tensor((4,), np.zeros(2, np.float16), "prefix", parts=(0, 2)),
+        Tensor((4,), np.zeros(2, np.float16), "prefix", parts=(3, 2)),
+        Tensor((4,), np.zeros(2, np.float16), "prefix", parts=(1, 2, 2)),
+        Tensor((4,), np.zeros(4, np.float16), "raw", parts=(4, 4)),
+        Tensor((4,), np.zeros(4, np.float16), "each"),
+        Tensor((4,), np.zeros(8, np.int8), "each", scale=np.float16(1)),
+    ],
+)
+def test_the_writer_refuses_capacities_that_the_format_cannot_hold(tensor: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"tensor|values|capacities"):
+        package.write(Package("x", (tensor,), 2))
+    for wrong in (0, 65):
+        with pytest.raises(ValueError, match="at most 64 capacities"):
+            package.write(replace(SMALL, capacities=wrong))
 
 
 @given(tensors())
