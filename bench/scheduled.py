@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -92,9 +92,9 @@ class Capacity(Record):
 
     network: str
     variant: str
-    score: float
-    latency: float
-    memory: float
+    score: float = Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)
+    latency: float = Field(gt=0, le=2.0**53, allow_inf_nan=False)
+    memory: float = Field(ge=0, le=2.0**53, allow_inf_nan=False)
 
 
 def cost(capacity: Capacity, wish: Wish, share: int) -> float:
@@ -112,7 +112,7 @@ class Assigned(Record):
 
     network: str
     variant: str
-    share: int
+    share: int = Field(ge=1, le=WHOLE)
 
 
 Allocation = tuple[Assigned, ...]
@@ -126,7 +126,7 @@ class Policy(Record):
     name: str
     adaptive: bool
     phases: tuple[Allocation, ...]
-    predicted: float
+    predicted: float = Field(allow_inf_nan=False)
 
 
 class Planned(NamedTuple):
@@ -139,6 +139,10 @@ class Planned(NamedTuple):
     greedy: tuple[float | None, ...]
 
 
+Ns = Annotated[int, Field(ge=0, le=2**53)]
+Bytes = Annotated[int, Field(ge=0, le=2**53)]
+
+
 class Exchange(Record):
     """A network exchanged at the begin of a phase: by loading another, or in place (`capacity`). `ns` until it could
     infer, None where the phase ended before; `bytes` of files read, or of weights brought in or dropped."""
@@ -146,8 +150,8 @@ class Exchange(Record):
     phase: int
     network: int
     way: Literal["load", "capacity"]
-    ns: int | None
-    bytes: int
+    ns: Ns | None
+    bytes: Bytes
 
 
 class Served(Record):
@@ -157,13 +161,13 @@ class Served(Record):
 
     phase: int
     network: int
-    granted: int
-    cpu: int | None
-    rss: int
-    inferences: int
-    own: tuple[int, ...] = ()
-    later: tuple[int, ...] = ()
-    none: tuple[int, ...] = ()
+    granted: Ns
+    cpu: Ns | None
+    rss: Bytes
+    inferences: int = Field(ge=0)
+    own: tuple[Ns, ...] = ()
+    later: tuple[Ns, ...] = ()
+    none: tuple[Ns, ...] = ()
 
     @property
     def requests(self) -> tuple[int, ...]:
@@ -174,10 +178,10 @@ class PhaseTaken(Record):
     """A phase as it was: its length in ns, the most memory of all networks together, and of the process that hands out
     the shares its memory in bytes and its processor time in ns."""
 
-    ns: int
-    rss: int
-    own_rss: int
-    own_cpu: int | None
+    ns: int = Field(ge=1, le=2**53)
+    rss: Bytes
+    own_rss: Bytes
+    own_cpu: Ns | None
 
 
 class Serving(Record):
