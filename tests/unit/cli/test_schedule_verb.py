@@ -127,7 +127,7 @@ def test_a_report_shows_what_was_served_and_says_virtual(few: Command) -> None:
     )
     assert "Choosing wins: the fixed one costs 15.60 points more (95 % interval" in done.stdout
     assert "emulator-5554 is a virtual phone: its times are those of this computer" in done.stdout
-    page = (folder.path / "report.html").read_text()
+    page = (folder.path / "report.html").read_text().replace("\u00a0", " ")
     assert "Several networks at once" in page
     assert "0.5 points in phase 2" in page
     assert "12.0 ms, load of 1,000 B" in page
