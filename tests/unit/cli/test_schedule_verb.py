@@ -125,7 +125,10 @@ def test_a_report_shows_what_was_served_and_says_virtual(few: Command) -> None:
         "pair on emulator-5554 (virtual), MinTotalCost: variants chosen for each phase cost -10.00 points"
         in done.stdout
     )
-    assert "Choosing wins: the fixed one costs 15.60 points more (95 % interval" in done.stdout
+    assert (
+        "Choosing wins: the fixed one costs 15.60 points more (fixed less chosen: 95 % interval +15.50 to +15.70"
+        in done.stdout
+    )
     assert "emulator-5554 is a virtual phone: its times are those of this computer" in done.stdout
     page = (folder.path / "report.html").read_text().replace("\u00a0", " ")
     assert "Several networks at once" in page
