@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -51,13 +51,15 @@ class Phase(Record):
 class Workload(Record):
     """What `bench schedule` reads: networks that run at once, and a budget that changes.
 
-    Shares are handed out in steps of `step` of the processor; on the phone they are turns within `period_ms`.
+    Shares are handed out in steps of `step` of the processor; on the phone they are turns within `period_ms`. Without
+    `exchanges` the choice does not count what it takes to load another variant, as NestDNN's does not.
     """
 
     name: str = Field("workload", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
     objective: Objective = "total"
     step: float = Field(0.02, ge=0.005, le=0.5, allow_inf_nan=False)
     period_ms: float = Field(4, ge=1, le=1000, allow_inf_nan=False)
+    exchanges: bool = True
     networks: tuple[Wish, ...] = Field(min_length=1, max_length=16)
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64)
 
@@ -87,14 +89,17 @@ class Workload(Record):
 
 
 class Capacity(Record):
-    """One variant of a network as a run measured it on the phone: the median `score`, one inference alone on the whole
-    processor in ns, and the peak memory of its process in bytes."""
+    """One variant of a network as a run measured it on the phone: the `score`, one inference alone on the whole
+    processor and its `load` in ns, and the peak memory of its process in bytes, all medians. Capacities of the same
+    `files` (a hash of them) are exchanged in place."""
 
     network: str
     variant: str
-    score: float
-    latency: float
-    memory: float
+    score: float = Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)
+    latency: float = Field(gt=0, le=2.0**53, allow_inf_nan=False)
+    memory: float = Field(ge=0, le=2.0**53, allow_inf_nan=False)
+    load: float = Field(0, ge=0, le=2.0**53, allow_inf_nan=False)
+    files: str = ""
 
 
 def cost(capacity: Capacity, wish: Wish, share: int) -> float:
@@ -107,12 +112,24 @@ def cost(capacity: Capacity, wish: Wish, share: int) -> float:
     return 100 * (wish.accuracy - capacity.score) + wish.alpha * max(0.0, late)
 
 
+def exchange_cost(capacity: Capacity, wish: Wish, share: int, seconds: float) -> float:
+    """What loading a capacity at the begin of a phase of so many seconds adds to its cost: until load / share, requests
+    wait for it, the first of them longest, and alpha counts the mean over the phase of what goes beyond L_max. Not in
+    NestDNN."""
+    if share <= 0:
+        return math.inf
+    ready, own = (ns / 1e6 * WHOLE / share for ns in (capacity.load, capacity.latency))
+    beyond = max(0.0, ready + own - max(wish.latency_ms, own))
+    within = min(beyond, 1000 * seconds)
+    return wish.alpha * within * (beyond - within / 2) / (1000 * seconds)
+
+
 class Assigned(Record):
     """A network of a phase: its variant, and its share of the processor in thousandths."""
 
     network: str
     variant: str
-    share: int
+    share: int = Field(ge=1, le=WHOLE)
 
 
 Allocation = tuple[Assigned, ...]
@@ -126,7 +143,7 @@ class Policy(Record):
     name: str
     adaptive: bool
     phases: tuple[Allocation, ...]
-    predicted: float
+    predicted: float = Field(allow_inf_nan=False)
 
 
 class Planned(NamedTuple):
@@ -139,6 +156,10 @@ class Planned(NamedTuple):
     greedy: tuple[float | None, ...]
 
 
+Ns = Annotated[int, Field(ge=0, le=2**53)]
+Bytes = Annotated[int, Field(ge=0, le=2**53)]
+
+
 class Exchange(Record):
     """A network exchanged at the begin of a phase: by loading another, or in place (`capacity`). `ns` until it could
     infer, None where the phase ended before; `bytes` of files read, or of weights brought in or dropped."""
@@ -146,8 +167,8 @@ class Exchange(Record):
     phase: int
     network: int
     way: Literal["load", "capacity"]
-    ns: int | None
-    bytes: int
+    ns: Ns | None
+    bytes: Bytes
 
 
 class Served(Record):
@@ -157,13 +178,13 @@ class Served(Record):
 
     phase: int
     network: int
-    granted: int
-    cpu: int | None
-    rss: int
-    inferences: int
-    own: tuple[int, ...] = ()
-    later: tuple[int, ...] = ()
-    none: tuple[int, ...] = ()
+    granted: Ns
+    cpu: Ns | None
+    rss: Bytes
+    inferences: int = Field(ge=0)
+    own: tuple[Ns, ...] = ()
+    later: tuple[Ns, ...] = ()
+    none: tuple[Ns, ...] = ()
 
     @property
     def requests(self) -> tuple[int, ...]:
@@ -174,10 +195,10 @@ class PhaseTaken(Record):
     """A phase as it was: its length in ns, the most memory of all networks together, and of the process that hands out
     the shares its memory in bytes and its processor time in ns."""
 
-    ns: int
-    rss: int
-    own_rss: int
-    own_cpu: int | None
+    ns: int = Field(ge=1, le=2**53)
+    rss: Bytes
+    own_rss: Bytes
+    own_cpu: Ns | None
 
 
 class Serving(Record):

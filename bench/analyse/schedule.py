@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bench.scheduled import (
@@ -19,6 +20,7 @@ from bench.scheduled import (
     Wish,
     Workload,
     cost,
+    exchange_cost,
 )
 
 MOST_FIXED = 100_000
@@ -52,18 +54,30 @@ class Problem:
     processor: int
     step: int
     objective: Objective
+    seconds: float = math.inf
+    before: Mapping[str, Capacity] = field(default_factory=dict)
+    """What was loaded in the phase before, where exchanging it counts."""
 
     @classmethod
-    def of(cls, workload: Workload, choices: Choices, phase: Phase) -> Problem:
+    def of(
+        cls, workload: Workload, choices: Choices, phase: Phase, before: Mapping[str, Capacity] = MappingProxyType({})
+    ) -> Problem:
         return cls(
             workload.networks, choices, 1e6 * phase.memory_mb, phase.thousandths, workload.thousandths,
-            workload.objective,
+            workload.objective, phase.seconds, before,
         )  # fmt: skip
+
+    def single(self, i: int, capacity: Capacity, share: int) -> float:
+        """The cost of the i-th network in a capacity, with what it takes to load it where another one was."""
+        wish = self.wishes[i]
+        there = self.before.get(wish.network)
+        if there is None or capacity == there or (capacity.files and capacity.files == there.files):
+            return cost(capacity, wish, share)
+        return cost(capacity, wish, share) + exchange_cost(capacity, wish, share, self.seconds)
 
     def cost(self, chosen: Sequence[tuple[Capacity, int]]) -> float:
         """Of a capacity and a share for each network."""
-        costs = [cost(c, wish, share) for wish, (c, share) in zip(self.wishes, chosen, strict=True)]
-        return joined(costs, self.objective)
+        return joined([self.single(i, c, share) for i, (c, share) in enumerate(chosen)], self.objective)
 
     def solved(self, chosen: Sequence[tuple[Capacity, int]]) -> Solved:
         """As an allocation. What no cost asks for of the processor goes step by step to the smallest share, whose
@@ -98,7 +112,7 @@ def shared(problem: Problem, capacities: Sequence[Capacity]) -> Solved:
     shares = [problem.step] * len(capacities)
 
     def costs(i: int, more: int = 0) -> float:
-        return cost(capacities[i], problem.wishes[i], shares[i] + more)
+        return problem.single(i, capacities[i], shares[i] + more)
 
     left = problem.processor - sum(shares)
     while left >= problem.step:
@@ -128,13 +142,13 @@ def greedy(problem: Problem) -> Solved:
     def best(i: int, share: int) -> tuple[float, Capacity]:
         room = problem.memory - sum(c.memory for n, c in enumerate(current) if n != i)
         fitting = [c for c in problem.choices[problem.wishes[i].network] if c.memory <= room]
-        return min(((cost(c, problem.wishes[i], share), c) for c in fitting), key=lambda one: (one[0], one[1].memory))
+        return min(((problem.single(i, c, share), c) for c in fitting), key=lambda one: (one[0], one[1].memory))
 
     left = problem.processor - sum(shares)
     stuck: set[int] = set()
     while True:
         more = problem.step if left >= problem.step else 0
-        now = [cost(c, wish, share) for c, wish, share in zip(current, problem.wishes, shares, strict=True)]
+        now = [problem.single(i, c, share) for i, (c, share) in enumerate(zip(current, shares, strict=True))]
         gains = [now[i] - best(i, shares[i] + more)[0] for i in range(len(now))]
         order = now if problem.objective == "max" else gains
         able = [i for i in range(len(now)) if gains[i] > 1e-12 and (more or i not in stuck)]
@@ -177,11 +191,11 @@ def _least(problem: Problem, join: Callable[[float, float], float], most: float)
     steps = problem.processor // problem.step
     fronts: list[list[_Partial]] = [[] for _ in range(steps + 1)]
     fronts[0] = [_Partial(-math.inf if join is max else 0.0, 0.0, ())]
-    for wish in problem.wishes:
+    for i, wish in enumerate(problem.wishes):
         grown: list[list[_Partial]] = [[] for _ in range(steps + 1)]
         for share in range(1, steps + 1):
             for capacity in problem.choices[wish.network]:
-                own = cost(capacity, wish, share * problem.step)
+                own = problem.single(i, capacity, share * problem.step)
                 if own > most + 1e-9:
                     continue
                 for used in range(steps + 1 - share):
@@ -213,17 +227,22 @@ class Infeasible(NamedTuple):
 
 def planned(workload: Workload, choices: Choices, solver: str = "exact") -> Planned | Infeasible:
     """All policies of a workload. With the solver `greedy` the adaptive one is what that finds, else the exact one
-    where it can be looked for."""
-    problems = [Problem.of(workload, choices, phase) for phase in workload.phases]
+    where it can be looked for. Each phase is chosen after the one before, without looking further ahead."""
+    known = {(c.network, c.variant): c for some in choices.values() for c in some}
+    before: dict[str, Capacity] = {}
     chosen, optima, steps = [], [], []
-    for number, problem in enumerate(problems):
+    for number, phase in enumerate(workload.phases):
+        problem = Problem.of(workload, choices, phase, before)
         found, best = greedy(problem), exact(problem)
         if found.allocation is None:
             return Infeasible(number, found.why)
         optima.append(None if best.allocation is None else best.cost)
         steps.append(found.cost)
         chosen.append(best if solver == "exact" and best.allocation is not None else found)
+        if workload.exchanges:
+            before = {one.network: known[one.network, one.variant] for one in chosen[-1].allocation or ()}
     adaptive = _policy("adaptive", workload, chosen, adaptive=True)
+    problems = [Problem.of(workload, choices, phase) for phase in workload.phases]
     ordered = sorted(_fixed(workload, problems), key=lambda one: one.predicted)
     named = tuple(one.model_copy(update={"name": f"fixed {n}"}) for n, one in enumerate(ordered, 1))
     return Planned(adaptive, named, tuple(optima), tuple(steps))

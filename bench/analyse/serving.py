@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, median
@@ -74,14 +75,15 @@ def _of(wish: Wish, findings: Findings, run: RunRecord, setting: Subject) -> Ite
     for subject in subjects:
         if wish.variants and subject.variant not in wish.variants:
             continue
-        figures, why = _figures(findings, subject, (score, "latency", "vm_hwm"))
+        figures, why = _figures(findings, subject, (score, "latency", "vm_hwm", "load"))
         if why:
             lacking.append(f"{subject.variant}: {why}")
             continue
         usable += 1
         yield Capacity(
-            network=wish.network, variant=subject.variant, score=figures[0], latency=figures[1], memory=figures[2]
-        )
+            network=wish.network, variant=subject.variant, score=figures[0], latency=figures[1], memory=figures[2],
+            load=figures[3], files=_files(run, subject),
+        )  # fmt: skip
     if lacking and (wish.variants or not usable):
         raise UsageError(
             f"{wish.network} cannot be scheduled by the figures of this run: {'; '.join(lacking)}",
@@ -92,6 +94,14 @@ def _of(wish: Wish, findings: Findings, run: RunRecord, setting: Subject) -> Ite
             f"this run did not measure {wish.network} {where}",
             "Name another --device, --runtime or --threads.",
         )
+
+
+def _files(run: RunRecord, subject: Subject) -> str:
+    """A hash of the files that a phone has of it; empty where the run does not know them."""
+    of = (subject.model, subject.variant, subject.runtime)
+    found = next((one for one in run.artifacts if (one.model, one.variant, one.runtime) == of), None)
+    names = sorted(file.sha256 for file in found.needed) if found else []
+    return hashlib.sha256("".join(names).encode()).hexdigest()[:16] if names else ""
 
 
 def _figures(findings: Findings, subject: Subject, metrics: Sequence[str]) -> tuple[list[float], str]:

@@ -144,14 +144,16 @@ def _verdict(one: Against) -> str:
             f"In {one.rounds} round{'s' * (one.rounds > 1)} the fixed one cost {points(one.difference)} points more: "
             "too few rounds for an interval, so nothing is called."
         )
-    interval = f"(95 % interval {points(one.interval[0])} to {points(one.interval[1])}, {one.rounds} rounds)"
+    low, high = (f"{value:+.2f}" for value in one.interval)
+    interval = f"(fixed less chosen: 95 % interval {low} to {high}, {one.rounds} rounds)"
     match one.outcome:
         case "better":
             return f"Choosing wins: the fixed one costs {points(one.difference)} points more {interval}."
         case "worse":
             return f"Choosing loses: the fixed one costs {points(-one.difference)} points less {interval}."
         case _:
-            return f"Neither wins: the fixed one costs {points(one.difference)} points more {interval}: it may be none."
+            more = "less" if one.difference < 0 else "more"
+            return f"Neither wins for sure: the fixed one costs {points(abs(one.difference))} points {more} {interval}."
 
 
 def tables(found: ScheduleOutcome) -> Iterator[Table]:

@@ -23,9 +23,13 @@ def section(context: Context) -> Section | None:
         "schedule",
         "Several networks at once",
         notices=tuple(dict.fromkeys(notice for one in found for notice in schedule.notices(one))),
-        sentences=tuple(sentence for one in found for sentence in schedule.sentences(one)),
-        details=tuple(
-            sentence for one in found for sentence in schedule.solver_sentences(one.first.optimum, one.first.greedy)
+        sentences=tuple(
+            sentence
+            for one in found
+            for sentence in (
+                *schedule.sentences(one),
+                *schedule.solver_sentences(one.first.optimum, one.first.greedy),
+            )
         ),
         tables=(*chosen, *measured),
     )

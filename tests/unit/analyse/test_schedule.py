@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analyse.schedule import Infeasible, Problem, exact, greedy, planned, shared
-from bench.scheduled import WHOLE, Capacity, Objective, Phase, Wish, Workload, cost
+from bench.scheduled import WHOLE, Capacity, Objective, Phase, Wish, Workload, cost, exchange_cost
 
 STEP = 100
 OBJECTIVES: tuple[Objective, ...] = ("total", "max")
@@ -157,6 +157,47 @@ def test_choosing_for_each_phase_is_expected_to_cost_no_more_than_any_fixed_choi
     assert [one.name for one in found.fixed] == ["fixed 1"]
     assert all(found.adaptive.predicted <= one.predicted for one in found.fixed)
     assert found.adaptive.predicted == pytest.approx((2 * (-5 - 6) + (10 + 20)) / 3)
+
+
+HEAVY = {
+    "a": [capacity("a", "small", 0.8, 1, 10), capacity("a", "large", 0.95, 4, 40).model_copy(update={"load": 1.5e9})],
+    "b": [capacity("b", "small", 0.96, 1, 10)],
+}
+
+
+def variants(plan: Workload) -> list[str]:
+    found = planned(plan, HEAVY)
+    assert not isinstance(found, Infeasible)
+    return [phase[0].variant for phase in found.adaptive.phases]
+
+
+def test_what_loads_too_long_for_a_phase_is_not_exchanged_unless_only_the_published_cost_counts() -> None:
+    plan = workload(TIGHT, WIDE)
+    assert variants(plan) == ["small", "small"]
+    assert variants(plan.model_copy(update={"exchanges": False})) == ["small", "large"]
+    longer = Phase(seconds=600, memory_mb=100, processor=0.6)
+    assert variants(workload(TIGHT, longer)) == ["small", "large"]
+
+
+def test_what_was_there_before_is_not_loaded_again() -> None:
+    assert variants(workload(WIDE, WIDE)) == ["large", "large"]
+
+
+def test_capacities_of_the_same_files_are_exchanged_for_nothing() -> None:
+    same = {"a": [one.model_copy(update={"files": "package"}) for one in HEAVY["a"]], "b": HEAVY["b"]}
+    found = planned(workload(TIGHT, WIDE), same)
+    assert not isinstance(found, Infeasible)
+    assert [phase[0].variant for phase in found.adaptive.phases] == ["small", "large"]
+
+
+@pytest.mark.parametrize(("load_ms", "seconds"), [(100, 1), (400, 1), (3000, 1), (40, 1)])
+def test_loading_costs_what_requests_wait_on_average(load_ms: float, seconds: float) -> None:
+    one, asked = capacity("n", "v", 0.9, 10, 1).model_copy(update={"load": 1e6 * load_ms}), wish("n", latency_ms=50)
+    ready, own = 2 * load_ms, 20.0
+    comes = [1000 * seconds * (i + 0.5) / 10_000 for i in range(10_000)]
+    waits = [max(0.0, ready - t) + own for t in comes]
+    mean = sum(max(0.0, wait - 50) for wait in waits) / len(waits)
+    assert exchange_cost(one, asked, 500, seconds) == pytest.approx(0.1 * mean, rel=1e-3, abs=1e-6)
 
 
 def test_a_fixed_choice_fits_into_the_tightest_phase_and_the_best_comes_first() -> None:
