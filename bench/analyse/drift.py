@@ -49,6 +49,9 @@ def drift(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -
         if shown and shown.drift and (found := _answered(subject, trials, shown.drift, answers)):
             s = subject
             places.setdefault((s.model, s.device, s.runtime, s.threads, s.precision), []).append(found)
+    order = [(a.model, a.variant) for a in run.artifacts]
+    for mine in places.values():  # launches of variants were shuffled
+        mine.sort(key=lambda one: order.index((one.subject.model, one.subject.variant)))
     phones = {device.serial for device in run.devices if device.kind == "phone"}
     known: dict[tuple[object, ...], list[Drift]] = {}
     made: list[Drift] = []

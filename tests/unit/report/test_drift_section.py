@@ -55,7 +55,9 @@ def test_a_sentence_says_what_is_kept_and_who_loses_more(told: Section) -> None:
     )
     assert "baseline keeps " in sentence
     assert "of its accuracy (" in sentence
-    assert re.search(r"fr loses more under Gaussian noise \((18|19|20)\.\d points, p < 0\.001\) than baseline\.", sentence)
+    assert re.search(
+        r"fr loses more under Gaussian noise \((18|19|20)\.\d points, p < 0\.001\) than baseline\.", sentence
+    )
     assert "That half loses more than baseline is shown for no corruption." in sentence
 
 
