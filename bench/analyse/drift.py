@@ -49,6 +49,9 @@ def drift(frame: pd.DataFrame, run: RunRecord, answers: Mapping[str, Answers]) -
         if shown and shown.drift and (found := _answered(subject, trials, shown.drift, answers)):
             s = subject
             places.setdefault((s.model, s.device, s.runtime, s.threads, s.precision), []).append(found)
+    order = [(a.model, a.variant) for a in run.artifacts]
+    for mine in places.values():  # launches of variants were shuffled
+        mine.sort(key=lambda one: order.index((one.subject.model, one.subject.variant)))
     phones = {device.serial for device in run.devices if device.kind == "phone"}
     known: dict[tuple[object, ...], list[Drift]] = {}
     made: list[Drift] = []
@@ -176,8 +179,9 @@ def _variant(one: _Answered, base: _Answered | None, score: Score, known: DriftR
     complete = bool(sets) and not one.missing
     is_relative = complete and mean[0] > 0
     return Drift(
-        one.subject, one.subject, score, len(clean), float(mean[0]), bounds[0], kinds,
-        kind(width - 1, "", "all of them") if complete else None,
+        one.subject, one.subject, score, len(clean), float(mean[0]),
+        None if score == "drift_agreement" else bounds[0],  # one by definition
+        kinds, kind(width - 1, "", "all of them") if complete else None,
         float(mean[-1] / mean[0]) if is_relative else None, bounds[width] if is_relative else None,
         ordinary, one.missing,
     )  # fmt: skip

@@ -97,6 +97,11 @@ def changed(plan: Plan, changes: Changes) -> Plan:
             "--budget is the time to reach a percentage, and neither --precision nor the plan gives one",
             "Add e.g. --precision 2%, or leave --budget out.",
         )
+    if "drift_samples" in changes.protocol and not any(wanted.protocol_for(c.label).drift for c in wanted.cases):
+        raise UsageError(
+            "--drift-samples is how many samples are corrupted, and neither --drift nor the plan asks for any",
+            "Add e.g. --drift all, or leave it out.",
+        )
     return wanted
 
 

@@ -277,7 +277,7 @@ def _request(
         {
             "--suite": suite, "--label": label, "--cores": cores, "--runtime": runtime, "--input-size": input_size,
             "--model": model, "--variant": variant, "--method": method, "--sizes": sizes,
-            "--input": input_shape, "--precision": precision, "--drift": drift,
+            "--input": input_shape, "--precision": precision, "--drift": drift and drift.strip(", "),
         }
     )  # fmt: skip
     if unknown := [name for name in names if name not in PRECISIONS]:

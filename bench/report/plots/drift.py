@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -90,7 +91,7 @@ def _panel(axes: Axes, mine: Sequence[Drift], name: str, low: float, *, first: b
         points: list[tuple[int, float, Bounds | None]] = [(0, one.clean, one.clean_bounds)]
         points += [(cell.severity, cell.value, cell.bounds) for cell in kind.cells]
         x = [severity + APART * (n - (len(mine) - 1) / 2) for severity, _, _ in points]
-        how = {"color": COLOURS[n], "linestyle": DASHES[n]}
+        how: Any = {"color": COLOURS[n], "linestyle": DASHES[n]}
         axes.plot(x, [v for _, v, _ in points], marker=MARKS[n], markersize=3.5, linewidth=1.2, zorder=3, **how)
         known = [(at, bounds) for at, (_, _, bounds) in zip(x, points, strict=True) if bounds]
         axes.vlines([at for at, _ in known], [b[0] for _, b in known], [b[1] for _, b in known],
