@@ -33,17 +33,18 @@ class Interval:
 @dataclass(frozen=True)
 class Launch:
     """One launch: how many samples it gave, their median and their sum, in the metric's unit; and whether it was
-    tagged."""
+    tagged. `typical` is the mean of a cascade, each way that an inference can go counted by its median."""
 
     launch: int
     samples: int
     median: float
     total: float
     tagged: bool = False
+    typical: float | None = None
 
     @property
     def mean(self) -> float:
-        return self.total / self.samples
+        return self.total / self.samples if self.typical is None else self.typical
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Statistics:
     A CV of fewer than two values, or of mean zero, is None.
 
     `launches` are those that all of this is of. With `means`, a launch stands for its mean in all of these instead of
-    its median: what others at work beside it take, a median does not see. `left_out` are tagged ones that it is not of:
+    its median: what others at work beside it take, or the samples for which a cascade asks its second network, a median
+    does not see. `left_out` are tagged ones that it is not of:
     three others or more are enough to do without.
     """
 
