@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from bench.caveats import Caveat
 from bench.contest import Contest, WithoutNetwork
 from bench.endurance import Contention, Lead, Sustained, Turn
-from bench.evidence import Distribution, Example
+from bench.evidence import Distribution, Example, Reliability
 from bench.layered import Profile
 from bench.records import METRICS, SIZES, Subject
 from bench.scored import Scores
@@ -210,6 +210,8 @@ class Findings:
     """Some samples of each network, with what was answered."""
     profiles: tuple[Profile, ...] = ()
     """Where layers were timed: each subject layer by layer."""
+    reliability: tuple[Reliability, ...] = ()
+    """Of each subject with classes: how many answers are right by how sure they are."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -32,6 +32,7 @@ def analyse(
     from bench.analyse.judge import by_subject
     from bench.analyse.layers import profiles
     from bench.analyse.noise import of_run, reach
+    from bench.analyse.reliability import reliability
     from bench.analyse.score import scores
     from bench.analyse.scores import floors
     from bench.analyse.sustained import in_order, leads, sustained, turns
@@ -48,6 +49,7 @@ def analyse(
         leads=(*leads(loaded, noises), *ahead),
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
         contests=contests(found, run, answered, noises), profiles=profiles(frame, found, layers),
+        reliability=tuple(reliability(answered, run)),
     )  # fmt: skip
 
 

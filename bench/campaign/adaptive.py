@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from bench.measure import order
 from bench.confidence import typical
+from bench.measure import order
 from bench.plan import Protocol
 from bench.records import GoalRecord, Measurement, Subject, Trial
 

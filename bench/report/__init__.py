@@ -15,9 +15,9 @@ from bench.report.section import Context, Member, Section
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
-    "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "comparisons", "ratios",
-    "goals", "plots", "distributions", "sustained", "contention", "energy", "layers", "largest", "startup", "trace",
-    "places", "troubles", "conversion", "warnings", "measured", "reproduce",
+    "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "cascade", "comparisons",
+    "ratios", "goals", "plots", "confidence", "distributions", "sustained", "contention", "energy", "layers", "largest",
+    "startup", "trace", "places", "troubles", "conversion", "warnings", "measured", "reproduce",
 )  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}
