@@ -6,6 +6,8 @@ become softmax(s / T), with one T for all samples, which changes no answer and m
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +75,28 @@ def calibration_error(confidence: Values, right: NDArray[Any]) -> float:
     are right and how sure they are, each bin by its samples."""
     gaps = np.bincount(bins_of(confidence), right - confidence, BINS)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def by_route(times: Values, asked: Values) -> Values:
+    """Of N inferences of a cascade in one launch, for each the median of the times of those that went the same way: by
+    the small network alone, or on to the ordinary one, (N,).
+
+    The mean of these is the time of a cascade. A median alone would be that of the small network wherever it answers
+    most samples, and a mean alone holds what interrupts single inferences, which no median of another network does.
+    """
+    found = np.empty(len(times))
+    for way in (0.0, 1.0):
+        if (asked == way).any():
+            found[asked == way] = np.median(times[asked == way])
+    return found
+
+
+def typical(times: Sequence[float], asked: Sequence[float]) -> float:
+    """What stands for the inferences of one launch: the median of their times; of a cascade, with one of `asked` for
+    each, the mean `by_route`."""
+    if len(asked) != len(times):
+        return statistics.median(times)
+    return float(by_route(np.array(times), np.array(asked)).mean())
 
 
 def likelihood(scores: Values, labels: NDArray[np.integer[Any]], temperature: float = 1.0) -> float:

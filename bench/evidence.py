@@ -55,3 +55,21 @@ class Example:
     answers: tuple[Answered, ...] = ()
     worst: bool = False
     """Whether it was chosen for bad answers, and not by lot."""
+
+
+class Bin(NamedTuple):
+    """Answers of about the same confidence: how many, how sure they are in the mean, and how many of them are right,
+    both as fractions; zeros for none."""
+
+    samples: int
+    sure: float
+    right: float
+
+
+class Reliability(NamedTuple):
+    """How far confidence can be relied on: the answers of a subject in equal bins of confidence from 0 to 1, as the
+    network gives them and, where it has one, at its temperature (empty otherwise)."""
+
+    subject: Subject
+    plain: tuple[Bin, ...]
+    scaled: tuple[Bin, ...] = ()

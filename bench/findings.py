@@ -14,7 +14,7 @@ from bench.caveats import Caveat
 from bench.contest import Contest, WithoutNetwork
 from bench.drifted import Drift, Strip
 from bench.endurance import Contention, Lead, Sustained, Turn
-from bench.evidence import Distribution, Example
+from bench.evidence import Distribution, Example, Reliability
 from bench.layered import Profile
 from bench.records import METRICS, SIZES, Subject
 from bench.scheduled import ScheduleOutcome
@@ -36,17 +36,18 @@ class Interval:
 @dataclass(frozen=True)
 class Launch:
     """One launch: how many samples it gave, their median and their sum, in the metric's unit; and whether it was
-    tagged."""
+    tagged. `typical` is the mean of a cascade, each way that an inference can go counted by its median."""
 
     launch: int
     samples: int
     median: float
     total: float
     tagged: bool = False
+    typical: float | None = None
 
     @property
     def mean(self) -> float:
-        return self.total / self.samples
+        return self.total / self.samples if self.typical is None else self.typical
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Statistics:
     A CV of fewer than two values, or of mean zero, is None.
 
     `launches` are those that all of this is of. With `means`, a launch stands for its mean in all of these instead of
-    its median: what others at work beside it take, a median does not see. `left_out` are tagged ones that it is not of:
+    its median: what others at work beside it take, or the samples for which a cascade asks its second network, a median
+    does not see. `left_out` are tagged ones that it is not of:
     three others or more are enough to do without.
     """
 
@@ -219,6 +221,8 @@ class Findings:
     """What corruptions make of one sample of each network."""
     schedules: tuple[ScheduleOutcome, ...] = ()
     """Where several networks were served at once: what came of choosing for each phase of a budget."""
+    reliability: tuple[Reliability, ...] = ()
+    """Of each subject with classes: how many answers are right by how sure they are."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

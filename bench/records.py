@@ -66,6 +66,9 @@ METRICS: dict[str, Metric] = {
     "load": Metric("ns", "graph and weights read, decoded and made ready", "lower", "latency"),
     "decode": Metric("ns", "the part of load that turns coefficients into weights", "lower", "latency"),
     "first_inference": Metric("ns", "the first inference of a fresh process", "lower", "latency"),
+    "asked_inference": Metric(
+        "count", "1 for an inference in which a cascade asked its second network", "equal", "latency"
+    ),
     "clock": Metric("Hz", "mean clock of the cores that it ran on while it was timed", "equal", "latency"),
     "vm_hwm": Metric("B", "peak resident memory of the process (VmHWM)", "lower", "memory"),
     "pss": Metric("B", "proportional set size after inference (smaps_rollup)", "lower", "memory"),

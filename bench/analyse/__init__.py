@@ -35,6 +35,7 @@ def analyse(
     from bench.analyse.judge import by_subject
     from bench.analyse.layers import profiles
     from bench.analyse.noise import of_run, reach
+    from bench.analyse.reliability import reliability
     from bench.analyse.score import scores
     from bench.analyse.scores import floors
     from bench.analyse.sustained import in_order, leads, sustained, turns
@@ -53,6 +54,7 @@ def analyse(
         contention=contended, overtaken=overtaken, scores=scores(run, found), distributions=distributions(frame),
         contests=contests(found, run, answered, noises), profiles=profiles(frame, found, layers), drift=drifting,
         capacities=switched(frame, found, run),
+        reliability=tuple(reliability(answered, run)),
     )  # fmt: skip
 
 

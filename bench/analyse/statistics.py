@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from bench.confidence import by_route
 from bench.findings import Interval, Launch, Statistics
 
 LEVEL = 0.95
@@ -38,9 +39,11 @@ def statistics(
     tagged: Collection[int] = (),
     exact: bool = False,
     means: bool = False,
+    asked: ArrayLike | None = None,
 ) -> Statistics:
     """The statistics of samples (N) with the launch (N) of each. N ≥ 1. `exact` figures get no interval. With
-    `means` a launch stands for its mean instead of its median.
+    `means` a launch stands for its mean instead of its median; with `asked` (N), which way each inference of a cascade
+    went, for the mean that `bench.confidence.by_route` gives.
 
     The launches that were `tagged` are left out where enough others remain (MIN_LAUNCHES); else they are in, and the
     figures are not to be used. Raises ValueError for no samples or lengths that differ.
@@ -49,7 +52,12 @@ def statistics(
     ids = np.asarray(launches)
     if data.ndim != 1 or data.size == 0 or ids.shape != data.shape:
         raise ValueError(f"need as many launches {ids.shape} as samples {data.shape}, at least one")
-    all_launches = [_launch(int(i), data[ids == i], tagged=int(i) in tagged) for i in np.unique(ids)]
+    ways = None if asked is None else np.asarray(asked, dtype=np.float64)
+    means = means or ways is not None
+    all_launches = [
+        _launch(int(i), data[ids == i], None if ways is None else ways[ids == i], tagged=int(i) in tagged)
+        for i in np.unique(ids)
+    ]
     good = tuple(one for one in all_launches if not one.tagged)
     per_launch = good if len(good) >= MIN_LAUNCHES else tuple(all_launches)
     data = data[np.isin(ids, [one.launch for one in per_launch])]
@@ -105,8 +113,9 @@ def ratio(left: Mapping[int, float], right: Mapping[int, float], *, same_machine
     return Ratio(value, _bootstrap((a, b), of_medians, paired=paired), paired)
 
 
-def _launch(number: int, samples: Vector, *, tagged: bool) -> Launch:
-    return Launch(number, samples.size, float(np.median(samples)), float(np.sum(samples)), tagged)
+def _launch(number: int, samples: Vector, ways: Vector | None, *, tagged: bool) -> Launch:
+    typical = None if ways is None else float(by_route(samples, ways).mean())
+    return Launch(number, samples.size, float(np.median(samples)), float(np.sum(samples)), tagged, typical)
 
 
 def _cv(data: Vector) -> float | None:

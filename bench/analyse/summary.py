@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analyse.statistics import MIN_LAUNCHES, statistics
 from bench.caveats import Caveat, CaveatKind
@@ -46,15 +48,13 @@ def summarise(frame: pd.DataFrame, run: RunRecord) -> tuple[Summary, ...]:
             f"Read it with the bench that wrote it, {run.bench_version}.",
         )
     plan = of_run(run)
-    cascades = {(artifact.model, artifact.variant) for artifact in run.artifacts if artifact.cascade}
     own_memory = {device.serial for device in run.devices if device.memory_counts}
     found: list[Summary] = []
     for key, group in frame.groupby([*Subject.model_fields, "pass"], sort=False, observed=True):
         *names, kind = cast(tuple[Any, ...], key)
         subject = Subject(**dict(zip(Subject.model_fields, names, strict=True)))
-        cycling = (subject.model, subject.variant) in cascades
         senseless = bool(group["translated"].any()) and not (kind in _OF_MEMORY and subject.device in own_memory)
-        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model), senseless, cycling))
+        found.extend(_of_pass(subject, kind, group, plan.protocol_for(subject.model), senseless))
     return tuple(found)
 
 
@@ -95,11 +95,10 @@ _OF_MEMORY = ("memory", "largest")
 
 
 def _of_pass(
-    subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol, translated: bool, cycles: bool
+    subject: Subject, kind: str, group: pd.DataFrame, protocol: Protocol, translated: bool
 ) -> Iterator[Summary]:
     """The summaries of one subject in one pass: one per metric, or a failure when no launch succeeded. `translated`:
-    that of machine code makes times and memory meaningless. `cycles`: each inference has another sample, on which its
-    time depends, so that a launch stands for its mean."""
+    that of machine code makes times and memory meaningless."""
     virtual = bool(group["virtual"].any())
     failed = group[group["status"] == "failed"].drop_duplicates("trial")
     launches = group["trial"].nunique()
@@ -122,17 +121,33 @@ def _of_pass(
     clocks = samples[samples["metric"] == "clock"].groupby("launch")["value"].median()
     tagged = samples[samples["status"] == "tagged"].drop_duplicates("trial")
     for metric in dict.fromkeys(samples["metric"]):
+        if metric == _ROUTE:
+            continue
         rows = samples[samples["metric"] == metric]
         figures = statistics(
             rows["value"].to_numpy(), rows["launch"].to_numpy(), tagged=set(tagged["launch"]),
-            exact=metric in EXACT | ONE_LAUNCH, means=METRICS[metric].pass_ == "contended" or (metric == "latency" and
-            cycles),
+            exact=metric in EXACT | ONE_LAUNCH, means=METRICS[metric].pass_ == "contended",
+            asked=_routes(rows, samples) if metric == "latency" else None,
         )  # fmt: skip
         own = [*shared, *_conditions(figures, tagged, launches), *_caveats(metric, figures, translated, protocol)]
         if metric == "latency":
             own += _clocks(figures, clocks)
         own += _remarks(kind, rows)
         yield Summary(subject, metric, METRICS[metric].unit, figures, virtual, translated, tuple(own))
+
+
+_ROUTE = "asked_inference"
+"""No figure of its own: it says of a cascade which way each inference went."""
+
+
+def _routes(rows: pd.DataFrame, samples: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Which way each of the `rows` went, where that was stored of all of them."""
+    stored = samples[samples["metric"] == _ROUTE]
+    if stored.empty:
+        return None
+    known = stored.set_index(["launch", "iteration"])["value"]
+    found = known.reindex(pd.MultiIndex.from_frame(rows[["launch", "iteration"]])).to_numpy(np.float64)
+    return None if np.isnan(found).any() else found
 
 
 def _conditions(figures: Statistics, tagged: pd.DataFrame, launches: int) -> Iterator[Caveat]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from bench.confidence import typical
 from bench.measure import order
 from bench.plan import Protocol
 from bench.records import GoalRecord, Measurement, Subject, Trial
@@ -26,8 +27,8 @@ Ended = Literal["reached", "budget", "launches", "tagged", "failed", "interrupte
 
 
 class Timed(NamedTuple):
-    """A launch of the latency pass: its median in ns where it counts, None where it was tagged or failed, for that
-    `reason`."""
+    """A launch of the latency pass: its median in ns where it counts (of a cascade what stands for it), None where it
+    was tagged or failed, for that `reason`."""
 
     subject: Subject
     launch: int
@@ -38,8 +39,9 @@ class Timed(NamedTuple):
     @classmethod
     def of(cls, measured: Measurement) -> Timed:
         values = [sample.value for sample in measured.samples if sample.metric == "latency"]
+        asked = [sample.value for sample in measured.samples if sample.metric == "asked_inference"]
         counts = measured.status == "ok" and values
-        median = statistics.median(values) if counts else None
+        median = typical(values, asked) if counts else None
         return cls(measured.trial.subject, measured.trial.launch, median, measured.status == "failed", measured.reason)
 
 

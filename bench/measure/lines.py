@@ -245,6 +245,11 @@ class _Events:
         if whole(event, "i") != self.iterations:
             raise RunnerFailed(f"the runner's iteration {self.iterations} is missing: a line was lost", REBUILD)
         self.samples.append(Sample("latency", self.iterations, float(whole(event, "ns", least=1))))
+        if "asked" in event:
+            asked = whole(event, "asked")
+            if asked > 1:
+                raise RunnerFailed("the runner's 'iteration' event contradicts itself", REBUILD)
+            self.samples.append(Sample("asked_inference", self.iterations, float(asked)))
         self.iterations += 1
 
     def _add_window(self, event: Mapping[str, Any]) -> None:

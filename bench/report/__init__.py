@@ -15,9 +15,10 @@ from bench.report.section import Context, Member, Section
 __all__ = ["SECTIONS", "Context", "Section", "content"]
 
 _OWN = (
-    "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "comparisons", "ratios",
-    "goals", "plots", "distributions", "drift", "sustained", "contention", "energy", "layers", "capacities", "largest",
-    "startup", "trace", "places", "troubles", "conversion", "schedule", "warnings", "measured", "reproduce",
+    "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "cascade", "comparisons",
+    "ratios", "goals", "plots", "confidence", "distributions", "drift", "sustained", "contention", "energy", "layers",
+    "capacities", "largest", "startup", "trace", "places", "troubles", "conversion", "schedule", "warnings", "measured",
+    "reproduce",
 )  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}

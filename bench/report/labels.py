@@ -28,6 +28,8 @@ SHORT = {
     "ssim": "SSIM",
     "confidence": "confidence",
     "ece": "calibration error",
+    "calibrated_ece": "calibration error, scaled",
+    "asked": "asked",
     "agreement": "agreement",
     "max_abs_delta": "max |Δ|",
 }

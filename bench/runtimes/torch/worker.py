@@ -78,12 +78,13 @@ class Cascade:
 
     def __init__(self, small: Any, robust: Any, threshold: float, temperature: float) -> None:
         self.small, self.robust, self.threshold, self.temperature = small, robust, threshold, temperature
+        self.asked = 0
 
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         answer = flat(self.small(*inputs))
         scores = answer[0].double().flatten() / self.temperature
-        asked = not float(torch.softmax(scores, 0).max()) >= self.threshold
-        return (*(flat(self.robust(*inputs)) if asked else answer), torch.tensor([float(asked)]))
+        self.asked = int(not float(torch.softmax(scores, 0).max()) >= self.threshold)
+        return (*(flat(self.robust(*inputs)) if self.asked else answer), torch.tensor([float(self.asked)]))
 
 
 def cycled(samples: Samples, job: dict[str, str]) -> Iterator[tuple[torch.Tensor, ...]]:
@@ -142,13 +143,15 @@ def latency(network: Any, shown: Iterator[tuple[torch.Tensor, ...]], job: dict[s
         timed(network, next(shown))
         count += 1
     emit("warmup", iterations=count, ns=time.monotonic_ns() - begun)
-    begun, times = time.monotonic_ns(), list[int]()
+    begun, times, asked = time.monotonic_ns(), list[int](), list[int]()
     while len(times) < int(job["max_iterations"]) and (
         len(times) < int(job["min_iterations"]) or time.monotonic_ns() - begun < int(job["min_ms"]) * 1_000_000
     ):
         times.append(timed(network, next(shown)))
+        if isinstance(network, Cascade):
+            asked.append(network.asked)
     for i, ns in enumerate(times):
-        emit("iteration", i=i, ns=ns)
+        emit("iteration", i=i, ns=ns, **({"asked": asked[i]} if asked else {}))
 
 
 def sustained(network: Any, shown: Iterator[tuple[torch.Tensor, ...]], job: dict[str, str]) -> None:

@@ -121,7 +121,8 @@
 //                                                     and the first 40 of their names
 //   {"event":"first_inference","ns":n}
 //   {"event":"warmup","iterations":n,"ns":n}                       latency and layers
-//   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards
+//   {"event":"iteration","i":n,"ns":n}                            latency: one a measured iteration, printed afterwards; of a
+//                                                     cascade with "asked":1 where it asked the second network, else 0
 //   {"event":"layers","count":n,"iterations":n,"ns":n,"whole":n}   layers: how many events of layers follow, 1 to 10,000; how
 //                                                     many inferences were timed layer by layer, and the median of them;
 //                                                     whole: that of ordinary ones, each between two of those; -1 where the

@@ -61,6 +61,8 @@ public:
         robust_->infer(last);
     }
 
+    int asked() const override { return asked_ != 0.0f ? 1 : 0; }
+
     std::vector<OutputMemory> outputs() const override {
         std::vector<OutputMemory> memory = asked_ != 0.0f ? robust_->outputs() : small_->outputs();
         memory.push_back({&asked_, 1, 1, sizeof asked_});

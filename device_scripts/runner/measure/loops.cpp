@@ -19,6 +19,7 @@ constexpr int64_t kMostPixels = sizeof(void*) > 4 ? 1 << 26 : 1 << 22;
 
 struct Times {
     std::vector<int64_t> ns;
+    std::vector<int> asked;  // of a cascade
     EndedOn ended_on;
 };
 
@@ -32,6 +33,7 @@ void repeat(Session& session, const Show& show, int64_t count, int64_t ms, int64
         session.infer();
         times.ns.push_back(now_ns() - start);
         times.ended_on.count();
+        if (session.asked() >= 0) times.asked.push_back(session.asked());
     }
 }
 
@@ -93,7 +95,10 @@ void measure_latency(const Job& job, Session& session, Neighbours& neighbours, c
 
     Event("warmup").number("iterations", static_cast<int64_t>(warmup.ns.size())).number("ns", warmup_ns).send();
     for (size_t i = 0; i < timed.ns.size(); i++) {
-        Event("iteration").number("i", static_cast<int64_t>(i)).number("ns", timed.ns[i]).send();
+        Event event("iteration");
+        event.number("i", static_cast<int64_t>(i)).number("ns", timed.ns[i]);
+        if (i < timed.asked.size()) event.number("asked", timed.asked[i]);
+        event.send();
     }
     if (job.beside + job.load > 0) {
         Event("beside").number("copies", job.beside).number("load", job.load).number("inferences", beside).send();

@@ -77,6 +77,9 @@ public:
     // Of the latest inference, in the order of the job; they last until the next one.
     virtual std::vector<OutputMemory> outputs() const = 0;
 
+    // Of a cascade: whether the latest inference asked its second network, 1 or 0; -1 of everything else.
+    virtual int asked() const { return -1; }
+
     // One inference layer by layer, of which the time of each layer is kept when it is `timed`. Throws Failure, and
     // Failure(unsupported) unless the job's mode is layers and the library can.
     virtual void infer_layers(bool timed);
