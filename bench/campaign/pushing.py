@@ -1,7 +1,7 @@
 """A file brought to a phone as the smallest of: itself, itself packed, or what became of it since the file there.
 
-Whatever ends it half-way, the file that the phone had is there whole, or the new one is: what comes is written beside it,
-its digest is read on the phone, and the last step is one rename.
+Whatever ends it half-way, the file that the phone had is there whole, or the new one is: what comes is written beside
+it, its digest is read on the phone, and the last step is one rename.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Pushed:
 
 
 def push(transport: Transport, file: Path, name: str, old: Path | None, cache: Cache, progress: Progress) -> Pushed:
-    """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of the
-    file `old`, or of one that an earlier call brought.
+    """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of
+    the file `old`, or of one that an earlier call brought.
 
     Raises UsageError (a file that is none, a name that is none), DiskFull, DeviceRefused, RunnerFailed, TransportBroken
     (it arrived damaged), WrongAbi and what the build of the runner raises.
@@ -108,8 +108,8 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     from_old = _zstd(new, before) if before else None
     known = hashlib.sha256(before).hexdigest() if before else there if hasher.tool.algorithm == "sha256" else None
     return Pushed(
-        transport.serial, target, sha256, len(new), known, best.form, best.bytes, runner.sent, tuple(offers), _zstd(new),
-        from_old, tuple(notes),
+        transport.serial, target, sha256, len(new), known, best.form, best.bytes, runner.sent, tuple(offers),
+        _zstd(new), from_old, tuple(notes),
     )  # fmt: skip
 
 
@@ -133,7 +133,8 @@ class _Runner:
     def path(self) -> str:
         if self._path is None:
             device = facts.phone(self._transport.serial, facts.probe(self._transport))
-            program = runtime("ncnn").program(device.abis, False, self._cache, self._progress)
+            at_hand = device.virtual is True and not device.translated
+            program = runtime("ncnn").program(device.abis, at_hand, self._cache, self._progress)
             payload = Payload(program.files[0].path, program.files[0].sha256, program.files[0].bytes, executable=True)
             self.sent = deploy(self._transport, [payload])
             self._path = payload.remote(self._transport.folder)
@@ -202,9 +203,7 @@ def _bring(transport: Transport, file: Path, target: str, wanted: str, hasher: _
     transport.push(file, draft, deadline_s=transfer_s(file.stat().st_size))
     if _digest_there(transport, hasher, draft) != wanted:
         transport.run(["rm", "-f", draft], deadline_s=30)
-        raise TransportBroken(
-            f"{file.name} arrived damaged on {transport.serial}", "Look at the cable, then push again."
-        )
+        raise TransportBroken(f"{file.name} arrived damaged on {transport.serial}", "Look at the cable.")
     _done(transport, ["mv", "-f", draft, target])
 
 
