@@ -10,6 +10,7 @@ import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +18,7 @@ import zstandard
 
 from bench.cache import Cache
 from bench.devices import facts, hashing, update
-from bench.devices.deployment import Payload, deploy
+from bench.devices.deployment import Payload, deploy, found
 from bench.devices.hashing import Hasher
 from bench.devices.transport import Transport, free_bytes, transfer_s
 from bench.devices.words import clean
@@ -93,7 +94,11 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     apart = update.smallest(new, before) if before else None
     offers = [Offer("whole", len(new)), Offer("packed", len(packed))]
     offers += [Offer("difference", len(apart))] if apart is not None else []
-    best = min(offers, key=lambda offer: offer.bytes)
+    # A runner that is not there yet would have to come first, which is more than most updates save.
+    own = runner.due() if min(offers, key=lambda offer: offer.bytes).form != "whole" else 0
+    best = min(offers, key=lambda offer: offer.bytes + (own if offer.form != "whole" else 0))
+    if own and best.form == "whole":
+        notes.append(f"An update needs the native runner there, {own:,} bytes, which any `bench run` brings.")
     _refuse_full(transport, best.bytes + len(new))
     progress(0.6, f"brings {best.bytes:,} bytes")
     if best.form == "whole":
@@ -130,14 +135,23 @@ class _Runner:
         self._path: str | None = None
         self.sent = 0
 
+    @cached_property
+    def _payload(self) -> Payload:
+        device = facts.phone(self._transport.serial, facts.probe(self._transport))
+        at_hand = device.virtual is True and not device.translated
+        program = runtime("ncnn").program(device.abis, at_hand, self._cache, self._progress)
+        file = program.files[0]
+        return Payload(file.path, file.sha256, file.bytes, executable=True)
+
+    def due(self) -> int:
+        """Bytes that have to come before it can be used."""
+        missing = found(self._transport, [self._payload])
+        return self._payload.bytes if missing.missing or missing.changed else 0
+
     def path(self) -> str:
         if self._path is None:
-            device = facts.phone(self._transport.serial, facts.probe(self._transport))
-            at_hand = device.virtual is True and not device.translated
-            program = runtime("ncnn").program(device.abis, at_hand, self._cache, self._progress)
-            payload = Payload(program.files[0].path, program.files[0].sha256, program.files[0].bytes, executable=True)
-            self.sent = deploy(self._transport, [payload])
-            self._path = payload.remote(self._transport.folder)
+            self.sent = deploy(self._transport, [self._payload])
+            self._path = self._payload.remote(self._transport.folder)
         return self._path
 
     def hasher(self) -> _Hasher:
