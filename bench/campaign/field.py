@@ -10,8 +10,8 @@ ADDED = "field"
 
 
 def doubled(plan: Plan) -> Plan:
-    """The plan with each case whose data has `add` twice: both are trained alike, if at all, and so are one network; one
-    is shown the data's own part to test with, the other the added pictures that nothing learns from. Raises
+    """The plan with each case whose data has `add` twice: both are trained alike, if at all, and so are one network;
+    one is shown the data's own part to test with, the other the added pictures that nothing learns from. Raises
     UsageError."""
     cases: list[Case] = []
     for case in plan.cases:

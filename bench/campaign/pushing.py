@@ -1,7 +1,7 @@
 """A file brought to a phone as the smallest of: itself, itself packed, or what became of it since the file there.
 
-Whatever ends it half-way, the file that the phone had is there whole, or the new one is: what comes is written beside it,
-its digest is read on the phone, and the last step is one rename.
+Whatever ends it half-way, the file that the phone had is there whole, or the new one is: what comes is written beside
+it, its digest is read on the phone, and the last step is one rename.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +18,7 @@ import zstandard
 
 from bench.cache import Cache
 from bench.devices import facts, hashing, update
-from bench.devices.deployment import Payload, deploy
+from bench.devices.deployment import Payload, deploy, found
 from bench.devices.hashing import Hasher
 from bench.devices.transport import Transport, free_bytes, transfer_s
 from bench.devices.words import clean
@@ -64,8 +65,8 @@ class Pushed:
 
 
 def push(transport: Transport, file: Path, name: str, old: Path | None, cache: Cache, progress: Progress) -> Pushed:
-    """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of the
-    file `old`, or of one that an earlier call brought.
+    """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of
+    the file `old`, or of one that an earlier call brought.
 
     Raises UsageError (a file that is none, a name that is none), DiskFull, DeviceRefused, RunnerFailed, TransportBroken
     (it arrived damaged), WrongAbi and what the build of the runner raises.
@@ -93,7 +94,11 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     apart = update.smallest(new, before) if before else None
     offers = [Offer("whole", len(new)), Offer("packed", len(packed))]
     offers += [Offer("difference", len(apart))] if apart is not None else []
-    best = min(offers, key=lambda offer: offer.bytes)
+    # A runner that is not there yet would have to come first, which is more than most updates save.
+    own = runner.due() if min(offers, key=lambda offer: offer.bytes).form != "whole" else 0
+    best = min(offers, key=lambda offer: offer.bytes + (own if offer.form != "whole" else 0))
+    if own and best.form == "whole":
+        notes.append(f"An update needs the native runner there, {own:,} bytes, which any `bench run` brings.")
     _refuse_full(transport, best.bytes + len(new))
     progress(0.6, f"brings {best.bytes:,} bytes")
     if best.form == "whole":
@@ -108,8 +113,8 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     from_old = _zstd(new, before) if before else None
     known = hashlib.sha256(before).hexdigest() if before else there if hasher.tool.algorithm == "sha256" else None
     return Pushed(
-        transport.serial, target, sha256, len(new), known, best.form, best.bytes, runner.sent, tuple(offers), _zstd(new),
-        from_old, tuple(notes),
+        transport.serial, target, sha256, len(new), known, best.form, best.bytes, runner.sent, tuple(offers),
+        _zstd(new), from_old, tuple(notes),
     )  # fmt: skip
 
 
@@ -130,13 +135,23 @@ class _Runner:
         self._path: str | None = None
         self.sent = 0
 
+    @cached_property
+    def _payload(self) -> Payload:
+        device = facts.phone(self._transport.serial, facts.probe(self._transport))
+        at_hand = device.virtual is True and not device.translated
+        program = runtime("ncnn").program(device.abis, at_hand, self._cache, self._progress)
+        file = program.files[0]
+        return Payload(file.path, file.sha256, file.bytes, executable=True)
+
+    def due(self) -> int:
+        """Bytes that have to come before it can be used."""
+        missing = found(self._transport, [self._payload])
+        return self._payload.bytes if missing.missing or missing.changed else 0
+
     def path(self) -> str:
         if self._path is None:
-            device = facts.phone(self._transport.serial, facts.probe(self._transport))
-            program = runtime("ncnn").program(device.abis, False, self._cache, self._progress)
-            payload = Payload(program.files[0].path, program.files[0].sha256, program.files[0].bytes, executable=True)
-            self.sent = deploy(self._transport, [payload])
-            self._path = payload.remote(self._transport.folder)
+            self.sent = deploy(self._transport, [self._payload])
+            self._path = self._payload.remote(self._transport.folder)
         return self._path
 
     def hasher(self) -> _Hasher:
@@ -202,9 +217,7 @@ def _bring(transport: Transport, file: Path, target: str, wanted: str, hasher: _
     transport.push(file, draft, deadline_s=transfer_s(file.stat().st_size))
     if _digest_there(transport, hasher, draft) != wanted:
         transport.run(["rm", "-f", draft], deadline_s=30)
-        raise TransportBroken(
-            f"{file.name} arrived damaged on {transport.serial}", "Look at the cable, then push again."
-        )
+        raise TransportBroken(f"{file.name} arrived damaged on {transport.serial}", "Look at the cable.")
     _done(transport, ["mv", "-f", draft, target])
 
 

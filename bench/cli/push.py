@@ -49,11 +49,11 @@ def push(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring a network's file to the phone as the smallest of: itself, itself packed, or the difference from the file that
-    is there, and say how many bytes went.
+    """Bring a network's file to the phone as the smallest of: itself, itself packed, or the difference from the file
+    that is there, and say how many bytes went.
 
-    It is checked on the phone by its digest, and takes the old one's place in one step: whatever interrupts, one of both
-    is there whole.
+    It is checked on the phone by its digest, and takes the old one's place in one step: whatever interrupts, one of
+    both is there whole.
 
     Examples:
 

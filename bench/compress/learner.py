@@ -29,7 +29,7 @@ _SMALL_MACS = 20_000_000
 """With fewer multiply-adds than this, as a twin has, several threads mostly wait for each other."""
 
 AGAIN_EPOCHS, AGAIN_RATE = 5, 5e-4
-"""Of a trained network that learns from added pictures too: it knows most of it, and is not to forget that."""
+"""Of a network that is trained and learns from added pictures too: it is not to forget the rest."""
 ORDINARY = "ordinary"
 """The first part of the key of a training that is not a method's."""
 _TOLD = "training.json"
@@ -58,12 +58,13 @@ class Data:
 
 class FromField(NamedTuple):
     """Pictures from where the network is at work: those `learnt`, which are among `Data.train`, and those held `apart`,
-    which nothing learns from."""
+    which nothing learns from. `without` is the data without any of them."""
 
     learnt: Samples
     apart: Samples
     source: str
     notes: tuple[str, ...]
+    without: Data
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ class Learner:
         return self.data
 
     def ordinary(self, request: Request) -> nn.Module:
-        """The ordinary network in evaluation mode: as it was trained before and, where pictures were added to the data,
-        trained on from there for the request's epochs (else AGAIN_EPOCHS); else trained now by the request's seed and
-        at most its epochs; else, where it is not `trainable`, with its initial weights and settled norms."""
+        """The ordinary network in evaluation mode: as it was trained before, else trained now by the request's seed and
+        at most its epochs, else, where it is not `trainable`, with its initial weights and settled norms. Where
+        pictures were added to the data, it is then trained on with them, for AGAIN_EPOCHS or the request's epochs if
+        these are fewer."""
         import torch
 
         from bench.compress import training
@@ -125,21 +127,22 @@ class Learner:
         network = self.network.build(request.seed)
         if not self.trained:
             settle(network, *examples(self.network.inputs))
-        again = self.network.trained and self.trainable and self.data is not None and self.data.added is not None
-        if not again and (self.network.trained or not self.trainable):
+        more = self.data.added if self.data and self.trainable else None
+        if more is None and (self.network.trained or not self.trainable):
             return network
         data, recipe = self.needed(), training.recipe(request.seed, self.network.task)
-        epochs = AGAIN_EPOCHS if again else recipe.epochs
-        recipe = with_epochs(recipe, request.epochs or epochs if again else min(epochs, request.epochs or epochs))
-        if again:
-            recipe = replace(recipe, rate=AGAIN_RATE)
+        if more is not None:
+            network = replace(self, data=more.without).ordinary(request)
+            recipe = replace(recipe, rate=AGAIN_RATE, epochs=AGAIN_EPOCHS)
+        recipe = with_epochs(recipe, min(recipe.epochs, request.epochs or recipe.epochs))
 
         def make(checkpoint: Checkpoint, progress: Progress, file: Path) -> None:
             training.fit(network, data.train, recipe, progress, test=data.test, checkpoint=checkpoint)
             torch.save(network.state_dict(), file)
 
-        title = f"train {self.network.name}{', from its weights' if again else ''}, not compressed"
-        file = self.learned(request, title, "state.pt", (ORDINARY, repr(recipe)), make)
+        title = f"train {self.network.name}{' on, with the added pictures' if more else ''}, not compressed"
+        parts = (ORDINARY, repr(recipe), more.without.key) if more else (ORDINARY, repr(recipe))
+        file = self.learned(request, title, "state.pt", parts, make)
         network.load_state_dict(torch.load(file, weights_only=True))
         return network.eval()
 

@@ -2,8 +2,8 @@
 held apart, to measure on what no training has seen.
 
 A burst of the camera, or the same sign photographed twice, is nearly one picture: such pictures are a group, and a
-group is never divided. Which groups are held apart follows from a digest of what the pictures show, not from names, order
-or number, so that a picture that is held apart stays so while others are added, as long as none joins its group.
+group is never divided. Which groups are held apart follows from a digest of what the pictures show, not from names,
+order or number, so that a picture that is held apart stays so while others are added, as long as none joins its group.
 """
 
 from __future__ import annotations

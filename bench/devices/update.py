@@ -67,7 +67,7 @@ def applied(update: bytes, old: bytes = b"") -> bytes:
     stored = np.ascontiguousarray(np.frombuffer(planes, np.uint8, words * word).reshape(word, words).T).view(kind)[:, 0]
     apart = (stored >> kind.type(1)) ^ (kind.type(0) - (stored & kind.type(1)))
     base = np.frombuffer((old + bytes(words * word))[: words * word], kind)
-    made = (base + apart).astype(kind).tobytes() + planes[words * word :]
+    made: bytes = (base + apart).astype(kind).tobytes() + planes[words * word :]
     if hashlib.sha256(made).digest() != digest:
         raise CorruptData("an update that cannot be used: what comes of it is not what should")
     return made

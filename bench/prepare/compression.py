@@ -37,7 +37,8 @@ def compression(
     if data is not None and data.add is not None:
         _check_added(network, data, method, request)
         before = learner_of(network, data.model_copy(update={"add": None}), cache, stage)
-    return compressed(member, learner_of(network, data, cache, stage, labels=request.labels), request, before)
+    after = learner_of(network, data, cache, stage, labels=request.labels)
+    return compressed(member, after, request, before)
 
 
 def _check_added(network: Network, data: Data, method: str, request: Request) -> None:

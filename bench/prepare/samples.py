@@ -134,7 +134,10 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
         raise UsageError(
             f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
-    field = FromField(*(getattr(found.added, name) for name in FromField._fields)) if found.added else None
+    field = None
+    if found.added and asked and (without := to_learn(network, asked.model_copy(update={"add": None}))):
+        more = found.added
+        field = FromField(more.learnt, more.apart, more.source, more.notes, without)
     return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, field, found.validation)
 
 

@@ -1,10 +1,10 @@
-"""Makes what the loop starts from, of a data set in an .npz file: the data as a laboratory has it, and a camera's folder
-from the field, where the light is bad.
+"""Makes what the loop starts from, of a data set in an .npz file: the data as a laboratory has it, and a camera's
+folder from the field, where the light is bad.
 
     python pictures.py GTSRB.npz OUT --field 450 --seed 1
 
-The field's pictures are of the data's test part, made worse (`worsened`); those left of that part are the laboratory's to
-test with, so that no picture is in both. OUT gets `data.npz`, `camera/` (pictures with times as a camera gives them,
+The field's pictures are of the data's test part, made worse (`worsened`); those left of that part are the laboratory's
+to test with, so that no picture is in both. OUT gets `data.npz`, `camera/` (pictures with times as a camera gives them,
 in bursts) and `truth.csv`, what a person would say of each, by the digest of the file.
 """
 
