@@ -39,8 +39,8 @@ Pass = Literal["size", "accuracy", "memory", "latency", "contended", "energy", "
 """What a launch is for. The last five are done where a plan asks for them: latency with others at work beside, energy
 of an inference, the largest picture that memory allows, latency under load that goes on, and the time of each layer."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
-WeightsFormat = Literal["runtime", "frq"]
-"""Whether weights are in the runtime's own format or in a `.frq` package (docs/formats/frq.md)."""
+WeightsFormat = Literal["runtime", "frq", "elm"]
+"""Whether weights are in the runtime's own format, or in a package (docs/formats/)."""
 Task = Literal["classification", "segmentation", "reconstruction", "other"]
 """What a network answers: a class for the input, one for each pixel, the input itself, or anything else."""
 Status = Literal["ok", "tagged", "failed"]

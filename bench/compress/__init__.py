@@ -28,6 +28,7 @@ METHODS: Registry[Method] = Registry(
         "int8": "bench.compress.int8.method:METHOD",
         "tucker": "bench.compress.tucker.method:METHOD",
         "distil": "bench.compress.distil.method:METHOD",
+        "elm": "bench.compress.elm.method:METHOD",
     },
 )
 BASELINE = "baseline"

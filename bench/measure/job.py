@@ -97,13 +97,18 @@ class Job:
         if self.mode == "largest":
             keys["extents"] = "{}x{}".format(*self.extents)
         keys |= self.further
-        return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
+        return written(keys)
 
     def _shown(self) -> dict[str, object]:
         if not self.preprocess:
             return {"samples": self.files.samples}
         stages = {"stages": self.stages} if self.stages else {}
         return {"pictures": self.files.samples, "preprocess": self.preprocess, **stages}
+
+
+def written(keys: Mapping[str, object]) -> str:
+    """A job file with these keys. Raises UsageError for a value that such a file cannot hold."""
+    return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 
 
 def _listed(names: Sequence[str]) -> str:

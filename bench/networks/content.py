@@ -13,6 +13,7 @@ Kind = Literal[
     "frq",
     "frq8",
     "chain",
+    "elm",
     "safetensors",
     "state dict",
     "torchscript",
@@ -27,6 +28,7 @@ _WORDS: dict[Kind, str] = {
     "frq": "a .frq package",
     "frq8": "a .frq package with coefficients in 8 bits",
     "chain": "the package of a chain of methods",
+    "elm": "the package of an extreme learning machine",
     "safetensors": "a safetensors file",
     "state dict": "a file of torch.save, most likely a state dict",
     "torchscript": "a TorchScript network",
@@ -58,6 +60,8 @@ def kind(path: Path) -> Kind:
         return "frq8" if head[3:4] == b"3" else "frq"
     if head.startswith(b"BCH"):
         return "chain"
+    if head.startswith(b"ELM1"):
+        return "elm"
     if head.startswith(b"PK\x03\x04"):
         return _archive(path)
     if head.startswith(b"\x80\x02"):

@@ -32,8 +32,9 @@ PICTURE = [
     "picture/preprocess",
     "picture/resample",
 ]
-SOURCES = {"package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
-LENGTHS = {"package": 256, "picture": 2048, "text": 700}
+ELM = ["elm/package"]
+SOURCES = {"elm": ELM, "package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
+LENGTHS = {"elm": 256, "package": 256, "picture": 2048, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
 
