@@ -208,8 +208,8 @@ def _show(
         rows.append(
             (
                 f"{t.neurons:,}", matrix.value, f"{t.alpha:g}", f"{t.condition:.1e}", right,
-                units.percent(other.right / other.of) if other else "–", units.span(t.seconds),
-                units.span(t.products_s), units.span(t.factor_s), units.span(t.solve_s),
+                units.percent(other.right / other.of) if other else "–", _time(t.seconds),
+                _time(t.products_s), _time(t.factor_s), _time(t.solve_s),
                 units.size(t.peak_rss) if t.peak_rss >= 0 else "–", units.size(len(one.package)),
             )
         )  # fmt: skip
@@ -232,3 +232,7 @@ def _show(
         notes.append(f"{'At least ' * swept.at_least}{swept.neurons:,} neurons: {swept.why}.")
     terminal.table(_HEADER, rows, title="Trained on the device", notes=notes, words=2)
     terminal.out.print(f"{terminal.escape(str(path))}: {units.size(path.stat().st_size)}", soft_wrap=True)
+
+
+def _time(seconds: float) -> str:
+    return units.duration(1e9 * seconds)

@@ -58,7 +58,11 @@ def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[flo
                 packed.write(folder / f"{role}.bin", (part.inputs, part.labels.astype(np.int64)[:, None]))
 
     folder = cache.build("lessons", key, make)
-    files = {role: file_of(path, role) for role in _ROLES if (path := folder / f"{role}.bin").is_file()}
+    files = {
+        role: file_of(path, role).model_copy(update={"path": path})
+        for role in _ROLES
+        if (path := folder / f"{role}.bin").is_file()
+    }
     return Lesson(files, classes, found.source, found)
 
 
