@@ -24,6 +24,7 @@ from bench.measure.training import Training
 from bench.prepare.learning import ALPHAS, Lesson, Solved, lesson, solved
 from bench.records import Device
 
+_USUAL = ",".join(f"{alpha:g}" for alpha in ALPHAS)
 _MOST_ALPHAS = 16
 _LEAST, _LARGEST = 1e-12, 1e12
 
@@ -63,7 +64,7 @@ def train(
             "not learnt from.",
             metavar="ALPHA,…",
         ),
-    ] = ",".join(f"{alpha:g}" for alpha in ALPHAS),
+    ] = _USUAL,
     matrix: Annotated[
         Matrix,
         typer.Option("--matrix", help="What the matrix is kept as: float32 or float16 in memory, or in a file."),

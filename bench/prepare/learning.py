@@ -50,9 +50,9 @@ def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[flo
     )
 
     def make(folder: Path) -> None:
-        whole = learning.Part(*found.train.read())
+        whole = learning.part_of(found.train)
         fit, held = learning.parts(whole, seed, alphas)
-        test = learning.Part(*found.test.read())
+        test = learning.part_of(found.test)
         for role, part in zip(_ROLES, (fit, held, test), strict=True):
             if part is not None:
                 packed.write(folder / f"{role}.bin", (part.inputs, part.labels.astype(np.int64)[:, None]))

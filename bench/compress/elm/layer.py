@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,9 +16,7 @@ class Elm(nn.Module):
     def __init__(self, package: Package) -> None:
         super().__init__()
         self.mean, self.deviation = package.mean, package.deviation
-        weights, biases = random.hidden(
-            package.seed, package.inputs, package.neurons, torch.tensor(package.gain).numpy()[()]
-        )
+        weights, biases = random.hidden(package.seed, package.inputs, package.neurons, np.float32(package.gain))
         self.hidden = nn.Linear(package.inputs, package.neurons)
         self.output = nn.Linear(package.neurons, package.classes, bias=False)
         with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
@@ -14,6 +15,9 @@ from bench.compress.elm import random
 from bench.compress.elm.package import Package, stored
 from bench.errors import UsageError
 from bench.records import Progress
+
+if TYPE_CHECKING:
+    from bench.compress.training import Samples
 
 ALPHAS = (0.5, 5.0, 50.0, 500.0)
 """Regularisations that are tried; published is 0.5 (Akusok et al., 2019)."""
@@ -34,6 +38,12 @@ class Part:
 
     def some(self, places: NDArray[np.integer]) -> Part:
         return Part(self.inputs[places], self.labels[places])
+
+
+def part_of(samples: Samples) -> Part:
+    """All of them, in memory."""
+    inputs, labels = samples.read()
+    return Part(inputs, labels.astype(np.int64))
 
 
 def parts(whole: Part, seed: int, alphas: Sequence[float]) -> tuple[Part, Part | None]:

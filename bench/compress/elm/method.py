@@ -46,8 +46,7 @@ class Elm(Ordinary):
 
         self.check(request)
         classes = classes_of(learner.network)
-        inputs, labels = learner.needed().train.read()
-        whole = learning.Part(inputs, labels)
+        whole = learning.part_of(learner.needed().train)
         fit, held = learning.parts(whole, request.seed, learning.ALPHAS)
         neurons = neurons_of(request.target)
         progress = learner.stage(f"solve for {neurons:,} neurons of an extreme learning machine")

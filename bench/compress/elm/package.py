@@ -37,11 +37,11 @@ class Package:
 
     @property
     def neurons(self) -> int:
-        return self.stored.shape[1]
+        return int(self.stored.shape[1])
 
     @property
     def classes(self) -> int:
-        return self.stored.shape[0]
+        return int(self.stored.shape[0])
 
     def output_weights(self) -> NDArray[np.float32]:
         """(classes, neurons)."""
