@@ -44,8 +44,8 @@ Pass = Literal[
 of an inference, the largest picture that memory allows, latency under load that goes on, the time of each layer, that
 of a change of capacity, and answers to corrupted samples."""
 Precision = Literal["fp32", "fp16s", "fp16a", "bf16", "int8"]
-WeightsFormat = Literal["runtime", "frq", "nested"]
-"""Whether weights are in the runtime's own format, or in a package of `docs/formats`: `.frq`, or several capacities."""
+WeightsFormat = Literal["runtime", "frq", "nested", "elm"]
+"""Whether weights are in the runtime's own format, or in a package (docs/formats/)."""
 Task = Literal["classification", "segmentation", "reconstruction", "other"]
 """What a network answers: a class for the input, one for each pixel, the input itself, or anything else."""
 Status = Literal["ok", "tagged", "failed"]

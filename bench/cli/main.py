@@ -30,6 +30,7 @@ from bench.cli import (
     running,
     schedule,
     terminal,
+    train,
     trend,
 )
 from bench.cli.options import print_json
@@ -59,6 +60,7 @@ app.command()(devices.clean)
 app.add_typer(devices.phone, name="phone")
 app.add_typer(farm.app, name="farm")
 app.command()(networks.compress)
+app.command()(train.train)
 app.command()(networks.explain)
 app.command()(convert.convert)
 app.command("parity")(parity.compare)

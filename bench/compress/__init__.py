@@ -31,6 +31,7 @@ METHODS: Registry[Method] = Registry(
         "distil": "bench.compress.distil.method:METHOD",
         "cascade": "bench.compress.cascade.method:METHOD",
         "nested": "bench.compress.nested.method:METHOD",
+        "elm": "bench.compress.elm.method:METHOD",
     },
 )
 BASELINE = "baseline"

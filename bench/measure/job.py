@@ -102,7 +102,7 @@ class Job:
         if self.mode == "switch":
             keys["walks"] = self.walks
         keys |= self.further
-        return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
+        return written(keys)
 
     def _shown(self) -> dict[str, object]:
         if not self.preprocess:
@@ -130,7 +130,12 @@ class Service:
         keys |= {"period_us": round(1000 * self.period_ms), "phases": len(self.phases)}
         for number, (ms, shares) in enumerate(self.phases, 1):
             keys[f"phase{number}"] = ",".join((str(ms), *(f"{candidate}@{share}" for candidate, share in shares)))
-        return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
+        return written(keys)
+
+
+def written(keys: Mapping[str, object]) -> str:
+    """A job file with these keys. Raises UsageError for a value that such a file cannot hold."""
+    return "".join(f"{key} = {_checked(str(value))}\n" for key, value in keys.items())
 
 
 def _listed(names: Sequence[str]) -> str:

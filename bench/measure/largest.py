@@ -45,14 +45,18 @@ class Found(NamedTuple):
     once: dict[int, str]
 
 
-def search(answered: Callable[[int], End | None], first: int, step: int, most: int) -> Found:
+def search(answered: Callable[[int], End | None], first: int, step: int, most: int, unit: str = "") -> Found:
     """The largest side, of `first` plus multiples of `step` and at most `most`, for which `answered` has no End.
 
-    A side whose memory ended is tried once more, and counts as too much if it fails again; then all larger ones are
-    taken to fail. Raises RunnerFailed where the first already fails, and whatever `answered` raises.
+    With a `unit` it is no side but a number of these. A side whose memory ended is tried once more, and counts as too
+    much if it fails again; then all larger ones are taken to fail. Raises RunnerFailed where the first already fails,
+    and whatever `answered` raises.
     """
     tried: list[int] = []
     once: dict[int, str] = {}
+
+    def words(side: int) -> str:
+        return f"{side:,} {unit}" if unit else _square(side)
 
     def end_of(side: int) -> End | None:
         tried.append(side)
@@ -68,7 +72,7 @@ def search(answered: Callable[[int], End | None], first: int, step: int, most: i
         return Found(largest, at_least, why, tuple(tried), once)
 
     if (end := end_of(first)) is not None:
-        raise RunnerFailed(f"not even a picture of {_square(first)} was answered: {end.words}")
+        raise RunnerFailed(f"not even {'' if unit else 'a picture of '}{words(first)} was answered: {end.words}")
     largest, too_much = first, None
     most -= (most - first) % step
     while largest < most and too_much is None:
@@ -76,20 +80,20 @@ def search(answered: Callable[[int], End | None], first: int, step: int, most: i
         if (end := end_of(side)) is None:
             largest = side
         elif not end.memory:
-            return found(True, f"{_square(side)} was too much for another reason: {end.words}")
+            return found(True, f"{words(side)} was too much for another reason: {end.words}")
         else:
             too_much = side
     if too_much is None or end is None:
-        return found(True, f"{_square(largest)} was the largest picture to be tried")
+        return found(True, f"{words(largest)} was the largest {'number' if unit else 'picture'} to be tried")
     while too_much - largest > max(step, WITHIN * largest):
         side = largest + max(1, (too_much - largest) // step // 2) * step
         if (last := end_of(side)) is None:
             largest = side
         elif not last.memory:
-            return found(True, f"{_square(side)} was too much for another reason: {last.words}")
+            return found(True, f"{words(side)} was too much for another reason: {last.words}")
         else:
             too_much, end = side, last
-    return found(False, f"{_square(too_much)} was too much, twice: {end.words}")
+    return found(False, f"{words(too_much)} was too much, twice: {end.words}")
 
 
 def reading(launched: Callable[[int], Reading], artifact: Artifact, most: int, transport: Transport) -> Reading:
@@ -105,7 +109,7 @@ def reading(launched: Callable[[int], Reading], artifact: Artifact, most: int, t
         try:
             last.append(launched(side))
         except (RunnerFailed, DeadlineExceeded) as error:
-            if (end := _end(error)) is None:
+            if (end := end_of_launch(error)) is None:
                 raise
             return end
         return None
@@ -146,7 +150,7 @@ def _range(artifact: Artifact, most: int) -> tuple[int, int]:
     return artifact.side_step, first
 
 
-def _end(error: BenchError) -> End | None:
+def end_of_launch(error: BenchError) -> End | None:
     """What the failure of a launch says about memory; None for one that has nothing to do with the picture's size."""
     if isinstance(error, DeadlineExceeded):
         return End(False, "it took longer than deadline_seconds, so nobody knows what memory it needs")

@@ -142,9 +142,9 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
         events.add(line)
     end = events.end
     if not events.problem and (refusal := loader.refusal(stderr)):
-        raise _left(RunnerFailed(words(refusal), loader.FIX), status)
+        raise left(RunnerFailed(words(refusal), loader.FIX), status)
     if events.problem or status != 0 or end is None or end.get("status") != "ok":
-        raise _left(RunnerFailed(events.problem or _meaning(status, stderr)), status)
+        raise left(RunnerFailed(events.problem or meaning(status, stderr)), status)
     return Reading(
         samples=(*events.samples, *events.clock(), *events.switches.samples()),
         environment=events.environment,
@@ -162,7 +162,7 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Reading:
     )
 
 
-def _left(failure: RunnerFailed, status: int) -> RunnerFailed:
+def left(failure: RunnerFailed, status: int) -> RunnerFailed:
     failure.left = status
     return failure
 
@@ -318,7 +318,7 @@ def _plain(value: object) -> object:
     return words(value)
 
 
-def _meaning(status: int, stderr: str) -> str:
+def meaning(status: int, stderr: str) -> str:
     """What an exit status says when the runner itself gave no reason (POSIX shell conventions)."""
     last = words((stderr.strip().splitlines() or [""])[-1])
     match status:

@@ -16,6 +16,7 @@ Kind = Literal[
     "chain",
     "cascade",
     "nested",
+    "elm",
     "safetensors",
     "state dict",
     "torchscript",
@@ -33,6 +34,7 @@ _WORDS: dict[Kind, str] = {
     "chain": "the package of a chain of methods",
     "cascade": "the package of a cascade",
     "nested": "a package of nested capacities",
+    "elm": "the package of an extreme learning machine",
     "safetensors": "a safetensors file",
     "state dict": "a file of torch.save, most likely a state dict",
     "torchscript": "a TorchScript network",
@@ -68,6 +70,8 @@ def kind(path: Path) -> Kind:
         return "cascade"
     if head.startswith(b"NST"):
         return "nested"
+    if head.startswith(b"ELM1"):
+        return "elm"
     if head.startswith(b"PK\x03\x04"):
         return _archive(path)
     if head.startswith(b"\x80\x02"):

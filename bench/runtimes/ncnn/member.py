@@ -30,7 +30,7 @@ class Ncnn:
     abis = ABIS
     places: frozenset[Place] = frozenset(("phone", "desktop"))
     precisions: tuple[Precision, ...] = ("fp32", "fp16s", "fp16a", "bf16", "int8")
-    packages: frozenset[WeightsFormat] = frozenset(("runtime", "frq", "nested"))
+    packages: frozenset[WeightsFormat] = frozenset(("runtime", "frq", "nested", "elm"))
     roles = ("graph", "weights")
     deployed = ("graph", "weights")
     start_s = 0.1

@@ -68,6 +68,13 @@ std::vector<double> Gradients::times(const std::vector<double>& x, double shift)
     return sums;
 }
 
+std::vector<double> Gradients::inverse(const std::vector<double>& r) {
+    narrow_.resize(r.size());
+    for (size_t i = 0; i < r.size(); i++) narrow_[i] = static_cast<float>(r[i]);
+    factor_.solve(narrow_.data());
+    return {narrow_.begin(), narrow_.end()};
+}
+
 Course Gradients::solve(const std::vector<double>& right, double shift, double tolerance, int most, std::vector<double>& x,
                         const std::function<void(const Course&)>& report) {
     Course course;
@@ -76,21 +83,17 @@ Course Gradients::solve(const std::vector<double>& right, double shift, double t
     Sixteen minus;
     minus.fill(-1);
     if (begun) add(r, times(x, shift), minus);
-    const Sixteen wanted = dots(right, right);
-    const auto reached = [&] {
-        const Sixteen left = dots(r, r);
-        double worst = 0;
-        for (size_t c = 0; c < kSixteen; c++) worst = std::max(worst, std::sqrt(quotient(left[c], wanted[c])));
-        return worst;
-    };
-    std::vector<float> z(r.size());
-    std::vector<double> direction(r.size()), better(r.size());
+    std::vector<double> better = inverse(right);
+    const Sixteen wanted = dots(right, better);
+    std::vector<double> direction(r.size());
     Sixteen before{};
-    for (course.residual = reached(); course.residual > tolerance && course.iterations < most; course.iterations++) {
-        for (size_t i = 0; i < r.size(); i++) z[i] = static_cast<float>(r[i]);
-        factor_.solve(z.data());
-        for (size_t i = 0; i < r.size(); i++) better[i] = z[i];
+    for (;; course.iterations++) {
+        better = inverse(r);
         const Sixteen now = dots(r, better);
+        course.residual = 0;
+        for (size_t c = 0; c < kSixteen; c++) course.residual = std::max(course.residual, std::sqrt(quotient(now[c], wanted[c])));
+        if (course.iterations > 0) report(course);
+        if (course.residual <= tolerance || course.iterations == most) break;
         Sixteen keep{};
         for (size_t c = 0; c < kSixteen; c++) keep[c] = quotient(now[c], before[c]);
         for (size_t i = 0; i < r.size(); i += kSixteen) {
@@ -103,8 +106,6 @@ Course Gradients::solve(const std::vector<double>& right, double shift, double t
         for (size_t c = 0; c < kSixteen; c++) far[c] = quotient(now[c], bend[c]), back[c] = -far[c];
         add(x, direction, far);
         add(r, moved, back);
-        course.residual = reached();
-        report(course);
     }
     return course;
 }

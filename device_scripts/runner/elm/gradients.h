@@ -13,7 +13,7 @@ namespace bench {
 
 struct Course {
     int iterations = 0;
-    double residual = 0;  // the largest of a column, relative to its right side
+    double residual = 0;  // the largest of a column, in the norm of the inverse factor, relative to that of its right side
 };
 
 class Gradients {
@@ -23,11 +23,14 @@ public:
 
     // HᵀT/N for the classes from `first` on, sixteen columns.
     std::vector<double> right_sides(uint32_t first);
-    // Goes on from `x` (rows of 16) until the residual is at most `tolerance`; `report` is called after each iteration.
+    // Goes on from `x` (rows of 16) until the residual is at most `tolerance`. In that norm it is about how far what the network
+    // answers to its training samples still is from what it will, as a part of that.
+    // `report` is called after each iteration.
     Course solve(const std::vector<double>& right, double shift, double tolerance, int most, std::vector<double>& x,
                  const std::function<void(const Course&)>& report);
 
 private:
+    std::vector<double> inverse(const std::vector<double>& r);
     std::vector<double> times(const std::vector<double>& x, double shift);
     void transposed(const float* answers, size_t count, const std::vector<float>& y, std::vector<double>& sums);
 

@@ -19,7 +19,7 @@
 namespace bench {
 namespace {
 
-constexpr double kTolerance = 1e-5;  // of the residual
+constexpr double kTolerance = 1e-4, kFirstTolerance = 1e-3;  // of the residual: at the end, and while an alpha is chosen
 constexpr int kMostIterations = 100, kMostTries = 6;
 constexpr int64_t kPause = 1'000'000'000;
 constexpr uint64_t kVectors = 8 * sizeof(double) * kSixteen;  // bytes for each neuron while gradients are followed
@@ -74,8 +74,8 @@ public:
             .number("inputs", static_cast<int64_t>(data_.inputs()))
             .number("samples", static_cast<int64_t>(data_.count()))
             .text("alpha", decimal(alpha_))
-            .text("residual", decimal(course_.residual))
-            .number("iterations", course_.iterations)
+            .text("residual", decimal(residual_))
+            .number("iterations", iterations_)
             .text("condition", decimal(condition))
             .text("shift", decimal(shift_ * count()))
             .number("tries", tries_)
@@ -134,7 +134,7 @@ private:
     // its smallest eigenvalue: the norm of a matrix of random roundings.
     void factor() {
         const auto [low, high] = std::minmax_element(job_.alphas.begin(), job_.alphas.end());
-        const double digits = job_.keeping == Keeping::float16 ? 0x1p-11 : 0x1p-22;
+        const double digits = job_.keeping == Keeping::float16 ? 0x1p-10 : 0x1p-22;
         const double rounding = 2 * digits * size_of_entries() * std::sqrt(static_cast<double>(job_.neurons));
         shift_ = std::max(std::sqrt(*low * *high) / count(), rounding);
         for (tries_ = 1;; tries_++) {
@@ -146,7 +146,7 @@ private:
                                                           " even with alpha = " + decimal(shift_ * count()) + ": are there values that are not finite?");
             }
             Event("pivot").number("neuron", static_cast<int64_t>(factor_->failed)).text("shift", decimal(shift_ * count())).send();
-            shift_ *= 10;
+            shift_ *= 4;
         }
     }
 
@@ -194,44 +194,65 @@ private:
         products_ns_ += now_ns() - start;
     }
 
-    // Solves for every alpha, from the largest down, and keeps what answers most of the validation part rightly; of equals the
-    // larger alpha.
+    // Solves for every alpha, from the largest down, and goes on with what answers most of the validation part rightly; of
+    // equals with the larger alpha.
     void choose() {
         const size_t groups = (package_.classes + kSixteen - 1) / kSixteen;
         Gradients gradients(data_, package_, *hidden_, *factor_);
-        std::vector<std::vector<double>> rights, solutions(groups, std::vector<double>(columns_ * kBlock * kSixteen));
+        std::vector<std::vector<double>> rights;
         for (size_t g = 0; g < groups; g++) rights.push_back(gradients.right_sides(static_cast<uint32_t>(g * kSixteen)));
+        Solutions now(groups, std::vector<double>(columns_ * kBlock * kSixteen)), best;
         std::vector<double> alphas = job_.alphas;
         std::sort(alphas.rbegin(), alphas.rend());
         std::optional<size_t> most;
-        ElmPackage best;
         for (const double alpha : alphas) {
-            Course whole;
-            for (size_t g = 0; g < groups; g++) {
-                const Course course = gradients.solve(rights[g], alpha / count(), kTolerance, kMostIterations, solutions[g], [&](const Course& now) {
-                    progress_.tell("solve", static_cast<size_t>(now.iterations), static_cast<size_t>(kMostIterations));
-                });
-                whole = {whole.iterations + course.iterations, std::max(whole.residual, course.residual)};
-            }
-            std::vector<float> weights(static_cast<size_t>(package_.neurons) * package_.classes);
-            for (size_t c = 0; c < package_.classes; c++) {
-                for (size_t m = 0; m < package_.neurons; m++) {
-                    weights[c * package_.neurons + m] = static_cast<float>(solutions[c / kSixteen][m * kSixteen + c % kSixteen]);
-                }
-            }
-            store_output_weights(package_, weights);
-            const size_t right = validation_ ? right_of(package_, *validation_, *hidden_) : 0;
+            const Course course = solve(gradients, rights, alpha, validation_ ? kFirstTolerance : kTolerance, now);
             Event event("solution");
-            event.text("alpha", decimal(alpha)).number("iterations", whole.iterations).text("residual", decimal(whole.residual));
-            if (validation_) event.number("right", static_cast<int64_t>(right)).number("of", static_cast<int64_t>(validation_->count()));
+            event.text("alpha", decimal(alpha)).number("iterations", course.iterations).text("residual", decimal(course.residual));
+            size_t right = 0;
+            if (validation_) {
+                take(now);
+                right = right_of(package_, *validation_, *hidden_);
+                event.number("right", static_cast<int64_t>(right)).number("of", static_cast<int64_t>(validation_->count()));
+            }
             event.send();
+            flush_events();
+            iterations_ += course.iterations;
             if (most && right <= *most) continue;
             most = right;
-            best = package_;
+            best = now;
             alpha_ = alpha;
-            course_ = whole;
+            residual_ = course.residual;
         }
-        package_ = best;
+        if (validation_) {
+            const Course course = solve(gradients, rights, alpha_, kTolerance, best);
+            iterations_ += course.iterations;
+            residual_ = course.residual;
+        }
+        take(best);
+    }
+
+    using Solutions = std::vector<std::vector<double>>;  // by sixteen classes
+
+    Course solve(Gradients& gradients, const Solutions& rights, double alpha, double tolerance, Solutions& x) {
+        Course whole;
+        for (size_t g = 0; g < rights.size(); g++) {
+            const Course course = gradients.solve(rights[g], alpha / count(), tolerance, kMostIterations, x[g], [&](const Course& now) {
+                progress_.tell("solve", static_cast<size_t>(now.iterations), static_cast<size_t>(kMostIterations));
+            });
+            whole = {whole.iterations + course.iterations, std::max(whole.residual, course.residual)};
+        }
+        return whole;
+    }
+
+    void take(const Solutions& x) {
+        std::vector<float> weights(static_cast<size_t>(package_.neurons) * package_.classes);
+        for (size_t c = 0; c < package_.classes; c++) {
+            for (size_t m = 0; m < package_.neurons; m++) {
+                weights[c * package_.neurons + m] = static_cast<float>(x[c / kSixteen][m * kSixteen + c % kSixteen]);
+            }
+        }
+        store_output_weights(package_, weights);
     }
 
     const Job& job_;
@@ -244,8 +265,8 @@ private:
     std::unique_ptr<Cholesky> factor_;
     float* work_ = nullptr;
     double shift_ = 0, alpha_ = 0;
-    Course course_;
-    int tries_ = 0;
+    double residual_ = 0;
+    int iterations_ = 0, tries_ = 0;
     int64_t products_ns_ = 0, factor_ns_ = 0;
     Progress progress_;
 };

@@ -34,8 +34,9 @@ PICTURE = [
     "picture/resample",
 ]
 NESTED = ["contract/crc32", "contract/files", "contract/utf8", "nested/package", "nested/substitute"]
-SOURCES = {"nested": NESTED, "package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
-LENGTHS = {"nested": 512, "package": 256, "picture": 2048, "text": 700}
+ELM = ["contract/crc32", "elm/package"]
+SOURCES = {"elm": ELM, "nested": NESTED, "package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
+LENGTHS = {"elm": 256, "nested": 512, "package": 256, "picture": 2048, "text": 700}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
 

@@ -1,0 +1,93 @@
+"""What an extreme learning machine learns from, as files for the runner; and the same solved for on this computer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.cache import Cache, content_key, file_of, own_sources
+from bench.compress.elm import learning, package
+from bench.compress.elm.method import classes_of
+from bench.errors import UsageError
+from bench.networks.network import Network
+from bench.plan import Data
+from bench.prepare.samples import data_key, to_learn
+from bench.records import ArtifactFile, Progress
+
+if TYPE_CHECKING:
+    from bench.compress.learner import Data as ToLearn
+
+ALPHAS = learning.ALPHAS
+_ROLES = ("samples", "held", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Packed samples with their classes, by role: `samples`, `held` (to choose a regularisation by, where there are
+    several) and `test`; how many classes there are, and the data's words."""
+
+    files: dict[str, ArtifactFile]
+    classes: int
+    source: str
+    data: ToLearn
+
+
+def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[float], cache: Cache) -> Lesson:
+    """Raises UsageError for a network or data that such a machine does not learn from, CorruptData."""
+    from bench.data import packed
+
+    classes = classes_of(network)
+    found = to_learn(network, asked)
+    if found is None:
+        raise UsageError(f"there is no data to learn {network.name}'s task from", "Add --data FOLDER.")
+    several = len(alphas) > 1
+    key = content_key(
+        *network.sources, data_key(network, asked), str(seed), str(several), *own_sources("data", "compress"), "lesson"
+    )
+
+    def make(folder: Path) -> None:
+        whole = learning.part_of(found.train)
+        fit, held = learning.parts(whole, seed, alphas)
+        test = learning.part_of(found.test)
+        for role, part in zip(_ROLES, (fit, held, test), strict=True):
+            if part is not None:
+                packed.write(folder / f"{role}.bin", (part.inputs, part.labels.astype(np.int64)[:, None]))
+
+    folder = cache.build("lessons", key, make)
+    files = {
+        role: file_of(path, role).model_copy(update={"path": path})
+        for role in _ROLES
+        if (path := folder / f"{role}.bin").is_file()
+    }
+    return Lesson(files, classes, found.source, found)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What this computer came to in float64: the package, the regularisation, and its right answers of the test."""
+
+    package: bytes
+    alpha: float
+    right: int
+    of: int
+
+
+def solved(taught: Lesson, neurons: int, seed: int, alphas: Sequence[float], progress: Progress) -> Solved:
+    """The same machine by numpy and scipy in float64, scored as it is shipped."""
+    from bench.data import packed
+
+    def part(role: str) -> learning.Part | None:
+        if role not in taught.files:
+            return None
+        inputs, labels = packed.read(taught.files[role].path)
+        return learning.Part(inputs.astype(np.float32), labels[:, 0].astype(np.int64))
+
+    fit, test = part("samples"), part("test")
+    assert fit is not None
+    assert test is not None
+    found = learning.learn(fit, part("held"), taught.classes, neurons, seed, alphas, progress)
+    return Solved(package.write(found.package), found.alpha, learning.right_of(found.package, test), len(test))
