@@ -17,7 +17,7 @@ __all__ = ["SECTIONS", "Context", "Section", "content"]
 _OWN = (
     "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "comparisons", "ratios",
     "goals", "plots", "distributions", "sustained", "contention", "energy", "layers", "largest", "startup", "trace",
-    "places", "troubles", "conversion", "warnings", "measured", "reproduce",
+    "places", "application", "troubles", "conversion", "warnings", "measured", "reproduce",
 )  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}

@@ -6,6 +6,7 @@ columns and a quarter of the channels. Six blocks leave 4·4·512 = 8192 → 2·
 as saved, the published 22.11. Five leave 8·8·256 = 16,384 → 4·4·64 = 1024: 17,215,915 parameters and 65.68 MiB.
 
 The same rule makes smaller ones for smaller pictures: on 32×32, three blocks leave 4·4 as the six do, two leave 8·8.
+Of the study's dropout, a quarter behind each block and half before the last layer, those few channels need less.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class Signs(nn.Module):
 
     def __init__(self, blocks: int, size: int = 256, dropout: float = 0.25) -> None:
         super().__init__()
+        if not 0 <= dropout < 0.5:
+            raise UsageError(f"a dropout of {dropout} is not from 0 to below 0.5", "The study's is 0.25.")
         if not 1 <= blocks <= 10 or size < 1 or size % 2 ** (blocks + 1):
             raise UsageError(
                 f"{blocks} blocks halve a picture {blocks} times and the classifier once more, which {size} pixels "
@@ -36,7 +39,7 @@ class Signs(nn.Module):
         inputs = channels * size * size
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
-            nn.Linear(inputs, inputs // 16), nn.ReLU(), nn.Dropout(), nn.Linear(inputs // 16, 43)
+            nn.Linear(inputs, inputs // 16), nn.ReLU(), nn.Dropout(2 * dropout), nn.Linear(inputs // 16, 43)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,5 +47,5 @@ class Signs(nn.Module):
         return logits
 
 
-def build(size: int = 256, blocks: int = 6) -> Signs:
-    return Signs(blocks, size)
+def build(size: int = 256, blocks: int = 6, dropout: float = 0.25) -> Signs:
+    return Signs(blocks, size, dropout)
