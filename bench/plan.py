@@ -25,6 +25,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 Model = TypeVar("Model", bound=BaseModel)
+WITH_DATA: Literal["with data"] = "with data"
 MAX_BYTES = 1_000_000
 """Of a plan's file."""
 
@@ -211,8 +212,9 @@ class Case(_Strict):
     """Of the files of those variants: ratios to the ordinary network in float32 (20x), or bytes (16kB)."""
     effort: Effort | None = None
     """Of those variants and of the ordinary network beside them."""
-    learns: bool | None = None
-    """Whether bench trains the network on `data` before it is measured, where that has no weights of its own."""
+    learns: bool | Literal["with data"] | None = None
+    """Whether bench trains the network on `data` before it is measured, where that has no weights of its own; `with
+    data`: where data are named, else it is measured untrained and the variants' epochs are of no account."""
     threads: tuple[Threads, ...] = Field((1,), min_length=1, max_length=16)
     precision: tuple[Precision, ...] = Field(("fp32",), min_length=1)
     input: tuple[Tensor, ...] | None = None
@@ -272,6 +274,8 @@ class Plan(_Strict):
     """What executes variants that name no runtime of their own, on phones; with several, each of them does."""
     desktop: tuple[str, ...] = ("torch", "ncnn")
     """Runtimes measured on this host beside the phone."""
+    shared_data: bool = False
+    """All networks are shown the same data, so that --data and --samples are for all of them."""
     protocol: Protocol = Protocol()
 
     @model_validator(mode="before")

@@ -458,6 +458,9 @@ class RunRecord(Record):
     ` by runtime` behind that."""
     programs: dict[str, tuple[str, ...]] = {}
     """SHA-256 of the files of each runtime's program, per `runtime, device`."""
+    libraries: dict[str, tuple[int, int]] = {}
+    """Bytes of what an application would bring of each runtime's program, and those packed by zstd at level 19, per
+    `runtime, device`."""
     devices: tuple[Device, ...]
     artifacts: tuple[Artifact, ...]
     transferred_bytes: dict[str, int] = {}

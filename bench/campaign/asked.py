@@ -21,7 +21,7 @@ from bench.measure import order
 from bench.networks import content
 from bench.networks.count import counts
 from bench.networks.network import Network
-from bench.plan import Case, Data, Plan, Variant
+from bench.plan import WITH_DATA, Case, Data, Plan, Variant
 from bench.prepare.variant import made_by, request_of
 from bench.records import Precision
 from bench.runtimes.runtime import Runtime
@@ -129,6 +129,8 @@ def checked(plan: Plan, cache: Cache | None = None) -> Asked:
             if case.learns is not None:
                 network = found[case.label] = _learning(network, case)
             variants = rivals.expanded(case, network, cache or Cache()) or default_variants(network)
+        if case.learns == WITH_DATA and not network.learns:
+            variants = _without_epochs(variants)
         described = tuple(_described(v, plan, case, network) for v in variants)
         for variant in described:
             absent |= _refusing(variant, plan, case)
@@ -156,13 +158,24 @@ def _refuse_idle_requirement(asked: Asked) -> None:
 
 def _learning(network: Network, case: Case) -> Network:
     """The network as the case says whether bench trains it. Raises UsageError where it cannot be."""
+    if case.learns == WITH_DATA:
+        return replace(network, learns=_names_data(case) and not network.trained)
     if not case.learns:
         return replace(network, learns=False)
     if network.trained or network.graph is not None:
         raise UsageError(f"{network.name} has its weights already", "Leave `learns` out.")
-    if case.data is None or case.data.path is None:
+    if not _names_data(case):
         raise UsageError(f"{network.name} is to be trained, and no data is named", "Add --data, or `data` of the case.")
     return replace(network, learns=True)
+
+
+def _names_data(case: Case) -> bool:
+    return case.data is not None and case.data.path is not None
+
+
+def _without_epochs(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """The variants of a network that there is nothing to train with."""
+    return tuple(v.model_copy(update={"effort": v.effort.model_copy(update={"epochs": None})}) for v in variants)
 
 
 def _refuse_idle_package(network: Network, variants: Sequence[Variant]) -> None:

@@ -42,6 +42,8 @@ class Changes(NamedTuple):
 
 
 _ONE_NETWORK = ("weights", "input", "input_size", "data", "add", "samples", "validation", "label")
+_SHARED = ("data", "add", "samples", "validation")
+"""Of these, what all networks of a plan may have in common."""
 
 
 def changed(plan: Plan, changes: Changes) -> Plan:
@@ -58,7 +60,8 @@ def changed(plan: Plan, changes: Changes) -> Plan:
             for case in [case for case in plan.cases if name in (case.label, case.model)]
             or [_validated(Case, {"model": name})]
         ]
-    given = [name for name in _ONE_NETWORK if getattr(changes, name)]
+    shared = _SHARED if plan.shared_data and not changes.models else ()
+    given = [name for name in _ONE_NETWORK if getattr(changes, name) and name not in shared]
     if given and len(cases) > 1:
         flag, names = given[0].replace("_", "-"), ", ".join(case.label for case in cases)
         raise UsageError(f"--{flag} is for one network, and the plan has {names}", "Name one by --model.")

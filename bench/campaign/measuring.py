@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from bench import runtimes
@@ -73,6 +74,8 @@ class Ready(NamedTuple):
     prepared: Mapping[str, Prepared]
     hosts: Mapping[str, Elsewhere] = HERE
     """Where phones of a farm hang, by serial."""
+    libraries: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    """As a run stores them: `RunRecord.libraries`."""
 
     def files(self, machine: Station) -> list[ArtifactFile]:
         """What a machine needs beside its programs."""

@@ -27,6 +27,7 @@ from bench.errors import BenchError, HostFull, NothingMeasured
 from bench.files import is_full
 from bench.findings import Findings
 from bench.measure import station, trial
+from bench.prepare.download import library_bytes
 from bench.records import Measurement, NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 from bench.results.pictures import Pictures
@@ -150,7 +151,12 @@ def _prepared(
         {Absent(label, name): why for label, one in prepared.items() for name, why in one.absent.items()}
         | {Absent(label, *pair): why for label, one in prepared.items() for pair, why in one.unmade.items()}
     )
-    return Ready(asked, tuple(stations), prepared, hosts)
+    libraries = {
+        f"{name}, {phone.device.serial}": library_bytes(program, cache, watcher.stage)
+        for phone in stations[1:]
+        for name, program in phone.programs.items()
+    }
+    return Ready(asked, tuple(stations), prepared, hosts, libraries)
 
 
 def _seen(
@@ -234,6 +240,7 @@ def _record(ready: Ready, started: datetime, preparation_s: float) -> RunRecord:
             for s in ready.stations
             for name, program in s.programs.items()
         },
+        libraries=dict(ready.libraries),
         devices=tuple(s.device for s in ready.stations),
         artifacts=tuple(a for one in ready.prepared.values() for a in one.artifacts),
         absent={str(one): why for one, why in ready.asked.absent.items()},

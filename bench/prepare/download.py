@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.cache import Cache, content_key
 from bench.compress.learner import Stage
 from bench.records import Artifact, ArtifactFile
+from bench.runtimes.runtime import Program
 
 LEVEL = 19
 _CHUNK = 2**20
@@ -19,12 +20,20 @@ _SILENT = 4 * 2**20
 def with_downloads(artifact: Artifact, cache: Cache, stage: Stage) -> Artifact:
     """The artifact, each file that a device needs with its size by zstd at level 19. Files are packed once, by their
     content; 3 MB take about a second of a core."""
-    packed = {file.sha256: _packed(file, cache, stage) for file in artifact.needed}
+    packed = {file.sha256: packed_bytes(file, cache, stage) for file in artifact.needed}
     files = tuple(file.model_copy(update={"zstd": packed.get(file.sha256)}) for file in artifact.files)
     return artifact.model_copy(update={"files": files})
 
 
-def _packed(file: ArtifactFile, cache: Cache, stage: Stage) -> int:
+def library_bytes(program: Program, cache: Cache, stage: Stage) -> tuple[int, int]:
+    """Of what an application would bring of a runtime's program: on the device, and packed likewise."""
+    files = program.files if program.library is None else program.library
+    return sum(file.bytes for file in files), sum(packed_bytes(file, cache, stage) for file in files)
+
+
+def packed_bytes(file: ArtifactFile, cache: Cache, stage: Stage) -> int:
+    """Its bytes packed by zstd at level 19."""
+
     def make(folder: Path) -> None:
         import zstandard
 

@@ -36,12 +36,14 @@ class Program:
     """What obeys a job file (device_scripts/runner/contract/contract.h) on a machine.
 
     `files` are brought there, the first of them executable; `command` starts it, with `{0}`, `{1}`, … for the paths of
-    the files there. `facts` say how it was built.
+    the files there. `facts` say how it was built. `library` are those of the files that an application would bring to
+    compute with the runtime; None: all, since it is part of the one program.
     """
 
     files: tuple[ArtifactFile, ...]
     command: tuple[str, ...]
     facts: Mapping[str, Any]
+    library: tuple[ArtifactFile, ...] | None = None
 
 
 class Runtime(Protocol):

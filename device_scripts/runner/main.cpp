@@ -15,6 +15,7 @@
 #include "contract/job.h"
 #include "contract/process.h"
 #include "contract/samples.h"
+#include "contract/seal.h"
 #include "contract/sha256.h"
 #include "measure/cascade.h"
 #include "measure/loops.h"
@@ -42,7 +43,8 @@ void send_environment(const Library& library, int threads, const std::string& pr
         .number("pid", getpid())
         .number("threads", threads)
         .text("cpus_allowed", cpus_allowed())
-        .text("precision", precision);
+        .text("precision", precision)
+        .text("network", network_state());
     if (library.resident_bytes() >= 0) event.number("library_rss", library.resident_bytes());
     event.send();
     flush_events();
@@ -264,6 +266,7 @@ int print_sha256(const std::string& path) {
 
 int main(int count, char** arguments) {
     bench::mark_start();
+    bench::seal_network();  // before any file is opened
     int status = static_cast<int>(bench::Exit::ok);
     std::vector<std::string> given(arguments + 1, arguments + count), named;
     if (given.size() > 3 && given[0] == "--backend") {

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import ToolMissing
-from bench.networks.network import Network, parse_inputs
+from bench.errors import ToolMissing, UsageError
+from bench.networks.network import Network, checked, parse_inputs
 from bench.networks.python import check_arguments
 from bench.preprocess import Preprocess
-from bench.records import Record, Task
+from bench.records import Record, Task, Tensor
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,8 @@ class Card(Record):
     """What a person has to know of a network, and what bench does.
 
     `about` says what it is and who published it; `weights` where its weights come from; `licence` is that of the
-    weights where they are others' and else of this code. `input` is as `--input` has it. `forms` are the functions
+    weights where they are others' and else of this code. `input` is as `--input` has it; `side` is
+    the argument of `build` that its height and width follow, where there is one. `forms` are the functions
     beside `build` that its file has. `requires` are packages that it needs, which bench's `extra` brings. The other
     fields are those of `Network`.
     """
@@ -46,6 +47,7 @@ class Card(Record):
     task: Task
     data: Literal["digits", "vehicles", "photos", "enlarged"]
     input: str
+    side: str = ""
     smallest: int | None = None
     coefficients: int | None = None
     trained: bool = False
@@ -79,7 +81,7 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
     return Network(
         name=name,
         title=facts.title,
-        inputs=parse_inputs(facts.input),
+        inputs=_inputs(facts, arguments, name),
         task=facts.task,
         build=lambda: _built(name, arguments, shipped),
         sources=(*sources, shipped) if shipped else tuple(sources),
@@ -93,6 +95,18 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
         twin=_maker(name, "twin") if "twin" in facts.forms and not arguments else None,
         packages={} if arguments else _packages(name),
     )
+
+
+def _inputs(facts: Card, arguments: Mapping[str, Any], name: str) -> tuple[Tensor, ...]:
+    """As its card says, or of the size that the arguments make it for. Raises UsageError."""
+    stated = parse_inputs(facts.input)
+    if facts.side not in arguments:
+        return stated
+    side = arguments[facts.side]
+    if not isinstance(side, int) or isinstance(side, bool):
+        raise UsageError(f"{facts.side} of {name} is not a whole number: {side!r}", "Give its height in pixels.")
+    shape = (stated[0].shape[0], side, side)
+    return checked([stated[0].model_copy(update={"shape": shape})])
 
 
 @cache

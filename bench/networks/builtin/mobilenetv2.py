@@ -1,11 +1,20 @@
-"""MobileNetV2, exactly torchvision's: 3,504,872 parameters with 1,000 classes. Sandler et al., arXiv 1801.04381."""
+"""MobileNetV2, exactly torchvision's: 3,504,872 parameters with 1,000 classes. Sandler et al., arXiv 1801.04381.
+
+For pictures of 32×32 pixels the first convolution may go without its stride (`stem="cifar"`), so that 2×2 values are
+left at the end, and there may be fewer channels by the paper's width multiplier.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.errors import UsageError
 from bench.networks.builtin.initial import he
+
+Stem = Literal["cifar", "imagenet"]
 
 _STAGES = (  # expansion, channels, blocks, stride of the first block: table 2 of the paper
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
@@ -40,23 +49,37 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """(N, 3, H, W) colours to (N, classes) logits, for any H and W of at least 32."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, stem: Stem, width: float) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [_layer(3, 32, 3, stride=2)]
-        channels = 32
-        for expansion, width, count, stride in _STAGES:
+        channels, last = _channels(32, width), _channels(1280, max(width, 1.0))
+        blocks: list[nn.Module] = [_layer(3, channels, 3, stride=1 if stem == "cifar" else 2)]
+        for expansion, whole, count, stride in _STAGES:
             for number in range(count):
-                blocks.append(InvertedResidual(channels, width, stride if number == 0 else 1, expansion))
-                channels = width
-        self.features = nn.Sequential(*blocks, _layer(channels, 1280, 1))
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
+                outputs = _channels(whole, width)
+                blocks.append(InvertedResidual(channels, outputs, stride if number == 0 else 1, expansion))
+                channels = outputs
+        self.features = nn.Sequential(*blocks, _layer(channels, last, 1))
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, classes))
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(F.adaptive_avg_pool2d(self.features(x), 1).flatten(1))
         return logits
 
 
-def build(classes: int = 1000) -> MobileNetV2:
-    network = MobileNetV2(classes)
+def _channels(whole: int, width: float) -> int:
+    """The multiple of 8 that is nearest to the part `width` of them, and not more than a tenth below it, as the authors
+    round."""
+    found = max(8, int(whole * width + 4) // 8 * 8)
+    return found + 8 if found < 0.9 * whole * width else found
+
+
+def build(classes: int = 1000, stem: Stem = "imagenet", width: float = 1.0) -> MobileNetV2:
+    """Raises UsageError for a stem that is none and a width that the paper's rule does not make."""
+    if stem not in ("cifar", "imagenet") or not 0.1 <= width <= 2:
+        raise UsageError(
+            f"MobileNetV2 has no stem {stem!r} of the width {width}",
+            "Ask for the stem imagenet or cifar, and a width from 0.1 to 2.",
+        )
+    network = MobileNetV2(classes, stem, width)
     he(network)  # torch's own weights give the same answer to every picture: nothing is left of it behind 53 layers
     return network

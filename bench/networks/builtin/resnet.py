@@ -1,7 +1,8 @@
 """ResNet-18 and -34 with torchvision's names and counts (11,689,512 and 21,797,672), and the usual stem for CIFAR-10.
 
 He et al., arXiv 1512.03385. For 32×32 pixels the first convolution is 3×3 without stride and there is no pooling after
-it, so that 4×4 values are left of the image where 7×7 are of a photograph of 224×224.
+it, so that 4×4 values are left of the image where 7×7 are of a photograph of 224×224. `width` is the number of its
+channels in the first stage, which every later one doubles: 64 as published.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """(N, 3, H, W) colours to (N, classes) logits, for any H and W; `blocks` in each of the four stages."""
 
-    def __init__(self, blocks: tuple[int, int, int, int], classes: int, stem: Stem) -> None:
+    def __init__(self, blocks: tuple[int, int, int, int], classes: int, stem: Stem, width: int = 64) -> None:
         super().__init__()
         small = stem == "cifar"
-        self.conv1 = nn.Conv2d(3, 64, 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, width, 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(64, 64, blocks[0], stride=1)
-        self.layer2 = _stage(64, 128, blocks[1], stride=2)
-        self.layer3 = _stage(128, 256, blocks[2], stride=2)
-        self.layer4 = _stage(256, 512, blocks[3], stride=2)
-        self.fc = nn.Linear(512, classes)
+        self.layer1 = _stage(width, width, blocks[0], stride=1)
+        self.layer2 = _stage(width, 2 * width, blocks[1], stride=2)
+        self.layer3 = _stage(2 * width, 4 * width, blocks[2], stride=2)
+        self.layer4 = _stage(4 * width, 8 * width, blocks[3], stride=2)
+        self.fc = nn.Linear(8 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(F.relu(self.bn1(self.conv1(x))))

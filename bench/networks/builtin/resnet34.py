@@ -5,5 +5,5 @@ from __future__ import annotations
 from bench.networks.builtin.resnet import ResNet, Stem
 
 
-def build(classes: int = 10, stem: Stem = "cifar") -> ResNet:
-    return ResNet((3, 4, 6, 3), classes, stem)
+def build(classes: int = 10, stem: Stem = "cifar", width: int = 64) -> ResNet:
+    return ResNet((3, 4, 6, 3), classes, stem, width)

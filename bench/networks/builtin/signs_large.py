@@ -5,5 +5,5 @@ from __future__ import annotations
 from bench.networks.builtin.signs import Signs
 
 
-def build() -> Signs:
-    return Signs(5)
+def build(size: int = 256, blocks: int = 5, dropout: float = 0.25) -> Signs:
+    return Signs(blocks, size, dropout)

@@ -21,6 +21,7 @@ FEW = 4
 """Different values of a condition that are listed one by one."""
 UNKNOWN = "not reported"
 NO_CLOCKS = "clocks not reported: which frequency it ran at is not known."
+SEALED = "the runner was sealed: it could open no socket."
 _NOT_LISTED = frozenset({"pid", "energy", "gauge"})
 """Conditions that a table of them does not show: a number that means nothing, and those with a section of their own."""
 
@@ -176,8 +177,19 @@ def _conditions(context: Context) -> Table:
                 values.append(value)
     rows = sorted((place, key, _values(values)) for (place, key), values in seen.items())
     cells = tuple(tuple(Cell(word) for word in row) for row in rows)
-    notes = tuple(f"{place}: {NO_CLOCKS}" for place in _without_clocks(context))
+    notes = (*_sealed(context), *(f"{place}: {NO_CLOCKS}" for place in _without_clocks(context)))
     return Table("Conditions while measuring", ("Where", "Condition", "Values"), cells, notes, words=3)
+
+
+def _sealed(context: Context) -> Iterator[str]:
+    """Of each place whose runner told, whether it could have opened a socket."""
+    told: dict[str, dict[str, None]] = {}
+    for m in context.measurements:
+        if isinstance(state := m.conditions.get("network"), str):
+            told.setdefault(context.labels.place(m.trial.subject), {})[state] = None
+    for place, states in told.items():
+        unsealed = [state for state in states if state != "sealed"]
+        yield f"{place}: the runner was {'; '.join(unsealed)}." if unsealed else f"{place}: {SEALED}"
 
 
 def _without_clocks(context: Context) -> Iterator[str]:

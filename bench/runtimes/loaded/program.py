@@ -52,7 +52,7 @@ def program(
     sizes = {role: sum(file.bytes for file in files if file.role == role) for role in paths}
     whole = content_key(*(file.sha256 for file in files))
     facts = {**built.facts, "loader": base.origin, "bytes": sizes, "sha256": whole}
-    return Program(files, command, facts)
+    return Program(files, command, facts, tuple(file for file in files if file.role == title))
 
 
 def _file(role: str, path: Path) -> ArtifactFile:

@@ -104,9 +104,11 @@
 // Events, one JSON object a line, in this order:
 //
 //   {"event":"environment","contract":2,"runner":"…","runtime":"name version","abi":"…","compiler":"…",
-//    "kernels":["avx2",…],"kernels_used":["avx2",…],"pid":n,"threads":n,"cpus_allowed":"0-3","precision":"fp32"}
+//    "kernels":["avx2",…],"kernels_used":["avx2",…],"pid":n,"threads":n,"cpus_allowed":"0-3","precision":"fp32",
+//    "network":"sealed"|"not sealed: …"}
 //                                                     kernels: the CPU features that this build has code for, and those of
 //                                                     them that this CPU has; precision as really in force, not as asked for.
+//                                                     network: whether the kernel refuses this process sockets (seal.h).
 //                                                     A loaded library adds "library_rss": what was resident of this process
 //                                                     with the library in it, before any network
 //   {"event":"decode","ns":n,"coefficients":n,"values":n}         frq only

@@ -181,6 +181,16 @@ def test_a_benchmark_asks_only_for_what_there_is(name: str, monkeypatch: pytest.
     assert asked.checked(plan.load(root / "benchmarks" / f"{name}.toml")).networks
 
 
+def test_a_network_that_learns_with_data_is_measured_untrained_without(tmp_path: Path) -> None:
+    (tmp_path / "signs.npz").write_bytes(b"")
+    bare = asked.checked(plan.suite("signs"))
+    assert not any(network.learns or network.trained for network in bare.networks.values())
+    assert {v.effort.epochs for case in bare.plan.cases for v in case.variants or ()} == {None}
+    given = asked.checked(changed(plan.suite("signs"), Changes(data=tmp_path / "signs.npz")))
+    assert all(network.learns for network in given.networks.values())
+    assert {v.effort.epochs for v in given.plan.cases[0].variants or ()} == {8}
+
+
 def test_an_outline_costs_nothing_and_counts_every_trial(tmp_path: Path) -> None:
     wanted = asked.checked(plan.suite("demo"))
     outline = asked.outline(wanted, Cache(tmp_path))

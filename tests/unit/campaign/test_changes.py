@@ -64,6 +64,17 @@ def test_a_flag_that_no_plan_could_hold_is_refused(changes: Changes) -> None:
         changed(plan.suite("quick"), changes)
 
 
+def test_data_by_flag_is_for_all_networks_of_a_plan_that_shows_them_the_same() -> None:
+    made = changed(plan.suite("signs"), Changes(data=Path("signs.npz"), samples=9))
+    assert len(made.cases) == 4
+    assert {(c.data.path, c.data.samples) for c in made.cases if c.data} == {(Path("signs.npz"), 9)}
+    assert all(c.data.preprocess.mean == (0.3418, 0.3126, 0.3224) for c in made.cases if c.data and c.data.preprocess)
+    with pytest.raises(UsageError, match="--weights is for one network"):
+        changed(plan.suite("signs"), Changes(weights=Path("w.pt")))
+    with pytest.raises(UsageError, match="--data is for one network"):
+        changed(plan.suite("signs"), Changes(models=["signs", "lenet5"], data=Path("signs.npz")))
+
+
 def test_a_runtime_by_flag_takes_the_place_of_the_old_one_on_this_computer_too() -> None:
     text = 'name = "a"\n[[cases]]\nmodel = "lenet5"\n[[cases]]\nmodel = "vdsr"\ndesktop = ["ncnn"]\n'
     made = changed(plan.parse(text, "p"), Changes(runtimes=("onnxruntime",)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -75,6 +76,48 @@ def test_the_traffic_sign_networks_are_as_large_as_the_study_saved_them(name: st
     counters = {tensor.dtype for tensor in state} - {torch.float32}
     assert counters == {torch.int64}
     assert round(sum(4 * t.numel() for t in state if t.dtype == torch.float32) / 2**20, 2) == mebibytes
+
+
+def test_the_file_that_torch_saves_is_what_the_study_published(tmp_path: Path) -> None:
+    """To a hundredth of a mebibyte, the numbers of batches that norms have seen and the names included."""
+    for name, published in (("signs", 22.11), ("signs-large", 65.68)):
+        torch.save(networks.resolve(name).build().state_dict(), tmp_path / name)
+        assert (tmp_path / name).stat().st_size / 2**20 == pytest.approx(published, abs=0.011)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "parameters"),
+    [
+        ("signs", {"size": 32, "blocks": 3}, 92_203),
+        ("signs-large", {"size": 32, "blocks": 2}, 273_003),
+        ("mobilenetv2", {"classes": 1000, "width": 1.4}, 6_108_776),
+        ("mobilenetv2", {"classes": 1000, "width": 0.35}, 1_677_128),
+        ("resnet34", {"classes": 43, "width": 8}, 337_299),
+    ],
+)
+def test_smaller_forms_follow_the_rules_of_whole_ones(name: str, arguments: dict[str, Any], parameters: int) -> None:
+    """MobileNetV2 at 1.4 is torchvision's; the others are added up by hand."""
+    network = networks.resolve(name, arguments=arguments)
+    assert sum(parameter.numel() for parameter in network.build().parameters()) == parameters
+    side = arguments.get("size")
+    assert side is None or network.shape == (3, side, side)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("signs", {"size": 48, "blocks": 6}, "48 pixels do not allow"),
+        ("signs", {"size": 32, "blocks": 0}, "0 blocks"),
+        ("signs", {"dropout": 0.5}, "a dropout of 0.5"),
+        ("signs", {"size": "32"}, "not a whole number: '32'"),
+        ("signs", {"size": -64}, "an input cannot have the shape 3×-64×-64"),
+        ("mobilenetv2", {"width": 0.0}, "of the width 0.0"),
+        ("mobilenetv2", {"stem": "large"}, "no stem 'large'"),
+    ],
+)
+def test_a_form_that_the_rules_do_not_make_is_refused(name: str, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        networks.resolve(name, arguments=arguments).build()
 
 
 def unmade(name: str, **options: Any) -> nn.Module:
