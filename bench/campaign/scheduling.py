@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -138,17 +139,23 @@ def run(wanted: Asked, phone: Transport, cache: Cache, watcher: Stages) -> Sched
         stored = Schedules(wanted.folder.path)
         name, order = now(), np.random.default_rng(_SEED)
         progress = watcher.stage(f"serve {len(wanted.workload.networks)} networks together on {phone.serial}")
-        total, done = wanted.rounds * len(wanted.policies), 0
-        launches = []
-        for number in range(wanted.rounds):
-            for place, policy in enumerate(wanted.policies[i] for i in order.permutation(len(wanted.policies))):
-                progress(done / total, f"round {number + 1}: {policy.name}")
-                launch = _launch(scene, policy, name, number, place)
-                stored.append(launch)
-                launches.append(launch)
-                done += 1
-                if launch.status != "ok":
-                    watcher.note(f"round {number + 1}, {policy.name}: {launch.status}: {launch.reason}")
+        total = wanted.rounds * len(wanted.policies)
+        launches: list[Launch] = []
+        try:
+            for number in range(wanted.rounds):
+                turns = [wanted.policies[i] for i in order.permutation(len(wanted.policies))]
+                for place, policy in enumerate(turns):
+                    progress(len(launches) / total, f"round {number + 1}: {policy.name}")
+                    launch = _launch(scene, policy, name, number, place)
+                    stored.append(launch)
+                    launches.append(launch)
+                    if launch.status != "ok":
+                        watcher.note(f"round {number + 1}, {policy.name}: {launch.status}: {launch.reason}")
+        except KeyboardInterrupt:
+            station.end(scene.there)
+            raise KeyboardInterrupt(
+                f"Interrupted. {len(launches)} of {total} launches are kept in {stored.path}."
+            ) from None
         progress(1.0, f"{total} launches")
     found = serving.outcomes(launches)
     if not found or not any(one.costs for one in found[0].policies if one.policy.adaptive):
@@ -241,6 +248,16 @@ def _samples(folder: Path, artifacts: Mapping[tuple[str, str], Artifact], model:
     return ArtifactFile(role="samples", path=path, sha256=sha256_file(path), bytes=path.stat().st_size)
 
 
+def _named(what: str, used: Sequence[tuple[str, str]]) -> str:
+    """What a runner says of a network's process, with the names of both."""
+
+    def name(said: re.Match[str]) -> str:
+        number = int(said[1])
+        return "{1} of {0}".format(*used[number]) if number < len(used) else said[0]
+
+    return re.sub(r"network \d{1,3} \(candidate (\d{1,3})\)", name, what)
+
+
 def _launch(scene: _Scene, policy: Policy, name: str, number: int, order: int) -> Launch:
     """One launch, with whatever came of it. Raises HostFull, and what says that the phone is gone for good."""
     wanted, there = scene.wanted, scene.there
@@ -274,7 +291,7 @@ def _launch(scene: _Scene, policy: Policy, name: str, number: int, order: int) -
     except (HostFull, DeviceOffline):
         raise
     except BenchError as error:
-        return Launch(**common, status="failed", reason=error.what)
+        return Launch(**common, status="failed", reason=_named(error.what, used))
     launch = Launch(**common, serving=reading.serving, conditions=there.state())
     if wrong := serving.fits(launch):
         return Launch(**common, status="failed", reason=f"the runner's report is not of this launch: {wrong}")

@@ -157,18 +157,19 @@ def _verdict(one: Against) -> str:
 
 
 def tables(found: ScheduleOutcome) -> Iterator[Table]:
-    """The policies, then each network of each, then the budgets."""
+    """The policies, the budgets, then each network of the adaptive policy and of the others."""
+    name = found.first.workload.name
     against = {one.fixed: one for one in found.against}
     yield Table(
-        "Choosing for each phase against fixed choices", POLICIES,
+        f"{name}: choosing for each phase against fixed choices", POLICIES,
         tuple(_policy_row(one, against.get(one.policy.name)) for one in found.policies), (POLICIES_NOTE,), words=2,
     )  # fmt: skip
+    yield Table(f"{name}: budgets", PHASES, tuple(_phase_rows(found)), words=2)
     limits = {wish.network: 1e6 * wish.latency_ms for wish in found.first.workload.networks}
-    for one in found.policies:
+    for one in sorted(found.policies, key=lambda one: not one.policy.adaptive):
         if one.networks:
             rows = tuple(_network_row(n, limits[n.network]) for n in one.networks)
-            yield Table(f"{one.policy.name}: each network", NETWORKS, rows, (NETWORKS_NOTE,), words=3)
-    yield Table("Budgets", PHASES, tuple(_phase_rows(found)), words=2)
+            yield Table(f"{name}: each network, {one.policy.name}", NETWORKS, rows, (NETWORKS_NOTE,), words=3)
 
 
 def _policy_row(one: PolicyOutcome, against: Against | None) -> tuple[Cell, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.report import schedule
-from bench.report.section import Context, Section
+from bench.report.section import Context, Folded, Section
 
 
 def section(context: Context) -> Section | None:
@@ -19,6 +19,8 @@ def section(context: Context) -> Section | None:
         if policy.policy.adaptive
     ]
     measured = [table for one in found for table in schedule.tables(one)]
+    first = [table for table in measured if "each network, fixed" not in table.title]
+    rest = [table for table in measured if table not in first]
     return Section(
         "schedule",
         "Several networks at once",
@@ -31,5 +33,9 @@ def section(context: Context) -> Section | None:
                 *schedule.solver_sentences(one.first.optimum, one.first.greedy),
             )
         ),
-        tables=(*chosen, *measured),
+        tables=(*chosen, *first),
+        folded=tuple(
+            Folded(f"schedule-{number}", table, "What a fixed choice had, phase by phase.")
+            for number, table in enumerate(rest, 1)
+        ),
     )
