@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) -e '.[dev]'
 	@touch $@
 
-system: ## Install what virtual phones use: qemu-user, mksh, toybox
+system: ## Install what virtual phones and tests use: qemu-user, mksh, toybox, strace
 	@device_scripts/toolchain/system_packages.sh
 	@device_scripts/android_shell.sh
 

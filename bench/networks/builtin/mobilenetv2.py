@@ -1,20 +1,15 @@
 """MobileNetV2, exactly torchvision's: 3,504,872 parameters with 1,000 classes. Sandler et al., arXiv 1801.04381.
 
-For pictures of 32×32 pixels the first convolution may go without its stride (`stem="cifar"`), so that 2×2 values are
-left at the end, and there may be fewer channels by the paper's width multiplier.
+There may be fewer channels, or more, by the paper's width multiplier.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError
 from bench.networks.builtin.initial import he
-
-Stem = Literal["cifar", "imagenet"]
 
 _STAGES = (  # expansion, channels, blocks, stride of the first block: table 2 of the paper
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
@@ -49,10 +44,10 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """(N, 3, H, W) colours to (N, classes) logits, for any H and W of at least 32."""
 
-    def __init__(self, classes: int, stem: Stem, width: float) -> None:
+    def __init__(self, classes: int, width: float) -> None:
         super().__init__()
         channels, last = _channels(32, width), _channels(1280, max(width, 1.0))
-        blocks: list[nn.Module] = [_layer(3, channels, 3, stride=1 if stem == "cifar" else 2)]
+        blocks: list[nn.Module] = [_layer(3, channels, 3, stride=2)]
         for expansion, whole, count, stride in _STAGES:
             for number in range(count):
                 outputs = _channels(whole, width)
@@ -73,13 +68,10 @@ def _channels(whole: int, width: float) -> int:
     return found + 8 if found < 0.9 * whole * width else found
 
 
-def build(classes: int = 1000, stem: Stem = "imagenet", width: float = 1.0) -> MobileNetV2:
-    """Raises UsageError for a stem that is none and a width that the paper's rule does not make."""
-    if stem not in ("cifar", "imagenet") or not 0.1 <= width <= 2:
-        raise UsageError(
-            f"MobileNetV2 has no stem {stem!r} of the width {width}",
-            "Ask for the stem imagenet or cifar, and a width from 0.1 to 2.",
-        )
-    network = MobileNetV2(classes, stem, width)
+def build(classes: int = 1000, width: float = 1.0) -> MobileNetV2:
+    """Raises UsageError for a width that the paper's rule does not make."""
+    if not 0.1 <= width <= 2:
+        raise UsageError(f"MobileNetV2 is not made with a width of {width}", "Ask for one from 0.1 to 2.")
+    network = MobileNetV2(classes, width)
     he(network)  # torch's own weights give the same answer to every picture: nothing is left of it behind 53 layers
     return network
