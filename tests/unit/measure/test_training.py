@@ -13,8 +13,8 @@ from bench.measure.training import Places, Training
 
 TRAINED: dict[str, Any] = {
     "event": "trained", "package": "/data/x.elm", "bytes": 88, "neurons": 10, "inputs": 4, "samples": 50,
-    "alpha": "0.5", "residual": "1.5e-05", "iterations": 3, "condition": "12345.6", "shift": "0.5", "tries": 1, "products_ns": 10**9,
-    "factor_ns": 2 * 10**9, "solve_ns": 5 * 10**8, "matrix": 4194304, "right": 9, "of": 10,
+    "alpha": "0.5", "residual": "1.5e-05", "iterations": 3, "condition": "12345.6", "shift": "0.5", "tries": 1,
+    "products_ns": 10**9, "factor_ns": 2 * 10**9, "solve_ns": 5 * 10**8, "matrix": 4194304, "right": 9, "of": 10,
 }  # fmt: skip
 EVENTS: list[dict[str, Any]] = [
     {"event": "environment", "threads": 2, "kernels_used": ["avx2"]},
