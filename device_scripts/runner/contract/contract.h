@@ -13,13 +13,13 @@
 // missing and repeated keys are errors, and so are keys of another mode.
 //
 //   contract           3
-//   mode               latency | memory | accuracy | sustained | largest | layers | switch | serve (which has keys of its
-//                      own, below)
+//   mode               latency | memory | accuracy | sustained | largest | layers | switch | serve, train (which have keys of
+//                      their own, below)
 //   graph              path of the graph, in the runtime's own format
 //   weights            path of the weights
-//   weights_format     runtime | frq | nested   (runtime: the runtime's own format; frq: docs/formats/frq.md; nested:
-//                      docs/formats/nested.md, whose graph is the largest capacity's)
-//   execution          stock | dense | factored | resident (stock for the runtime's own weights and nested ones, the others for frq.
+//   weights_format     runtime | frq | nested | elm   (runtime: the runtime's own format; the others: docs/formats/. The graph
+//                      of a nested package is the largest capacity's)
+//   execution          stock | dense | factored | resident (stock for all weights but frq, the others for frq.
 //                      dense and factored have the same graph of ordinary layers: factored replaces those that gain by it
 //                      when it is loaded. A resident graph has layers of our own; how many values a layer loads says what
 //                      it takes of a tensor: all of its weight, its core, or, in three layers, its factors)
@@ -86,6 +86,21 @@
 // of 1000, stay idle. Where a candidate follows another, they are exchanged while the requests go on: in place where both are
 // capacities of the same files, else the old process is ended and a new one started, which loads in its share. A network infers
 // the newest request that has come; those that waited are answered with it.
+//
+// The mode train makes an extreme learning machine of samples and has keys of its own (docs/elm.md). It first makes itself the
+// process that the system ends when memory does:
+//
+//   contract, mode, threads, affinity     as above
+//   samples            packed sample file of two inputs: float32, and the class as one int32
+//   validation         likewise, where it may be left out: samples by which one of several alphas is chosen
+//   test               likewise, where it may be left out: samples that the package is scored on
+//   package            path to write: a .elm package (docs/formats/elm.md)
+//   neurons, classes   1..131072, 2..1024
+//   seed               0..999999999999999999
+//   alphas             regularisations, 1 to 16 decimal numbers, 1e-12 to 1e12, separated by commas; of several the validation
+//                      samples choose
+//   matrix             float32 | float16 | file: what the triangle of the normal equations is kept as. file: float32 in a file
+//                      beside the job, which has no name any more once it is there
 //
 // Packed sample file, little-endian: "BSMP", u32 version 2, u32 count, u32 inputs (1..8); for each input u32 dtype
 // (0 float32, 1 int32), u32 rank (1..4), u32 extents[rank] without a batch axis; then for each sample, for each input, its
@@ -176,6 +191,15 @@
 //                                                     it was not, and ns is until the end
 //   {"event":"answers","path":"…","samples":n,"bytes":n,"counts":[n,…]}   accuracy, and layers with `answers`; counts: values
 //                                                     of each output in one sample
+//   {"event":"progress","stage":"products"|"factor"|"solve","done":n,"total":n}     train: at most one a second, printed at once
+//   {"event":"pivot","neuron":n,"shift":"…"}         train: the matrix was not positive definite there, and is factored again
+//                                                     with more than that for alpha
+//   {"event":"solution","alpha":"…","iterations":n,"residual":"…","right":n,"of":n}     train: one an alpha, largest first;
+//                                                     decimal numbers are text. right, of: of the validation samples, if any
+//   {"event":"trained","package":"…","bytes":n,"neurons":n,"inputs":n,"samples":n,"alpha":"…","residual":"…","iterations":n,
+//    "condition":"…","shift":"…","tries":n,"products_ns":n,"factor_ns":n,"solve_ns":n,"matrix":n,"right":n,"of":n}
+//                                                     train: condition is an estimate for the matrix that was factored, which
+//                                                     had shift for alpha; matrix: its bytes in memory; right, of: of test
 //   {"event":"memory","vm_hwm":n,"rss":n,"pss":n,"anonymous":n}    bytes; -1 where the system does not report it
 //   {"event":"error","kind":"…","message":"…"}                    instead of what could not be done
 //   {"event":"end","status":"ok"|"error","exit":n,"ns":n}          always last; ns since the process began main()

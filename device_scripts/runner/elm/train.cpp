@@ -274,6 +274,7 @@ private:
 }  // namespace
 
 void train(const Job& job) {
+    go_first_when_memory_ends();
     enter_phase(Exit::inference_failed, "training");
     Training(job).run();
 }

@@ -225,7 +225,10 @@ public:
 
     void expect(const Job& job) const override {
         if (job.precision != Precision::fp32) throw Failure(Exit::unsupported, name_ + " computes in fp32 here");
-        if (job.weights_format != WeightsFormat::runtime) throw Failure(Exit::unsupported, name_ + " does not load frq weights");
+        if (job.weights_format != WeightsFormat::runtime) {
+            const char* kind = job.weights_format == WeightsFormat::elm ? "elm" : "frq";
+            throw Failure(Exit::unsupported, name_ + " does not load " + kind + " weights");
+        }
     }
 
     std::unique_ptr<Session> open(const Job& job) const override {

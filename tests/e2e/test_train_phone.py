@@ -1,0 +1,94 @@
+"""`bench train` on a virtual phone: the package that comes back is what float64 gives, and memory's end is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.compress.elm import learning, package
+from bench.virtual.phone import stop
+from tests.e2e.command import bench
+from tests.e2e.conftest import PhoneMaker
+
+pytestmark = pytest.mark.timeout(900)
+
+RAM = 160 * 2**20
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bright squares in one of four corners, under noise; 200 to learn from and 100 to test on."""
+    draw = np.random.default_rng(5)
+    labels = np.arange(300) % 4
+    pictures = draw.integers(0, 120, (300, 28, 28))
+    for picture, label in zip(pictures, labels, strict=True):
+        top, left = 14 * (label // 2) + draw.integers(0, 6), 14 * (label % 2) + draw.integers(0, 6)
+        picture[top : top + 7, left : left + 7] += 60
+    path = tmp_path_factory.mktemp("corners") / "corners.npz"
+    pictures = pictures.astype(np.uint8)
+    np.savez(path, x_train=pictures[:200], y_train=labels[:200], x_test=pictures[200:], y_test=labels[200:])
+    return path
+
+
+def test_a_phone_trains_what_float64_gives(
+    phone_maker: PhoneMaker, env: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    phone = phone_maker.start()
+    made = tmp_path / "made.elm"
+    try:
+        arguments = ("--device", phone.serial, "--data", data, "--neurons", "300", "--compare", "--json", "-o", made)
+        told = json.loads(bench("train", "lenet5", *arguments, env=env).stdout)
+    finally:
+        stop(phone.serial)
+    (row,) = told["trainings"]
+    assert told["device"] == {"serial": phone.serial, "name": told["device"]["name"], "virtual": True}
+    assert (row["neurons"], row["samples"], row["of"]) == (300, 175, 100)
+    assert abs(row["right"] - row["desktop_right"]) <= 1
+    assert row["right"] > 60
+    assert row["alpha"] == row["desktop_alpha"]
+    machine = package.read(made.read_bytes())
+    with np.load(data) as stored:
+        inputs = (stored["x_test"] / 255).astype(np.float32)
+        assert abs(learning.right_of(machine, learning.Part(inputs, stored["y_test"])) - row["right"]) <= 1
+
+
+def test_a_sweep_ends_where_the_phones_memory_does(
+    phone_maker: PhoneMaker, env: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    phone = phone_maker.start(ram=RAM)
+    try:
+        arguments = ("--device", phone.serial, "--data", data, "--alphas", "5", "--sweep", "--json")
+        told = json.loads(bench("train", "lenet5", *arguments, "-o", tmp_path / "made.elm", env=env).stdout)
+    finally:
+        stop(phone.serial)
+    sweep = told["sweep"]
+    assert not sweep["at_least"]
+    assert 4096 <= sweep["neurons"] < 8192
+    assert sweep["tried"][:3] == [1024, 2048, 4096]
+    assert "refused the memory" in sweep["why"] or "killed" in sweep["why"]
+    assert max(row["neurons"] for row in told["trainings"]) == sweep["neurons"]
+    assert max(row["peak_rss"] for row in told["trainings"]) < RAM
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "why"),
+    [
+        (("lenet5", "--here", "--device", "x"), 2, "--here and --device"),
+        (("lenet5", "--sweep", "--neurons", "9"), 2, "--sweep and --neurons"),
+        (("lenet5", "--alphas", "0.5,zero"), 2, "numbers above zero"),
+        (("lenet5", "--alphas", "nan"), 2, "numbers above zero"),
+        (("lenet5", "--compare", "--neurons", "9000"), 2, "at most 8,192"),
+        (("unet-small", "--here"), 2, "does not put one picture into a class"),
+        (("lenet6", "--here"), 4, "lenet5"),
+        (("lenet5", "--here", "--data", "/nowhere"), 2, "/nowhere"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_do(
+    arguments: tuple[str, ...], status: int, why: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    done = bench("train", *arguments, env=env, status=status, cwd=tmp_path)
+    assert why in done.stderr
+    assert not list(tmp_path.iterdir())
