@@ -78,7 +78,8 @@ def test_who_is_held_apart_follows_from_what_is_shown_not_from_names_or_number(
 def test_a_burst_is_never_divided(field: Path, data: Path) -> None:
     for burst in range(12):
         for shot in range(5):
-            save(field / "stop" / f"burst-{burst}-{shot}.png", picture(7_000 + 10 * burst + shot), 1e9 + 99 * burst + shot)
+            path = field / "stop" / f"burst-{burst}-{shot}.png"
+            save(path, picture(7_000 + 10 * burst + shot), 1e9 + 99 * burst + shot)
     found = split(field, data)
     for burst in range(12):
         mine = {name for name in names(found.learnt) if name.startswith(f"burst-{burst}-")}
@@ -89,7 +90,11 @@ def test_what_is_nearly_the_same_is_never_divided(field: Path, data: Path) -> No
     for number in range(60):
         again = np.asarray(picture(1_000 + number)).astype(int) + 2
         name = ("right", "stop")[number % 2]
-        save(field / name / f"again-{number}.png", Image.fromarray(again.clip(0, 255).astype(np.uint8)), 5e8 + 3_600 * number)
+        save(
+            field / name / f"again-{number}.png",
+            Image.fromarray(again.clip(0, 255).astype(np.uint8)),
+            5e8 + 3_600 * number,
+        )
     found = split(field, data)
     learnt = names(found.learnt)
     assert all((f"{number}.png" in learnt) == (f"again-{number}.png" in learnt) for number in range(60))
