@@ -32,8 +32,9 @@ PICTURE = [
     "picture/preprocess",
     "picture/resample",
 ]
-SOURCES = {"package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
-LENGTHS = {"package": 256, "picture": 2048, "text": 700}
+UPDATE = [*PICTURE, "update/patch"]
+SOURCES = {"package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT], "update": UPDATE}
+LENGTHS = {"package": 256, "picture": 2048, "text": 700, "update": 1024}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
 
