@@ -142,8 +142,8 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
         times = max(1, min(MOST_TIMES, round(FIELD_SHARE * len(without.train) / len(more.learnt))))
         train = _repeated(found.train, more.learnt, times)
         notes = (
-            f"Of the field's pictures each is learnt {times:,} times an epoch, beside {len(without.train):,} others. "
-            "The network after has learnt for some epochs more than the one before: on the data's own part a gain is "
+            f"Of the field's pictures each is learnt {times:,} times an epoch, beside {len(without.train):,} of the "
+            "data. The network after has learnt for some epochs more than the one before: on the data's own part a gain is "
             "of these, too.",
             *more.notes,
         )
