@@ -143,8 +143,8 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
         train = _repeated(found.train, more.learnt, times)
         notes = (
             f"Of the field's pictures each is learnt {times:,} times an epoch, beside {len(without.train):,} of the "
-            "data. The network after has learnt for some epochs more than the one before: on the data's own part a gain "
-            "is of these, too.",
+            "data. The network after has learnt for some epochs more than the one before: on the data's own part a "
+            "gain is of these, too.",
             *more.notes,
         )
         field = FromField(more.learnt, more.apart, more.source, notes, without)
