@@ -13,7 +13,7 @@ LOADED := 'from bench import runtimes as r; from bench.cache import Cache; \
 demo test: COMPILE_AHEAD := 'from bench.runtimes.ncnn.build import *; from bench.cache import Cache; build(host_abi(), Cache())'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-gpu test-runtimes bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint matrix clean system
+.PHONY: help demo test test-faults test-browser test-gpu test-runtimes bench bench-fr bench-gtsrb bench-resident bench-rivals coverage fuzz lint matrix clean system
 
 
 help: ## List the targets
@@ -40,6 +40,9 @@ test: $(READY) system lint ## All tests, end to end included
 	@$(BIN)/bench native build --abi host --abi arm64-v8a --abi armeabi-v7a
 	@$(BIN)/python -c $(LOADED)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@if [ "$$CHROMIUM" ] || for one in chromium chromium-browser google-chrome; do command -v $$one; done | grep -q .; then \
+	  $(BIN)/python -m pytest -m browser tests/e2e/test_label.py; \
+	else echo "There is no Chromium here: the labelling page was tried without a browser. make test-browser installs one."; fi
 
 test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
 	@$(BIN)/bench native build --abi host --abi arm64-v8a
@@ -48,6 +51,10 @@ test-faults: $(READY) system ## Every fault of docs/faults.md, the slow ones too
 test-gpu: $(READY) ## ncnn on Vulkan, by a software driver that this installs (a first build takes minutes)
 	@tests/e2e/software_vulkan.sh
 	@$(BIN)/python -m pytest -m gpu tests/e2e/test_ncnn_vulkan_driver.py
+
+test-browser: $(READY) ## The labelling page in a real browser; installs Chromium (300 MB)
+	@tests/e2e/chromium.sh
+	@$(BIN)/python -m pytest -m browser tests/e2e/test_label.py
 
 test-runtimes: $(READY) system ## What the exporters of other runtimes write; installs them (2 GB)
 	@$(PIP) -e '.[executorch,mnn]'

@@ -116,7 +116,7 @@ def collect(transport: Transport, source: str, folder: Path, limits: Limits, pro
                 known += 1
                 continue
             if why := _beyond(file, limits, len(new), brought):
-                left.append(Left(shown, why, "limit"))
+                left.append(Left(shown, why, "limit" if file.size else "content"))
                 continue
             seen, kind = _bring(transport, file, folder, limits, hashes)
             if seen is None:

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from bench import units
-from bench.campaign import collecting
+from bench.cache import Cache
+from bench.campaign import collecting, phones
 from bench.campaign.collecting import Collected, Left, Limits
 from bench.cli import terminal
 from bench.cli.options import Json, Quiet, Server, print_json, room
+from bench.devices import hold
 from bench.devices.adb import AdbServer
 from bench.devices.attached import attached
 
@@ -55,7 +57,8 @@ def collect(
     ):
         transport = server.choose(device)
         progress = watcher.stage(f"collect from {source} of {transport.serial}")
-        found = collecting.collect(transport, source, into, limits, progress)
+        with hold.held(Cache().root / phones.LOCKS, [transport.serial]):  # a measurement would be disturbed
+            found = collecting.collect(transport, source, into, limits, progress)
     if as_json:
         print_json(found.as_json())
     else:

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from bench import units
+from bench import runtimes, units
 from bench.cache import Cache
 from bench.campaign import phones, pushing
 from bench.campaign.pushing import Pushed
@@ -91,7 +91,9 @@ def _of_run(folder: Path, model: str | None, variant: str | None) -> Sequence[_F
     found = [
         artifact
         for artifact in RunFolder(folder).record().artifacts
-        if model in (None, artifact.model) and variant in (None, artifact.variant) and artifact.needed
+        if model in (None, artifact.model)
+        and variant in (None, artifact.variant)
+        and "phone" in runtimes.runtime(artifact.runtime).places
     ]
     names = sorted({f"{artifact.model}, {artifact.variant} by {artifact.runtime}" for artifact in found})
     chosen = [artifact for artifact in found if artifact.runtime == found[0].runtime]

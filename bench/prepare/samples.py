@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,12 @@ from bench.records import ArtifactFile, SamplesRecord, Task
 
 if TYPE_CHECKING:
     from bench.compress.learner import Data as ToLearn
+    from bench.data.collection import Part
 
 
 _SOURCES = ("data", "preprocess.py")
+FIELD_SHARE, MOST_TIMES = 1 / 3, 10
+"""Added pictures are learnt so often an epoch that they are this part of the others, but no more often than that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,18 +137,35 @@ def to_learn(network: Network, asked: Data | None, *, labels: bool = True) -> To
         raise UsageError(
             f"{path} is for {found.task}, but {network.name} does {network.task}", "Use data for this network."
         )
-    field = None
     if found.added and asked and (without := to_learn(network, asked.model_copy(update={"add": None}))):
         more = found.added
-        field = FromField(more.learnt, more.apart, more.source, more.notes, without)
-    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, field, found.validation)
+        times = max(1, min(MOST_TIMES, round(FIELD_SHARE * len(without.train) / len(more.learnt))))
+        train = _repeated(found.train, more.learnt, times)
+        notes = (
+            f"Of the field's pictures each is learnt {times:,} times an epoch, beside {len(without.train):,} of the "
+            "data. The network after has learnt for some epochs more than the one before: on the data's own part a "
+            "gain is of these, too.",
+            *more.notes,
+        )
+        field = FromField(more.learnt, more.apart, more.source, notes, without)
+        return ToLearn(train, found.test, found.source, data_key(network, asked), suits, field, found.validation)
+    return ToLearn(found.train, found.test, found.source, data_key(network, asked), suits, None, found.validation)
+
+
+def _repeated(train: Part, learnt: Part, times: int) -> Part:
+    """The part to train on, which has the pictures `learnt` once, with these so many times."""
+    from bench.data.collection import Pictures
+
+    assert isinstance(train, Pictures)
+    assert isinstance(learnt, Pictures)
+    return replace(train, items=(*train.items, *(list(learnt.items) * (times - 1))))
 
 
 def data_key(network: Network, asked: Data | None) -> str:
     """Changes with what `to_learn` gives."""
     path = asked.path if asked else None
     preprocess = (asked.preprocess if asked else None) or network.preprocess
-    more = (stamp(asked.add),) if asked and asked.add else ()
+    more = (stamp(asked.add), f"{FIELD_SHARE} {MOST_TIMES}") if asked and asked.add else ()
     held = (repr(asked.validation),) if asked and asked.validation is not None else ()
     return content_key(repr(network.data), repr(preprocess), stamp(path), *more, *held, *own_sources(*_SOURCES))
 

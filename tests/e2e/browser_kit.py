@@ -1,6 +1,6 @@
 """A real browser without a screen, driven as a person drives it: Chromium over its DevTools protocol.
 
-`make system` installs it where that needs nobody's password; `CHROMIUM` names another one.
+`make test-browser` installs it where that needs nobody's password; `CHROMIUM` names another one.
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ def browser(chromium: str, size: tuple[int, int] = (1100, 700)) -> Iterator[Brow
             port = _port(Path(profile, "DevToolsActivePort"), process)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=_PATIENCE_S) as answer:
                 page = next(one for one in json.load(answer) if one["type"] == "page")
-            connection = loop.run_until_complete(
-                websocket_connect(page["webSocketDebuggerUrl"], max_message_size=1 << 26)
-            )
+            connection = loop.run_until_complete(_connected(page["webSocketDebuggerUrl"]))
             yield Browser(loop, connection)
             connection.close()
             loop.run_until_complete(asyncio.sleep(0.05))
@@ -127,6 +125,10 @@ def browser(chromium: str, size: tuple[int, int] = (1100, 700)) -> Iterator[Brow
             process.terminate()
             process.wait(timeout=30)
             loop.close()
+
+
+async def _connected(url: str) -> WebSocketClientConnection:
+    return await websocket_connect(url, max_message_size=1 << 26)
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:

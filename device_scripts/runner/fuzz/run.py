@@ -35,8 +35,11 @@ PICTURE = [
 ]
 NESTED = ["contract/crc32", "contract/files", "contract/utf8", "nested/package", "nested/substitute"]
 ELM = ["contract/crc32", "elm/package"]
-SOURCES = {"elm": ELM, "nested": NESTED, "package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT]}
-LENGTHS = {"elm": 256, "nested": 512, "package": 256, "picture": 2048, "text": 700}
+UPDATE = [*PICTURE, "update/patch"]
+SOURCES = {
+    "elm": ELM, "nested": NESTED, "package": PACKAGE, "picture": PICTURE, "text": [*PACKAGE, *TEXT], "update": UPDATE,
+}  # fmt: skip
+LENGTHS = {"elm": 256, "nested": 512, "package": 256, "picture": 2048, "text": 700, "update": 1024}
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 PACKAGES = ["clang", "libclang-rt-14-dev"]  # Debian 12's names
 

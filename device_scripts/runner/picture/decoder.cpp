@@ -146,8 +146,10 @@ Picture decode(const uint8_t* bytes, size_t count, const std::string& name) {
 bool inflate(const uint8_t* bytes, size_t count, uint8_t* into, size_t due) {
     if (count > INT_MAX || due > INT_MAX) return false;
     try {
-        const int made = stbi_zlib_decode_buffer(reinterpret_cast<char*>(into), static_cast<int>(due), reinterpret_cast<const char*>(bytes),
-                                                 static_cast<int>(count));
+        char nothing = 0;  // the decoder copies to somewhere even where nothing is due
+        char* to = due == 0 ? &nothing : reinterpret_cast<char*>(into);
+        const int made =
+            stbi_zlib_decode_buffer(to, static_cast<int>(due), reinterpret_cast<const char*>(bytes), static_cast<int>(count));
         return made >= 0 && static_cast<size_t>(made) == due;
     } catch (const std::runtime_error&) {
         return false;

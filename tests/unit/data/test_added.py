@@ -78,11 +78,8 @@ def test_who_is_held_apart_follows_from_what_is_shown_not_from_names_or_number(
 def test_a_burst_is_never_divided(field: Path, data: Path) -> None:
     for burst in range(12):
         for shot in range(5):
-            save(
-                field / "stop" / f"burst-{burst}-{shot}.png",
-                picture(7_000 + 10 * burst + shot),
-                1e9 + 99 * burst + shot,
-            )
+            path = field / "stop" / f"burst-{burst}-{shot}.png"
+            save(path, picture(7_000 + 10 * burst + shot), 1e9 + 99 * burst + shot)
     found = split(field, data)
     for burst in range(12):
         mine = {name for name in names(found.learnt) if name.startswith(f"burst-{burst}-")}

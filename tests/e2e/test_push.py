@@ -1,0 +1,122 @@
+"""`bench push`: an update on a virtual phone, made whole there by the real runner."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.devices import update
+from tests.e2e.command import bench
+from tests.e2e.conftest import Adb
+from tests.e2e.native_kit import EXITS, runner
+
+MODELS = "/data/local/tmp/bench/models"
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> tuple[Path, Path]:
+    """Weights, and the same after some training."""
+    random = np.random.default_rng(1)
+    before = random.standard_normal(30_000).astype(np.float16)
+    after = (before + 0.01 * random.standard_normal(30_000)).astype(np.float16)
+    paths = tmp_path / "before.bin", tmp_path / "after.bin"
+    for path, values in zip(paths, (before, after), strict=True):
+        path.write_bytes(values.tobytes())
+    return paths
+
+
+@pytest.fixture
+def name(device: Adb) -> Iterator[str]:
+    yield "test.bin"
+    device.shell(f"rm -f {MODELS}/test.bin*")
+
+
+def push(adb: Adb, path: Path, name: str, env: dict[str, str], *more: str | Path) -> dict[str, Any]:
+    done = bench("push", path, "--device", adb.serial, "--name", name, "--json", *more, env=env)
+    (found,) = json.loads(done.stdout)
+    return dict(found)
+
+
+def content(adb: Adb, name: str, tmp_path: Path) -> bytes:
+    local = tmp_path / "back"
+    assert adb.run("pull", f"{MODELS}/{name}", str(local)).returncode == 0
+    return local.read_bytes()
+
+
+def test_an_update_goes_as_the_difference_and_is_whole_on_the_phone(
+    versions: tuple[Path, Path], name: str, device: Adb, tmp_path: Path, env: dict[str, str]
+) -> None:
+    before, after = versions
+    device.run("push", str(before), f"{MODELS}/{name}")
+    assert push(device, before, name, env)["sent"] == 0
+    found = push(device, after, name, env, "--from", before)
+    offers = dict(found["offers"])
+    assert found["form"] in ("difference", "whole")  # the latter where the runner would have to come first
+    assert offers["difference"] < 0.6 * offers["whole"]
+    assert offers["difference"] < 0.7 * found["zstd_from_old"]
+    assert found["sent"] == offers[found["form"]]
+    assert content(device, name, tmp_path) == after.read_bytes()
+    assert push(device, after, name, env)["sent"] == 0
+    assert device.shell(f"ls {MODELS} | grep {name}").split() == [name]
+
+
+def test_another_old_file_than_the_phones_serves_for_nothing(
+    versions: tuple[Path, Path], name: str, device: Adb, tmp_path: Path, env: dict[str, str]
+) -> None:
+    before, after = versions
+    (tmp_path / "strange").write_bytes(b"what somebody put there")
+    device.run("push", str(tmp_path / "strange"), f"{MODELS}/{name}")
+    found = push(device, after, name, env, "--from", before)
+    assert "difference" not in dict(found["offers"])
+    assert content(device, name, tmp_path) == after.read_bytes()
+
+
+def test_mistakes_are_said(device: Adb, tmp_path: Path, env: dict[str, str]) -> None:
+    at = ("--device", device.serial)
+    assert "cannot be read" in bench("push", tmp_path / "none", *at, env=env, status=2).stderr
+    (tmp_path / "empty").touch()
+    assert "is empty" in bench("push", tmp_path / "empty", *at, env=env, status=2).stderr
+    (tmp_path / "some").write_text("some")
+    assert "file's name" in bench("push", tmp_path / "some", *at, "--name", "../x", env=env, status=2).stderr
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"", b"new"), (b"old", b""), (b"12345", b"1234567"), (b"12345678", b"123")])
+def test_the_runner_makes_what_the_document_says(old: bytes, new: bytes, tmp_path: Path) -> None:
+    for word in update.WORDS:
+        done = _update(tmp_path, update._made(new, old, word), old)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "new").read_bytes() == new
+
+
+def test_a_damaged_update_leaves_the_old_file(versions: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = (path.read_bytes()[:4_000] for path in versions)
+    made = update.smallest(new, old)
+    damaged = [made[:40], made[:-9], made + b"more", old, b""]
+    damaged += [bytes([*made[:at], made[at] ^ 0x55, *made[at + 1 :]]) for at in range(0, len(made) - 4, 97)]
+    for one in damaged:
+        done = _update(tmp_path, one, old)
+        assert done.returncode in (EXITS["ok"], EXITS["bad_weights"]), done
+        assert (tmp_path / "new").read_bytes() == (b"as it was" if done.returncode else new)
+    assert _update(tmp_path, made, new).returncode == EXITS["bad_weights"]
+
+
+def test_an_update_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "update").write_bytes(update.smallest(b"new"))
+    (tmp_path / "new").mkdir()
+    at = [str(tmp_path / "update"), "-", str(tmp_path / "new")]
+    assert subprocess.run([runner(), "--update", *at], capture_output=True).returncode == EXITS["write_failed"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("new")] == ["new"]
+
+
+def _update(folder: Path, made: bytes, old: bytes) -> subprocess.CompletedProcess[str]:
+    (folder / "update").write_bytes(made)
+    (folder / "old").write_bytes(old)
+    (folder / "new").write_bytes(b"as it was")
+    at = [str(folder / "update"), str(folder / "old") if old else "-", str(folder / "new")]
+    return subprocess.run([str(runner()), "--update", *at], capture_output=True, text=True)
