@@ -43,7 +43,8 @@ def test_a_lost_change_is_missed(lost: int) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"to": 2}, {"to": 0}, {"from": 3}, {"to": 1.5}, {"ns": 0}, {"ns": "x"}, {"bytes": -1}, {"first": None}, {"i": 1},
+        {"to": 2}, {"to": 0}, {"from": 3}, {"to": 1.5}, {"ns": 0}, {"ns": "x"}, {"bytes": -1}, {"first": None},
+        {"i": 1},
     ],
 )  # fmt: skip
 def test_a_change_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> None:
