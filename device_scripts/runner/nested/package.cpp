@@ -13,7 +13,8 @@ namespace bench {
 namespace {
 
 constexpr uint64_t kLargestHead = 16 * 1024 * 1024;
-constexpr uint64_t kMostValues = 0x7FFFFFFF;  // channels of all lists together, values of a tensor, bytes of a segment
+constexpr uint64_t kMostChannels = 1 << 22;   // of all lists together
+constexpr uint64_t kMostValues = 0x7FFFFFFF;  // values of a tensor, bytes of a segment
 constexpr size_t kStart = 12;                 // magic, check sum and length of the head
 constexpr uint8_t kMatrix = 1, kOwn = 2, kScaled = 4, kTyped = 8;
 
@@ -111,21 +112,18 @@ NestedHead::NestedHead(const uint8_t* bytes, size_t count, const std::string& pa
     uint64_t channels = 0;
     for (size_t left = walker.many(); left > 0; left--) {
         std::vector<uint8_t> levels;
+        std::vector<uint64_t> widths(static_cast<size_t>(capacities_));  // of each level, and then of all up to it
         for (size_t runs = walker.many(); runs > 0; runs--) {
             const uint32_t many = walker.varint();
             const uint8_t level = walker.byte();
             channels += many;
-            // A weight takes two bytes, and a list as long as this has more than any file of ours.
-            if (level < 1 || level > capacities_ || many < 1 || channels > kLargestHead) {
+            if (level < 1 || level > capacities_ || many < 1 || channels > kMostChannels) {
                 walker.refuse(std::to_string(many) + " channels of level " + std::to_string(level));
             }
             levels.insert(levels.end(), many, level);
+            widths[static_cast<size_t>(level - 1)] += many;
         }
-        std::vector<uint64_t> widths(static_cast<size_t>(capacities_));
-        for (int capacity = 1; capacity <= capacities_; capacity++) {
-            const auto within = [&](uint8_t level) { return level <= capacity; };
-            widths[static_cast<size_t>(capacity - 1)] = static_cast<uint64_t>(std::count_if(levels.begin(), levels.end(), within));
-        }
+        for (size_t at = 1; at < widths.size(); at++) widths[at] += widths[at - 1];
         if (widths[0] == 0) walker.refuse("the smallest capacity has none of the channels of a list");
         lists_.push_back(std::move(levels));
         widths_.push_back(std::move(widths));
