@@ -92,7 +92,8 @@ class Nest(Protocol):
     """Smaller networks within one that is trained, which learn beside it; `frequency.nesting.Nest` is one."""
 
     def losses(self, forward: Callable[[], Any], loss: Callable[[Any], Tensor]) -> list[Tensor]:
-        """The `loss` of what `forward` answers as each of the smaller networks. The network is afterwards as it was."""
+        """The `loss` of what `forward` answers as each of the smaller networks whose turn it is. Random by torch's
+        generator alone. The network is afterwards as it was."""
 
 
 @dataclass(frozen=True)
