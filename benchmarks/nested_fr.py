@@ -1,8 +1,8 @@
 """`python -m benchmarks.nested_fr`: one package in four capacities against four networks trained apart, on the digits.
 
 Each capacity of `nested-fr` and a twin: plain FR with as many coefficients in every weight, the same recipe, the same
-teacher and the same number of epochs. A step of the nested training computes the network once for every capacity, so
-that one nested training costs what its four twins do. Accuracy is of what is shipped, read back from its package.
+teacher and the same number of epochs. A step of the nested training computes the network three times, so that one
+nested training costs less than its four twins do. Accuracy is of what is shipped, read back from its package.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def show(title: str, found: Sequence[Found]) -> None:
     ratio = max(each.bytes / each.own_bytes[-1] for each in found)
     both = [statistics.mean(each.seconds[place] for each in found) for place in (0, 1)]
     terminal.out.print(
-        f"One file of {one.bytes:,} B, {ratio:.4f} times its largest capacity alone; the four twins {sum(one.twin_bytes):,} B. "
-        f"Processor time: nested {both[0]:.0f} s, its twins together {both[1]:.0f} s."
+        f"One file of {one.bytes:,} B, {ratio:.4f} times its largest capacity alone; the four twins "
+        f"{sum(one.twin_bytes):,} B. Processor time: nested {both[0]:.0f} s, its twins together {both[1]:.0f} s."
     )
 
 

@@ -92,7 +92,8 @@ class Nest(Protocol):
     """Smaller networks within one that is trained, which learn beside it; `frequency.nesting.Nest` is one."""
 
     def losses(self, forward: Callable[[], Any], loss: Callable[[Any], Tensor]) -> list[Tensor]:
-        """The `loss` of what `forward` answers as each of the smaller networks. The network is afterwards as it was."""
+        """The `loss` of what `forward` answers as each of the smaller networks whose turn it is. Random by torch's
+        generator alone. The network is afterwards as it was."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def fit(
     the very bytes that an unbroken training gives. All randomness comes from the seed and the number of the step, so no
     generator's state is needed for that. `rounding` is what the last steps (`Recipe.half`) do to parameters. The
     smaller networks of a `nest` learn the same, and what the whole network answers besides (in-place distillation).
-    Raises CorruptData for a checkpoint that is damaged, and UsageError for answers that do not suit the network's outputs.
+    Raises CorruptData for a checkpoint that is damaged, and UsageError for answers that do not suit the network's
+    outputs.
     """
     assert teacher or not matching
     device = best_device()
@@ -204,7 +206,7 @@ def best_device() -> torch.device:
 
 @torch.no_grad()
 def _step(optimiser: torch.optim.Optimizer) -> None:
-    """A step of the optimiser; parameters with a `gain` of their shape go so many times as far, each value by its own."""
+    """A step of the optimiser; parameters with a `gain` of their shape go so many times as far, value by value."""
     before = [
         (parameter, parameter.clone(), group["gain"])
         for group in optimiser.param_groups

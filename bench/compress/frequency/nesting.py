@@ -65,17 +65,20 @@ def cut(network: nn.Module, kept: Mapping[str, int]) -> nn.Module:
 
 
 class Nest:
-    """The capacities below the largest of a compressed network that will keep `kept`, as `training.fit` takes them: all
-    of them at every step, where the sandwich rule takes two and some at random; the largest is the network itself."""
+    """The capacities below the largest of a compressed network that will keep `kept`, as `training.fit` takes them.
+
+    By the sandwich rule: the smallest at every step, and one of those between; the largest is the network itself.
+    """
 
     def __init__(self, network: nn.Module, kept: Mapping[str, int]) -> None:
         self._network = network
         self._parts = [part(kept, capacity) for capacity in range(1, CAPACITIES)]
 
     def losses(self, forward: Callable[[], Any], loss: Callable[[Any], Tensor]) -> list[Tensor]:
+        between = 1 + int(torch.randint(len(self._parts) - 1, ()))
         found = []
-        for kept in self._parts:
-            with at(self._network, kept):
+        for place in (0, between):
+            with at(self._network, self._parts[place]):
                 found.append(loss(forward()))
         return found
 
