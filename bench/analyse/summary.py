@@ -145,8 +145,8 @@ def _routes(rows: pd.DataFrame, samples: pd.DataFrame) -> NDArray[np.float64] | 
     stored = samples[samples["metric"] == _ROUTE]
     if stored.empty:
         return None
-    known = stored.set_index(["launch", "iteration"])["value"]
-    found = known.reindex(pd.MultiIndex.from_frame(rows[["launch", "iteration"]])).to_numpy(np.float64)
+    known = stored.set_index(["launch", "index"])["value"]
+    found = known.reindex(pd.MultiIndex.from_frame(rows[["launch", "index"]])).to_numpy(np.float64)
     return None if np.isnan(found).any() else found
 
 

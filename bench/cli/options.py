@@ -118,7 +118,7 @@ Validation = Annotated[
     typer.Option(
         "--validation",
         help="Hold out so much of the training data (0.2) for temperatures and thresholds (docs/confidence.md).",
-        min=0.0, max=0.5,
+        min=0.01, max=0.5,
     ),
 ]  # fmt: skip
 PrecisionName = Annotated[

@@ -219,10 +219,10 @@ def _classes(path: Path, key: str, values: NDArray[Any], count: int) -> NDArray[
 
 
 def _groups(path: Path, key: str, values: NDArray[Any], count: int) -> list[str]:
-    if values.shape != (count,) or values.dtype.kind not in "iuU":
+    if values.shape != (count,) or values.dtype.kind not in "iufU":
         raise CorruptData(
-            f"{key} of {path} has the shape {values.shape} and the type {values.dtype}; expected {count:,} whole "
-            "numbers or words, one for each image",
+            f"{key} of {path} has the shape {values.shape} and the type {values.dtype}; expected {count:,} numbers "
+            "or words, one for each image",
             _FIX,
         )
     return [str(value) for value in values.tolist()]

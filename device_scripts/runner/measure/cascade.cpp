@@ -35,7 +35,10 @@ Job robust_job(const Job& job) {
 class Cascade : public Session {
 public:
     Cascade(const Library& library, const Job& job)
-        : threshold_(job.threshold), temperature_(job.temperature), small_(library.open(small_job(job))), robust_(library.open(robust_job(job))) {
+        : threshold_(job.threshold),
+          temperature_(job.temperature),
+          small_(library.open(small_job(job))),
+          robust_(library.open(robust_job(job))) {
         merge_accelerators();
     }
 
@@ -70,7 +73,8 @@ public:
     }
 
     void infer_layers(bool) override {
-        throw Failure(Exit::unsupported, "which layers a cascade executes depends on the sample: time those of its two networks by themselves");
+        throw Failure(Exit::unsupported,
+                      "which layers a cascade executes depends on the sample: time those of its two networks by themselves");
     }
 
 private:

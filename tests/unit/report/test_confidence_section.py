@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bench.confidence import Calibration, Cascade
-from bench.report import Context, content
-from tests.unit.report.report_kit import PHONE, Checker, Stored
+from bench.report import Context
+from bench.report.sections.confidence import section
+from tests.unit.report.report_kit import PHONE, Stored
 
 MODEL, VARIANT = "lenet5", "half"
 
@@ -75,18 +76,18 @@ def test_a_variant_with_a_temperature_has_its_error_before_and_after(stored: Sto
 
 
 def test_a_cascade_is_held_against_the_network_that_it_asks(stored: Stored) -> None:
-    section = stored.sections()["cascade"]
-    (table,) = section.tables
+    cascade = stored.sections()["cascade"]
+    (table,) = cascade.tables
     assert all(row[0] == VARIANT for row in table.rows)
     phone = next(row for row in table.rows if row[1].startswith(PHONE))
     assert phone[2].endswith("%)") or "n =" in phone[2]
     assert phone[6] != "–"
-    assert "is below 0.800 (goal -0.5pt)" in section.details[0]
+    assert "is below 0.800 (goal -0.5pt)" in cascade.details[0]
 
 
-def test_the_page_shows_a_reliability_diagram_with_words_for_it(stored: Stored, tmp_path: Path) -> None:
+def test_a_reliability_diagram_says_in_words_what_it_shows(stored: Stored) -> None:
     context = Context.of(stored.run, stored.measurements, stored.findings, pictures=True)
-    section = next(one for one in content(context) if one.id == "confidence")
-    assert [picture.name for picture in section.pictures][:1] == ["reliability-0"]
-    assert "right at" in section.pictures[0].alt
-    Checker(stored.page(tmp_path))
+    found = section(context)
+    assert found is not None
+    assert [picture.name for picture in found.pictures][:1] == ["reliability-0"]
+    assert "right at" in found.pictures[0].alt
