@@ -180,7 +180,7 @@ def _variant(one: _Answered, base: _Answered | None, score: Score, known: DriftR
     is_relative = complete and mean[0] > 0
     return Drift(
         one.subject, one.subject, score, len(clean), float(mean[0]),
-        None if score == "drift_agreement" else bounds[0],  # one by definition
+        None if score == "drift_agreement" else _bounds(estimate(SCORES[score], one.clean).interval),
         kinds, kind(width - 1, "", "all of them") if complete else None,
         float(mean[-1] / mean[0]) if is_relative else None, bounds[width] if is_relative else None,
         ordinary, one.missing,

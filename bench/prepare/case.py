@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -91,9 +91,9 @@ def case(
             with naming(f"{asked.label}, {variant.label}"):
                 made, refused = _made(job, spared)
                 answers = _expected(job, shown)
-                further = [_expected(job, one) for one in drifted[1]]
                 if drifted[1]:
                     drift.refuse(asked.label, job.task(), shown.labels is not None)
+                further = list(_further(job, drifted[1]))
         except BenchError as error:
             if not variant.optional or isinstance(error, HostFull):
                 raise
@@ -172,6 +172,16 @@ def _unaltered(shown: Samples) -> dict[str, tuple[float, ...]]:
         return {}
     apart = inputs[0].astype(np.float64) - shown.labels.astype(np.float64)
     return {"squared_error": tuple(map(float, (apart**2).reshape(len(apart), -1).mean(axis=1)))}
+
+
+def _further(job: one.Job, sets: Sequence[Samples]) -> Iterator[Expected]:
+    """What is known of the right answers to each of the corrupted sets."""
+    if sets:
+        progress = job.stage(f"answers of {job.case.label}, {job.variant.label} to corrupted samples")
+        for number, shown in enumerate(sets):
+            progress(number / len(sets), f"set {number + 1} of {len(sets)}")
+            yield _expected(job, shown)
+        progress(1.0, "ready")
 
 
 def _expected(job: one.Job, shown: Samples) -> Expected:

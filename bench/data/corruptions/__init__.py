@@ -27,9 +27,9 @@ SMALLEST = 16
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind. `apply` makes of a picture (H, W, 1 or 3), uint8, and a severity 1..5 another of that shape, with what
-    it draws from a seed; it draws the same for every severity. `move` does to a mask (H, W) what `apply` does to the
-    places of the pixels, None where they stay."""
+    """One kind; `text` is what it is called. `apply` makes of a picture (H, W, 1 or 3), uint8, and a severity 1..5
+    another of that shape, with what it draws from a seed; it draws the same for every severity. `move` does to a mask
+    (H, W) what `apply` does to the places of the pixels, None where they stay."""
 
     text: str
     apply: Callable[[Pixels, int, Draw], Pixels]
@@ -39,13 +39,13 @@ class Corruption:
 CORRUPTIONS: dict[str, Corruption] = {
     "noise": Corruption("Gaussian noise", noise.gaussian),
     "blur": Corruption("blur", blur.binomial),
-    "brightness": Corruption("too bright", light.brighter),
-    "dark": Corruption("too dark", light.darker),
+    "brightness": Corruption("brightness", light.brighter),
+    "dark": Corruption("darkness", light.darker),
     "contrast": Corruption("low contrast", light.flatter),
     "fog": Corruption("fog", light.fog),
     "jpeg": Corruption("JPEG", coding.jpeg),
-    "shift": Corruption("shifted", place.shifted, place.shifted_mask),
-    "rotation": Corruption("turned", place.turned, place.turned_mask),
+    "shift": Corruption("shift", place.shifted, place.shifted_mask),
+    "rotation": Corruption("rotation", place.turned, place.turned_mask),
 }
 """By the name that a plan has."""
 

@@ -74,6 +74,7 @@ def network(name: str, arguments: Mapping[str, Any]) -> Network:
     if arguments:
         check_arguments(_module(name).build, arguments, name)
     sources: list[Path | str | bytes] = [
+        name,  # else two networks of one input, and of one data, have one key and are each other's artifact
         repr(sorted(arguments.items())),
         *_versions(name, facts),
         *sorted(_HERE.glob("*.py")),
