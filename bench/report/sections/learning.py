@@ -5,7 +5,8 @@ from __future__ import annotations
 from bench.report import learning
 from bench.report.section import Context, Picture, Section
 
-TIMES = "One training of each size: times have no interval, and those of a virtual phone are this computer's."
+TIMES = "One training of each size: times have no interval."
+VIRTUAL = "A virtual phone's are this computer's, and none is that of a phone."
 
 
 def section(context: Context) -> Section | None:
@@ -18,7 +19,7 @@ def section(context: Context) -> Section | None:
         "learning",
         "Learning on the phone" if phones else "Learning on this computer",
         sentences=tuple(sentence for one in found for sentence in learning.sentences(one)),
-        note=TIMES,
+        note=f"{TIMES} {VIRTUAL}" if any(one.virtual for one in found) else TIMES,
         tables=tuple(learning.table(one) for one in found),
         pictures=_pictures(context),
     )
