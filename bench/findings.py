@@ -16,6 +16,7 @@ from bench.drifted import Drift, Strip
 from bench.endurance import Contention, Lead, Sustained, Turn
 from bench.evidence import Distribution, Example, Reliability
 from bench.layered import Profile
+from bench.learnt import Lessons
 from bench.records import METRICS, SIZES, Subject
 from bench.scheduled import ScheduleOutcome
 from bench.scored import Scores
@@ -221,6 +222,8 @@ class Findings:
     """What corruptions make of one sample of each network."""
     schedules: tuple[ScheduleOutcome, ...] = ()
     """Where several networks were served at once: what came of choosing for each phase of a budget."""
+    lessons: tuple[Lessons, ...] = ()
+    """Where a machine learnt by itself: what came of its trainings."""
     reliability: tuple[Reliability, ...] = ()
     """Of each subject with classes: how many answers are right by how sure they are."""
 

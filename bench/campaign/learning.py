@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +12,10 @@ from bench.cache import Cache
 from bench.campaign.phones import Stages
 from bench.devices.transport import Transport, transfer_s
 from bench.errors import DeadlineExceeded, RunnerFailed
+from bench.learnt import Trained
 from bench.measure import gates, largest, station, training
 from bench.measure.station import Station
-from bench.measure.training import Places, Trained, Training
+from bench.measure.training import Places, Training
 from bench.prepare.learning import Lesson
 from bench.records import Device
 from bench.runtimes.launch import launch, work_path
@@ -33,16 +34,6 @@ class Learnt:
 
     trained: Trained
     package: bytes
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The most neurons that the machine's memory allows, and what ended the search; `at_least` where nothing did."""
-
-    neurons: int
-    at_least: bool
-    why: str
-    tried: tuple[int, ...]
 
 
 @dataclass(eq=False)
@@ -80,22 +71,20 @@ class School:
         progress(1.0, "done")
         return Learnt(trained, package)
 
-    def sweep(self, asked: Training, most: int = MOST) -> tuple[Sweep, list[Learnt]]:
-        """Sizes from one block on, doubled until memory ends, and then the gap halved. Raises RunnerFailed where not
-        even one block can be trained, or for another reason than memory or time."""
-        found: list[Learnt] = []
+    def sweep(self, asked: Training, train: Callable[[Training], Learnt], most: int = MOST) -> None:
+        """Sizes from one block on, doubled until memory ends, and then the gap halved; `train` is called with each.
+        Raises RunnerFailed where not even one block can be trained, or for another reason than memory or time."""
 
         def answered(neurons: int) -> largest.End | None:
             try:
-                found.append(self.train(replace(asked, neurons=neurons)))
+                train(replace(asked, neurons=neurons))
             except (RunnerFailed, DeadlineExceeded) as error:
                 if (end := largest.end_of_launch(error)) is None:
                     raise
                 return end
             return None
 
-        ended = largest.search(answered, BLOCK, BLOCK, most, "neurons")
-        return Sweep(ended.side, ended.at_least, ended.why, ended.tried), found
+        largest.search(answered, BLOCK, BLOCK, most, "neurons")
 
 
 @contextmanager

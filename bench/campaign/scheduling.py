@@ -27,7 +27,7 @@ from bench.measure.station import Station
 from bench.plan import Protocol
 from bench.records import Artifact, ArtifactFile, Device, Precision, RunRecord, Subject, Trial
 from bench.results.folder import RunFolder, now
-from bench.results.schedules import Schedules
+from bench.results.schedules import schedules
 from bench.runtimes.launch import launch as launched
 from bench.runtimes.launch import work_path
 from bench.scheduled import Capacity, Launch, Planned, Policy, ScheduleOutcome, Solver, Workload
@@ -136,7 +136,7 @@ def run(wanted: Asked, phone: Transport, cache: Cache, watcher: Stages) -> Sched
     trial, and NothingMeasured where no launch of the adaptive policy succeeded.
     """
     with _scene(wanted, phone, cache, watcher) as scene:
-        stored = Schedules(wanted.folder.path)
+        stored = schedules(wanted.folder.path)
         name, order = now(), np.random.default_rng(_SEED)
         progress = watcher.stage(f"serve {len(wanted.workload.networks)} networks together on {phone.serial}")
         total = wanted.rounds * len(wanted.policies)

@@ -31,7 +31,8 @@ from bench.prepare.download import library_bytes
 from bench.records import Measurement, NoiseRecord, RunRecord
 from bench.results.folder import RunFolder, now
 from bench.results.pictures import Pictures
-from bench.results.schedules import Schedules
+from bench.results.schedules import schedules
+from bench.results.trainings import trainings
 
 LIBRARIES = ("torch", "numpy", "scipy", "adbutils", "pnnx", "ziglang", "cmake")
 
@@ -330,6 +331,7 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
     `bench.report.rivals` has it. Returns what they show."""
     from bench.analyse.drift import strips
     from bench.analyse.examples import examples
+    from bench.analyse.learning import lessons
     from bench.analyse.serving import outcomes
     from bench.report import html  # matplotlib takes a second to import, and is wanted only here
 
@@ -341,7 +343,8 @@ def report(folder: RunFolder, sort: str = "accuracy") -> Findings:
         missing=folder.missing(stored, answers),
         examples=examples(pictures, frame, record, answers),
         strips=strips(pictures, record),
-        schedules=outcomes(Schedules(folder.path).launches()),
+        schedules=outcomes(schedules(folder.path).read()),
+        lessons=lessons(trainings(folder.path).read(), record),
     )
     html.write(folder.path, record, folder.measurements(), findings, sort)
     return findings

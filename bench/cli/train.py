@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import sys
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,16 +13,18 @@ import typer
 
 from bench import networks, plan, units
 from bench.cache import Cache
+from bench.campaign import taught
 from bench.campaign.changes import Changes, changed
-from bench.campaign.learning import MOST, Learnt, School, Sweep, school
+from bench.campaign.learning import MOST
 from bench.campaign.reached import reached
 from bench.cli import terminal
-from bench.cli.options import DataPath, Input, Json, Quiet, Server, print_json
+from bench.cli.options import DataPath, Input, Json, Quiet, Results, Server, print_json
 from bench.errors import UsageError
 from bench.files import replace
 from bench.measure.training import Training
-from bench.prepare.learning import ALPHAS, Lesson, Solved, lesson, solved
-from bench.records import Device
+from bench.prepare.learning import ALPHAS
+from bench.report import learning
+from bench.results.folder import refuse_unwritable
 
 _USUAL = ",".join(f"{alpha:g}" for alpha in ALPHAS)
 _MOST_ALPHAS = 16
@@ -33,12 +35,6 @@ class Matrix(StrEnum):
     FLOAT32 = "float32"
     FLOAT16 = "float16"
     FILE = "file"
-
-
-_HEADER = (
-    "neurons", "matrix", "alpha", "condition", "right", "desktop float64", "time", "products", "factor", "solve",
-    "peak RSS", "package",
-)  # fmt: skip
 
 
 def train(
@@ -72,7 +68,12 @@ def train(
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.", min=0, max=2**31 - 1)] = 1,
     threads: Annotated[int, typer.Option("--threads", help="CPU threads.", min=1, max=64)] = 1,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Also solve it on this computer in float64 (up to 8,192 neurons).")
+        bool,
+        typer.Option(
+            "--compare",
+            help="Also solve it on this computer in float64 (up to 8,192 neurons), and ask the network itself, which "
+            "is trained if it is not.",
+        ),
     ] = False,
     output: Annotated[
         Path | None,
@@ -83,14 +84,15 @@ def train(
     deadline: Annotated[
         float, typer.Option("--deadline", help="Seconds that one training may take.", min=1, max=86_400)
     ] = 3600.0,
+    results: Results = Path("results"),
     adb_server: Server = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an extreme learning machine on the phone: a random hidden layer, and output weights solved for there.
 
-    The package, a seed and the output weights in float16, is fetched and measured like any other:
-    `bench run --model lenet5 --variant elm` with its path as weights (docs/elm.md).
+    The package, a seed and the output weights in float16, is fetched and measured like any other, as `weights` of a
+    variant (docs/elm.md). The training is a run of its own, whose report `bench report` shows again.
 
     Examples:
 
@@ -109,47 +111,35 @@ def train(
             f"--compare solves for at most {_COMPARED:,} neurons, and {max(sizes):,} were asked for",
             f"In float64 the matrix would take {units.size(8 * max(sizes) ** 2)}. Leave --compare out for this size.",
         )
-    asked = changed(
+    refuse_unwritable(results)
+    case = changed(
         plan.Plan(name="train", cases=(plan.Case(model=model),)), Changes(input=input_shape or (), data=data)
     ).cases[0]
-    network, cache = networks.resolve(model, inputs=asked.input), Cache()
-    found: list[tuple[Learnt, Solved | None]] = []
-    swept: Sweep | None = None
+    network, cache = networks.resolve(model, inputs=case.input), Cache()
+    first = Training(sizes[0], 1, seed, chosen, matrix.value, threads)
+    asked = taught.Asked(case, network, first, sizes, sweep, compare, deadline, ("bench", *sys.argv[1:]))
     with terminal.watcher(quiet=quiet or as_json) as watcher:
-        progress = watcher.stage(f"prepare what {asked.label} learns from")
-        taught = lesson(network, asked.data, seed, chosen, cache)
-        progress(1.0, taught.source)
-
-        def learn(there: School) -> Device:
-            nonlocal swept
-            training = Training(sizes[0], taught.classes, seed, chosen, matrix.value, threads)
-            if sweep:
-                swept, learnt = there.sweep(training)
-                found.extend((one, None) for one in learnt)
-            for size in () if sweep else sizes:
-                there_found = there.train(_of(training, size))
-                found.append((there_found, _here(taught, size, seed, chosen, watcher) if compare else None))
-            return there.device
-
         if here:
-            with school(None, taught, deadline, cache, watcher) as there:
-                machine = learn(there)
+            done = taught.run(asked, None, results, cache, watcher)
         else:
-            with (
-                reached([device] if device else [], watcher, adb_server=adb_server) as phones,
-                school(phones.phones[0], taught, deadline, cache, watcher) as there,
-            ):
-                machine = learn(there)
-    last = max(found, key=lambda one: one[0].trained.neurons) if sweep else found[-1]
-    path = output or Path(f"{asked.label}-{last[0].trained.neurons}.elm")
+            with reached([device] if device else [], watcher, adb_server=adb_server) as phones:
+                done = taught.run(asked, phones.phones[0], results, cache, watcher)
+    path = output or Path(f"{case.label}-{done.neurons}.elm")
     try:
-        replace(path, last[0].package)
+        replace(path, done.package)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "Choose another path with --output.") from None
     if as_json:
-        print_json(_plain(path, machine, taught, matrix, found, swept))
+        print_json(_plain(path, done))
         return
-    _show(path, machine, taught, matrix, found, swept)
+    for one in done.findings.lessons:
+        found = learning.table(one)
+        terminal.table(found.header, found.rows, title=found.title, notes=found.notes, words=found.words)
+        terminal.out.print()
+        for sentence in learning.sentences(one):
+            terminal.say(sentence)
+    terminal.out.print(f"{terminal.escape(str(path))}: {units.size(path.stat().st_size)}", soft_wrap=True)
+    terminal.out.print(f"{terminal.escape(str(done.folder.path / 'report.html'))}", soft_wrap=True)
 
 
 _COMPARED = 8192
@@ -168,72 +158,25 @@ def _alphas(text: str) -> tuple[float, ...]:
     return found
 
 
-def _of(training: Training, neurons: int) -> Training:
-    return dataclasses.replace(training, neurons=neurons)
-
-
-def _here(taught: Lesson, neurons: int, seed: int, alphas: tuple[float, ...], watcher: terminal.Quiet) -> Solved:
-    progress = watcher.stage(f"solve for {neurons:,} neurons on this computer in float64")
-    found = solved(taught, neurons, seed, alphas, progress)
-    progress(1.0, "done")
-    return found
-
-
-def _plain(
-    path: Path, machine: Device, taught: Lesson, matrix: Matrix, found: list[tuple[Learnt, Solved | None]],
-    swept: Sweep | None,
-) -> dict[str, Any]:  # fmt: skip
+def _plain(path: Path, done: taught.Outcome) -> dict[str, Any]:
+    stored = taught.tried(done.folder)
+    (machine,) = done.folder.record().devices
     rows = [
-        asdict(one.trained)
-        | {"matrix": matrix.value, "accuracy": one.trained.accuracy}
-        | ({"desktop_right": other.right, "desktop_alpha": other.alpha} if other else {})
-        for one, other in found
+        one.trained.model_dump(mode="json")
+        | {"matrix": one.matrix, "accuracy": one.trained.accuracy}
+        | ({"desktop_right": one.desktop.right, "desktop_alpha": one.desktop.alpha} if one.desktop else {})
+        | ({"ordinary_right": one.ordinary.right} if one.ordinary else {})
+        for one in stored
+        if one.trained
     ]
+    failed = [{"neurons": one.neurons, "reason": one.reason} for one in stored if not one.trained]
+    most = next((one.most for one in done.findings.lessons if one.most), None)
     return {
+        "run": str(done.folder.path),
         "path": str(path),
         "device": {"serial": machine.serial, "name": machine.name, "virtual": machine.virtual},
-        "source": taught.source,
+        "source": stored[0].source,
         "trainings": rows,
-        "sweep": asdict(swept) if swept else None,
+        "failed": failed,
+        "sweep": asdict(most) | {"tried": [one.neurons for one in stored]} if most else None,
     }
-
-
-def _show(
-    path: Path, machine: Device, taught: Lesson, matrix: Matrix, found: list[tuple[Learnt, Solved | None]],
-    swept: Sweep | None,
-) -> None:  # fmt: skip
-    rows = []
-    for one, other in found:
-        t = one.trained
-        right = "–" if t.accuracy is None else units.percent(t.accuracy)
-        rows.append(
-            (
-                f"{t.neurons:,}", matrix.value, f"{t.alpha:g}", f"{t.condition:.1e}", right,
-                units.percent(other.right / other.of) if other else "–", _time(t.seconds),
-                _time(t.products_s), _time(t.factor_s), _time(t.solve_s),
-                units.size(t.peak_rss) if t.peak_rss >= 0 else "–", units.size(len(one.package)),
-            )
-        )  # fmt: skip
-    kind = "computer" if machine.kind == "desktop" else "phone"
-    if machine.virtual:
-        kind = "virtual phone: its times are this computer's"
-    first = found[0][0].trained
-    notes = [
-        f"{machine.serial} ({machine.name}), a {kind}; threads: {first.threads}. {taught.source}.",
-        f"Learnt from {first.samples:,} samples. Condition: of the matrix that was factored, an estimate.",
-        *(
-            f"{one.trained.neurons:,} neurons: factored {one.trained.tries} times, at last with "
-            f"{one.trained.shift:.3g} for alpha, as rounding asks; gradients made up for it (residual "
-            f"{one.trained.residual:.0e})."
-            for one, _ in found
-            if one.trained.tries > 1
-        ),
-    ]
-    if swept:
-        notes.append(f"{'At least ' * swept.at_least}{swept.neurons:,} neurons: {swept.why}.")
-    terminal.table(_HEADER, rows, title="Trained on the device", notes=notes, words=2)
-    terminal.out.print(f"{terminal.escape(str(path))}: {units.size(path.stat().st_size)}", soft_wrap=True)
-
-
-def _time(seconds: float) -> str:
-    return units.duration(1e9 * seconds)

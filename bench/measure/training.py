@@ -6,16 +6,17 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
+
+from pydantic import ValidationError
 
 from bench.errors import RunnerFailed
+from bench.learnt import Matrix, Trained, Tried
 from bench.measure import job
 from bench.measure.fields import REBUILD, event_of, whole, words
 from bench.measure.lines import left, meaning
 from bench.records import Progress
 
-Matrix = Literal["float32", "float16", "file"]
-"""What the triangle of the normal equations is kept as: in memory in so many bits, or as float32 in a file."""
 _DECIMAL = re.compile(r"-?[0-9.]{1,20}(e[+-]?[0-9]{1,3})?", re.ASCII)
 _STAGES = {"products": (0.0, 0.5), "factor": (0.5, 0.7), "solve": (0.7, 1.0)}
 """About which part of the whole each stage is, where columns are done one after the other."""
@@ -61,54 +62,6 @@ def text(asked: Training, places: Places, affinity: int = 0) -> str:
     return job.written(keys)
 
 
-@dataclass(frozen=True)
-class Tried:
-    """What came of one regularisation: products with the matrix that it took, and how many of the `of` samples held
-    apart are answered rightly; None where there are none."""
-
-    alpha: float
-    iterations: int
-    right: int | None
-    of: int | None
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A training that ended well. Times are in seconds, sizes in bytes; `right` of `of` test samples are answered
-    rightly by the package as it is shipped.
-
-    `condition` is an estimate of the 1-norm condition number of the matrix that was factored, whose regularisation is
-    `shift`: larger than `alpha` where rounding asks for it, and then `tries` says how often it was factored. `residual`
-    is how far the solution still was from the exact one, as a part of it.
-    """
-
-    neurons: int
-    inputs: int
-    samples: int
-    package_bytes: int
-    matrix_bytes: int
-    alpha: float
-    shift: float
-    condition: float
-    residual: float
-    iterations: int
-    tries: int
-    products_s: float
-    factor_s: float
-    solve_s: float
-    seconds: float
-    peak_rss: int
-    right: int | None
-    of: int | None
-    tried: tuple[Tried, ...]
-    kernels: tuple[str, ...]
-    threads: int
-
-    @property
-    def accuracy(self) -> float | None:
-        return None if self.right is None or not self.of else self.right / self.of
-
-
 def read(lines: Iterable[str], status: int, stderr: str = "") -> Trained:
     """What a launch printed that left with `status`. Raises RunnerFailed, with the status in `left`."""
     found: dict[str, dict[str, Any]] = {}
@@ -122,7 +75,9 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Trained:
                 raise left(RunnerFailed(f"{words(event.get('message'))} ({words(event.get('kind'), 40)})"), status)
             case "solution":
                 right, of = _score(event)
-                tried.append(Tried(_decimal(event, "alpha"), whole(event, "iterations"), right, of))
+                tried.append(
+                    Tried(alpha=_decimal(event, "alpha"), iterations=whole(event, "iterations"), right=right, of=of)
+                )
             case name:
                 found[name] = event
     if status != 0 or "end" not in found:
@@ -133,29 +88,38 @@ def read(lines: Iterable[str], status: int, stderr: str = "") -> Trained:
     told, environment = found["trained"], found["environment"]
     right, of = _score(told)
     kernels = environment.get("kernels_used")
-    return Trained(
-        neurons=whole(told, "neurons", 1),
-        inputs=whole(told, "inputs", 1),
-        samples=whole(told, "samples", 1),
-        package_bytes=whole(told, "bytes", 1),
-        matrix_bytes=whole(told, "matrix", 1),
-        alpha=_decimal(told, "alpha"),
-        shift=_decimal(told, "shift"),
-        condition=_decimal(told, "condition"),
-        residual=_decimal(told, "residual"),
-        iterations=whole(told, "iterations"),
-        tries=whole(told, "tries", 1),
-        products_s=whole(told, "products_ns") / 1e9,
-        factor_s=whole(told, "factor_ns") / 1e9,
-        solve_s=whole(told, "solve_ns") / 1e9,
-        seconds=whole(found["end"], "ns") / 1e9,
-        peak_rss=whole(found["memory"], "vm_hwm", -1),
-        right=right,
-        of=of,
-        tried=tuple(tried),
-        kernels=tuple(words(name, 40) for name in kernels[:40]) if isinstance(kernels, list) else (),
-        threads=whole(environment, "threads", 1),
-    )
+    try:
+        return Trained(
+            neurons=whole(told, "neurons", 1),
+            inputs=whole(told, "inputs", 1),
+            samples=whole(told, "samples", 1),
+            package_bytes=whole(told, "bytes", 1),
+            matrix_bytes=whole(told, "matrix", 1),
+            alpha=_decimal(told, "alpha"),
+            shift=_decimal(told, "shift"),
+            condition=_decimal(told, "condition"),
+            residual=_decimal(told, "residual"),
+            iterations=whole(told, "iterations"),
+            tries=whole(told, "tries", 1),
+            products_s=whole(told, "products_ns") / 1e9,
+            factor_s=whole(told, "factor_ns") / 1e9,
+            solve_s=whole(told, "solve_ns") / 1e9,
+            seconds=whole(found["end"], "ns") / 1e9,
+            peak_rss=whole(found["memory"], "vm_hwm", -1),
+            right=right,
+            of=of,
+            tried=tuple(tried),
+            kernels=tuple(words(name, 40) for name in kernels[:40]) if isinstance(kernels, list) else (),
+            threads=whole(environment, "threads", 1),
+        )
+    except ValidationError as error:
+        raise RunnerFailed(f"what the runner says of its training is impossible: {_odd(error)}", REBUILD) from error
+
+
+def _odd(error: ValidationError) -> str:
+    """The first thing that is wrong."""
+    first = error.errors()[0]
+    return " ".join((*map(str, first["loc"]), first["msg"]))
 
 
 def watch(progress: Progress) -> Callable[[str], None]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.cache import Cache, content_key, file_of, own_sources
-from bench.compress.elm import learning, package
+from bench.compress.elm import learning
 from bench.compress.elm.method import classes_of
 from bench.errors import UsageError
+from bench.learnt import Right
 from bench.networks.network import Network
 from bench.plan import Data
 from bench.prepare.samples import data_key, to_learn
@@ -20,6 +21,7 @@ from bench.records import ArtifactFile, Progress
 
 if TYPE_CHECKING:
     from bench.compress.learner import Data as ToLearn
+    from bench.compress.learner import Stage
 
 ALPHAS = learning.ALPHAS
 _ROLES = ("samples", "held", "test")
@@ -66,18 +68,8 @@ def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[flo
     return Lesson(files, classes, found.source, found)
 
 
-@dataclass(frozen=True)
-class Solved:
-    """What this computer came to in float64: the package, the regularisation, and its right answers of the test."""
-
-    package: bytes
-    alpha: float
-    right: int
-    of: int
-
-
-def solved(taught: Lesson, neurons: int, seed: int, alphas: Sequence[float], progress: Progress) -> Solved:
-    """The same machine by numpy and scipy in float64, scored as it is shipped."""
+def solved(taught: Lesson, neurons: int, seed: int, alphas: Sequence[float], progress: Progress) -> Right:
+    """The same machine by numpy and scipy in float64 on this computer, scored as it is shipped."""
     from bench.data import packed
 
     def part(role: str) -> learning.Part | None:
@@ -90,4 +82,18 @@ def solved(taught: Lesson, neurons: int, seed: int, alphas: Sequence[float], pro
     assert fit is not None
     assert test is not None
     found = learning.learn(fit, part("held"), taught.classes, neurons, seed, alphas, progress)
-    return Solved(package.write(found.package), found.alpha, learning.right_of(found.package, test), len(test))
+    return Right(right=learning.right_of(found.package, test), of=len(test), alpha=found.alpha)
+
+
+def ordinary(network: Network, taught: Lesson, seed: int, cache: Cache, stage: Stage) -> Right | None:
+    """The network itself on the same test samples: trained before, else now, by bench's recipe; None for one whose
+    weights mean nothing."""
+    from bench.compress import training
+    from bench.compress.learner import Learner
+    from bench.compress.method import Request
+
+    learner = Learner(network, cache, stage, taught.data)
+    if not learner.trained:
+        return None
+    of = len(taught.data.test)
+    return Right(right=round(of * training.accuracy(learner.ordinary(Request(seed=seed)), taught.data.test)), of=of)

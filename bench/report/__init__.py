@@ -18,7 +18,7 @@ _OWN = (
     "notices", "answer", "score", "pareto", "rivals", "runtimes", "samples", "results", "cascade", "comparisons",
     "ratios", "goals", "plots", "confidence", "distributions", "drift", "sustained", "contention", "energy", "layers",
     "capacities", "largest", "startup", "trace", "places", "application", "troubles", "conversion", "schedule",
-    "warnings", "measured", "reproduce",
+    "learning", "warnings", "measured", "reproduce",
 )  # fmt: skip
 SECTIONS: Registry[Member] = Registry(
     "report section", "fr_bench.sections", {name: f"bench.report.sections.{name}:section" for name in _OWN}

@@ -83,7 +83,9 @@ def _facts(context: Context) -> Iterator[tuple[str, str]]:
         marks = [word for word, so in (("virtual", device.virtual), ("translated", device.translated)) if so]
         kind = "Phone" if device.kind == "phone" else "This computer"
         yield kind, f"{device.serial}: {', '.join((device.name, *marks))}"
-    counts = [f"{len(context.measurements)} trials"]
+    trained = sum(len(one.trainings) for one in context.findings.lessons)
+    counts = [f"{len(context.measurements)} trials"] if context.measurements or not trained else []
+    counts += [f"{trained} training{'s' * (trained > 1)}"] if trained else []
     for status in ("failed", "tagged"):
         if count := sum(m.status == status for m in context.measurements):
             counts.append(f"{count} {status}")

@@ -37,6 +37,11 @@ class Context:
         return cls(run, measurements, findings, Labels(run, findings), pictures, sort)
 
     @property
+    def learnt_alone(self) -> bool:
+        """Whether the run has trainings on a machine and no trials: nothing else was asked of it."""
+        return bool(self.findings.lessons) and not self.measurements
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The networks that ran, in the order of the plan."""
         return tuple(dict.fromkeys(s.model for s in self.findings.subjects))

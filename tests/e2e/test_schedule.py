@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.schedules import NAME, Schedules
+from bench.results.schedules import NAME, schedules
 from bench.virtual.phone import VirtualPhone
 from tests.e2e.command import QUICK, Finished, bench, run
 
@@ -64,7 +64,7 @@ def test_networks_are_served_together_and_the_report_shows_it(
     assert (measured["device"], measured["virtual"]) == (virtual_phone.serial, True)
     assert [one["policy"]["name"] for one in measured["policies"]] == ["adaptive", "fixed 1"]
     assert measured["against"][0]["outcome"] == "cannot tell"
-    stored = Schedules(finished.folder).launches()
+    stored = schedules(finished.folder).read()
     assert {one.policy.name for one in stored} == {"adaptive", "fixed 1"}
     for launch in stored:
         assert launch.serving is not None, launch.reason

@@ -40,7 +40,7 @@ def test_a_phone_trains_what_float64_gives(
     made = tmp_path / "made.elm"
     try:
         arguments = ("--device", phone.serial, "--data", data, "--neurons", "300", "--compare", "--json", "-o", made)
-        told = json.loads(bench("train", "lenet5", *arguments, env=env).stdout)
+        told = json.loads(bench("train", "lenet5", *arguments, "--results", tmp_path / "runs", env=env).stdout)
     finally:
         stop(phone.serial)
     (row,) = told["trainings"]
@@ -49,10 +49,31 @@ def test_a_phone_trains_what_float64_gives(
     assert abs(row["right"] - row["desktop_right"]) <= 1
     assert row["right"] > 60
     assert row["alpha"] == row["desktop_alpha"]
+    assert 0 < row["ordinary_right"] <= 100
     machine = package.read(made.read_bytes())
     with np.load(data) as stored:
         inputs = (stored["x_test"] / 255).astype(np.float32)
         assert abs(learning.right_of(machine, learning.Part(inputs, stored["y_test"])) - row["right"]) <= 1
+    page = Path(told["run"], "report.html")
+    page.unlink()
+    shown = bench("report", told["run"], env=env).stdout
+    assert f"300 neurons, learnt on {phone.serial} (virtual), answer {row['right']}.00 %" in shown
+    assert "Nothing was measured" not in shown
+    assert "Learning on the phone" in page.read_text()
+    assert f"{phone.serial} runs on the processor of this computer" in page.read_text()
+
+
+def test_a_size_that_memory_has_no_room_for_is_stored_with_its_reason(
+    data: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    sizes = ("--neurons", "64", "--neurons", "131072", "--alphas", "5")
+    arguments = ("--here", "--data", data, *sizes, "--results", tmp_path, "-o", tmp_path / "made.elm")
+    done = bench("train", "lenet5", *arguments, env=env)
+    assert "131,072 neurons (float32) failed: 131072 neurons need" in done.stdout
+    (stored,) = tmp_path.glob("*/trainings.jsonl")
+    ok, failed = map(json.loads, stored.read_text().splitlines())
+    assert (ok["status"], ok["neurons"], failed["status"], failed["memory"]) == ("ok", 64, "failed", True)
+    assert package.read((tmp_path / "made.elm").read_bytes()).neurons == 64
 
 
 def test_a_sweep_ends_where_the_phones_memory_does(
@@ -61,7 +82,8 @@ def test_a_sweep_ends_where_the_phones_memory_does(
     phone = phone_maker.start(ram=RAM)
     try:
         arguments = ("--device", phone.serial, "--data", data, "--alphas", "5", "--sweep", "--json")
-        told = json.loads(bench("train", "lenet5", *arguments, "-o", tmp_path / "made.elm", env=env).stdout)
+        where = ("-o", tmp_path / "made.elm", "--results", tmp_path)
+        told = json.loads(bench("train", "lenet5", *arguments, *where, env=env).stdout)
     finally:
         stop(phone.serial)
     sweep = told["sweep"]
@@ -71,6 +93,8 @@ def test_a_sweep_ends_where_the_phones_memory_does(
     assert "refused the memory" in sweep["why"] or "killed" in sweep["why"]
     assert max(row["neurons"] for row in told["trainings"]) == sweep["neurons"]
     assert max(row["peak_rss"] for row in told["trainings"]) < RAM
+    assert package.read((tmp_path / "made.elm").read_bytes()).neurons == sweep["neurons"]
+    assert f"Memory allows {sweep['neurons']:,} neurons there" in bench("report", told["run"], env=env).stdout
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def section(context: Context) -> Section | None:
     """Large: each network's best variant in each place, networks of one task against each other, fidelity. Small: the
     other variants."""
     findings = context.findings
+    if context.learnt_alone:
+        return None
     if not any(s.statistics for s in findings.summaries if s.metric not in SIZES):
         failures = [m.reason for m in context.measurements if m.status == "failed"]
         why = f": {len(failures)} trials failed, the first with “{failures[0]}”" if failures else ""

@@ -22,6 +22,8 @@ FEW = 4
 UNKNOWN = "not reported"
 NO_CLOCKS = "clocks not reported: which frequency it ran at is not known."
 SEALED = "the runner was sealed: it could open no socket."
+_OF_MACHINES = frozenset({"preflight", "devices"})
+"""What is there to show where a machine learnt, and no network was measured."""
 _NOT_LISTED = frozenset({"pid", "energy", "gauge"})
 """Conditions that a table of them does not show: a number that means nothing, and those with a section of their own."""
 
@@ -42,6 +44,8 @@ def section(context: Context) -> Section:
         Folded("devices", _devices(context.run), "The machines, in their own words."),
         Folded("artifacts", _artifacts(context.run), "What was deployed, and the proof that it is the network."),
     )
+    if context.learnt_alone:
+        folded = tuple(one for one in folded if one.id in _OF_MACHINES)
     return Section("measured", "How it was measured", folded=folded, background=True)
 
 

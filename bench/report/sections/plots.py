@@ -11,7 +11,7 @@ NOTE = (
 
 
 def section(context: Context) -> Section | None:
-    if not context.pictures:
+    if not context.pictures or context.learnt_alone:
         return None
     from bench.report.plots import bars, memory  # matplotlib takes a second to import
 

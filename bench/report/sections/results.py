@@ -15,7 +15,9 @@ from bench.units import quantity
 COSTS = ("latency", "vm_hwm", "deployed", "load", "first_inference")
 
 
-def section(context: Context) -> Section:
+def section(context: Context) -> Section | None:
+    if context.learnt_alone:
+        return None
     tables = tuple(table for model in context.models for table in _tables(model, context))
     return Section("results", "Results", note="" if tables else "No trial succeeded.", tables=tables)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.results.folder import RunFolder
-from bench.results.schedules import Schedules
+from bench.results.schedules import schedules
 from tests.rivals import FEW, store
 from tests.unit.cli.command_kit import Command, command
 from tests.unit.serving_kit import launches
@@ -118,7 +118,7 @@ def test_a_plan_that_is_not_there_is_said(few: Command, tmp_path: Path) -> None:
 def test_a_report_shows_what_was_served_and_says_virtual(few: Command) -> None:
     folder = RunFolder(few.results / "2026-11-26-few")
     for one in launches(rounds=5, late_ms=10):
-        Schedules(folder.path).append(one)
+        schedules(folder.path).append(one)
     done = few("report", "2026-11-26-few")
     assert done.status == 0, done.stderr
     assert (
