@@ -33,17 +33,14 @@ class NestedFrequency(FrequencyRegularization):
     name = "nested-fr"
     title = "Nested Frequency Regularization"
     suffix = ".frqn"
+    alone = "a package of it has several networks in one"
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress.frequency import learning
-        from bench.compress.frequency.target import FORMS, parsed
 
         self.check(request)
         module_of(learner.network, self)
-        target = request.target or self.default_target(learner.network)
-        if target is None:
-            raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
-        return learning.compress(learner, request, parsed(target), nested=True)
+        return learning.compress(learner, request, self._target(learner.network, request), nested=True)
 
     def check_width(self, execution: str, width: Width) -> None:
         from bench.compress.frequency.nesting import CAPACITIES
