@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.cache import file_of
 from bench.compress.frequency.method import METHOD as FR
 from bench.compress.frequency.method import RESIDENT, FrequencyRegularization
-from bench.compress.method import Destination, Exported, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import Capacity, Destination, Exported, Narrowed, Request, Sight, Size, module_of
 from bench.errors import ExportRefused, UsageError
 from bench.width import AUTO, Width, fraction, shown
 
@@ -60,10 +60,7 @@ class NestedFrequency(FrequencyRegularization):
                 f"this package has {whole.capacities} capacities, and none of them is {shown(width)}",
                 f"Ask for e.g. {self.name}@1/{whole.capacities}.",
             )
-        capacity = int(part)
-        own = whole.at(capacity).coefficients
-        told = f"capacity {capacity} of {whole.capacities}: {own:,} of {whole.coefficients:,} coefficients"
-        return Narrowed(str(capacity), told, own)
+        return _narrowed(whole, int(part))
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         return FR.restored(network, self._capacity(package, narrowed)[0], execution)
@@ -71,6 +68,14 @@ class NestedFrequency(FrequencyRegularization):
     def compressed(self, network: Network, package: bytes) -> nn.Module:
         """The module at its largest capacity; see `FrequencyRegularization.compressed`."""
         return FR.compressed(network, self._capacity(package, None)[0])
+
+    def capacities(self, network: Network, package: bytes) -> tuple[Capacity, ...]:
+        """See `Method`."""
+        from bench.compress.frequency.package import write
+
+        whole = self._read(package)
+        each = [(_narrowed(whole, one), whole.at(one)) for one in range(1, whole.capacities + 1)]
+        return tuple(Capacity(how, alone.coefficients, len(write(alone))) for how, alone in each)
 
     def size(self, network: Network, package: bytes) -> Size:
         whole, largest = self._read(package), self._capacity(package, None)[0]
@@ -149,6 +154,12 @@ class NestedFrequency(FrequencyRegularization):
         whole = self._read(package)
         capacity = whole.capacities if narrowed is None else int(narrowed.plan)
         return write(whole.at(capacity)), capacity
+
+
+def _narrowed(whole: Package, capacity: int) -> Narrowed:
+    own = whole.at(capacity).coefficients
+    told = f"capacity {capacity} of {whole.capacities}: {own:,} of {whole.coefficients:,} coefficients"
+    return Narrowed(str(capacity), told, own)
 
 
 METHOD = NestedFrequency()

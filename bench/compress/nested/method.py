@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.cache import content_key, file_of, own_sources
 from bench.compress.method import (
     Alters,
+    Capacity,
     Destination,
     Exported,
     Intended,
@@ -99,10 +100,7 @@ class Nested(Ordinary):
 
         self.check_width(execution, width)
         made = read(package)
-        capacity = _capacity(width, made.count, "the package")
-        own, whole = (sum(len(made.segment(one)) for one in range(1, most + 1)) for most in (capacity, made.count))
-        told = f"capacity {capacity} of {made.count}: {own:,} of {whole:,} bytes of weights"
-        return Narrowed(str(capacity), told)
+        return _narrowed(made, _capacity(width, made.count, "the package"))
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress.nested import packing
@@ -111,6 +109,17 @@ class Nested(Ordinary):
         module_of(network, self)
         made = read(package)
         return packing.restored(network, made, int(narrowed.plan) if narrowed else made.count)
+
+    def capacities(self, network: Network, package: bytes) -> tuple[Capacity, ...]:
+        """See `Method`."""
+        from bench.compress.nested import packing
+        from bench.compress.nested.package import read, write
+
+        made = read(package)
+        return tuple(
+            Capacity(_narrowed(made, one), sum(packing.kept(network, made, one).values()), len(write(made.alone(one))))
+            for one in range(1, made.count + 1)
+        )
 
     def size(self, network: Network, package: bytes) -> Size:
         from bench.compress import tensors
@@ -121,9 +130,9 @@ class Nested(Ordinary):
         ordinary = tensors.lasting(module_of(network, self))
         wide = sum(tensor.numel() for tensor in ordinary.values() if tensors.is_weight(tensor))
         alone = len(write(made.alone(made.count)))
-        each = [len(write(made.alone(one))) for one in range(1, made.count + 1)]
+        each = [one.bytes for one in self.capacities(network, package)]
         return Size(
-            kept=packing.kept(network, made),
+            kept=packing.kept(network, made, made.count),
             parameters=sum(tensor.numel() for tensor in ordinary.values() if tensor.requires_grad),
             float32_bytes=(whole := len(tensors.pack(ordinary))),
             float16_bytes=whole - 2 * wide,
@@ -191,6 +200,11 @@ def _capacity(width: Width, count: int, what: str) -> int:
             f"{what} has {count} capacities, and the width {width} is none of them", f"Ask for one of {those}."
         )
     return int(capacity)
+
+
+def _narrowed(made: Package, capacity: int) -> Narrowed:
+    own, whole = (sum(len(made.segment(one)) for one in range(1, most + 1)) for most in (capacity, made.count))
+    return Narrowed(str(capacity), f"capacity {capacity} of {made.count}: {own:,} of {whole:,} bytes of weights")
 
 
 METHOD = Nested()
