@@ -274,8 +274,8 @@ def _show(found: Compressed) -> None:
         f"{units.ratio(found.parameter_ratio)} fewer numbers than the ordinary network has parameters; "
         f"{units.ratio(found.published_ratio)} where each is half a parameter, as float16 in the FR publication, "
         "and biases are none.",
-        "Bytes are of whole packages, with all that the network needs: biases and norms too. The ordinary network is in a "
-        "file of the kind that the method writes, so that its bytes differ a little between methods.",
+        "Bytes are of whole packages, with all that the network needs: biases and norms too. The ordinary network is "
+        "in a file like the method's own, so that its bytes differ a little between methods.",
     ]
     if found.capacities:
         notes.append("Bytes of a capacity are those of a package of it alone; the whole file has all of them.")

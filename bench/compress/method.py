@@ -126,8 +126,8 @@ class Narrowed:
 
 @dataclass(frozen=True)
 class Capacity:
-    """One of several networks in a package: how it is computed, how many numbers it has of all weights together, and how
-    many bytes a package of it alone would take."""
+    """One of several networks in a package: how it is computed, how many numbers it has of all weights together, and
+    how many bytes a package of it alone would take."""
 
     narrowed: Narrowed
     kept: int
@@ -161,9 +161,9 @@ class Method(Protocol):
     returns what makes, of a target and without training, a package as large as the one to come. One that can go on from
     the finished packages of another method has that one's suffix as `begins_with` (see `begun`). One whose package has
     several capacities in it has `switches(execution, runtime)`: whether that runtime changes from one to another in
-    place, and `capacities(network, package)`: each as a `Capacity`, the smallest first. One that could refuse only what it has trained may have `check_intended(intended)`, which raises UsageError
-    for what cannot come of an `Intended` before it is begun. One whose package cannot be the small network of a cascade
-    says why as `alone`.
+    place, and `capacities(network, package)`: each as a `Capacity`, the smallest first. One that could refuse only what
+    it has trained may have `check_intended(intended)`, which raises UsageError for what cannot come of an `Intended`
+    before it is begun. One whose package cannot be the small network of a cascade says why as `alone`.
     """
 
     name: str

@@ -27,8 +27,9 @@ NO_SCORE = (
 
 @dataclass(frozen=True)
 class Answers:
-    """One of several capacities in a package, the `number`th from the smallest `of` them: how many numbers of weights it
-    has, the bytes of a package of it alone, and the `accuracy` of the network read back at it; None without labels."""
+    """One of several capacities in a package, the `number`th from the smallest `of` them: how many numbers of weights
+    it has, the bytes of a package of it alone, and the `accuracy` of the network read back at it; None without labels.
+    """
 
     number: int
     of: int
@@ -44,9 +45,9 @@ class Compressed:
     `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
     `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
     network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where no
-    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained. `capacities` are those
-    of a package that has several, which is then judged as a whole at its largest. `retrained` compares
-    with what was before pictures were added to the data.
+    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained. `capacities` are
+    those of a package that has several, which is then judged as a whole at its largest. `retrained` compares with what
+    was before pictures were added to the data.
     """
 
     model: str

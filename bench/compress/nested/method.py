@@ -20,7 +20,7 @@ from bench.compress.method import (
 )
 from bench.compress.prune.method import METHOD as PRUNE
 from bench.errors import ExportRefused, UsageError
-from bench.width import AUTO, Width, fraction, shown
+from bench.width import AUTO, Width, short, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,15 +191,15 @@ def _target(network: Network, request: Request) -> Nesting:
 
 
 def _capacity(width: Width, count: int, what: str) -> int:
-    """Which of `count` capacities a width is. Raises UsageError where it is none."""
-    assert isinstance(width, str)
-    capacity = fraction(width) * count
-    if capacity.denominator != 1:
+    """Which of `count` capacities a width is, also as a label has it: 0.3333. Raises UsageError where it is none."""
+    capacity = next((one for one in range(1, count + 1) if short(f"{one}/{count}") == short(width)), None)
+    if capacity is None:
+        assert isinstance(width, str)
         those = ", ".join(f"{one}/{count}" for one in range(1, count + 1))
         raise UsageError(
             f"{what} has {count} capacities, and the width {width} is none of them", f"Ask for one of {those}."
         )
-    return int(capacity)
+    return capacity
 
 
 def _narrowed(made: Package, capacity: int) -> Narrowed:
