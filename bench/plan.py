@@ -154,13 +154,13 @@ class Variant(_Strict):
                 raise ValueError(f"{value[:60]!r} has no width after its @; write e.g. fr-resident@1/4")
             return {"name": name, "target": target or None, "width": width or None}
         if isinstance(value, dict) and isinstance(name := value.get("name"), str):
-            rest, _, width = name.partition("@")
-            if rest and is_width(width):
+            rest, _, part = name.partition("@")
+            if rest and is_width(part):
                 if value.get("width") is not None:
                     raise ValueError(
                         f"{name[:60]!r} has a width already, and `width` is given too; leave one of them out"
                     )
-                return {**value, "name": rest, "width": width}
+                return {**value, "name": rest, "width": part}
         return value
 
     @field_validator("width", mode="before")

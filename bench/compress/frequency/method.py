@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.cache import Cache
-    from bench.compress.frequency.target import Target
     from bench.compress.learner import Learner
+    from bench.compress.target import Target
     from bench.export import frequency
     from bench.networks import Network
     from bench.records import Tensor
