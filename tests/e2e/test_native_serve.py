@@ -125,8 +125,8 @@ def test_a_capacity_that_is_loaded_counts_with_its_own_part_of_the_file(tmp_path
     (tmp_path / "net.weights").write_bytes(NESTED)
     (tmp_path / "samples.bsmp").write_bytes(packed(SAMPLES))
     form = {"mode": "memory", "weights_format": "nested", "execution": "stock"}
-    jobs = [tmp_path / f"job{capacity}" for capacity in (1, 0)]
-    for capacity, job in zip((1, 0), jobs, strict=True):
+    jobs = [tmp_path / f"job{capacity}" for capacity in (1, 3)]
+    for capacity, job in zip((1, 3), jobs, strict=True):
         job.write_text(job_text(tmp_path, capacity=capacity, **form))
     phases = tuple((300, [(candidate, 900)]) for candidate in (0, 1, 0, 2))
     found, _ = served(tmp_path, service([candidates[0], *jobs], *phases, rates=(50,)))
