@@ -90,7 +90,7 @@ def test_a_sweep_ends_where_the_phones_memory_does(
     assert not sweep["at_least"]
     assert 4096 <= sweep["neurons"] < 8192
     assert sweep["tried"][:3] == [1024, 2048, 4096]
-    assert "refused the memory" in sweep["why"] or "killed" in sweep["why"]
+    assert any(words in sweep["why"] for words in ("are available", "refused the memory", "killed"))
     assert max(row["neurons"] for row in told["trainings"]) == sweep["neurons"]
     assert max(row["peak_rss"] for row in told["trainings"]) < RAM
     assert package.read((tmp_path / "made.elm").read_bytes()).neurons == sweep["neurons"]
