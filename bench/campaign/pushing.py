@@ -71,8 +71,8 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of
     the file `old`, or of one that an earlier call brought.
 
-    Raises UsageError (a file that is none, a name that is none), CorruptData (a damaged package), DiskFull, DeviceRefused, RunnerFailed, TransportBroken
-    (it arrived damaged), WrongAbi and what the build of the runner raises.
+    Raises UsageError (a file that is none, a name that is none), CorruptData (a damaged package), DiskFull,
+    DeviceRefused, RunnerFailed, TransportBroken (it arrived damaged), WrongAbi and what the build of the runner raises.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -230,7 +230,8 @@ def _fitting(transport: Transport, best: Offer, whole: Offer, own: int, notes: l
     the file as it is where that alone fits. Raises DiskFull."""
     free = free_bytes(transport)
     least = whole.bytes + _BLOCKS
-    needed = least if best.form == "whole" else least + best.bytes + own
+    # `deploy` wants twice the runner's room.
+    needed = least if best.form == "whole" else max(least + best.bytes + own, 2 * own)
     if free is None or free >= needed:
         return best
     if free >= least:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from bench.devices import update
+from bench.virtual.phone import stop
 from tests.e2e.command import bench
-from tests.e2e.conftest import Adb
+from tests.e2e.conftest import Adb, PhoneMaker
 from tests.e2e.native_kit import EXITS, runner
 
 MODELS = "/data/local/tmp/bench/models"
@@ -75,6 +76,49 @@ def test_another_old_file_than_the_phones_serves_for_nothing(
     found = push(device, after, name, env, "--from", before)
     assert "difference" not in dict(found["offers"])
     assert content(device, name, tmp_path) == after.read_bytes()
+
+
+@pytest.fixture
+def small(phone_maker: PhoneMaker, adb: Adb) -> Iterator[tuple[Adb, int]]:
+    """A phone with little storage, and how much of it is free."""
+    phone = phone_maker.start(storage=8 << 20)
+    there = adb.on(phone)
+    there.shell(f"mkdir -p {MODELS}")
+    yield there, int(there.shell("df -k /data/local/tmp | tail -1").split()[3]) << 10
+    stop(phone.serial)
+
+
+def test_a_file_that_fits_beside_what_is_there_is_not_refused_and_one_that_does_not_is(
+    small: tuple[Adb, int], tmp_path: Path, env: dict[str, str]
+) -> None:
+    there, free = small
+    noise = tmp_path / "noise.bin"
+    noise.write_bytes(np.random.default_rng(3).bytes(free * 2 // 3))
+    there.shell(f"printf half > {MODELS}/test.bin.part")  # of a call that was killed
+    assert push(there, noise, "test.bin", env)["form"] == "whole"
+    assert content(there, "test.bin", tmp_path) == noise.read_bytes()
+    assert there.shell(f"ls {MODELS}").split() == ["test.bin"]
+    noise.write_bytes(np.random.default_rng(4).bytes(free * 2 // 3))
+    refused = bench("push", noise, "--device", there.serial, "--name", "test.bin", env=env, status=15)
+    assert f"{noise.stat().st_size + (64 << 10):,} are needed" in refused.stderr
+
+
+def test_a_damaged_package_replaces_no_good_one(device: Adb, tmp_path: Path, env: dict[str, str]) -> None:
+    good, bad = tmp_path / "net.frq", tmp_path / "bad.frq"
+    good.write_bytes((Path(update.__file__).parents[1] / "pretrained" / "lenet5.frq").read_bytes())
+    bad.write_bytes(good.read_bytes()[:-20])
+    noise = tmp_path / "noise.bin"
+    noise.write_bytes(np.random.default_rng(5).bytes(3_000))
+    at = ("--device", device.serial, "--name")
+    try:
+        push(device, good, "test.frq", env)
+        for file, name in ((bad, "test.frq"), (noise, "test.frq"), (good, "test.nested"), (bad, "test.weights")):
+            said = bench("push", file, *at, name, env=env, status=31).stderr
+            assert str(file) in said
+            assert "Nothing was sent" in said
+        assert content(device, "test.frq", tmp_path) == good.read_bytes()
+    finally:
+        device.shell(f"rm -f {MODELS}/test.*")
 
 
 def test_mistakes_are_said(device: Adb, tmp_path: Path, env: dict[str, str]) -> None:
