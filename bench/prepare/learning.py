@@ -54,6 +54,7 @@ def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[flo
     def make(folder: Path) -> None:
         whole = learning.part_of(found.train)
         fit, held = learning.parts(whole, seed, alphas)
+        learning.refuse_unteachable(fit, found.source)
         test = learning.part_of(found.test)
         for role, part in zip(_ROLES, (fit, held, test), strict=True):
             if part is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,24 @@ def test_a_sweep_ends_where_the_phones_memory_does(
     assert max(row["peak_rss"] for row in told["trainings"]) < RAM
     assert package.read((tmp_path / "made.elm").read_bytes()).neurons == sweep["neurons"]
     assert f"Memory allows {sweep['neurons']:,} neurons there" in bench("report", told["run"], env=env).stdout
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "status", "why"),
+    [
+        (np.zeros((40, 28, 28), np.uint8), np.arange(40) % 10, 31, "are the same"),
+        (np.random.default_rng(1).integers(0, 256, (40, 28, 28), np.uint8), np.full(40, 7), 2, "all of class 7"),
+    ],
+)
+def test_data_that_teaches_nothing_is_refused_by_its_name(
+    pictures: Any, labels: Any, status: int, why: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "mine.npz", x_train=pictures, y_train=labels, x_test=pictures, y_test=labels)
+    done = bench("train", "lenet5", "--here", "--data", tmp_path / "mine.npz", env=env, status=status, cwd=tmp_path)
+    assert why in done.stderr
+    assert "mine.npz" in done.stderr
+    assert "→" in done.stderr
+    assert "samples.bin" not in done.stderr
 
 
 @pytest.mark.parametrize(
