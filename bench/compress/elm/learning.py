@@ -70,6 +70,17 @@ def refuse_unteachable(data: Part, source: str) -> None:
         )
 
 
+def refuse_beyond(data: Part, classes: int, source: str) -> None:
+    """Refuse samples of classes that are not among the network's; `source` as above. Raises UsageError."""
+    strange = data.labels[(data.labels < 0) | (data.labels >= classes)]
+    if len(strange):
+        raise UsageError(
+            f"{source}: {len(strange):,} samples are of classes beyond the network's {classes:,}, e.g. {strange[0]} "
+            "(the first is 0)",
+            "Give data of the network's task, or a network for this data.",
+        )
+
+
 def parts(whole: Part, seed: int, alphas: Sequence[float]) -> tuple[Part, Part | None]:
     """What to learn from, and what to choose among several `alphas` by: a seeded choice. Raises UsageError."""
     if len(alphas) == 1:

@@ -155,6 +155,15 @@ def test_samples_that_are_all_alike_or_of_one_class_are_refused_by_the_name_of_t
         learning.refuse_unteachable(learning.Part(data.inputs, np.full(30, 2)), "some.npz")
 
 
+@pytest.mark.parametrize("label", [3, -1])
+def test_samples_of_classes_that_the_network_has_not_are_refused(label):
+    data = clusters(30)
+    learning.refuse_beyond(data, 3, "some.npz")
+    strange = learning.Part(data.inputs, np.where(np.arange(30) < 4, label, data.labels))
+    with pytest.raises(UsageError, match=rf"some\.npz: 4 samples .* the network's 3, e\.g\. {label}"):
+        learning.refuse_beyond(strange, 3, "some.npz")
+
+
 def test_too_few_samples_to_hold_some_apart_are_refused():
     with pytest.raises(UsageError, match="too few"):
         learning.parts(clusters(6), 1, (0.5, 5.0))
