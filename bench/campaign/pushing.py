@@ -210,7 +210,7 @@ def _keep(cache: Cache, file: Path, sha256: str) -> None:
 
 def _refuse_damaged(file: Path, name: str, content: bytes) -> None:
     """What is there works, perhaps; no package that cannot be read takes its place."""
-    for suffix in {Path(name).suffix, file.suffix}:
+    for suffix in dict.fromkeys((Path(name).suffix, file.suffix)):
         try:
             packages.check(suffix, content)
         except CorruptData as error:
