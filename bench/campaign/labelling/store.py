@@ -3,7 +3,6 @@ whatever ends the process leaves every picture in exactly one place."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -117,7 +116,7 @@ class Labels:
                     name = _free(source, target)
                     source.rename(target / name)
             except UsageError:
-                if not os.path.lexists(source):
+                if _is_gone(source):
                     self._queue.remove(picture)
                     raise _gone(source) from None
                 raise
@@ -144,7 +143,7 @@ class Labels:
             there, back = self.folder / step.place / step.name, self.folder / step.picture
             if back.exists():
                 raise UsageError(f"{step.picture} is in the folder again", "Look at the folder.")
-            if not os.path.lexists(there):
+            if _is_gone(there):
                 self._forget(step)
                 raise _gone(there)
             with _said(there):
@@ -225,6 +224,17 @@ def _free(picture: Path, target: Path) -> str:
     stem = f"{picture.stem}-{digest(picture)[:12]}"
     names = (f"{stem}{number}{picture.suffix}" for number in ("", *(f"-{count}" for count in range(1, 10_000))))
     return next(name for name in names if not (target / name).exists())
+
+
+def _is_gone(picture: Path) -> bool:
+    """Whether it is not there, which a folder that may not be looked into does not say."""
+    try:
+        picture.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _gone(picture: Path) -> UsageError:
