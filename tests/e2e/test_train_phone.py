@@ -60,7 +60,7 @@ def test_a_phone_trains_what_float64_gives(
     with np.load(data) as stored:
         inputs = (stored["x_test"] / 255).astype(np.float32)
         assert abs(learning.right_of(machine, learning.Part(inputs, stored["y_test"])) - row["right"]) <= 1
-    (scored,) = measured.summaries("top1", variant="elm")
+    (scored,) = measured.summaries("top1", variant="elm", device=phone.serial)
     assert abs(100 * scored["statistics"]["median"] - row["right"]) <= 1
     page = Path(told["run"], "report.html")
     page.unlink()
