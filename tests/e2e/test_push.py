@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -85,30 +85,48 @@ def test_another_old_file_than_the_phones_serves_for_nothing(
 def held(to: tuple[str, int], most: int) -> Iterator[tuple[str, threading.Event]]:
     """An address that leads to the adb server `to`, and what is set when a client has sent `most` bytes over one
     connection: no byte of it passes after that."""
-    stopped = threading.Event()
+    stopped, ended = threading.Event(), threading.Event()
     door = socket.create_server(("127.0.0.1", 0))
+    threads: list[threading.Thread] = []
 
-    def pump(source: socket.socket, target: socket.socket, left: int | None) -> None:
+    def start(work: Callable[..., None], *arguments: object) -> None:
+        threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        threads[-1].start()
+
+    def answers(source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                if left is not None and (left := left - len(data)) < 0:
-                    stopped.set()
-                    return
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
+    def asks(client: socket.socket) -> None:
+        left = most
+        with client, suppress(OSError), socket.create_connection(to) as server:
+            back = threading.Thread(target=answers, args=(server, client), daemon=True)
+            back.start()
+            while data := client.recv(1 << 16):
+                if (left := left - len(data)) < 0:
+                    stopped.set()
+                    ended.wait()
+                    break
+                server.sendall(data)
+            server.shutdown(socket.SHUT_RDWR if left < 0 else socket.SHUT_WR)
+            back.join()
+
     def serve() -> None:
         with suppress(OSError):
-            while True:
-                client, _ = door.accept()
-                server = socket.create_connection(to)
-                for one in ((client, server, most), (server, client, None)):
-                    threading.Thread(target=pump, args=one, daemon=True).start()
+            while not ended.is_set():
+                start(asks, door.accept()[0])
 
-    threading.Thread(target=serve, daemon=True).start()
+    start(serve)
     try:
         yield f"127.0.0.1:{door.getsockname()[1]}", stopped
     finally:
+        ended.set()
+        with socket.create_connection(door.getsockname()):
+            pass  # wakes what waits for a client
+        for thread in threads:
+            thread.join(60)
         door.close()
 
 

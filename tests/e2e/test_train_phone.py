@@ -43,7 +43,7 @@ def test_a_phone_trains_what_float64_gives(
         told = json.loads(bench("train", "lenet5", *arguments, "--results", tmp_path / "runs", env=env).stdout)
         (tmp_path / "plan.toml").write_text(
             f'name = "learnt"\ndesktop = []\n{QUICK}\n[[cases]]\nmodel = "lenet5"\ndata = "{data}"\n'
-            'variants = [{ name = "elm", weights = "made.elm" }]\n'
+            f'variants = [{{ name = "elm", weights = "{made}" }}]\n'
         )
         plan = ("--plan", tmp_path / "plan.toml", "--results", tmp_path / "runs")
         measured = run("--device", phone.serial, *plan, env=env)
