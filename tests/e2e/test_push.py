@@ -168,7 +168,7 @@ def test_the_files_of_a_run_and_a_package_are_pushed(device: Adb, tmp_path: Path
             "compress", "lenet5", "--method", "fr", "--target", "1000x", "--one-shot", "-o", package, "--quiet", env=env
         )
         (one,) = json.loads(bench("push", package, *at, env=env).stdout)
-        assert (one["form"], one["sent"]) == ("whole", package.stat().st_size)
+        assert one["sent"] == min(size for _, size in one["offers"]) <= package.stat().st_size
         assert content(device, "net.frq", tmp_path) == package.read_bytes()
     finally:
         device.shell(f"rm -f {MODELS}/net.frq {MODELS}/lenet5-half.*")
