@@ -90,8 +90,8 @@ class Workload(Record):
 
 class Capacity(Record):
     """One variant of a network as a run measured it on the phone: the `score`, one inference alone on the whole
-    processor and its `load` in ns, and the peak memory of its process in bytes, all medians. Capacities of the same
-    `files` (a hash of them) are exchanged in place."""
+    processor and its `load` in ns, and the peak memory of its process in bytes, all medians. Those of the same `files`
+    (a hash of a package and its form) are exchanged in place, which takes `switch` ns where the run measured that."""
 
     network: str
     variant: str
@@ -100,6 +100,12 @@ class Capacity(Record):
     memory: float = Field(ge=0, le=2.0**53, allow_inf_nan=False)
     load: float = Field(0, ge=0, le=2.0**53, allow_inf_nan=False)
     files: str = ""
+    switch: float | None = Field(None, ge=0, le=2.0**53, allow_inf_nan=False)
+
+    def ready(self, there: Capacity) -> float:
+        """Ns of the whole processor until it can infer where another one was; in place about a load, unless known."""
+        in_place = self.files and self.files == there.files
+        return self.switch if in_place and self.switch is not None else self.load
 
 
 def cost(capacity: Capacity, wish: Wish, share: int) -> float:
@@ -112,13 +118,13 @@ def cost(capacity: Capacity, wish: Wish, share: int) -> float:
     return 100 * (wish.accuracy - capacity.score) + wish.alpha * max(0.0, late)
 
 
-def exchange_cost(capacity: Capacity, wish: Wish, share: int, seconds: float) -> float:
-    """What loading a capacity at the begin of a phase of so many seconds adds to its cost: until load / share, requests
-    wait for it, the first of them longest, and alpha counts the mean over the phase of what goes beyond L_max. Not in
-    NestDNN."""
+def exchange_cost(capacity: Capacity, there: Capacity, wish: Wish, share: int, seconds: float) -> float:
+    """What it adds to the cost of a capacity, at the begin of a phase of so many seconds, that another one was there:
+    until it is ready, requests wait for it, the first of them longest, and alpha counts the mean over the phase of what
+    goes beyond L_max. Not in NestDNN."""
     if share <= 0:
         return math.inf
-    ready, own = (ns / 1e6 * WHOLE / share for ns in (capacity.load, capacity.latency))
+    ready, own = (ns / 1e6 * WHOLE / share for ns in (capacity.ready(there), capacity.latency))
     beyond = max(0.0, ready + own - max(wish.latency_ms, own))
     within = min(beyond, 1000 * seconds)
     return wish.alpha * within * (beyond - within / 2) / (1000 * seconds)

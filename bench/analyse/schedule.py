@@ -71,9 +71,9 @@ class Problem:
         """The cost of the i-th network in a capacity, with what it takes to load it where another one was."""
         wish = self.wishes[i]
         there = self.before.get(wish.network)
-        if there is None or capacity == there or (capacity.files and capacity.files == there.files):
+        if there is None or capacity == there:
             return cost(capacity, wish, share)
-        return cost(capacity, wish, share) + exchange_cost(capacity, wish, share, self.seconds)
+        return cost(capacity, wish, share) + exchange_cost(capacity, there, wish, share, self.seconds)
 
     def cost(self, chosen: Sequence[tuple[Capacity, int]]) -> float:
         """Of a capacity and a share for each network."""

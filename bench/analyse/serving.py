@@ -82,7 +82,7 @@ def _of(wish: Wish, findings: Findings, run: RunRecord, setting: Subject) -> Ite
         usable += 1
         yield Capacity(
             network=wish.network, variant=subject.variant, score=figures[0], latency=figures[1], memory=figures[2],
-            load=figures[3], files=_files(run, subject),
+            load=figures[3], files=_files(run, subject), switch=_switch(findings, subject),
         )  # fmt: skip
     if lacking and (wish.variants or not usable):
         raise UsageError(
@@ -97,11 +97,19 @@ def _of(wish: Wish, findings: Findings, run: RunRecord, setting: Subject) -> Ite
 
 
 def _files(run: RunRecord, subject: Subject) -> str:
-    """A hash of the files that a phone has of it; empty where the run does not know them."""
+    """A hash of the files of its package in several capacities and of their form; empty where it is none."""
     of = (subject.model, subject.variant, subject.runtime)
-    found = next((one for one in run.artifacts if (one.model, one.variant, one.runtime) == of), None)
-    names = sorted(file.sha256 for file in found.needed) if found else []
-    return hashlib.sha256("".join(names).encode()).hexdigest()[:16] if names else ""
+    found = next(one for one in run.artifacts if (one.model, one.variant, one.runtime) == of)
+    if "capacity" not in found.options:
+        return ""
+    same = (found.weights_format, found.execution, *sorted(file.sha256 for file in found.needed))
+    return hashlib.sha256(" ".join(same).encode()).hexdigest()[:16]
+
+
+def _switch(findings: Findings, subject: Subject) -> float | None:
+    """The median of a change to it in place, where the run measured that and it may be used."""
+    figures, why = _figures(findings, subject, ("switch",))
+    return None if why else figures[0]
 
 
 def _figures(findings: Findings, subject: Subject, metrics: Sequence[str]) -> tuple[list[float], str]:

@@ -48,6 +48,8 @@ _NEAR_WEIGHTS, _NEAR_BLOBS = 1_000_000, 4_000_000
 """Bytes of weights, and of what is read and written, that a layer finds in the caches of a small processor."""
 _FEW = 16
 """Channels from which on ncnn's convolutions fill their vectors."""
+_LANES = 16
+"""Pixels that our own layers compute at once: of one alone, as behind a linear layer, they compute as many."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,15 @@ def terms(graph: Graph, inputs: Sequence[Tensor]) -> Counter[str]:
         if layer.type in _FREE:
             continue
         p = _numbers(layer)
-        found[_kind(layer, p)] += _of_whole_vectors(p, after) if layer.type == "LowRankPass" else cost.macs
+        found[_kind(layer, p)] += _of_whole_vectors(layer, p, cost, after)
         found["byte" if cost.activations <= _NEAR_BLOBS else "far byte"] += cost.activations
         weights = "winograd weight byte" if _kind(layer, p) == "winograd" else "weight byte"
         found[weights if cost.weights <= _NEAR_WEIGHTS else f"far {weights}"] += cost.weights
         found["own layer" if layer.type in OWN else "layer"] += 1
         if layer.type == "LowRankPass":
             found["low-rank value"] += p["0"] * math.prod(after[1:]) * (4 if p.get("6") else 1)
+        if layer.type == "RankPass" and (matrices := FLOAT * _of_matrices(p)) > _NEAR_WEIGHTS:
+            found["far weight byte"] += matrices  # which are in no file, but every inference reads them
         if layer.type == "RankPass" and p.get("1", 0):
             points = p.get("13") or p["0"]
             found["wide value"] += points * math.prod(after[1:]) * (4 if p.get("8") else 1)
@@ -119,10 +123,22 @@ def terms(graph: Graph, inputs: Sequence[Tensor]) -> Counter[str]:
     return found
 
 
-def _of_whole_vectors(p: Mapping[str, int], after: Shape) -> int:
-    """Multiply-adds of a LowRankPass, which computes whole vectors of channels."""
-    channels, reduced = (-(-p.get(key, 0) // _FEW) * _FEW for key in ("0", "2"))
-    return channels * math.prod(after[1:]) * (p["1"] * (4 if p.get("6") else 1) + reduced)
+def _of_whole_vectors(layer: Layer, p: Mapping[str, int], cost: Cost, after: Shape) -> int:
+    """Multiply-adds of a layer, with those that our own layers do beside: a LowRankPass computes whole vectors of
+    channels, the others of pixels."""
+    if layer.type == "LowRankPass":
+        channels, reduced = (-(-p.get(key, 0) // _FEW) * _FEW for key in ("0", "2"))
+        return channels * math.prod(after[1:]) * (p["1"] * (4 if p.get("6") else 1) + reduced)
+    pixels = math.prod(after[1:])
+    return cost.macs * (-(-pixels // _LANES) * _LANES) // pixels if layer.type in OWN else cost.macs
+
+
+def _of_matrices(p: Mapping[str, int]) -> int:
+    """Values of the DCT matrices that a RankPass multiplies by."""
+    rank, reduced = p.get("1", 0), p.get("2", 0)
+    if rank and reduced and not p.get("7") and not p.get("8"):
+        return rank * reduced  # two linear maps are one
+    return (p.get("13") or p["0"]) * (rank + reduced)
 
 
 def _kind(layer: Layer, p: Mapping[str, int]) -> str:

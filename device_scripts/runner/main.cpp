@@ -204,7 +204,7 @@ void run(const std::string& job_path, const std::vector<std::string>& named) {
     session->infer(job.mode == Mode::memory || job.mode == Mode::largest);
     Event("first_inference").number("ns", now_ns() - start).send();
     flush_events();
-    session->expect_as_asked();
+    session->expect_as_asked(1);
 
     const Show show = cycling(job, samples, *session);
     switch (job.mode) {

@@ -26,6 +26,9 @@ from tests.e2e.native_kit import (
     runner,
 )
 from tests.e2e.test_native_neighbours import eventually, processes
+from tests.e2e.test_native_nested import GOOD as NESTED
+from tests.e2e.test_native_nested import PARAM, SAMPLES, SEGMENTS
+from tests.e2e.test_native_nested_fr import exported
 
 SIZES = {"small": 200, "large": 1200}
 
@@ -96,6 +99,46 @@ def test_a_network_is_exchanged_for_another_while_requests_go_on(tmp_path: Path,
     assert done.names[0] == "environment"
     assert done.names[-2:] == ["request", "end"]
     assert processes(tmp_path / "job") == set()
+
+
+def test_capacities_of_one_package_are_exchanged_in_place(tmp_path: Path) -> None:
+    (tmp_path / "net.param").write_text(PARAM)
+    (tmp_path / "net.weights").write_bytes(NESTED)
+    (tmp_path / "samples.bsmp").write_bytes(packed(SAMPLES))
+    form = {"mode": "memory", "weights_format": "nested", "execution": "stock"}
+    jobs = [tmp_path / f"job{capacity}" for capacity in (1, 2, 3)]
+    for capacity, job in enumerate(jobs, 1):
+        job.write_text(job_text(tmp_path, capacity=capacity, **form))
+    phases = tuple((300, [(candidate, 900)]) for candidate in (2, 0, 1))
+    found, done = served(tmp_path, service(jobs, *phases, rates=(50,)))
+    assert [one.way for one in found.exchanges] == ["capacity", "capacity"]
+    # What nothing was kept of is read again.
+    read = [sum(map(len, SEGMENTS[:capacity])) for capacity in (1, 2)]
+    assert [one.bytes for one in found.exchanges] == read
+    assert all(one.ns is not None and one.ns > 0 for one in found.exchanges)
+    assert all(one.own for one in found.served)
+    assert len({event["network"] for event in done.events if event["event"] == "served"}) == 1
+
+
+def test_capacities_that_have_a_graph_each_are_exchanged_in_place_too(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made = exported("resident", 4, tmp_path / "made", tmp_path_factory.getbasetemp() / "packages")
+    folder = made.folder
+    (folder / "samples.bsmp").write_bytes(packed(np.ones((1, 3, 12, 12), np.float32)))
+    graphs = {number: folder / f"graph{number}.param" for number in (1, 2, 3)} | {4: folder / "graph.param"}
+    jobs = []
+    for own in (1, 4):
+        others = {f"graph{number}": path for number, path in graphs.items() if number != own}
+        keys = {"graph": graphs[own], "weights": folder / "weights.frq", "capacity": own, **others}
+        jobs.append(folder / f"job{own}")
+        jobs[-1].write_text(job_text(folder, mode="memory", execution="resident", **keys))
+    found, _ = served(tmp_path, service(jobs, *((300, [(number, 900)]) for number in (0, 1, 0)), rates=(50,)))
+    assert [one.way for one in found.exchanges] == ["capacity", "capacity"]
+    assert all(one.own for one in found.served)
+    jobs[0].write_text(jobs[0].read_text().replace(str(graphs[4]), str(graphs[3])))
+    found, _ = served(tmp_path, service(jobs, (300, [(0, 900)]), (300, [(1, 900)]), rates=(50,)))
+    assert [one.way for one in found.exchanges] == ["load"]
 
 
 def test_a_request_that_nobody_answered_counts_until_the_end(tmp_path: Path, candidates: list[Path]) -> None:

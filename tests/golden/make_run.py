@@ -1,11 +1,11 @@
-"""Make `synthetic-run-4/`, the stored run of schema 4 that the golden tests read.
+"""Make `synthetic-run-5/`, the stored run of schema 5 that the golden tests read.
 
     python -m tests.golden.make_run
 
 Its figures are SYNTHETIC TEST DATA from a seeded generator: nothing in it was measured. A run is made once for each
 schema version and is kept, so that every later bench is tested on reading it; `synthetic-run/` is of schema 1,
 `synthetic-run-2/` of schema 2, and so on. This one has every pass, a virtual phone and one that says it is real, so
-that clocks, heat, energy and layers are in it.
+that clocks, heat, energy and layers are in it; and a network with two capacities, a cascade, and corrupted samples.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.confidence import Calibration, Cascade
+from bench.corrupted import CorruptedRecord, DriftRecord
 from bench.layered import LayerRecord
 from bench.measure import answers, order
 from bench.measure.order import Entry, Place
@@ -42,7 +44,7 @@ from bench.records import (
 from bench.results.folder import RunFolder
 
 HERE = Path(__file__).parent
-NAME = "synthetic-run-4"
+NAME = "synthetic-run-5"
 REFERENCE = "torch"
 
 
@@ -66,6 +68,9 @@ class Net(NamedTuple):
     source: str
 
 
+CASCADE = "cascade:half:97_"
+TEXTS = {"nested:16x:2@0.5": "nested:16x:2@1/2", CASCADE: "cascade:half:97%"}
+"""What a plan says where that is not the label."""
 NETS = {
     "lenet5": Net("classification", (1, 28, 28), (10,), 431_080, 250, "synthetic digits"),
     "unet": Net("segmentation", (3, 16, 24), (2, 16, 24), 31_043_586, 16, "synthetic masks"),
@@ -76,6 +81,9 @@ MADE = {
         "baseline": Made(0.41, 1_726_103, 8.1e6, 0.984),
         "half": Made(0.42, 864_400, 8.2e6, 0.984),
         "fr-auto:20x": Made(0.46, 86_500, 7.9e6, 0.93),
+        "nested:16x:2@0.5": Made(0.11, 868_300, 4.2e6, 0.95),
+        "nested:16x:2": Made(0.41, 868_300, 8.1e6, 0.98),
+        CASCADE: Made(0.2, 2_590_503, 9.9e6, 0.982),
     },
     "unet": {
         "baseline": Made(812.0, 124_200_512, 512e6, 0.985, 416),
@@ -85,15 +93,34 @@ MADE = {
 }
 SECONDS = 150
 MORE = {"beside": 1, "load": 2, "sustained_seconds": SECONDS, "energy_seconds": 60, "largest_side": 4_096,
-        "profile_launches": 3}  # fmt: skip
+        "profile_launches": 3, "switch_launches": 3}  # fmt: skip
+DRIFT = DriftRecord(
+    samples=tuple(range(0, 250, 5)), seed=1,
+    sets=(
+        CorruptedRecord(sha256="1" * 64), CorruptedRecord(name="blur", text="blur", severities=(1, 3), sha256="2" * 64),
+        CorruptedRecord(name="noise", text="noise", severities=(5,), sha256="3" * 64),
+    ),
+)  # fmt: skip
+HARMS = {"": 0.0, "blur": 0.1, "noise": 0.45}
+"""The part of right answers that each corruption costs."""
 PLAN = {
     "name": NAME,
     "description": "synthetic test data: nothing here was measured",
     "protocol": {"launches": 5, "reference_launches": 1, "memory_launches": 3, "min_seconds": 0.2, **MORE},
     "cases": [
-        {"model": model, "variants": list(variants), "protocol": {"warmup_iterations": 1, "min_iterations": 3, **MORE}}
+        {
+            "model": model,
+            "variants": [TEXTS.get(name, name) for name in variants],
+            "protocol": {"warmup_iterations": 1, "min_iterations": 3, **MORE},
+        }
         if model == "unet"
-        else {"model": model, "variants": list(variants)}
+        else {
+            "model": model,
+            "variants": [TEXTS.get(name, name) for name in variants],
+            "protocol": MORE | {"min_seconds": 0.2, "reference_launches": 1, "drift": ["blur:1", "blur:3", "noise:5"]},
+        }
+        if model == "lenet5"
+        else {"model": model, "variants": [TEXTS.get(name, name) for name in variants]}
         for model, variants in MADE.items()
     ],
 }
@@ -131,6 +158,7 @@ PLACES = (
 def artifacts(model: str, variant: str) -> Iterator[Artifact]:
     net, made, graph = NETS[model], MADE[model][variant], 2_000
     method = variant != "baseline"
+    asks, nested = variant.startswith("cascade"), variant.startswith("nested")
     notes = ("26 layers kept in their small space",) if variant.startswith("fr") else ()
     for runtime, files in (
         ("ncnn", (("graph", "a", graph), ("weights", "b", made.deployed - graph))),
@@ -144,12 +172,29 @@ def artifacts(model: str, variant: str) -> Iterator[Artifact]:
                 for role, digit, size in files
             ),
             deployed=tuple(role for role, _, _ in files),
-            weights_format="frq" if ours and notes else "runtime", execution="resident" if notes else "stock",
+            weights_format="frq" if ours and notes else "nested" if ours and nested else "runtime",
+            execution="resident" if notes else "stock",
+            options={"capacity": "1" if "@" in variant else "2"} if ours and nested else {},
+            width="capacity 1 of 2" if "@" in variant else None,
+            calibration=calibrated(cascade=asks) if model == "lenet5" else None,
+            cascade=cascade() if asks else None,
             inputs=(Tensor(name="in0", shape=net.input),), outputs=(Tensor(name="out0", shape=net.output),),
             task=net.task, parameters=net.parameters, macs=10 * net.parameters, notes=notes,
             coefficients=net.parameters // 20 if notes else None,
             verified=(Verified(output="out0", max_abs_delta=3.1e-6, max_abs_reference=17.0, headroom=0.02),) * ours,
         )  # fmt: skip
+
+
+def calibrated(*, cascade: bool) -> Calibration:
+    return Calibration(
+        temperatures=(1.4, 1.2) if cascade else (1.3,), samples=800, nll=(0.11, 0.09), ece=(0.031, 0.012)
+    )
+
+
+def cascade() -> Cascade:
+    return Cascade(
+        small="half", threshold=0.8, temperature=1.4, goal="97%", samples=800, accuracy=(0.93, 0.984, 0.982), asked=0.2
+    )
 
 
 def samples(trial: Trial, dice: np.random.Generator) -> Iterator[Sample]:
@@ -174,6 +219,8 @@ def samples(trial: Trial, dice: np.random.Generator) -> Iterator[Sample]:
                 yield Sample("clock", 0, HOT_HZ if slow(trial) else FULL_HZ)
         case "contended":
             yield from timed("contended", 1.6 * ns, subject.model, dice)
+        case "switch":
+            yield from switched(made, dice)
         case "energy":
             yield Sample("energy", 0, ns * 1e-9 * 3.2 * dice.normal(1, 0.03))
         case "largest":
@@ -185,6 +232,14 @@ def samples(trial: Trial, dice: np.random.Generator) -> Iterator[Sample]:
             yield Sample("plain", 0, float(round((0.8 if subject.model == "unet" else 1.01) * total)))
         case "sustained":
             yield from heated(trial, ns, dice)
+
+
+def switched(made: Made, dice: np.random.Generator) -> Iterator[Sample]:
+    for change in range(4):
+        for metric, value in (("switch", 0.9e6 * made.ms), ("switch_first", 1.2e6 * made.ms)):
+            yield Sample(metric, change, float(round(value * dice.normal(1, 0.02))))
+        yield Sample("paged", change, 600_000.0)
+    yield Sample("capacity_bytes", 0, 860_000.0 if made.ms > 0.2 else 260_000.0)
 
 
 def layered(trial: Trial) -> tuple[LayerRecord, ...]:
@@ -237,20 +292,37 @@ def answered(trial: Trial) -> Answers:
     """The same answers wherever a variant ran, but for rounding; variants are wrong on samples of their own."""
     subject = trial.subject
     net, right = NETS[subject.model], MADE[subject.model][subject.variant].right
+    if trial.pass_ == "drift":
+        shown = DRIFT.sets[trial.launch]
+        net = net._replace(samples=len(DRIFT.samples) * len(shown.severities))
+        right -= HARMS[shown.name] * (1.3 if subject.variant.startswith("fr") else 1)
     labels: NDArray[Any] = np.random.default_rng(7).integers(0, net.output[0], (net.samples, *net.output[1:]))
+    if trial.pass_ == "drift":
+        labels = np.tile(labels[: len(DRIFT.samples)], len(DRIFT.sets[trial.launch].severities))
     dice = np.random.default_rng([ord(letter) for letter in f"{subject.model} {subject.variant}"])
     wrong = dice.random(labels.shape) > right
     answer = np.where(wrong, (labels + 1) % net.output[0], labels)
     outputs = dice.normal(0, 0.5, (net.samples, *net.output)).astype(np.float32)
     np.put_along_axis(outputs, answer[:, None], dice.uniform(3, 9, answer[:, None].shape).astype(np.float32), axis=1)
     rounding = 0 if subject.runtime == REFERENCE else 3.3e-6
-    return answers.all_facts([outputs + np.float32(rounding)], [outputs], labels, net.task)
+    ours = [outputs + np.float32(rounding)]
+    if subject.variant.startswith("cascade"):
+        went = (dice.random((net.samples, 1)) < 0.2).astype(np.float32)
+        return answers.all_facts(
+            [*ours, went], [outputs, went], labels, net.task, calibrated(cascade=True), cascade=True
+        )  # fmt: skip
+    calibration = calibrated(cascade=False) if subject.model == "lenet5" else None
+    return answers.all_facts(ours, [outputs], labels, net.task, calibration)
 
 
 def is_asked(trial: Trial) -> bool:
     """A digit has one size; only a phone with a battery has energy to measure, which is absent elsewhere, not zero."""
     if trial.pass_ == "energy":
         return trial.subject.device == REAL.serial
+    if trial.pass_ == "switch":
+        return trial.subject.variant.startswith("nested")
+    if trial.pass_ == "profile":
+        return not trial.subject.variant.startswith(("nested", "cascade"))
     return trial.pass_ != "largest" or MADE[trial.subject.model][trial.subject.variant].side > 0
 
 
@@ -297,7 +369,7 @@ def main() -> None:
     asked = (trial for trial in order.trials(plan, entries) if is_asked(trial))
     for place, one in enumerate(asked):
         trial = one.model_copy(update={"order": place})
-        facts = answered(trial) if trial.pass_ == "accuracy" else None
+        facts = answered(trial) if trial.pass_ in ("accuracy", "drift") else None
         layers = layered(trial) if trial.pass_ == "profile" else ()
         draft.append(measurement(trial, dice), DEVICES[trial.subject.device], facts, layers)
     digits = Preprocess(resize="none", crop=False, channels="grey")
@@ -309,7 +381,7 @@ def main() -> None:
             samples={
                 model: SamplesRecord(
                     source=net.source, count=net.samples, labelled=True,
-                    preprocess=digits if model == "lenet5" else None,
+                    preprocess=digits if model == "lenet5" else None, drift=DRIFT if model == "lenet5" else None,
                 )
                 for model, net in NETS.items()
             },

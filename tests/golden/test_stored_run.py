@@ -21,7 +21,7 @@ from bench.report import Context, Section, content, html
 from bench.report.table import Table
 from bench.results.folder import RunFolder
 
-SCHEMAS = {"synthetic-run": 1, "synthetic-run-2": 2, "synthetic-run-3": 3, "synthetic-run-4": 4}
+SCHEMAS = {"synthetic-run": 1, "synthetic-run-2": 2, "synthetic-run-3": 3, "synthetic-run-4": 4, "synthetic-run-5": 5}
 HERE = Path(__file__).parent
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.capacities import Against, Switched
-from bench.findings import Summary
+from bench.findings import Interval, Summary
 from bench.records import METRICS
-from bench.report.labels import bounds, heading
+from bench.report.labels import bounds, heading, interval
 from bench.report.section import Context, Section
 from bench.report.table import Cell, Table, Tone
 from bench.units import duration, quantity, ratio, size
 
 NOTES = (
     "Switch: from a capacity beside this one, until it can infer: the weights brought in from the file, the graph and "
-    "its pipelines made again. Medians over launches, the 95 % bootstrap interval, and the slowest of all.",
+    "its pipelines made again. Medians over launches with their 95 % bootstrap interval; slowest: of all changes.",
     "Loaded afresh: the same capacity from the same file, by a fresh process. Apart: the same network in files of its "
-    "own. Launches are not paired; above 1× the switch is faster.",
+    "own; n launches of it. Launches are not paired; above 1× the switch is faster. Paged: weights brought in or "
+    "dropped, which differ where a capacity has two neighbours. Changes: so many in so many launches.",
     "After each switch the answer to the first sample was, to the bit, what that capacity answered before.",
 )
 
@@ -62,49 +63,52 @@ def _loads(one: Switched) -> list[tuple[Against, str]]:
 def _table(model: str, found: Sequence[Switched], context: Context) -> Table:
     score = context.labels.score(model)
     quality = heading(score) if score else "Score"
+    apart = any(one.apart for one in found)
     header = (
-        "Variant", "Where", "Weights", quality, "Latency", "Switch to it", "First inference after", "Paged",
-        "Loaded afresh ÷ switch", "Apart ÷ switch", "Changes / launches",
+        "Variant", "Where", "Weights", quality, "Latency", "Switch to it", "Slowest", "Loaded afresh ÷ switch",
+        *(("Apart ÷ switch",) if apart else ()), "First inference after", "Paged", "Changes",
     )  # fmt: skip
-    rows = tuple(_row(one, score, context) for one in found)
+    rows = tuple(_row(one, score, context, apart) for one in found)
     return Table(f"{context.labels.model(model)}: capacities", header, rows, NOTES)
 
 
-def _row(one: Switched, score: str | None, context: Context) -> tuple[Cell, ...]:
+def _row(one: Switched, score: str | None, context: Context, apart: bool) -> tuple[Cell, ...]:
     scored = context.findings.summary(one.subject, score) if score else None
-    first = (
-        Cell(one.subject.variant, tone="strong"), Cell(context.labels.where(one.subject)), Cell(size(one.bytes)),
-        _figure(scored), _figure(context.findings.summary(one.subject, "latency")),
+    words = (
+        Cell(one.subject.variant, tone="strong"), Cell(context.labels.where(one.subject)),
+        Cell(size(one.bytes), value=one.bytes), _figure(scored),
+        _figure(context.findings.summary(one.subject, "latency")),
     )  # fmt: skip
     low, high = one.paged
-    paged = Cell(size(low) if low == high else f"{size(low)} to {size(high)}")
-    count = Cell(f"{one.changes:,} / {one.launches}")
+    paged = Cell(size(high), "" if low == high else f"or {size(low)}", value=high)
+    count = Cell(f"{one.changes:,} in {one.launches}", value=one.changes)
     if one.translated:
-        return (*first, *[Cell("meaningless", tone="muted")] * 2, paged, *[Cell("–", tone="muted")] * 2, count)
+        nothing = [Cell("meaningless", tone="muted")] * 2, [Cell("–", tone="muted")] * (1 + apart)
+        return (*words, *nothing[0], *nothing[1], nothing[0][0], paged, count)
     tone: Tone = "muted" if one.doubts else "plain"
-    around = f"{duration(one.bounds[0])}–{duration(one.bounds[1])}" if one.bounds else "no interval"
-    detail = f"{around}, at most {duration(one.slowest)}" + (", not usable" if one.doubts else "")
+    around = interval(Interval(*one.bounds, "bootstrap"), "ns") if one.bounds else "no interval"
     return (
-        *first, Cell(duration(one.switch), detail, tone), Cell(duration(one.first), tone=tone), paged,
-        _against(one.fresh, tone), _against(one.apart, tone), count,
+        *words, Cell(duration(one.switch), around + (", not usable" if one.doubts else ""), tone, value=one.switch),
+        Cell(duration(one.slowest), tone=tone, value=one.slowest), _against(one.fresh, tone),
+        *((_against(one.apart, tone),) if apart else ()), Cell(duration(one.first), tone=tone, value=one.first), paged,
+        count,
     )  # fmt: skip
 
 
 def _figure(summary: Summary | None) -> Cell:
     if summary is None or summary.statistics is None:
         return Cell("–", tone="muted")
-    value = quantity(summary.statistics.median, METRICS[summary.metric].unit)
+    median = summary.statistics.median
+    value = quantity(median, METRICS[summary.metric].unit)
     if summary.translated and METRICS[summary.metric].unit == "ns":
         return Cell("meaningless", tone="muted")
-    return Cell(value, tone="plain" if summary.usable else "muted")
+    return Cell(value, tone="plain" if summary.usable else "muted", value=median)
 
 
 def _against(found: Against | None, tone: Tone) -> Cell:
     if found is None:
         return Cell("–", tone="muted")
-    return Cell(
-        ratio(found.ratio), f"{bounds(found.bounds)}, of {duration(found.load)}, {found.launches} launches", tone
-    )
+    return Cell(ratio(found.ratio), f"{bounds(found.bounds)}, n = {found.launches}", tone, value=found.ratio)
 
 
 def _ratio(found: Against) -> str:

@@ -21,7 +21,7 @@ from bench.runtimes.ncnn.build import Work, cores, source_folder
 from bench.runtimes.ncnn.executable import read_elf
 
 _RUNNER = "bench-loaded-runner"
-_CORE = ("main.cpp", "contract", "measure", "picture")
+_CORE = ("main.cpp", "contract", "measure", "picture", "update")
 _TABLE = ("loaded/backend.h", "loaded/statuses.h")
 _GLIBC = "2.28"
 """The oldest glibc that any of the wheels in question is built for."""

@@ -37,15 +37,15 @@ PassSteps PassSteps::folded() const {
     return made;
 }
 
-PassRows::PassRows(PassSteps steps, std::shared_ptr<const RowSource> z, std::shared_ptr<const RowSource> added)
-    : RowSource(steps.pooled ? z->width() / 2 : z->width(), steps.pooled ? z->height() / 2 : z->height(),
-                steps.reduced > 0 ? steps.reduced : steps.points),
+PassRows::PassRows(std::shared_ptr<const PassSteps> steps, std::shared_ptr<const RowSource> z, std::shared_ptr<const RowSource> added)
+    : RowSource(steps->pooled ? z->width() / 2 : z->width(), steps->pooled ? z->height() / 2 : z->height(),
+                steps->reduced > 0 ? steps->reduced : steps->points),
       steps_(std::move(steps)),
       z_(std::move(z)),
       added_(std::move(added)) {}
 
 const ncnn::Mat* PassRows::spare(int channels) const {
-    if (steps_.pooled) return nullptr;
+    if (steps_->pooled) return nullptr;
     const ncnn::Mat* found = z_->spare(channels);
     return found || !added_ ? found : added_->spare(channels);
 }
@@ -53,7 +53,7 @@ const ncnn::Mat* PassRows::spare(int channels) const {
 void PassRows::write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena& arena) const {
     if (added_) added_->write(y, count, to, channel_step, row_step, arena);
     const Arena::Frame frame(arena);
-    const int windows = steps_.pooled ? kWindows : 1, rank = z_->channels();
+    const int windows = steps_->pooled ? kWindows : 1, rank = z_->channels();
     const Rows rows = z_->read(windows > 1 ? 2 * y : y, windows > 1 ? 2 * count : count, arena);
     std::vector<const float*> z(static_cast<size_t>(windows * rank));
     float* const split = windows > 1 ? arena.take(z.size() * kTile) : nullptr;
@@ -104,17 +104,17 @@ void PassRows::write(int y, int count, float* to, size_t channel_step, size_t ro
 }
 
 void PassRows::expand(const float* const* z, int first, int count, int pixels, float* to, size_t step) const {
-    const After last = steps_.relu ? After::relu : After::store;
-    for (int w = 0; w < (steps_.pooled ? kWindows : 1); w++) {
-        mix({steps_.rank, count, pixels, z + w * steps_.rank, steps_.expand.data() + first, static_cast<size_t>(steps_.points),
-             steps_.shift.data() + first, to, step, false, w == 0 ? last : After::largest});
+    const After last = steps_->relu ? After::relu : After::store;
+    for (int w = 0; w < (steps_->pooled ? kWindows : 1); w++) {
+        mix({steps_->rank, count, pixels, z + w * steps_->rank, steps_->expand.data() + first, static_cast<size_t>(steps_->points),
+             steps_->shift.data() + first, to, step, false, w == 0 ? last : After::largest});
     }
 }
 
 void PassRows::tile(const float* const* z, int pixels, float* wide, float* results, size_t step) const {
     const float* wide_rows[kWide];
     for (int i = 0; i < kWide; i++) wide_rows[i] = wide + i * kTile;
-    const PassSteps& s = steps_;
+    const PassSteps& s = *steps_;
     if (s.reduced == 0) return expand(z, 0, s.points, pixels, results, step);
     const size_t reduced = static_cast<size_t>(s.reduced);
     const float* shift = s.rank == 0 && !s.shift.empty() ? s.shift.data() : nullptr;

@@ -24,7 +24,7 @@ struct PassSteps {
 class PassRows : public RowSource {
 public:
     // `added`, if any, has the width, height and channels of the result and is added to it.
-    PassRows(PassSteps steps, std::shared_ptr<const RowSource> z, std::shared_ptr<const RowSource> added);
+    PassRows(std::shared_ptr<const PassSteps> steps, std::shared_ptr<const RowSource> z, std::shared_ptr<const RowSource> added);
 
     void write(int y, int count, float* to, size_t channel_step, size_t row_step, Arena& arena) const override;
     const ncnn::Mat* spare(int channels) const override;
@@ -35,7 +35,7 @@ private:
     void tile(const float* const* z, int pixels, float* wide, float* results, size_t step) const;
     void expand(const float* const* z, int first, int count, int pixels, float* to, size_t step) const;
 
-    PassSteps steps_;
+    std::shared_ptr<const PassSteps> steps_;
     std::shared_ptr<const RowSource> z_, added_;
 };
 

@@ -115,25 +115,27 @@ int RankPass::load_param(const ncnn::ParamDict& parameters) {
 
 int RankPass::load_model(const ncnn::ModelBin& weights) {
     const WideSpace space(p_.channels, p_.samples, p_.points, p_.weights);
-    steps_.points = static_cast<int>(space.size());
-    steps_.rank = p_.rank;
-    steps_.reduced = p_.reduced;
-    steps_.pooled = p_.pooled;
-    steps_.relu = p_.relu;
+    PassSteps steps;
+    steps.points = static_cast<int>(space.size());
+    steps.rank = p_.rank;
+    steps.reduced = p_.reduced;
+    steps.pooled = p_.pooled;
+    steps.relu = p_.relu;
     const std::vector<float> expand = space.expand(p_.rank);
     for (int k = 0; k < p_.rank; k++) {
         for (size_t c = 0; c < space.size(); c++)
-            steps_.expand.push_back(expand[c * static_cast<size_t>(p_.rank) + static_cast<size_t>(k)]);
+            steps.expand.push_back(expand[c * static_cast<size_t>(p_.rank) + static_cast<size_t>(k)]);
     }
-    if (p_.rank > 0) steps_.shift.resize(space.size());
+    if (p_.rank > 0) steps.shift.resize(space.size());
     if (p_.kept == 0) {
-        steps_.reduce = space.reduce(p_.reduced, p_.total, p_.first);
+        steps.reduce = space.reduce(p_.reduced, p_.total, p_.first);
     } else {
         const ncnn::Mat core = weights.load(p_.kept_out * p_.kept, 0);
         if (core.empty()) return kOutOfMemory;
-        steps_.reduce = space.reduce(p_.reduced, static_cast<const float*>(core), p_.kept_out, p_.kept);
+        steps.reduce = space.reduce(p_.reduced, static_cast<const float*>(core), p_.kept_out, p_.kept);
     }
-    if (p_.is_linear() && p_.is_constant()) steps_ = steps_.folded();
+    if (p_.is_linear() && p_.is_constant()) steps = steps.folded();
+    steps_ = std::make_shared<const PassSteps>(std::move(steps));
     return 0;
 }
 
@@ -143,30 +145,33 @@ int RankPass::forward(const std::vector<ncnn::Mat>& bottoms, std::vector<ncnn::M
     const std::shared_ptr<const RowSource> z = rows_of(bottoms[0]);
     if (!z || z->channels() != (p_.rank > 0 ? p_.rank : p_.channels)) return kBadLayer;
 
-    const bool linear = p_.is_linear(), constant = p_.is_constant();
-    PassSteps steps = steps_;
-    if (p_.normalised) {
-        Moments moments(p_.rank);
-        if (!p_.measured) {
-            if (const int status = measure(*z, option, moments)) return status;
-        } else if (!moments.read(bottoms[1])) {
-            return kBadLayer;
-        }
-        normalise(steps, moments, p_.epsilon);
-    }
     for (size_t i = first_vector; i < first_vector + static_cast<size_t>(p_.vectors); i++) {
         if (bottoms[i].dims != 1 || bottoms[i].w != p_.channels || bottoms[i].elemsize != sizeof(float)) return kBadLayer;
     }
-    if (p_.vectors > 0) std::copy_n(static_cast<const float*>(bottoms[first_vector]), p_.channels, steps.shift.data());
-    if (p_.vectors > 1) {
-        const float* scale = bottoms[first_vector + 1];
-        for (size_t i = 0; i < steps.expand.size(); i++) steps.expand[i] *= scale[i % static_cast<size_t>(p_.channels)];
+    std::shared_ptr<const PassSteps> used = steps_;
+    if (!p_.is_constant()) {  // else a copy of what may be megabytes, each time
+        PassSteps steps = *steps_;
+        if (p_.normalised) {
+            Moments moments(p_.rank);
+            if (!p_.measured) {
+                if (const int status = measure(*z, option, moments)) return status;
+            } else if (!moments.read(bottoms[1])) {
+                return kBadLayer;
+            }
+            normalise(steps, moments, p_.epsilon);
+        }
+        if (p_.vectors > 0) std::copy_n(static_cast<const float*>(bottoms[first_vector]), p_.channels, steps.shift.data());
+        if (p_.vectors > 1) {
+            const float* scale = bottoms[first_vector + 1];
+            for (size_t i = 0; i < steps.expand.size(); i++) steps.expand[i] *= scale[i % static_cast<size_t>(p_.channels)];
+        }
+        if (p_.is_linear()) steps = steps.folded();
+        used = std::make_shared<const PassSteps>(std::move(steps));
     }
-    if (linear && !constant) steps = steps.folded();
 
     std::shared_ptr<const RowSource> added = p_.added ? rows_of(bottoms.back()) : nullptr;
     if (p_.added && !added) return kBadLayer;
-    const auto rows = std::make_shared<const PassRows>(std::move(steps), z, added);
+    const auto rows = std::make_shared<const PassRows>(std::move(used), z, added);
     if (rows->width() < 1 || rows->height() < 1) return kBadLayer;
     if (added && (added->width() != rows->width() || added->height() != rows->height() || added->channels() != rows->channels())) {
         return kBadLayer;

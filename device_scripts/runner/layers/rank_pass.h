@@ -2,6 +2,7 @@
 // docs/resident.md has the mathematics.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include <layer.h>
@@ -66,7 +67,7 @@ public:
 
 private:
     RankPassParameters p_;
-    PassSteps steps_;  // before norm and vectors
+    std::shared_ptr<const PassSteps> steps_;  // before norm and vectors
 };
 
 // For ncnn::Net::register_custom_layer.

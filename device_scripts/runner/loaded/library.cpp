@@ -187,7 +187,9 @@ public:
         return found;
     }
 
-    void expect_as_asked() const override { expect_tasks(before_, job_.threads - 1 + backend_.own_threads); }
+    void expect_as_asked(int sessions) const override {
+        expect_tasks(before_, sessions * (job_.threads - 1 + backend_.own_threads));
+    }
 
 private:
     const BenchBackend& backend_;

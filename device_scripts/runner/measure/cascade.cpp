@@ -64,6 +64,9 @@ public:
         robust_->infer(last);
     }
 
+    // The small one was opened first, so it can tell the threads of both from those that were there before.
+    void expect_as_asked(int sessions) const override { small_->expect_as_asked(2 * sessions); }
+
     int asked() const override { return asked_ != 0.0f ? 1 : 0; }
 
     std::vector<OutputMemory> outputs() const override {

@@ -183,12 +183,19 @@ private:
     std::unique_ptr<Child> child_;
 };
 
+// That of a capacity: its own, where graphs differ, or else the job's.
+const std::string& graph_at(const Job& job, int capacity) {
+    const auto own = job.graphs.find(capacity);
+    return capacity == job.capacity || own == job.graphs.end() ? job.graph : own->second;
+}
+
 // Whether one is another capacity of the other's files.
 bool is_same_package(const Job& one, const Job& other) {
-    return one.capacity != 0 && other.capacity != 0 && one.graph == other.graph && one.weights == other.weights &&
+    return one.capacity != 0 && other.capacity != 0 && graph_at(one, other.capacity) == other.graph &&
+           graph_at(other, one.capacity) == one.graph && one.weights == other.weights &&
            one.weights_format == other.weights_format && one.execution == other.execution && one.inputs == other.inputs &&
            one.outputs == other.outputs && one.samples == other.samples && one.threads == other.threads &&
-           one.affinity == other.affinity && one.precision == other.precision;
+           one.affinity == other.affinity && one.precision == other.precision && one.small_graph == other.small_graph;
 }
 
 // What one phase took of a network.

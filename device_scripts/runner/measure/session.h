@@ -101,8 +101,9 @@ public:
     virtual int capacity() const { return 1; }
     virtual int64_t capacity_bytes(int) const { return 0; }
 
-    // After the first inference: that the library runs as it was asked to. Throws Failure(unsupported).
-    virtual void expect_as_asked() const {}
+    // After the first inference: that the library runs as it was asked to, for so many sessions opened from this one on,
+    // since each may have threads of its own. Throws Failure(unsupported).
+    virtual void expect_as_asked(int) const {}
 };
 
 inline int64_t Session::use_capacity(int capacity) {

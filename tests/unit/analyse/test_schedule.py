@@ -183,11 +183,21 @@ def test_what_was_there_before_is_not_loaded_again() -> None:
     assert variants(workload(WIDE, WIDE)) == ["large", "large"]
 
 
-def test_capacities_of_the_same_files_are_exchanged_for_nothing() -> None:
-    same = {"a": [one.model_copy(update={"files": "package"}) for one in HEAVY["a"]], "b": HEAVY["b"]}
-    found = planned(workload(TIGHT, WIDE), same)
+@pytest.mark.parametrize(("switch", "then"), [(5e6, "large"), (1.4e9, "small"), (None, "small")])
+def test_a_capacity_of_the_same_package_takes_what_a_switch_does_or_a_load_where_none_was_measured(
+    switch: float | None, then: str
+) -> None:
+    package = [one.model_copy(update={"files": "same", "switch": switch}) for one in HEAVY["a"]]
+    found = planned(workload(TIGHT, WIDE), {"a": package, "b": HEAVY["b"]})
     assert not isinstance(found, Infeasible)
-    assert [phase[0].variant for phase in found.adaptive.phases] == ["small", "large"]
+    assert [phase[0].variant for phase in found.adaptive.phases] == ["small", then]
+
+
+def test_a_switch_between_capacities_does_not_count_where_another_package_was_there() -> None:
+    first, second = (one.model_copy(update={"files": one.variant, "switch": 0.0}) for one in HEAVY["a"])
+    found = planned(workload(TIGHT, WIDE), {"a": [first, second], "b": HEAVY["b"]})
+    assert not isinstance(found, Infeasible)
+    assert [phase[0].variant for phase in found.adaptive.phases] == ["small", "small"]
 
 
 @pytest.mark.parametrize(("load_ms", "seconds"), [(100, 1), (400, 1), (3000, 1), (40, 1)])
@@ -197,7 +207,8 @@ def test_loading_costs_what_requests_wait_on_average(load_ms: float, seconds: fl
     comes = [1000 * seconds * (i + 0.5) / 10_000 for i in range(10_000)]
     waits = [max(0.0, ready - t) + own for t in comes]
     mean = sum(max(0.0, wait - 50) for wait in waits) / len(waits)
-    assert exchange_cost(one, asked, 500, seconds) == pytest.approx(0.1 * mean, rel=1e-3, abs=1e-6)
+    there = capacity("n", "w", 0.9, 10, 1)
+    assert exchange_cost(one, there, asked, 500, seconds) == pytest.approx(0.1 * mean, rel=1e-3, abs=1e-6)
 
 
 def test_a_fixed_choice_fits_into_the_tightest_phase_and_the_best_comes_first() -> None:

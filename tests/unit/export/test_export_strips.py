@@ -185,3 +185,13 @@ def test_the_cheapest_form_is_the_whole_weight_where_a_core_saves_nothing() -> N
         weights = [Weight((64, 64, 3, 3), (box, box - 1, 3, 3))] * 3
         chosen = resident.cheapest(graph(*lines), weights, inputs)
         assert set(chosen.forms.values()) == {form}
+
+
+@pytest.mark.parametrize("rank", [40, 515])
+def test_a_linear_layer_of_many_inputs_keeps_its_whole_weight_at_a_mild_ratio(rank: int) -> None:
+    """Of its one pixel our layers compute sixteen, and they read a DCT matrix larger than the weight."""
+    flat = ["Input in0 0 1 in0", "Flatten f 1 1 in0 a", "InnerProduct c 1 1 a out0 0=128 1=0 2=262144"]
+    weights: list[Weight | None] = [Weight((128, 2048), (128, rank))]
+    inputs = (Tensor(name="in0", shape=(32, 8, 8)),)
+    chosen = resident.cheapest(graph(*flat), weights, inputs)
+    assert set(chosen.forms.values()) == {"dense" if rank > 128 else "factored"}
