@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import pytest
 
 from bench.devices import update
 from bench.virtual.phone import stop
-from tests.e2e.command import bench
+from tests.e2e.command import QUICK, bench, command, run
 from tests.e2e.conftest import Adb, PhoneMaker
 from tests.e2e.native_kit import EXITS, runner
 
@@ -119,6 +123,99 @@ def test_a_damaged_package_replaces_no_good_one(device: Adb, tmp_path: Path, env
         assert content(device, "test.frq", tmp_path) == good.read_bytes()
     finally:
         device.shell(f"rm -f {MODELS}/test.*")
+
+
+@contextmanager
+def held(to: tuple[str, int], most: int) -> Iterator[tuple[str, threading.Event]]:
+    """An address that leads to the adb server `to`, and what is set when a client has sent `most` bytes over one
+    connection: no byte of it passes after that."""
+    stopped, ended = threading.Event(), threading.Event()
+    door = socket.create_server(("127.0.0.1", 0))
+    threads: list[threading.Thread] = []
+
+    def start(work: Callable[..., None], *arguments: object) -> None:
+        threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        threads[-1].start()
+
+    def answers(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def asks(client: socket.socket) -> None:
+        left = most
+        with client, suppress(OSError), socket.create_connection(to) as server:
+            back = threading.Thread(target=answers, args=(server, client), daemon=True)
+            back.start()
+            while data := client.recv(1 << 16):
+                if (left := left - len(data)) < 0:
+                    stopped.set()
+                    ended.wait()
+                    break
+                server.sendall(data)
+            server.shutdown(socket.SHUT_RDWR if left < 0 else socket.SHUT_WR)
+            back.join()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while not ended.is_set():
+                start(asks, door.accept()[0])
+
+    start(serve)
+    try:
+        yield f"127.0.0.1:{door.getsockname()[1]}", stopped
+    finally:
+        ended.set()
+        with socket.create_connection(door.getsockname()):
+            pass  # wakes what waits for a client
+        for thread in threads:
+            thread.join(60)
+        door.close()
+
+
+def test_a_push_that_is_killed_half_way_leaves_the_old_file(
+    name: str, device: Adb, tmp_path: Path, env: dict[str, str]
+) -> None:
+    random = np.random.default_rng(2)
+    before, after = tmp_path / "before", tmp_path / "after"
+    for path in (before, after):
+        path.write_bytes(random.bytes(3_000_000))
+    push(device, before, name, env)
+    with held(device.address, 1_500_000) as (address, stopped):
+        arguments = ("push", after, "--device", device.serial, "--name", name, "--adb-server", address)
+        going = subprocess.Popen(command(*arguments), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            assert stopped.wait(300), going.communicate(timeout=10)
+        finally:
+            going.send_signal(signal.SIGKILL)
+            going.communicate(timeout=60)
+    assert content(device, name, tmp_path) == before.read_bytes()
+    assert push(device, after, name, env)["sent"] == len(after.read_bytes())
+    assert content(device, name, tmp_path) == after.read_bytes()
+    assert device.shell(f"ls {MODELS} | grep {name}").split() == [name]
+
+
+def test_the_files_of_a_run_and_a_package_are_pushed(device: Adb, tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "plan.toml").write_text(f'name = "p"\ndesktop = []\n{QUICK}\n[[cases]]\nmodel = "lenet5"\n')
+    arguments = ("--plan", tmp_path / "plan.toml", "--variant", "half")
+    done = run("-s", device.serial, *arguments, "--results", tmp_path / "results", env=env)
+    at = ("--device", device.serial, "--json")
+    try:
+        pushed = json.loads(bench("push", done.folder, "--variant", "half", *at, env=env).stdout)
+        (artifact,) = (one for one in done.record.artifacts if (one.variant, one.runtime) == ("half", "ncnn"))
+        assert {one["sha256"] for one in pushed} == {file.sha256 for file in artifact.needed}
+        for one in pushed:
+            assert device.shell(f"sha256sum {one['path']}").split()[0] == one["sha256"]
+        package = tmp_path / "net.frq"
+        bench(
+            "compress", "lenet5", "--method", "fr", "--target", "1000x", "--one-shot", "-o", package, "--quiet", env=env
+        )
+        (one,) = json.loads(bench("push", package, *at, env=env).stdout)
+        assert one["sent"] == min(size for _, size in one["offers"]) <= package.stat().st_size
+        assert content(device, "net.frq", tmp_path) == package.read_bytes()
+    finally:
+        device.shell(f"rm -f {MODELS}/net.frq {MODELS}/lenet5-half.*")
 
 
 def test_mistakes_are_said(device: Adb, tmp_path: Path, env: dict[str, str]) -> None:
