@@ -98,6 +98,8 @@ def collect(transport: Transport, source: str, folder: Path, limits: Limits, pro
     """
     _check(source)
     with _owned(folder):
+        for stale in folder.glob(".*.pulling"):  # of a call that was killed
+            stale.unlink(missing_ok=True)
         index = folder / INDEX
         earlier = read_index(index)
         before = {(one.device, one.path, one.odd, one.size, one.time) for one in earlier}

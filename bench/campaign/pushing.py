@@ -34,6 +34,8 @@ _KEPT = "pushed"
 _LEVEL, _WINDOW_LOG = 19, 27
 _BLOCKS = 64 << 10
 """Bytes that a file system may take beyond those of the files."""
+_DRAFTS = (".part", ".update")
+"""Endings of what lies beside a file while it is made."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", re.ASCII)
 
 Form = Literal["whole", "packed", "difference"]
@@ -71,20 +73,22 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of
     the file `old`, or of one that an earlier call brought.
 
-    Raises UsageError (a file that is none, a name that is none), CorruptData (a damaged package), DiskFull, DeviceRefused, RunnerFailed, TransportBroken
-    (it arrived damaged), WrongAbi and what the build of the runner raises.
+    Raises UsageError (a file that is none, a name that is none), CorruptData (a damaged package), DiskFull,
+    DeviceRefused, RunnerFailed, TransportBroken (it arrived damaged), WrongAbi and what the build of the runner raises.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name.endswith(_DRAFTS):
         raise UsageError(
             f"{clean(name)!r} cannot be a file's name on a phone",
-            "Name it by --name, with letters, digits and . _ + - alone.",
+            f"Name it by --name, with letters, digits and . _ + - alone, and not {' or '.join(_DRAFTS)} at the end.",
         )
     new = _read(file)
     _refuse_damaged(file, name, new)
     sha256 = digest(file)
     target = f"{transport.folder}/{MODELS}/{name}"
     transport.run(["mkdir", "-p", f"{transport.folder}/{MODELS}"], deadline_s=30)
-    transport.run(["rm", "-f", *_drafts(target)], deadline_s=30)  # of a call that was killed: they take room
+    transport.run(
+        ["rm", "-f", *(target + end for end in _DRAFTS)], deadline_s=30
+    )  # of a call that was killed: they take room
     runner = _Runner(transport, cache, progress)
     hasher = runner.hasher()
     there = _digest_there(transport, hasher, target)
@@ -210,7 +214,7 @@ def _keep(cache: Cache, file: Path, sha256: str) -> None:
 
 def _refuse_damaged(file: Path, name: str, content: bytes) -> None:
     """What is there works, perhaps; no package that cannot be read takes its place."""
-    for suffix in {Path(name).suffix, file.suffix}:
+    for suffix in dict.fromkeys((Path(name).suffix, file.suffix)):
         try:
             packages.check(suffix, content)
         except CorruptData as error:
@@ -220,17 +224,13 @@ def _refuse_damaged(file: Path, name: str, content: bytes) -> None:
             ) from None
 
 
-def _drafts(target: str) -> tuple[str, ...]:
-    """What lies beside the target while it is made."""
-    return f"{target}.part", f"{target}.update"
-
-
 def _fitting(transport: Transport, best: Offer, whole: Offer, own: int, notes: list[str]) -> Offer:
     """The offer for which the phone has room: the new file is made beside the old one, and an update lies beside both;
     the file as it is where that alone fits. Raises DiskFull."""
     free = free_bytes(transport)
     least = whole.bytes + _BLOCKS
-    needed = least if best.form == "whole" else least + best.bytes + own
+    # `deploy` wants twice the runner's room.
+    needed = least if best.form == "whole" else max(least + best.bytes + own, 2 * own)
     if free is None or free >= needed:
         return best
     if free >= least:
@@ -244,7 +244,7 @@ def _fitting(transport: Transport, best: Offer, whole: Offer, own: int, notes: l
 
 
 def _bring(transport: Transport, file: Path, target: str, wanted: str, hasher: _Hasher) -> None:
-    draft, *_ = _drafts(target)
+    draft = f"{target}.part"
     transport.push(file, draft, deadline_s=transfer_s(file.stat().st_size))
     if _digest_there(transport, hasher, draft) != wanted:
         transport.run(["rm", "-f", draft], deadline_s=30)
@@ -253,7 +253,7 @@ def _bring(transport: Transport, file: Path, target: str, wanted: str, hasher: _
 
 
 def _update(transport: Transport, content: bytes, target: str, runner: _Runner, there: str | None) -> None:
-    program, remote = runner.path(), _drafts(target)[1]
+    program, remote = runner.path(), f"{target}.update"
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, "update")
         local.write_bytes(content)

@@ -42,7 +42,7 @@ def _safetensors(content: bytes) -> None:
     import safetensors
 
     try:
-        safetensors.deserialize(content)
+        safetensors.deserialize(content)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise CorruptData(f"this is not a safetensors file, or is damaged: {error}", _AGAIN) from None
 

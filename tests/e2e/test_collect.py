@@ -74,8 +74,10 @@ def test_a_second_call_brings_nothing_again_not_even_what_was_labelled(
     moved = next(field.glob("*.png"))
     moved.rename(field / "stop" / "renamed.png")
     (field / "collected.jsonl").unlink()
+    (field / ".1.pulling").write_text("of a call that was killed")
     again = collect(device, camera, field, env)
     assert again["new"] == []
+    assert not (field / ".1.pulling").exists()
     assert sum("here already" in one["why"] for one in again["left"]) == 7
 
 
