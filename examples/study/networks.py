@@ -1,7 +1,7 @@
 """The networks of `bench run --suite signs` in the size that the suite gives them (docs/study.md), for other verbs:
 
-    bench convert examples/study/networks.py:six --input 3x32x32
-    bench parity examples/study/networks.py:mobilenet sign.jpg --input 3x64x64
+bench convert examples/study/networks.py:six --input 3x32x32
+bench parity examples/study/networks.py:mobilenet sign.jpg --input 3x64x64
 """
 
 from __future__ import annotations
