@@ -94,7 +94,8 @@ def test_the_report_has_both_sections_on_the_page_the_terminal_and_in_files(
     for name, title in (("cascade", "Cascades"), ("confidence", "Confidence")):
         assert f'id="{name}"' in page
         assert f"## {title}" in text
-    assert "On 800 validation samples lenet300 is asked for " in " ".join(text.split())
+    assert "and lenet300 itself is asked where the confidence of that is below " in text
+    assert "On 800 validation samples: " in text
     assert "virtual" in text.split("## Cascades")[1].split("\n## ")[0]
     assert "both" in said
     summary = pd.read_csv(finished.folder / "summary.csv", skiprows=1)
@@ -123,7 +124,15 @@ def test_a_library_with_threads_of_its_own_runs_both_networks(tmp_path: Path) ->
     np.testing.assert_allclose(done.values(30)[:, :3], answers.numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(done.values(30)[:, 3], asked.numpy())
     timed = launched(
-        "onnxruntime", tmp_path / "robust.onnx", (samples,), tmp_path, **changes | LATENCY, mode="latency", answers=None
+        "onnxruntime",
+        tmp_path / "robust.onnx",
+        (samples,),
+        tmp_path,
+        **changes | LATENCY,
+        mode="latency",
+        beside=0,
+        load=1,
+        answers=None,
     )
     assert timed.status == 0, timed.events
     assert {event["asked"] for event in timed.events if event["event"] == "iteration"} <= {0, 1}
