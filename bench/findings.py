@@ -105,6 +105,11 @@ class Summary:
         return all(c.level != "unusable" for c in self.caveats)
 
     @property
+    def doubts(self) -> str:
+        """Why it is not usable; empty where it is."""
+        return "; ".join(c.text for c in self.caveats if c.level == "unusable")
+
+    @property
     def verdict(self) -> str:
         """`usable`, `usable with care: …` or `not usable: …`; `(virtual)` follows where it applies."""
         suffix = " (virtual)" if self.virtual else ""

@@ -15,7 +15,7 @@ from bench.errors import CorruptData, PlanError, UnknownName
 from bench.files import read_bounded
 from bench.preprocess import Preprocess
 from bench.records import Made, Precision, RunRecord, Tensor
-from bench.width import Width, canonical, short
+from bench.width import Width, canonical, is_width, short
 
 _LABEL = r"^([A-Za-z0-9][A-Za-z0-9._:+@-]*)?$"
 Threads = Annotated[int, Field(ge=1, le=64)]
@@ -153,6 +153,14 @@ class Variant(_Strict):
             if at and not width:
                 raise ValueError(f"{value[:60]!r} has no width after its @; write e.g. fr-resident@1/4")
             return {"name": name, "target": target or None, "width": width or None}
+        if isinstance(value, dict) and isinstance(name := value.get("name"), str):
+            rest, _, part = name.partition("@")
+            if rest and is_width(part):
+                if value.get("width") is not None:
+                    raise ValueError(
+                        f"{name[:60]!r} has a width already, and `width` is given too; leave one of them out"
+                    )
+                return {**value, "name": rest, "width": part}
         return value
 
     @field_validator("width", mode="before")
@@ -402,6 +410,14 @@ def of_run(run: RunRecord) -> Plan:
         ) from None
 
 
+def label_typed(text: str) -> str:
+    """The label of a variant that a person names as for --variant, `fr-resident@1/4`; what is none stays as it is."""
+    try:
+        return Variant.model_validate(text).label
+    except ValidationError:
+        return text
+
+
 def parse(text: str, source: str) -> Plan:
     """The plan in TOML text; `source` names it in errors."""
     return _parsed(Plan, text, source, "docs/plans.md")
@@ -449,10 +465,17 @@ def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
 def _problem(problem: Any, text: str, source: str) -> str:
     """`file:line: key: what is wrong`."""
     key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in problem["loc"])
-    return f"{source}:{toml.line_of(problem['loc'], text)}: {key}: {message_of(problem)}"
+    place = f"{source}:{toml.line_of(problem['loc'], text)}"
+    return ": ".join(filter(None, (place, key, message_of(problem))))
 
 
 def message_of(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return "unknown key"
+    if problem["type"] in ("too_long", "too_short"):
+        more, limits = problem["type"] == "too_long", problem["ctx"]
+        bound, count = limits["max_length" if more else "min_length"], limits["actual_length"]
+        return (
+            f"at {'most' if more else 'least'} {bound} of them can be named{'' if count is None else f', not {count}'}"
+        )
     return str(problem["msg"]).removeprefix("Value error, ")

@@ -168,7 +168,7 @@ Bytes = Annotated[int, Field(ge=0, le=2**53)]
 
 class Exchange(Record):
     """A network exchanged at the begin of a phase: by loading another, or in place (`capacity`). `ns` until it could
-    infer, None where the phase ended before; `bytes` of files read, or of weights brought in or dropped."""
+    infer, None where the phase ended before; `bytes` read of its files, or of weights brought in or dropped."""
 
     phase: int
     network: int

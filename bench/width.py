@@ -33,6 +33,15 @@ def canonical(value: object) -> Width:
         raise ValueError(f"{error}, or auto") from None
 
 
+def is_width(text: str) -> bool:
+    """Whether `canonical` takes it."""
+    try:
+        canonical(text)
+    except ValueError:
+        return False
+    return True
+
+
 def fraction(value: object) -> Fraction:
     """A part above 0 and at most 1. Raises ValueError."""
     text = str(value).strip()

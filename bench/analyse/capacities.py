@@ -47,7 +47,7 @@ def _of(summary: Summary, figures: dict[tuple[Subject, str], Summary], frame: pd
         paged=(int(paged.min()), int(paged.max())), changes=found.samples, launches=len(found.launches),
         fresh=_against(summary, figures.get((subject, "load"))),
         apart=_against(summary, figures.get((other, "load"))) if other else None,
-        virtual=summary.virtual, translated=summary.translated, doubts="" if summary.usable else summary.verdict,
+        virtual=summary.virtual, translated=summary.translated, doubts=summary.doubts,
     )  # fmt: skip
 
 

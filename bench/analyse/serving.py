@@ -11,6 +11,7 @@ from bench.analyse.schedule import joined
 from bench.contest import MAIN_SCORES
 from bench.errors import UsageError
 from bench.findings import Findings
+from bench.plan import Protocol, label_typed
 from bench.records import METRICS, RunRecord, Subject
 from bench.scheduled import (
     WHOLE,
@@ -65,29 +66,31 @@ def _of(wish: Wish, findings: Findings, run: RunRecord, setting: Subject) -> Ite
         s for s in findings.subjects if s == setting.model_copy(update={"model": wish.network, "variant": s.variant})
     ]
     variants = [s.variant for s in subjects]
-    if absent := [name for name in wish.variants if name not in variants]:
+    wanted = [name if name in variants else label_typed(name) for name in wish.variants]
+    if absent := [name for name in wanted if name not in variants]:
         raise UsageError(
             f"this run has no variant {absent[0]} of {wish.network} {where}",
             f"It has {', '.join(dict.fromkeys(variants)) or 'none there'}.",
         )
-    lacking = []
+    lacking: dict[str, list[str]] = {}
     usable = 0
     for subject in subjects:
-        if wish.variants and subject.variant not in wish.variants:
+        if wanted and subject.variant not in wanted:
             continue
         figures, why = _figures(findings, subject, (score, "latency", "vm_hwm", "load"))
         if why:
-            lacking.append(f"{subject.variant}: {why}")
+            lacking.setdefault(why, []).append(subject.variant)
             continue
         usable += 1
         yield Capacity(
             network=wish.network, variant=subject.variant, score=figures[0], latency=figures[1], memory=figures[2],
             load=figures[3], files=_files(run, subject), switch=_switch(findings, subject),
         )  # fmt: skip
-    if lacking and (wish.variants or not usable):
+    if lacking and (wanted or not usable):
+        told = "; ".join(f"of {', '.join(names)} {why}" for why, names in lacking.items())
         raise UsageError(
-            f"{wish.network} cannot be scheduled by the figures of this run: {'; '.join(lacking)}",
-            "Measure it again (bench run), or name other `variants`.",
+            f"{wish.network} cannot be scheduled by the figures of this run: {told}",
+            f"Measure it again (bench run --launches {Protocol().launches}), or name other `variants` in the plan.",
         )
     if not usable:
         raise UsageError(
@@ -118,9 +121,9 @@ def _figures(findings: Findings, subject: Subject, metrics: Sequence[str]) -> tu
     for metric in metrics:
         found = findings.summary(subject, metric)
         if found is None:
-            return [], f"its {metric} was not measured"
+            return [], f"{metric} was not measured"
         if found.statistics is None or not found.usable:
-            return [], f"its {metric} is not to be used ({found.verdict})"
+            return [], f"the figure of {metric} is not usable: {found.doubts}"
         values.append(found.statistics.median)
     return values, ""
 

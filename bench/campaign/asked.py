@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench import compress, networks, runtimes
 from bench.cache import Cache
 from bench.campaign import drifting, field, rivals
-from bench.compress.method import Method, begun
+from bench.compress.method import Intended, Method, Request, begun
 from bench.devices import topology
 from bench.devices.host import DESKTOP
 from bench.errors import BenchError, UsageError, naming
@@ -253,8 +253,21 @@ def _described(variant: Variant, plan: Plan, case: Case, network: Network) -> Va
             _check_width(method_of, full, case)
         if full.weights is None:  # of a finished package nothing is asked any more
             with contextlib.suppress(BenchError) if full.optional else contextlib.nullcontext():
-                method_of.check(request_of(full, network))
+                request = request_of(full, network)
+                method_of.check(request)
+                _check_intended(method_of, full, case, network, request)
     return full
+
+
+def _check_intended(method: Method, variant: Variant, case: Case, network: Network, request: Request) -> None:
+    """Raise UsageError for what the method would refuse only once it is made; finished packages are as they are."""
+    own = getattr(method, "check_intended", None)
+    given = network.package_for(variant.target)
+    if own is None or (given is not None and _takes(method, network, variant, given)):
+        return
+    assert variant.execution is not None
+    held_out = case.data is not None and case.data.validation is not None
+    own(Intended(network, request, variant.execution, variant.width, held_out))
 
 
 def _refusing(variant: Variant, plan: Plan, case: Case) -> dict[Absent, str]:

@@ -263,14 +263,22 @@ def _show(found: Compressed) -> None:
     rows = (
         ("ordinary, float32", found.parameters, found.float32_bytes, 1.0, right(found.accuracy_before)),
         ("ordinary, float16", found.parameters, found.float16_bytes, found.float32_bytes / found.float16_bytes, ""),
-        ("compressed", found.coefficients, size, found.byte_ratio, right(found.accuracy)),
-    )
+        *(
+            (f"capacity {one.number} of {one.of}", one.coefficients, one.bytes, found.float32_bytes / one.bytes,
+             right(one.accuracy)) for one in found.capacities
+        ),
+        ("the whole file" if found.capacities else "compressed", found.coefficients, size, found.byte_ratio,
+         "" if found.capacities else right(found.accuracy)),
+    )  # fmt: skip
     notes = [
         f"{units.ratio(found.parameter_ratio)} fewer numbers than the ordinary network has parameters; "
         f"{units.ratio(found.published_ratio)} where each is half a parameter, as float16 in the FR publication, "
         "and biases are none.",
-        "Bytes are of whole packages, with all that the network needs: biases and norms too.",
+        "Bytes are of whole packages, with all that the network needs: biases and norms too. The ordinary network is "
+        "in a file like the method's own, so that its bytes differ a little between methods.",
     ]
+    if found.capacities:
+        notes.append("Bytes of a capacity are those of a package of it alone; the whole file has all of them.")
     if found.tested:
         notes.append(f"Accuracy of the network read back from its file, over {found.tested:,} samples. {found.source}.")
     terminal.table(

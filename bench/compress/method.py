@@ -55,6 +55,18 @@ class Request:
     labels: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class Intended:
+    """A variant as it is asked for, before anything is trained or built for it. `held_out` is whether a part of what
+    there is to learn from is kept apart to choose thresholds on."""
+
+    network: Network
+    request: Request
+    execution: str
+    width: Width | None = None
+    held_out: bool = False
+
+
 BY_DATA = ("sensitivity", "taylor", "trr")
 """Budgets of bench's methods that look at what can be learnt from, also where nothing is trained."""
 
@@ -113,6 +125,16 @@ class Narrowed:
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """One of several networks in a package: how it is computed, how many numbers it has of all weights together, and
+    how many bytes a package of it alone would take."""
+
+    narrowed: Narrowed
+    kept: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Exported:
     """The files in a destination's folder, what kind of weights they have, and how the runtime is to execute them.
     `notes` are sentences: what of the form this runtime does not do. `roles` are files that a device needs beside the
@@ -139,7 +161,9 @@ class Method(Protocol):
     returns what makes, of a target and without training, a package as large as the one to come. One that can go on from
     the finished packages of another method has that one's suffix as `begins_with` (see `begun`). One whose package has
     several capacities in it has `switches(execution, runtime)`: whether that runtime changes from one to another in
-    place.
+    place, and `capacities(network, package)`: each as a `Capacity`, the smallest first. One that could refuse only what
+    it has trained may have `check_intended(intended)`, which raises UsageError for what cannot come of an `Intended`
+    before it is begun. One whose package cannot be the small network of a cascade says why as `alone`.
     """
 
     name: str

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.compress.learner import Data, Learner
-from bench.compress.method import Method, Request
+from bench.compress.method import Capacity, Method, Request
 from bench.compress.retrained import Retrained, retrained
 from bench.errors import UsageError
 from bench.networks import Network
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from bench.compress.training import Samples
 
 UNTRAINED = "No --weights given: these are seeded, and the network's answers mean nothing."
 
@@ -24,14 +26,28 @@ NO_SCORE = (
 
 
 @dataclass(frozen=True)
+class Answers:
+    """One of several capacities in a package, the `number`th from the smallest `of` them: how many numbers of weights
+    it has, the bytes of a package of it alone, and the `accuracy` of the network read back at it; None without labels.
+    """
+
+    number: int
+    of: int
+    coefficients: int
+    bytes: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Compressed:
     """A network that was compressed.
 
     `kept` counts the numbers that the package keeps of each weight, `parameters` those of the ordinary network.
     `float32_bytes` and `float16_bytes` are the ordinary network in the same kind of file. `accuracy` is that of the
     network read back from the package, over `tested` samples of `source` (see `training.accuracy`); None where no
-    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained. `retrained` compares
-    with what was before pictures were added to the data.
+    labels are known. `accuracy_before` is the ordinary network's; None where that is not trained. `capacities` are
+    those of a package that has several, which is then judged as a whole at its largest. `retrained` compares with what
+    was before pictures were added to the data.
     """
 
     model: str
@@ -48,6 +64,7 @@ class Compressed:
     layers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     retrained: Retrained | None = None
+    capacities: tuple[Answers, ...] = ()
 
     @property
     def coefficients(self) -> int:
@@ -77,6 +94,7 @@ class Compressed:
             "kept": dict(self.kept),
             "layers": dict(self.layers),
             "notes": list(self.notes),
+            "capacities": [asdict(one) for one in self.capacities],
             "retrained": self.retrained.as_json() if self.retrained else None,
         }
 
@@ -111,7 +129,23 @@ def compressed(method: Method, learner: Learner, request: Request, before: Learn
             *unlabelled(request, network, data),
         ),
         retrained=retrained(method, before, learner, package, request) if before else None,
+        capacities=_answers(method, network, package, form, test),
     )
+
+
+def _answers(method: Method, network: Network, package: bytes, form: str, test: Samples | None) -> tuple[Answers, ...]:
+    """What each capacity answers, the smallest first; none of a package with one."""
+    from bench.compress import training
+
+    each = getattr(method, "capacities", None)
+    found: tuple[Capacity, ...] = each(network, package) if each else ()
+    return tuple(
+        Answers(
+            number, len(found), one.kept, one.bytes,
+            training.accuracy(method.restored(network, package, form, one.narrowed), test) if test else None,
+        )
+        for number, one in enumerate(found, 1)
+    )  # fmt: skip
 
 
 def restored(method: Method, network: Network, package: bytes) -> tuple[str, nn.Module]:

@@ -120,6 +120,22 @@ def test_capacities_of_one_package_are_exchanged_in_place(tmp_path: Path) -> Non
     assert len({event["network"] for event in done.events if event["event"] == "served"}) == 1
 
 
+def test_a_capacity_that_is_loaded_counts_with_its_own_part_of_the_file(tmp_path: Path, candidates: list[Path]) -> None:
+    (tmp_path / "net.param").write_text(PARAM)
+    (tmp_path / "net.weights").write_bytes(NESTED)
+    (tmp_path / "samples.bsmp").write_bytes(packed(SAMPLES))
+    form = {"mode": "memory", "weights_format": "nested", "execution": "stock"}
+    jobs = [tmp_path / f"job{capacity}" for capacity in (1, 0)]
+    for capacity, job in zip((1, 0), jobs, strict=True):
+        job.write_text(job_text(tmp_path, capacity=capacity, **form))
+    phases = tuple((300, [(candidate, 900)]) for candidate in (0, 1, 0, 2))
+    found, _ = served(tmp_path, service([candidates[0], *jobs], *phases, rates=(50,)))
+    assert [one.way for one in found.exchanges] == ["load"] * 3
+    graph_bytes, behind = len(PARAM), sum(map(len, SEGMENTS[1:]))
+    assert found.exchanges[0].bytes == graph_bytes + len(NESTED) - behind
+    assert found.exchanges[2].bytes == graph_bytes + len(NESTED)
+
+
 def test_capacities_that_have_a_graph_each_are_exchanged_in_place_too(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -48,6 +48,7 @@ def test_an_unknown_suite_offers_the_nearest() -> None:
         (MINIMAL + "variants = []\n", "p:4: cases.[0].variants:"),
         (MINIMAL + "variants = [{}]\n", "a variant has a name (baseline, fr-resident, …) or a method"),
         (MINIMAL + 'variants = ["fr@"]\n', "'fr@' has no width after its @"),
+        (MINIMAL + 'variants = [{ name = "fr@1/4", width = "1/2" }]\n', "`width` is given too"),
         (MINIMAL + 'variants = ["fr@2"]\n', "'2' is not a width; write a part of the channels"),
         (MINIMAL + "[[cases.variants]]\nname = 'fr'\nwidth = 0\n", "p:6: cases.[0].variants.[0].width: '0' is not a"),
         (MINIMAL + "[[cases.variants]]\nname = 'fr'\n[cases.variants.width]\na = 3\n", "'3' is not a width"),
@@ -102,7 +103,7 @@ def test_what_is_not_toml_is_refused_in_a_sentence(text: str, words: str) -> Non
 
 def test_too_many_variants_are_refused() -> None:
     names = ",".join(f"'fr:{coefficients}'" for coefficients in range(2, 20_000))
-    with pytest.raises(PlanError, match="at most 100 items"):
+    with pytest.raises(PlanError, match="at most 100 of them can be named"):
         plan.parse(f"{MINIMAL}variants = [{names}]\n", "p")
 
 
@@ -209,6 +210,18 @@ def test_a_width_stands_behind_an_at_sign() -> None:
     assert [(v.name, v.target, v.width, v.label) for v in found] == [
         ("fr-resident", None, "1/4", "fr-resident@0.25"), ("fr-auto", "20x", "1/2", "fr-auto:20x@0.5"),
         ("fr", None, "auto", "fr@auto"),
+    ]  # fmt: skip
+
+
+def test_a_name_in_a_table_may_have_its_width_too() -> None:
+    (found,) = case('variants = [{ name = "nested@1/5", target = "16x:5" }]\n').variants or ()
+    assert (found.name, found.target, found.width) == ("nested", "16x:5", "1/5")
+
+
+def test_a_variant_is_known_by_what_a_person_types_for_it() -> None:
+    typed = ("nested:16x:5@1/5", "nested:4x:3@1/3", "fr-resident@0.250", "baseline", "no variant @ all")
+    assert [plan.label_typed(one) for one in typed] == [
+        "nested:16x:5@0.2", "nested:4x:3@0.3333", "fr-resident@0.25", "baseline", "no variant @ all",
     ]  # fmt: skip
 
 

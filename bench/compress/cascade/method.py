@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 from bench.compress.cascade import target
 from bench.compress.cascade.package import Package, read, write
-from bench.compress.method import Alters, Destination, Exported, Method, Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.method import (
+    Alters,
+    Destination,
+    Exported,
+    Intended,
+    Method,
+    Narrowed,
+    Ordinary,
+    Request,
+    Size,
+    module_of,
+)
 from bench.errors import BenchError, ExportRefused, UsageError
 from bench.runtimes.runtime import NO_FILE, Shown
 
@@ -35,12 +46,23 @@ class CascadeMethod(Ordinary):
     name = "cascade"
     title = "a cascade"
     suffix = ".cascade"
+    alone = "a cascade has two networks itself"
     alters: Alters = "both"
     calibrates = True
 
     def check(self, request: Request) -> None:
         asked = target.parsed(request.target or target.DEFAULT)
         _inner(_method(asked), asked, request)
+
+    def check_intended(self, intended: Intended) -> None:
+        """See `Method`; the small network's refusals too."""
+        if not intended.held_out:
+            raise _none_held_out(intended.network)
+        asked = target.parsed(intended.request.target or target.DEFAULT)
+        method = _method(asked)
+        if own := getattr(method, "check_intended", None):
+            inner = _inner(method, asked, intended.request)
+            own(replace(intended, request=inner, execution=method.executions[0], width=None))
 
     def default_target(self, network: Network) -> str | None:
         return target.DEFAULT
@@ -56,11 +78,7 @@ class CascadeMethod(Ordinary):
         module_of(network, self)
         data = learner.needed()
         if data.validation is None:
-            raise UsageError(
-                f"a cascade of {network.name} chooses its threshold on samples that trained nothing and test nothing, "
-                "and none are held out",
-                "Hold out a part of the training data: --validation 0.2 (in a plan: data = { validation = 0.2, … }).",
-            )
+            raise _none_held_out(network)
         if not learner.trained:
             raise UsageError(
                 f"a cascade of {network.name} needs its trained weights", "Name them (--weights FILE), or let it learn."
@@ -158,13 +176,22 @@ class CascadeMethod(Ordinary):
         return _method(target.Asked(found.method, None, ""))
 
 
+def _none_held_out(network: Network) -> UsageError:
+    return UsageError(
+        f"a cascade of {network.name} chooses its threshold on samples that trained nothing and test nothing, and none "
+        "are held out",
+        "Hold out a part of the training data: --validation 0.2 (in a plan: data = { validation = 0.2, … }).",
+    )
+
+
 def _method(asked: Asked) -> Method:
-    """The small network's method. Raises UnknownName, and UsageError for a cascade in a cascade."""
+    """The small network's method. Raises UnknownName, and UsageError for one that stands alone."""
     from bench import compress
 
-    if any(link.strip() == METHOD.name for link in asked.method.split(",")):
-        raise UsageError("a cascade in a cascade is not possible", target.FORMS)
-    return compress.method(asked.method)
+    method = compress.method(asked.method)
+    if why := getattr(method, "alone", ""):
+        raise UsageError(f"{asked.method} cannot be the small network of a cascade: {why}", target.FORMS)
+    return method
 
 
 def _inner(method: Method, asked: Asked, request: Request) -> Request:

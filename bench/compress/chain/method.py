@@ -16,6 +16,7 @@ from bench.compress.method import (
     Alters,
     Destination,
     Exported,
+    Intended,
     Method,
     Narrowed,
     Request,
@@ -88,6 +89,14 @@ class Chain:
     def check(self, request: Request) -> None:
         for link, asked in zip((self.first, self.last), self._requests(request), strict=True):
             link.check(asked)
+
+    def check_intended(self, intended: Intended) -> None:
+        """See `Method`: what either link refuses."""
+        requests = self._requests(intended.request)
+        forms = (self.first.executions[0], intended.execution)
+        for link, request, form in zip((self.first, self.last), requests, forms, strict=True):
+            if own := getattr(link, "check_intended", None):
+                own(replace(intended, request=request, execution=form))
 
     def default_target(self, network: Network) -> str | None:
         return self.first.default_target(network) or self.last.default_target(network)

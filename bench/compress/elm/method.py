@@ -27,6 +27,7 @@ class Elm(Ordinary):
     name = "elm"
     title = "an extreme learning machine"
     suffix = ".elm"
+    alone = "a device makes its hidden layer of a seed, and a cascade is of layers in files"
     alters: Alters = "both"
 
     def check(self, request: Request) -> None:

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, file_of, own_sources
-from bench.compress.method import Alters, Destination, Exported, Narrowed, Request, Sight, Size, begun, module_of
+from bench.compress.method import (
+    Alters,
+    Destination,
+    Exported,
+    Intended,
+    Narrowed,
+    Request,
+    Sight,
+    Size,
+    begun,
+    module_of,
+)
 from bench.errors import UnknownName, UsageError
 from bench.width import AUTO, Width, is_whole, shown
 
@@ -17,6 +28,7 @@ if TYPE_CHECKING:
 
     from bench.cache import Cache
     from bench.compress.learner import Learner
+    from bench.compress.target import Target
     from bench.export import frequency
     from bench.networks import Network
     from bench.records import Tensor
@@ -65,14 +77,23 @@ class FrequencyRegularization:
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress.frequency import learning
-        from bench.compress.frequency.target import FORMS, parsed
 
         self.check(request)
         module_of(learner.network, self)
-        target = request.target or self.default_target(learner.network)
+        return learning.compress(learner, request, self._target(learner.network, request), int8=self.int8)
+
+    def check_intended(self, intended: Intended) -> None:
+        """See `Method`."""
+        self._target(intended.network, intended.request)
+
+    def _target(self, network: Network, request: Request) -> Target:
+        """Raises UsageError where there is none."""
+        from bench.compress.frequency.target import FORMS, parsed
+
+        target = request.target or self.default_target(network)
         if target is None:
-            raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
-        return learning.compress(learner, request, parsed(target), int8=self.int8)
+            raise UsageError(f"{network.name} needs a target: how far it is to be compressed", FORMS)
+        return parsed(target)
 
     def check_width(self, execution: str, width: Width) -> None:
         if execution not in RESIDENT and not is_whole(width):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.cache import file_of
 from bench.compress.frequency.method import METHOD as FR
 from bench.compress.frequency.method import RESIDENT, FrequencyRegularization
-from bench.compress.method import Destination, Exported, Narrowed, Request, Sight, Size, module_of
+from bench.compress.method import Capacity, Destination, Exported, Narrowed, Request, Sight, Size, module_of
 from bench.errors import ExportRefused, UsageError
 from bench.width import AUTO, Width, fraction, shown
 
@@ -33,17 +33,14 @@ class NestedFrequency(FrequencyRegularization):
     name = "nested-fr"
     title = "Nested Frequency Regularization"
     suffix = ".frqn"
+    alone = "a package of it has several networks in one"
 
     def compress(self, learner: Learner, request: Request) -> bytes:
         from bench.compress.frequency import learning
-        from bench.compress.frequency.target import FORMS, parsed
 
         self.check(request)
         module_of(learner.network, self)
-        target = request.target or self.default_target(learner.network)
-        if target is None:
-            raise UsageError(f"{learner.network.name} needs a target: how far it is to be compressed", FORMS)
-        return learning.compress(learner, request, parsed(target), nested=True)
+        return learning.compress(learner, request, self._target(learner.network, request), nested=True)
 
     def check_width(self, execution: str, width: Width) -> None:
         from bench.compress.frequency.nesting import CAPACITIES
@@ -66,10 +63,7 @@ class NestedFrequency(FrequencyRegularization):
                 f"this package has {whole.capacities} capacities, and none of them is {shown(width)}",
                 f"Ask for e.g. {self.name}@1/{whole.capacities}.",
             )
-        capacity = int(part)
-        own = whole.at(capacity).coefficients
-        told = f"capacity {capacity} of {whole.capacities}: {own:,} of {whole.coefficients:,} coefficients"
-        return Narrowed(str(capacity), told, own)
+        return _narrowed(whole, int(part))
 
     def alone(self, package: bytes, width: Width | None) -> tuple[bytes, str]:
         """One capacity as a package of FR by itself, and what it is; the largest without a width. Raises UsageError."""
@@ -82,6 +76,14 @@ class NestedFrequency(FrequencyRegularization):
     def compressed(self, network: Network, package: bytes) -> nn.Module:
         """The module at its largest capacity; see `FrequencyRegularization.compressed`."""
         return FR.compressed(network, self._capacity(package, None)[0])
+
+    def capacities(self, network: Network, package: bytes) -> tuple[Capacity, ...]:
+        """See `Method`."""
+        from bench.compress.frequency.package import write
+
+        whole = self._read(package)
+        each = [(_narrowed(whole, one), whole.at(one)) for one in range(1, whole.capacities + 1)]
+        return tuple(Capacity(how, alone.coefficients, len(write(alone))) for how, alone in each)
 
     def size(self, network: Network, package: bytes) -> Size:
         whole, largest = self._read(package), self._capacity(package, None)[0]
@@ -160,6 +162,12 @@ class NestedFrequency(FrequencyRegularization):
         whole = self._read(package)
         capacity = whole.capacities if narrowed is None else int(narrowed.plan)
         return write(whole.at(capacity)), capacity
+
+
+def _narrowed(whole: Package, capacity: int) -> Narrowed:
+    own = whole.at(capacity).coefficients
+    told = f"capacity {capacity} of {whole.capacities}: {own:,} of {whole.coefficients:,} coefficients"
+    return Narrowed(str(capacity), told, own)
 
 
 METHOD = NestedFrequency()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.compress.method import Alters, Narrowed, Ordinary, Request, Size, module_of
+from bench.compress.method import Alters, Intended, Narrowed, Ordinary, Request, Size, module_of
 from bench.compress.target import Target
 from bench.errors import UsageError
 
@@ -49,6 +49,10 @@ class Narrower(Ordinary):
         if request.target is None:
             raise UsageError(f"{network.name} needs a target: how small it is to be", FORMS)
         return parsed(request.target)
+
+    def check_intended(self, intended: Intended) -> None:
+        """See `Method`."""
+        self.target(intended.network, intended.request)
 
     def planner(self, learner: Learner, request: Request) -> Callable[[str], bytes]:
         """See `Method.planner`."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from bench.cache import content_key, file_of, own_sources
-from bench.compress.method import Alters, Destination, Exported, Narrowed, Ordinary, Request, Sight, Size, module_of
+from bench.compress.method import (
+    Alters,
+    Capacity,
+    Destination,
+    Exported,
+    Intended,
+    Narrowed,
+    Ordinary,
+    Request,
+    Sight,
+    Size,
+    module_of,
+)
 from bench.compress.prune.method import METHOD as PRUNE
 from bench.errors import ExportRefused, UsageError
-from bench.width import AUTO, Width, fraction, shown
+from bench.width import AUTO, Width, short, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
 
     from bench.compress.learner import Learner
     from bench.compress.nested.package import Nested as Package
+    from bench.compress.nested.target import Nesting
     from bench.networks import Network
     from bench.records import WeightsFormat
     from bench.runtimes.runtime import Runtime
@@ -39,6 +51,7 @@ class Nested(Ordinary):
     suffix = ".nested"
     alters: Alters = "both"
     executions: tuple[str, ...] = (SHARED, APART)
+    alone = "a package of it has several networks in one"
     lanes = PRUNE.lanes
 
     def switches(self, execution: str, runtime: Runtime) -> bool:
@@ -58,17 +71,22 @@ class Nested(Ordinary):
 
         from bench.compress.narrower.family import Family
         from bench.compress.nested import growing, package, packing
-        from bench.compress.nested.target import FORMS, nesting
 
         self.check(request)
         network = learner.network
         ordinary = module_of(network, self)
-        if request.target is None:
-            raise UsageError(f"{network.name} needs a target: how small its smallest capacity is to be", FORMS)
+        smallest = _target(network, request)
         asked = PRUNE.ranked(learner, request)
         family = Family(network, ordinary, self.name, self.lanes)
-        grown = growing.grown(learner, replace(asked, target=None), family, nesting(request.target))
+        grown = growing.grown(learner, replace(asked, target=None), family, smallest)
         return package.write(packing.packed(network, grown))
+
+    def check_intended(self, intended: Intended) -> None:
+        """See `Method`."""
+        whole = _target(intended.network, intended.request)
+        if intended.width is not None:
+            self.check_width(intended.execution, intended.width)
+            _capacity(intended.width, whole.capacities, f"{self.name}:{intended.request.target}")
 
     def check_width(self, execution: str, width: Width) -> None:
         if not isinstance(width, str) or width == AUTO:
@@ -81,18 +99,8 @@ class Nested(Ordinary):
         from bench.compress.nested.package import read
 
         self.check_width(execution, width)
-        assert isinstance(width, str)
         made = read(package)
-        capacity = fraction(width) * made.count
-        if capacity.denominator != 1:
-            those = ", ".join(str(Fraction(one, made.count)) for one in range(1, made.count + 1))
-            raise UsageError(
-                f"the package has {made.count} capacities, and the width {width} is none of them",
-                f"Ask for one of {those}.",
-            )
-        own, whole = (sum(len(made.segment(one)) for one in range(1, most + 1)) for most in (int(capacity), made.count))
-        told = f"capacity {capacity} of {made.count}: {own:,} of {whole:,} bytes of weights"
-        return Narrowed(str(capacity), told)
+        return _narrowed(made, _capacity(width, made.count, "the package"))
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         from bench.compress.nested import packing
@@ -101,6 +109,17 @@ class Nested(Ordinary):
         module_of(network, self)
         made = read(package)
         return packing.restored(network, made, int(narrowed.plan) if narrowed else made.count)
+
+    def capacities(self, network: Network, package: bytes) -> tuple[Capacity, ...]:
+        """See `Method`."""
+        from bench.compress.nested import packing
+        from bench.compress.nested.package import read, write
+
+        made = read(package)
+        return tuple(
+            Capacity(_narrowed(made, one), sum(packing.kept(network, made, one).values()), len(write(made.alone(one))))
+            for one in range(1, made.count + 1)
+        )
 
     def size(self, network: Network, package: bytes) -> Size:
         from bench.compress import tensors
@@ -111,9 +130,9 @@ class Nested(Ordinary):
         ordinary = tensors.lasting(module_of(network, self))
         wide = sum(tensor.numel() for tensor in ordinary.values() if tensors.is_weight(tensor))
         alone = len(write(made.alone(made.count)))
-        each = [len(write(made.alone(one))) for one in range(1, made.count + 1)]
+        each = [one.bytes for one in self.capacities(network, package)]
         return Size(
-            kept=packing.kept(network, made),
+            kept=packing.kept(network, made, made.count),
             parameters=sum(tensor.numel() for tensor in ordinary.values() if tensor.requires_grad),
             float32_bytes=(whole := len(tensors.pack(ordinary))),
             float16_bytes=whole - 2 * wide,
@@ -160,6 +179,32 @@ class Nested(Ordinary):
             shutil.copyfile(folder / file.name, file)
         found = tuple(file_of(path, role) for role, path in files.items())
         return Exported(found, FORMAT, "stock", options={"capacity": str(capacity)})
+
+
+def _target(network: Network, request: Request) -> Nesting:
+    """Raises UsageError where there is none."""
+    from bench.compress.nested.target import FORMS, nesting
+
+    if request.target is None:
+        raise UsageError(f"{network.name} needs a target: how small its smallest capacity is to be", FORMS)
+    return nesting(request.target)
+
+
+def _capacity(width: Width, count: int, what: str) -> int:
+    """Which of `count` capacities a width is, also as a label has it: 0.3333. Raises UsageError where it is none."""
+    capacity = next((one for one in range(1, count + 1) if short(f"{one}/{count}") == short(width)), None)
+    if capacity is None:
+        assert isinstance(width, str)
+        those = ", ".join(f"{one}/{count}" for one in range(1, count + 1))
+        raise UsageError(
+            f"{what} has {count} capacities, and the width {width} is none of them", f"Ask for one of {those}."
+        )
+    return capacity
+
+
+def _narrowed(made: Package, capacity: int) -> Narrowed:
+    own, whole = (sum(len(made.segment(one)) for one in range(1, most + 1)) for most in (capacity, made.count))
+    return Narrowed(str(capacity), f"capacity {capacity} of {made.count}: {own:,} of {whole:,} bytes of weights")
 
 
 METHOD = Nested()

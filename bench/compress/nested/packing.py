@@ -157,7 +157,7 @@ def restored(network: Network, made: Nested, capacity: int) -> nn.Module:
     return module.eval()
 
 
-def kept(network: Network, made: Nested) -> dict[str, int]:
-    """How many numbers the package has of each weight: those of the whole network."""
-    module = restored(network, made, made.count)
+def kept(network: Network, made: Nested, capacity: int) -> dict[str, int]:
+    """How many numbers a capacity has of each weight."""
+    module = restored(network, made, capacity)
     return {name: weight.numel() for name, weight in module.named_parameters() if is_weight(weight)}

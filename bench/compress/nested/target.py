@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.compress.narrower.method import parsed
-from bench.compress.target import Target
+from bench.compress.target import Kind, Target
 from bench.errors import UsageError
 
 COUNT = 5
 """Capacities where none are said."""
 FEWEST, MOST = 2, 16
+_WHOLE: dict[Kind, float] = {"ratio": 2, "mac ratio": 1}
+"""What the whole network is: with its parameters in float16 half as large."""
 FORMS = (
     "Say how small the smallest capacity is to be, and behind a colon how many there are up to the whole network "
     "(5 where it is left out): 16x:5. The size may be a number of parameters, bytes, or multiply-adds, too: 20kB:4."
@@ -32,4 +34,10 @@ def nesting(text: str) -> Nesting:
     many = int(count) if colon else COUNT
     if not FEWEST <= many <= MOST:
         raise UsageError(f"{many} capacities, where from {FEWEST} to {MOST} can be", FORMS)
-    return Nesting(parsed(size), many)
+    smallest = parsed(size)
+    if (whole := _WHOLE.get(smallest.kind)) and smallest.amount <= whole:
+        raise UsageError(
+            f"{size.strip()[:60]} is the whole network, and the smallest of {many} capacities has to be smaller",
+            f"Ask for more than {whole:g}{'xMAC' if smallest.kind == 'mac ratio' else 'x'}. {FORMS}",
+        )
+    return Nesting(smallest, many)

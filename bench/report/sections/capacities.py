@@ -50,8 +50,8 @@ def _sentence(found: Sequence[Switched], context: Context) -> str:
     words = f"; to load it takes {' and '.join(saved)}" if saved else ""
     doubts = f" (not usable: {slowest.doubts})" if slowest.doubts else ""
     return (
-        f"{model} on {where}: the slowest change of capacity, to {slowest.subject.variant}, takes "
-        f"{duration(slowest.switch)}{words}{doubts}."
+        f"{model} on {where}: of all changes of capacity that to {slowest.subject.variant} takes longest, "
+        f"{duration(slowest.switch)} (median; the slowest of them {duration(slowest.slowest)}){words}{doubts}."
     )
 
 

@@ -178,7 +178,8 @@
 //   {"event":"switched","phase":n,"network":n,"candidate":n,"way":"load"|"capacity","ns":n,"bytes":n}     serve: networks counted
 //                                                     from 0, phases too. ns: from the begin of the phase until it could infer,
 //                                                     -1 where it could not before the phase ended; bytes: of its graph and
-//                                                     weights, or of weights that were brought in or dropped; of
+//                                                     weights (of a nested package the part that the capacity
+//                                                     is made of, once loaded), or of weights that were brought in or dropped; of
 //                                                     a package of which nothing was kept, those that were read again
 //   {"event":"served","phase":n,"network":n,"granted":n,"cpu":n,"rss":n,"inferences":n}    serve: one a network and phase.
 //                                                     granted: ns in which its process was not stopped; cpu: ns of processor

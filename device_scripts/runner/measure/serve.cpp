@@ -74,7 +74,7 @@ int64_t bytes_of(const std::string& path) {
 struct alignas(64) Told {
     std::atomic<int64_t> begin;      // when the first request comes; 0: not yet known
     std::atomic<int64_t> ready;      // when it could last infer; 0: not yet
-    std::atomic<int64_t> moved;      // bytes of its latest change of capacity
+    std::atomic<int64_t> moved;      // bytes of its latest change of capacity; before any, of its weights as loaded, -1: all
     std::atomic<int64_t> next;       // the first request that is not answered
     std::atomic<int64_t> inferences;
     std::atomic<int> capacity;       // at which to infer
@@ -114,6 +114,7 @@ public:
         child_.reset();
         candidate_ = candidate;
         told_->ready.store(0);
+        told_->moved.store(-1);
         told_->capacity.store(job.capacity);
         const std::string name = "network " + std::to_string(number_) + " (candidate " + std::to_string(candidate) + ")";
         child_ = std::make_unique<Child>(name, told_->why, sizeof told_->why, [&] { live(job, library); });
@@ -147,6 +148,7 @@ private:
         enter_phase(Exit::inference_failed, "computing the output");
         session->make_inputs(samples.inputs());
         read_sample(samples, 0, *session);
+        told_->moved.store(session->loaded_bytes());
         told_->ready.store(now_ns());
         for (int capacity = job.capacity; has_parent();) {
             if (const int wanted = told_->capacity.load(); wanted != capacity) {
@@ -349,14 +351,15 @@ private:
             const Taken& one = taken[i];
             if (one.exchanged) {
                 const Job& job = candidates_[static_cast<size_t>(network.candidate())];
-                const int64_t ready = network.told().ready.load();
+                const int64_t ready = network.told().ready.load(), moved = network.told().moved.load();
+                const int64_t loaded = bytes_of(job.graph) + (moved < 0 ? bytes_of(job.weights) : moved);
                 Event("switched")
                     .number("phase", phase)
                     .number("network", static_cast<int64_t>(i))
                     .number("candidate", network.candidate())
                     .text("way", one.in_place ? "capacity" : "load")
                     .number("ns", ready == 0 ? -1 : ready - begin)
-                    .number("bytes", one.in_place ? network.told().moved.load() : bytes_of(job.graph) + bytes_of(job.weights))
+                    .number("bytes", one.in_place ? moved : loaded)
                     .send();
             }
             const int64_t cpu = processor_time(network.pid());

@@ -100,6 +100,8 @@ public:
     // The one that it infers at now, and how many bytes of weights each is made of.
     virtual int capacity() const { return 1; }
     virtual int64_t capacity_bytes(int) const { return 0; }
+    // How many bytes of the file of its weights were read to load it, where the rest was left; -1 for all.
+    virtual int64_t loaded_bytes() const { return -1; }
 
     // After the first inference: that the library runs as it was asked to, for so many sessions opened from this one on,
     // since each may have threads of its own. Throws Failure(unsupported).

@@ -47,6 +47,9 @@ public:
     int capacities() const override { return std::max(1, network_->weights().capacities()); }
     int capacity() const override { return std::max(1, job_.capacity); }
     int64_t capacity_bytes(int capacity) const override { return network_->weights().capacity_bytes(capacity); }
+    int64_t loaded_bytes() const override {
+        return network_->weights().loaded_bytes(job_.capacity > 0 ? job_.capacity : capacities());
+    }
     int64_t use_capacity(int capacity) override {
         if (network_->weights().capacities() == 0 || capacity < 1 || capacity > capacities()) return Session::use_capacity(capacity);
         const int64_t paged = network_->weights().paged_bytes(job_.capacity, capacity);

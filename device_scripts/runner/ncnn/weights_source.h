@@ -32,6 +32,8 @@ public:
     // How many capacities a package has, and how many of its bytes one of them is made of; 0 capacities: no package of that kind.
     virtual int capacities() const { return 0; }
     virtual int64_t capacity_bytes(int) const { return 0; }
+    // How many bytes of its file are read to load one of them; -1 for all.
+    virtual int64_t loaded_bytes(int) const { return -1; }
     // How many bytes a switch between two of them brings in or drops.
     virtual int64_t paged_bytes(int from, int to) const { return std::llabs(capacity_bytes(to) - capacity_bytes(from)); }
 

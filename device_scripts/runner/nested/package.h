@@ -71,6 +71,8 @@ public:
 
     // Of the segments that a capacity is made of.
     int64_t bytes(int capacity) const;
+    // Of the file up to the end of those.
+    int64_t bytes_read(int capacity) const { return static_cast<int64_t>(begin_) + bytes(capacity); }
 
 private:
     File file_;

@@ -21,6 +21,7 @@ public:
 
     int capacities() const override { return package_->head().capacities(); }
     int64_t capacity_bytes(int capacity) const override { return package_->bytes(capacity); }
+    int64_t loaded_bytes(int capacity) const override { return package_->bytes_read(capacity); }
     int64_t paged_bytes(int from, int to) const override {
         // What was not kept is read again.
         return package_->held() == 0 ? capacity_bytes(to) : WeightsSource::paged_bytes(from, to);

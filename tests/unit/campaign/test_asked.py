@@ -69,6 +69,52 @@ def test_what_cannot_be_is_refused_before_anything_is_built(text: str, kind: typ
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        ("nested:16x:5@2/4", "nested:16x:5 has 5 capacities, and the width 1/2 is none of them"),
+        ("nested-apart:4x:3@1/2", "Ask for one of 1/3, 2/3, 3/3"),
+        ("nested:16x:5@auto", "a few capacities"),
+        ("nested", "lenet5 needs a target"),
+        ("nested:1x", "1x is the whole network"),
+        ("nested:1xMAC:3", "1xMAC is the whole network"),
+        ("nested-fr@1/3", "no width 1/3"),
+        ("dense-small", "lenet5 needs a target"),
+        ("prune,half", "lenet5 needs a target"),
+        ("cascade:cascade:20x", "a cascade has two networks itself"),
+        ("cascade:nested:4x", "several networks in one"),
+        ("cascade:nested-fr:40x", "several networks in one"),
+        ("cascade:elm:64", "elm cannot be the small network of a cascade"),
+        ("cascade:dense-small", "lenet5 needs a target"),
+        ("cascade:half@1/2", "one width"),
+    ],
+)
+def test_what_a_method_could_only_refuse_once_it_is_made_is_refused_at_once(variant: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        checked(f'variants = ["baseline", "{variant}"]\ndata = {{ validation = 0.2 }}\n')
+    assert words in f"{caught.value} {caught.value.fix}"
+
+
+def test_a_cascade_needs_a_validation_part_when_the_plan_is_checked() -> None:
+    with pytest.raises(UsageError, match="none are held out"):
+        checked('variants = ["cascade:dense-small:20x"]\n')
+    (case,) = checked('variants = ["cascade:dense-small:20x"]\ndata = { validation = 0.2 }\n').plan.cases
+    assert [v.method for v in case.variants or ()] == ["cascade"]
+
+
+@pytest.mark.parametrize("variant", ["nested:16x:5@2/5", "nested:4x:3@1/3", "nested:4x:3@3/3", "nested-fr:40x@1/4"])
+def test_a_width_that_is_a_capacity_is_taken(variant: str) -> None:
+    (case,) = checked(f'variants = ["{variant}"]\n').plan.cases
+    assert len(case.variants or ()) == 1
+
+
+def test_of_a_finished_package_no_target_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.nested").write_bytes(b"")
+    weights = (tmp_path / "a.nested").as_posix()
+    (case,) = checked(f'variants = [{{ name = "nested", width = "1/3", weights = "{weights}" }}]\n').plan.cases
+    assert case.variants
+
+
 @pytest.mark.parametrize("width", ['"1/4"', '{ "down.0" = "1/4" }'])
 def test_a_width_is_refused_before_what_the_network_lacks(width: str) -> None:
     text = f'name = "a"\n[[cases]]\nmodel = "unet"\nvariants = [{{name = "dense-small", width = {width}}}]\n'

@@ -32,6 +32,9 @@ def test_every_method_is_there_at_every_size_and_one_without_sizes_once() -> Non
     assert found["dense-small:16kB"].shipped == 16_000
     assert (found["half"].shipped, found["half"].target) == (None, None)
     for name in compress.names():
+        if hasattr(compress.method(name), "switches"):
+            assert name not in {label.split(":")[0] for label in found}  # it has several sizes at once
+            continue
         sized = rivals.takes_bytes(compress.method(name))
         assert {label for label in found if label.split(":")[0] == name} == (
             {f"{name}:20x", f"{name}:16kB"} if sized else {name}

@@ -8,7 +8,7 @@ import pytest
 
 from bench.results.folder import RunFolder
 from bench.results.schedules import schedules
-from tests.rivals import FEW, store
+from tests.rivals import FEW, One, store
 from tests.unit.cli.command_kit import Command, command
 from tests.unit.serving_kit import launches
 
@@ -90,6 +90,41 @@ def test_what_cannot_be_is_refused(
     assert done.status == status
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_capacity_is_named_as_it_was_asked_for(command: Command, tmp_path: Path) -> None:
+    nested = One("nested:4x:3@0.3333", 30.0, 400_000, 3.0, 0.97)
+    store(command.results, "nested", (*FEW, nested), launches=3, count=300)
+    text = PLAN.replace("rate = 10", 'rate = 10\nvariants = ["baseline", "nested:4x:3@1/3"]').replace("2.65", "4")
+    done = command("schedule", "2026-11-26-nested", "--plan", plan(tmp_path, text), "--choose", "--json")
+    assert {one["variant"] for one in done.answer["chosen"]["capacities"]} == {"baseline", "nested:4x:3@0.3333"}
+
+
+def test_figures_that_are_not_usable_are_said_once_for_all_variants(command: Command, tmp_path: Path) -> None:
+    store(command.results, "short", FEW, launches=2, count=300)
+    done = command("schedule", "2026-11-26-short", "--plan", plan(tmp_path), "--choose")
+    assert done.status == 2
+    told = " ".join(done.stderr.split())
+    assert told.count("2 launches of the 5 asked for, so no interval") == 1
+    assert "not usable: not usable" not in told
+    assert all(one.label in told for one in FEW)
+    assert "bench run --launches 5" in told
+
+
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [
+        (
+            '[[networks]]\nnetwork = "lenet5"\naccuracy = 0.9\nlatency_ms = 9\nrate = 1\n',
+            ".toml:1: the network lenet5 app",
+        ),
+        ("[[phases]]\nseconds = 1\nmemory_mb = 9\nprocessor = 0.5\n" * 65, "phases: at most 64 of them can be named"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused_in_plain_words(few: Command, tmp_path: Path, again: str, words: str) -> None:
+    done = few("schedule", "2026-11-26-few", "--plan", plan(tmp_path, PLAN + again), "--choose")
+    assert done.status == 3
+    assert words in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_slowest_change_is_a_sentence_with_what_loading_takes(stored: Stored
     assert found is not None
     (sentence,) = found.sentences
     assert f"lenet5 on {VIRTUAL}" in sentence
-    assert "to nested@0.4, takes 2.50 ms" in sentence
+    assert "that to nested@0.4 takes longest, 2.50 ms (median; the slowest of them 3.00 ms)" in sentence
     assert "2.00× [1.80–2.20×]" in sentence
     assert "3.00×, no interval," in sentence
     (table,) = found.tables

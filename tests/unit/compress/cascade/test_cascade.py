@@ -44,7 +44,8 @@ def images(n: int, seed: int) -> Images:
 
 def learner(folder: Path, *, validation: bool = True) -> Learner:
     held = images(200, 3) if validation else None
-    return Learner(network(), Cache(folder), quiet, Data(images(300, 1), images(200, 2), "made up", "key", True, held))
+    data = Data(images(300, 1), images(200, 2), "made up", "key", True, validation=held)
+    return Learner(network(), Cache(folder), quiet, data)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from bench.compress.checkpoint import Checkpoint
 from bench.compress.frequency import factor, layers, nesting, norms, package, train
 from bench.compress.frequency.package import Package
 from bench.compress.method import Narrowed, Request, Sight
+from bench.compress.result import compressed
 from bench.compress.training import Images, accuracy
 from bench.errors import CorruptData, UsageError
 from bench.networks import Network, content, resolve
@@ -74,6 +75,20 @@ def answers(module: nn.Module, network: Network) -> torch.Tensor:
 
 def at(capacity: int) -> Narrowed:
     return Narrowed(str(capacity), "")
+
+
+def test_what_came_of_a_compression_says_what_each_capacity_answers(tmp_path: Path) -> None:
+    data = waves(60, 1)
+    learns = learning(small(linear, 1, 8, 8), tmp_path, data.inputs, data.answers)
+    found = compressed(NESTED, learns, Request("60", epochs=1))
+    assert [(one.number, one.of) for one in found.capacities] == [(n, 4) for n in (1, 2, 3, 4)]
+    stored = package.read(found.package)
+    for one in found.capacities:
+        alone = stored.at(one.number)
+        assert (one.coefficients, one.bytes) == (alone.coefficients, len(package.write(alone)))
+        module = NESTED.restored(learns.network, found.package, "auto", at(one.number))
+        assert one.accuracy == accuracy(module, data)
+    assert found.capacities[-1].accuracy == found.accuracy
 
 
 @pytest.mark.parametrize("form", NESTED.executions)

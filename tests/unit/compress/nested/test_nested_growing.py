@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.compress import method
+from bench.compress import method, training
 from bench.compress.learner import Learner
 from bench.compress.method import Request, Sight
 from bench.compress.narrower import structure
 from bench.compress.nested import package, packing
 from bench.compress.nested.target import nesting
+from bench.compress.result import compressed
 from bench.errors import CorruptData, UsageError
 from bench.networks import Network
 from bench.networks.count import examples, run
@@ -121,6 +122,22 @@ def test_a_restored_capacity_answers_what_a_whole_network_without_the_other_chan
                 target[where] = parameter.reshape(-1, *parameter.shape[2:])
             (got,), (wanted,) = run(ours, inputs), run(whole, inputs)
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_came_of_a_compression_says_what_each_capacity_answers(tmp_path: Path) -> None:
+    learns = learner(tmp_path)
+    found = compressed(NESTED, learns, Request("8x:4", epochs=2))
+    assert learns.data is not None
+    assert [(one.number, one.of) for one in found.capacities] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    stored = package.read(found.package)
+    for one in found.capacities:
+        alone = packing.restored(network(), stored, one.number)
+        assert one.accuracy == training.accuracy(alone, learns.data.test)
+        assert one.bytes == len(package.write(stored.alone(one.number)))
+    counts = [one.coefficients for one in found.capacities]
+    assert counts == sorted(set(counts))
+    assert (counts[-1], found.capacities[-1].accuracy) == (found.coefficients, found.accuracy)
+    assert [one["accuracy"] for one in found.as_json()["capacities"]] == [one.accuracy for one in found.capacities]
 
 
 def test_the_same_request_gives_the_same_bytes(made: bytes, tmp_path: Path) -> None:
