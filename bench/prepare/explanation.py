@@ -52,7 +52,7 @@ def explained(
         )
     content, capacity = given.read_bytes(), None
     if package.read(content).capacities > 1:
-        (content, capacity), width = NESTED.alone(content, width), None
+        (content, capacity), width = NESTED.by_itself(content, width), None
     progress(0.1, "export")
     with tempfile.TemporaryDirectory() as folder, one_thread():
         module = METHOD.compressed(found, content)

@@ -58,9 +58,9 @@ def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[flo
             learning.refuse_beyond(part, classes, found.source)
         fit, held = learning.parts(whole, seed, alphas)
         learning.refuse_unteachable(fit, found.source)
-        for role, part in zip(_ROLES, (fit, held, test), strict=True):
-            if part is not None:
-                packed.write(folder / f"{role}.bin", (part.inputs, part.labels.astype(np.int64)[:, None]))
+        for role, shown in zip(_ROLES, (fit, held, test), strict=True):
+            if shown is not None:
+                packed.write(folder / f"{role}.bin", (shown.inputs, shown.labels.astype(np.int64)[:, None]))
 
     folder = cache.build("lessons", key, make)
     files = {

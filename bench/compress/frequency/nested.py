@@ -65,7 +65,7 @@ class NestedFrequency(FrequencyRegularization):
             )
         return _narrowed(whole, int(part))
 
-    def alone(self, package: bytes, width: Width | None) -> tuple[bytes, str]:
+    def by_itself(self, package: bytes, width: Width | None) -> tuple[bytes, str]:
         """One capacity as a package of FR by itself, and what it is; the largest without a width. Raises UsageError."""
         found = self._narrowed(package, "1" if width is None else width)
         return self._capacity(package, found)[0], found.told
