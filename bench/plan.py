@@ -153,12 +153,12 @@ class Variant(_Strict):
             if at and not width:
                 raise ValueError(f"{value[:60]!r} has no width after its @; write e.g. fr-resident@1/4")
             return {"name": name, "target": target or None, "width": width or None}
-        if isinstance(value, dict) and isinstance(called := value.get("name"), str):
-            rest, _, part = called.partition("@")
+        if isinstance(value, dict) and isinstance(short_name := value.get("name"), str):
+            rest, _, part = short_name.partition("@")
             if rest and is_width(part):
                 if value.get("width") is not None:
                     raise ValueError(
-                        f"{called[:60]!r} has a width already, and `width` is given too; leave one of them out"
+                        f"{short_name[:60]!r} has a width already, and `width` is given too; leave one of them out"
                     )
                 return {**value, "name": rest, "width": part}
         return value

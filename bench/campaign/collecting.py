@@ -6,23 +6,25 @@ what is read, and whether it is a picture is decided by decoding it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from bench.campaign import listing
+from bench.campaign.listing import File, shown
 from bench.data.readers import arrived
 from bench.devices.transport import Transport, transfer_s
 from bench.devices.words import clean
-from bench.errors import CorruptData, DeviceBusy, DeviceRefused, HostFull, TransportBroken, UsageError
+from bench.errors import CorruptData, DeviceBusy, HostFull, TransportBroken, UsageError
 from bench.files import digest, is_full, reason
 from bench.records import Progress
 
@@ -30,14 +32,7 @@ INDEX = "collected.jsonl"
 """In the folder: a line of JSON for each file of a phone that was looked at."""
 MOST, EACH, TOTAL = 1_000, 25 << 20, 1 << 30
 """Pictures, bytes of one and of all, that one call brings where nobody says otherwise."""
-_LISTED = 20_000
-"""Files of a phone's folder that are considered."""
-_DEEP = 8
-_PATH_BYTES = 1_024
-_AT_ONCE = 24
 _INDEX_BYTES = 1 << 28
-_LATEST = 1 << 40
-"""Seconds since 1970 that a file's time may be."""
 
 
 class Limits(NamedTuple):
@@ -52,7 +47,7 @@ class Limits(NamedTuple):
 class Seen:
     """A file of a phone that was looked at. `path` (clean words), `size` in bytes and `time`, seconds since 1970, are
     as the phone says. `kept` is its name here, empty where it was left out for the reason `why`; `bytes` are
-    those that came."""
+    those that came. `odd` is the digest of the path where `path` does not say it as it is, else empty."""
 
     device: str
     path: str
@@ -62,6 +57,7 @@ class Seen:
     bytes: int
     kept: str = ""
     why: str = ""
+    odd: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,25 +98,27 @@ def collect(transport: Transport, source: str, folder: Path, limits: Limits, pro
     """
     _check(source)
     with _owned(folder):
+        for stale in folder.glob(".*.pulling"):  # of a call that was killed
+            stale.unlink(missing_ok=True)
         index = folder / INDEX
         earlier = read_index(index)
-        before = {(one.device, one.path, one.size, one.time) for one in earlier}
+        before = {(one.device, one.path, one.odd, one.size, one.time) for one in earlier}
         hashes = _hashes(folder, earlier)
-        files, left = _listing(transport, source, progress)
+        files, passed = listing.files(transport, source, progress)
+        left = [Left(shown(one.path), one.why, "limit" if one.limit else "unreadable") for one in passed]
         new: list[Seen] = []
         known, brought = 0, 0
         for at, file in enumerate(files):
             progress(at / len(files), f"{len(new):,} pictures, {at:,} of {len(files):,} files")
-            shown = clean(file.path)
-            if (transport.serial, shown, file.size, file.time) in before:
+            if (transport.serial, shown(file.path), _odd(file.path), file.size, file.time) in before:
                 known += 1
                 continue
             if why := _beyond(file, limits, len(new), brought):
-                left.append(Left(shown, why, "limit" if file.size else "content"))
+                left.append(Left(shown(file.path), why, "limit" if file.size else "content"))
                 continue
             seen, kind = _bring(transport, file, folder, limits, hashes)
             if seen is None:
-                left.append(Left(shown, kind, "unreadable"))
+                left.append(Left(shown(file.path), kind, "unreadable"))
                 continue
             brought += seen.bytes
             with index.open("a", encoding="utf-8") as lines:
@@ -129,9 +127,13 @@ def collect(transport: Transport, source: str, folder: Path, limits: Limits, pro
                 new.append(seen)
                 hashes.add(seen.sha256)
             else:
-                left.append(Left(shown, seen.why, "duplicate" if kind == "duplicate" else "content"))
+                left.append(Left(shown(file.path), seen.why, "duplicate" if kind == "duplicate" else "content"))
         progress(1.0, f"{len(new):,} pictures")
-    return Collected(transport.serial, source, str(folder), tuple(new), known, tuple(left))
+    return Collected(transport.serial, shown(source), str(folder), tuple(new), known, tuple(left))
+
+
+def _odd(path: str) -> str:
+    return "" if shown(path) == path else hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
 def read_index(path: Path) -> tuple[Seen, ...]:
@@ -151,13 +153,13 @@ def read_index(path: Path) -> tuple[Seen, ...]:
     return tuple(found)
 
 
-_KINDS = {"device": str, "path": str, "size": int, "time": int, "sha256": str, "kept": str}
+_KINDS = {"device": str, "path": str, "size": int, "time": int, "sha256": str, "kept": str, "odd": str}
 
 
 def _check(source: str) -> None:
-    if not source.startswith("/") or "\0" in source or "\n" in source or len(source.encode()) > _PATH_BYTES // 2:
+    if not source.startswith("/") or "\0" in source or len(os.fsencode(source)) > listing.PATH_BYTES // 2:
         raise UsageError(
-            f"{clean(source)!r} is not a folder's path on a phone", "Write it from the root, e.g. /sdcard/field."
+            f"{shown(source)!r} is not a folder's path on a phone", "Write it from the root, e.g. /sdcard/field."
         )
 
 
@@ -197,71 +199,11 @@ def _hashes(folder: Path, seen: Sequence[Seen]) -> set[str]:
     return found
 
 
-class _File(NamedTuple):
-    path: str
-    size: int
-    time: int
-
-
-def _listing(transport: Transport, source: str, progress: Progress) -> tuple[list[_File], list[Left]]:
-    """The ordinary files below a phone's folder, the newest first, and what of it cannot be asked for."""
-    base = source.rstrip("/") + "/"
-    there = transport.run(["sh", "-c", 'test -d "$0" && test -r "$0"', base], deadline_s=30)
-    if there.status:
-        raise UsageError(
-            f"{clean(source)} is not a folder that can be read on {transport.serial}",
-            f"List what there is: adb -s {transport.serial} shell ls {clean(str(PurePosixPath(source).parent))}",
-        )
-    found = transport.run(["find", base, "-maxdepth", str(_DEEP), "-type", "f"], deadline_s=300)
-    if found.status and not found.stdout:
-        raise DeviceRefused(
-            f"{transport.serial} cannot list {clean(source)}: {clean(found.stderr) or f'find left {found.status}'}",
-            "Name a folder that adb may read, e.g. one below /sdcard.",
-        )
-    paths, left = [], []
-    for line in found.stdout.splitlines():
-        if why := _unfit(line, base):
-            left.append(Left(clean(line), why, "unreadable"))
-        else:
-            paths.append(line)
-    if len(paths) > _LISTED:
-        left.append(Left(clean(source), f"{len(paths) - _LISTED:,} files beyond the first {_LISTED:,}", "limit"))
-    files = []
-    chosen = sorted(set(paths))[:_LISTED]
-    for start in range(0, len(chosen), _AT_ONCE):
-        progress(0.0, f"asks for {start:,} of {len(chosen):,} files")
-        some = chosen[start : start + _AT_ONCE]
-        told = transport.run(["stat", "-c", "%s %Y %n", *some], deadline_s=60)
-        facts = {}
-        for line in told.stdout.splitlines():
-            if match := re.fullmatch(r"(\d{1,18}) (-?\d{1,18})(?:\.\d+)? (.+)", line, re.ASCII):
-                facts[match[3]] = (int(match[1]), min(max(int(match[2]), 0), _LATEST))
-        for path in some:
-            if path in facts:
-                files.append(_File(path, *facts[path]))
-            else:
-                left.append(Left(clean(path), "the phone does not say how large it is", "unreadable"))
-    return sorted(files, key=lambda file: (-file.time, file.path)), left
-
-
-def _unfit(path: str, base: str) -> str:
-    """Why a path that a phone lists is not asked for; empty where it is."""
-    if not path.startswith(base) or ".." in path.split("/"):
-        return "it is not below the folder"
-    if len(path.encode(errors="replace")) > _PATH_BYTES:
-        return f"its path has more than {_PATH_BYTES:,} bytes"
-    if any(not c.isprintable() for c in path) or "\ufffd" in path:
-        return "its name has characters that cannot be asked for"
-    if any(part.startswith(".") for part in path[len(base) :].split("/")):
-        return "it is hidden (thumbnails, the trash)"
-    return ""
-
-
-def _beyond(file: _File, limits: Limits, pictures: int, brought: int) -> str:
+def _beyond(file: File, limits: Limits, pictures: int, brought: int) -> str:
     if pictures >= limits.most:
         return f"beyond {limits.most:,} pictures (--most)"
     if file.size > limits.each:
-        return f"it has {file.size:,} bytes, more than {limits.each:,} (--each)"
+        return f"it has more than {limits.each:,} bytes (--each)"
     if brought + file.size > limits.total:
         return f"beyond {limits.total:,} bytes in all (--total)"
     if file.size == 0:
@@ -269,23 +211,22 @@ def _beyond(file: _File, limits: Limits, pictures: int, brought: int) -> str:
     return ""
 
 
-def _bring(
-    transport: Transport, file: _File, folder: Path, limits: Limits, hashes: set[str]
-) -> tuple[Seen | None, str]:
+def _bring(transport: Transport, file: File, folder: Path, limits: Limits, hashes: set[str]) -> tuple[Seen | None, str]:
     """One file, and what became of it: None where it could not be read, with why."""
     draft = folder / f".{os.getpid()}.pulling"
-    made = partial(Seen, transport.serial, clean(file.path), file.size, file.time)
+    made = partial(Seen, transport.serial, shown(file.path), file.size, file.time, odd=_odd(file.path))
     try:
         try:
             # What it says of its size may be old; more than that is no picture of a moment ago, and never more than
             # is allowed.
             transport.pull(file.path, draft, deadline_s=transfer_s(limits.each), most=limits.each)
         except CorruptData:
-            return None, f"it has more than the {limits.each:,} bytes that are allowed (--each)"
+            return None, f"it has more than {limits.each:,} bytes (--each)"
         except TransportBroken as error:
             if not error.what.startswith("cannot read"):
                 raise
-            return None, clean(error.what)
+            why = error.what.removeprefix(f"cannot read {file.path} on {transport.serial}: ")
+            return None, f"the phone does not give it: {clean(why)}"
         size, sha256 = draft.stat().st_size, digest(draft)
         if sha256 in hashes:
             return made(sha256=sha256, bytes=size, why="the same picture is here already"), "duplicate"
@@ -298,7 +239,7 @@ def _bring(
         draft.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
         target = folder / name
         if target.exists() or target.is_symlink():  # of another content under this one's name: it stays
-            return None, f"{name} is taken here by another file"
+            return None, "its name is taken here by another file"
         draft.rename(target)
         return made(sha256=sha256, bytes=size, kept=name), ""
     finally:

@@ -17,12 +17,13 @@ from typing import Literal, NamedTuple
 import zstandard
 
 from bench.cache import Cache
+from bench.compress import packages
 from bench.devices import facts, hashing, update
 from bench.devices.deployment import Payload, deploy, found
 from bench.devices.hashing import Hasher
 from bench.devices.transport import Transport, free_bytes, transfer_s
 from bench.devices.words import clean
-from bench.errors import DeviceRefused, DiskFull, RunnerFailed, TransportBroken, UsageError
+from bench.errors import CorruptData, DeviceRefused, DiskFull, RunnerFailed, TransportBroken, UsageError
 from bench.files import digest, read_bounded, reason
 from bench.records import Progress
 from bench.runtimes import runtime
@@ -31,6 +32,10 @@ MODELS = "models"
 """In bench's folder on the phone."""
 _KEPT = "pushed"
 _LEVEL, _WINDOW_LOG = 19, 27
+_BLOCKS = 64 << 10
+"""Bytes that a file system may take beyond those of the files."""
+_DRAFTS = (".part", ".update")
+"""Endings of what lies beside a file while it is made."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", re.ASCII)
 
 Form = Literal["whole", "packed", "difference"]
@@ -68,18 +73,22 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     """Bring `file` to the phone as `name`. What is there now can serve only where its content is known here: that of
     the file `old`, or of one that an earlier call brought.
 
-    Raises UsageError (a file that is none, a name that is none), DiskFull, DeviceRefused, RunnerFailed, TransportBroken
-    (it arrived damaged), WrongAbi and what the build of the runner raises.
+    Raises UsageError (a file that is none, a name that is none), CorruptData (a damaged package), DiskFull,
+    DeviceRefused, RunnerFailed, TransportBroken (it arrived damaged), WrongAbi and what the build of the runner raises.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name.endswith(_DRAFTS):
         raise UsageError(
             f"{clean(name)!r} cannot be a file's name on a phone",
-            "Name it by --name, with letters, digits and . _ + - alone.",
+            f"Name it by --name, with letters, digits and . _ + - alone, and not {' or '.join(_DRAFTS)} at the end.",
         )
     new = _read(file)
+    _refuse_damaged(file, name, new)
     sha256 = digest(file)
     target = f"{transport.folder}/{MODELS}/{name}"
     transport.run(["mkdir", "-p", f"{transport.folder}/{MODELS}"], deadline_s=30)
+    transport.run(
+        ["rm", "-f", *(target + end for end in _DRAFTS)], deadline_s=30
+    )  # of a call that was killed: they take room
     runner = _Runner(transport, cache, progress)
     hasher = runner.hasher()
     there = _digest_there(transport, hasher, target)
@@ -99,7 +108,7 @@ def push(transport: Transport, file: Path, name: str, old: Path | None, cache: C
     best = min(offers, key=lambda offer: offer.bytes + (own if offer.form != "whole" else 0))
     if own and best.form == "whole":
         notes.append(f"An update needs the native runner there, {own:,} bytes, which any `bench run` brings.")
-    _refuse_full(transport, best.bytes + len(new))
+    best = _fitting(transport, best, offers[0], own, notes)
     progress(0.6, f"brings {best.bytes:,} bytes")
     if best.form == "whole":
         _bring(transport, file, target, hasher.of(file), hasher)
@@ -203,13 +212,35 @@ def _keep(cache: Cache, file: Path, sha256: str) -> None:
     cache.build(_KEPT, sha256[:24], make)
 
 
-def _refuse_full(transport: Transport, needed: int) -> None:
+def _refuse_damaged(file: Path, name: str, content: bytes) -> None:
+    """What is there works, perhaps; no package that cannot be read takes its place."""
+    for suffix in dict.fromkeys((Path(name).suffix, file.suffix)):
+        try:
+            packages.check(suffix, content)
+        except CorruptData as error:
+            raise CorruptData(
+                f"{file} is not a whole {suffix} package: {error.what}",
+                "Nothing was sent, and what the phone has is as it was. Make the package again, or copy it again.",
+            ) from None
+
+
+def _fitting(transport: Transport, best: Offer, whole: Offer, own: int, notes: list[str]) -> Offer:
+    """The offer for which the phone has room: the new file is made beside the old one, and an update lies beside both;
+    the file as it is where that alone fits. Raises DiskFull."""
     free = free_bytes(transport)
-    if free is not None and free < 2 * needed:
-        raise DiskFull(
-            f"{transport.serial} has {free:,} bytes free at {transport.folder}; {2 * needed:,} are needed",
-            f"Free some space there, or run `bench clean --device {transport.serial}`.",
-        )
+    least = whole.bytes + _BLOCKS
+    # `deploy` wants twice the runner's room.
+    needed = least if best.form == "whole" else max(least + best.bytes + own, 2 * own)
+    if free is None or free >= needed:
+        return best
+    if free >= least:
+        notes.append(f"An update needs {needed:,} bytes of room there, and {free:,} are free: the file comes as it is.")
+        return whole
+    raise DiskFull(
+        f"{transport.serial} has {free:,} bytes free at {transport.folder}; {least:,} are needed, for the new file "
+        "beside what is there",
+        f"Free some space there, or run `bench clean --device {transport.serial}`.",
+    )
 
 
 def _bring(transport: Transport, file: Path, target: str, wanted: str, hasher: _Hasher) -> None:

@@ -47,7 +47,7 @@ def exactly(conn: socket.socket, count: int, end: float, stall_s: float = math.i
 
 def request(conn: socket.socket, text: str, end: float) -> None:
     """Ask an adb server for something, which it accepts. Raises Refused, Garbled, EOFError, TimeoutError."""
-    data = text.encode()
+    data = text.encode(errors="surrogateescape")  # names of files on a phone are bytes
     conn.settimeout(left(end))
     conn.sendall(b"%04x" % len(data) + data)
     status = exactly(conn, 4, end)

@@ -27,7 +27,7 @@ class TooLong(Exception):
 
 def send(conn: socket.socket, local: Path, remote: str, end: float, stall_s: float) -> None:
     """Send a file. Raises Failed, EOFError, ConnectionError, TimeoutError."""
-    target = f"{remote},{stat.S_IFREG | 0o644}".encode()
+    target = f"{remote},{stat.S_IFREG | 0o644}".encode(errors="surrogateescape")
     with local.open("rb") as source:
         conn.settimeout(min(left(end), stall_s))
         conn.sendall(b"SEND" + struct.pack("<I", len(target)) + target)
@@ -44,7 +44,7 @@ def send(conn: socket.socket, local: Path, remote: str, end: float, stall_s: flo
 def receive(conn: socket.socket, remote: str, target: BinaryIO, most: int, end: float, stall_s: float) -> None:
     """Write a file of at most `most` bytes to `target`. Raises Failed, TooLong, adb_streams.Garbled, EOFError,
     ConnectionError, TimeoutError."""
-    path = remote.encode()
+    path = remote.encode(errors="surrogateescape")
     conn.settimeout(min(left(end), stall_s))
     conn.sendall(b"RECV" + struct.pack("<I", len(path)) + path)
     while True:

@@ -47,6 +47,8 @@ _WORDS: dict[Kind, str] = {
 }
 FREQUENCY: tuple[Kind, ...] = ("frq", "frq8", "frqn")
 """Packages of Frequency Regularization, which name their network."""
+OF_VARIANTS: tuple[Kind, ...] = ("chain", "cascade", "nested", "elm")
+"""Packages that hold what a variant is, and not the weights of the network."""
 _NCNN = 7767517
 """The number that an ncnn graph begins with, in text or in four bytes."""
 

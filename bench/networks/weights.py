@@ -86,10 +86,17 @@ def load(network: nn.Module, path: Path) -> str:
         note = _fill(network, state, words, path)
     elif kind == "damaged archive":
         raise CorruptData(f"{path} is {content.words(kind)}", _SAVE)
+    elif kind in content.OF_VARIANTS:
+        raise UsageError(
+            f"{path} is {content.words(kind)}, and not the network's own weights",
+            f'Name it as a variant\'s in a plan, with the method that made it: variants = [{{ name = "METHOD", '
+            f'weights = "{path.name}" }}] (docs/plans.md).',
+        )
     else:
         raise UsageError(
             f"{path} is {content.words(kind)}, and not a state dict",
-            "Give a whole network as the network itself; --weights takes a state dict (.pt, .safetensors) or a .frq.",
+            "Give a whole network as the network itself; --weights takes a state dict (.pt, .safetensors) or a package "
+            "of Frequency Regularization (.frq, .frq8, .frqn).",
         )
     return note
 

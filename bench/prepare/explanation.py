@@ -29,13 +29,15 @@ def explained(
     path: Path, model: str | None, input_size: tuple[int, int] | None, progress: Progress, width: Width | None = None
 ) -> Explanation:
     """How each layer of the network in a package runs in the form of least cost, and why, at a size of its input in
-    pixels, and computed at a width; for `auto` that is found on the network's own samples.
+    pixels, and computed at a width; for `auto` that is found on the network's own samples. The width of a package in
+    several capacities is one of these, without one the largest.
 
     `model` names the network that the package was made of where it is not one of bench's. Raises UsageError,
     UnknownName, CorruptData (the package), ToolMissing, ExportRefused.
     """
-    from bench.compress.frequency import widths
+    from bench.compress.frequency import package, widths
     from bench.compress.frequency.method import METHOD
+    from bench.compress.frequency.nested import METHOD as NESTED
     from bench.export import frequency
     from bench.export.explanation import explain
 
@@ -48,14 +50,17 @@ def explained(
         raise UsageError(
             f"{found.name} does not take an image, and costs are computed for images only", "Measure it instead."
         )
+    content, capacity = given.read_bytes(), None
+    if package.read(content).capacities > 1:
+        (content, capacity), width = NESTED.by_itself(content, width), None
     progress(0.1, "export")
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        module = METHOD.compressed(found, given.read_bytes())
+        module = METHOD.compressed(found, content)
         frequency.export_fr(found.name, module, found.inputs, Path(folder))
         progress(0.9, "compare costs")
         exported = frequency.read(Path(folder))
         if width is None or is_whole(width):
-            return Explanation(explain(exported, found.inputs), None)
+            return Explanation(explain(exported, found.inputs), capacity)
         question = widths.Question(exported, found.inputs, "cheapest")
         if width == AUTO:
             made = widths.automatic(question, module, samples(found, None, Cache()).read())

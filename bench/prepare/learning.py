@@ -53,11 +53,14 @@ def lesson(network: Network, asked: Data | None, seed: int, alphas: Sequence[flo
 
     def make(folder: Path) -> None:
         whole = learning.part_of(found.train)
-        fit, held = learning.parts(whole, seed, alphas)
         test = learning.part_of(found.test)
-        for role, part in zip(_ROLES, (fit, held, test), strict=True):
-            if part is not None:
-                packed.write(folder / f"{role}.bin", (part.inputs, part.labels.astype(np.int64)[:, None]))
+        for part in (whole, test):
+            learning.refuse_beyond(part, classes, found.source)
+        fit, held = learning.parts(whole, seed, alphas)
+        learning.refuse_unteachable(fit, found.source)
+        for role, shown in zip(_ROLES, (fit, held, test), strict=True):
+            if shown is not None:
+                packed.write(folder / f"{role}.bin", (shown.inputs, shown.labels.astype(np.int64)[:, None]))
 
     folder = cache.build("lessons", key, make)
     files = {

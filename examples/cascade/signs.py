@@ -1,27 +1,25 @@
 """A convolutional network for traffic signs of 32×32 pixels: the robust one of docs/cascade.md."""
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
-WIDTHS = (3, 32, 64, 128)
 CLASSES = 43
 
 
+def block(channels: int, wider: int) -> tuple[nn.Module, ...]:
+    """3×3 convolution, batch norm, ReLU, 2×2 maximum."""
+    return nn.Conv2d(channels, wider, 3, padding=1), nn.BatchNorm2d(wider), nn.ReLU(), nn.MaxPool2d(2)
+
+
 class Signs(nn.Module):
-    """Input (N, 3, 32, 32), output (N, 43): one unnormalised score a class. 363,051 parameters, 12 million
+    """Input (N, 3, 32, 32), output (N, 43): one unnormalised score a class. 336,000 parameters, 7 million
     multiply-adds. The first norm takes exposure out of each picture."""
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.InstanceNorm2d(3)]
-        for before, after in pairwise(WIDTHS):
-            side = 5 if before == 3 else 3
-            convolution = nn.Conv2d(before, after, side, padding=side // 2)
-            layers += [convolution, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
-        self.features = nn.Sequential(*layers)
+        begin = (nn.InstanceNorm2d(3), nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.BatchNorm2d(24), nn.ReLU())
+        self.features = nn.Sequential(*begin, *block(24, 48), *block(48, 128))
         self.classify = nn.Sequential(
-            nn.Flatten(), nn.Dropout(0.3), nn.Linear(16 * WIDTHS[-1], 128), nn.ReLU(), nn.Linear(128, CLASSES)
+            nn.Flatten(), nn.Dropout(0.3), nn.Linear(16 * 128, 128), nn.ReLU(), nn.Linear(128, CLASSES)
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -74,8 +74,10 @@ def test_a_second_call_brings_nothing_again_not_even_what_was_labelled(
     moved = next(field.glob("*.png"))
     moved.rename(field / "stop" / "renamed.png")
     (field / "collected.jsonl").unlink()
+    (field / ".1.pulling").write_text("of a call that was killed")
     again = collect(device, camera, field, env)
     assert again["new"] == []
+    assert not (field / ".1.pulling").exists()
     assert sum("here already" in one["why"] for one in again["left"]) == 7
 
 
@@ -102,6 +104,28 @@ def test_nothing_that_is_here_is_written_over(camera: str, device: Adb, tmp_path
     again = collect(device, camera, field, env)
     assert (field / name).read_text() == "mine"
     assert any("taken here by another file" in one["why"] for one in again["left"])
+
+
+def test_pictures_whose_names_hold_line_ends_tabs_and_odd_bytes_come_too_and_only_once(
+    camera: str, device: Adb, tmp_path: Path, env: dict[str, str]
+) -> None:
+    device.shell(f"rm -r {camera}/*.jpg {camera}/*.png {camera}/more")
+    names = (r"new\nline.png", r"a\ttab.png", r"caf\351.png", "two  blanks.png")
+    for number, name in enumerate(names):
+        picture(20 + number).save(tmp_path / "one.png")
+        device.run("push", str(tmp_path / "one.png"), f"{camera}/plain")
+        device.shell(f"mv {camera}/plain {camera}/\"$(printf '{name}')\"")
+    found = collect(device, camera, tmp_path / "field", env)
+    assert len(found["new"]) == len(names), found
+    assert any(one["path"].endswith(r"new\nline.png") for one in found["new"])
+    again = collect(device, camera, tmp_path / "field", env)
+    assert (again["new"], again["known"]) == ([], len(names))
+
+
+def test_pictures_beyond_a_limit_are_one_row(camera: str, device: Adb, tmp_path: Path, env: dict[str, str]) -> None:
+    done = bench("collect", "--device", device.serial, camera, tmp_path / "field", "--each", "0.1K", env=env)
+    (row,) = (line for line in done.stdout.splitlines() if "--each" in line)
+    assert "more than 102 bytes" in row
 
 
 def test_an_old_phone_without_sha256sum_gives_its_pictures_too(

@@ -106,6 +106,26 @@ def test_what_the_page_sends_puts_pictures_into_class_folders(field: Path, envir
     assert not (field.parent.parent / "out").exists()
 
 
+def test_a_picture_that_is_gone_meanwhile_is_said_to_be_and_the_next_one_comes(
+    field: Path, environment: dict[str, str]
+) -> None:
+    with labelling(field, "--classes", field.parent / "classes.txt", env=environment) as url:
+        page = Client(url)
+        (field / "0.png").unlink()
+        status, said = page.post("label", {"picture": "0.png", "class": "stop"})
+        assert (status, said["left"], said["picture"]) == (409, 4, "1.png")
+        assert "0.png is no longer in" in said["error"]
+        assert "permissions" not in said["error"]
+        assert not (field / "stop").exists()
+        page.post("label", {"picture": "1.png", "class": "left"})
+        page.post("label", {"picture": "2.png", "class": "stop"})
+        (field / "stop" / "2.png").unlink()
+        status, said = page.post("undo", {})
+        assert (status, said["counts"]["stop"]) == (409, 0)
+        assert "2.png is no longer in" in said["error"]
+        assert page.post("undo", {})[1]["picture"] == "1.png"
+
+
 def test_nobody_but_the_page_is_answered(field: Path, environment: dict[str, str]) -> None:
     with labelling(field, env=environment) as url:
         page = Client(url)

@@ -107,12 +107,19 @@ class Labels:
                 raise UsageError("this picture has been dealt with already", "Look at the next one.")
             if where != ASIDE and where not in self.classes:
                 self._add(where)
-            target = self.folder / where
-            with _said(target):
-                made = not target.exists()
-                target.mkdir(exist_ok=True)
-                name = _free(self.folder / picture, target)
-                (self.folder / picture).rename(target / name)
+            target, source = self.folder / where, self.folder / picture
+            made = not target.exists()
+            try:
+                with _said(target):
+                    source.lstat()
+                    target.mkdir(exist_ok=True)
+                    name = _free(source, target)
+                    source.rename(target / name)
+            except UsageError:
+                if _is_gone(source):
+                    self._queue.remove(picture)
+                    raise _gone(source) from None
+                raise
             self._queue.remove(picture)
             self._steps.append(Step(picture, where, name, made))
             if where != ASIDE:
@@ -136,16 +143,22 @@ class Labels:
             there, back = self.folder / step.place / step.name, self.folder / step.picture
             if back.exists():
                 raise UsageError(f"{step.picture} is in the folder again", "Look at the folder.")
+            if _is_gone(there):
+                self._forget(step)
+                raise _gone(there)
             with _said(there):
                 there.rename(back)
                 if step.made:
                     with suppress(OSError):  # others may be in it
                         there.parent.rmdir()
-            self._steps.pop()
+            self._forget(step)
             self._queue.insert(0, step.picture)
-            if step.place != ASIDE:
-                self._counts[step.place] -= 1
             return self._now()
+
+    def _forget(self, step: Step) -> None:
+        self._steps.remove(step)
+        if step.place != ASIDE:
+            self._counts[step.place] -= 1
 
     def _add(self, name: str) -> None:
         if not self.more:
@@ -211,6 +224,23 @@ def _free(picture: Path, target: Path) -> str:
     stem = f"{picture.stem}-{digest(picture)[:12]}"
     names = (f"{stem}{number}{picture.suffix}" for number in ("", *(f"-{count}" for count in range(1, 10_000))))
     return next(name for name in names if not (target / name).exists())
+
+
+def _is_gone(picture: Path) -> bool:
+    """Whether it is not there, which a folder that may not be looked into does not say."""
+    try:
+        picture.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _gone(picture: Path) -> UsageError:
+    return UsageError(
+        f"{picture.name} is no longer in {picture.parent}: it was deleted or moved meanwhile", "Look at the next one."
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.compress.elm import random
 from bench.compress.elm.package import Package, stored
-from bench.errors import UsageError
+from bench.errors import CorruptData, UsageError
 from bench.records import Progress
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ ALPHAS = (0.5, 5.0, 50.0, 500.0)
 VALIDATION = 8
 """Of so many samples one is to choose the regularisation by, and is not learnt from."""
 _BATCH = 1024
+_SAME = 1e-9
+"""A deviation below so much of the mean is none, as the runner has it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,39 @@ def part_of(samples: Samples) -> Part:
     """All of them, in memory."""
     inputs, labels = samples.read()
     return Part(inputs, labels.astype(np.int64))
+
+
+def refuse_unteachable(data: Part, source: str) -> None:
+    """Refuse what a machine of this kind learns nothing from, or of which whatever it answers is right; `source` says
+    in words where the samples are from. Raises CorruptData for samples that all have the same values, UsageError for
+    those of one class."""
+    flat = data.inputs.reshape(len(data), -1)
+    mean = flat.mean(dtype=np.float64)
+    places = range(0, len(flat), _BATCH)
+    squares = sum(float(np.square(flat[at : at + _BATCH] - mean, dtype=np.float64).sum()) for at in places)
+    if not math.sqrt(squares / flat.size) > _SAME * abs(mean):
+        raise CorruptData(
+            f"{source}: all values of the {len(data):,} samples to learn from are the same",
+            "Look at the pictures, and at how they are prepared (preprocess).",
+        )
+    classes = np.unique(data.labels)
+    if len(classes) == 1:
+        raise UsageError(
+            f"{source}: the {len(data):,} samples to learn from are all of class {classes[0]}, so that whatever is "
+            "learnt from them tells nothing apart",
+            "Give data of two classes or more, e.g. a folder for each.",
+        )
+
+
+def refuse_beyond(data: Part, classes: int, source: str) -> None:
+    """Refuse samples of classes that are not among the network's; `source` as above. Raises UsageError."""
+    strange = data.labels[(data.labels < 0) | (data.labels >= classes)]
+    if len(strange):
+        raise UsageError(
+            f"{source}: {len(strange):,} samples are of classes beyond the network's {classes:,}, e.g. {strange[0]} "
+            "(the first is 0)",
+            "Give data of the network's task, or a network for this data.",
+        )
 
 
 def parts(whole: Part, seed: int, alphas: Sequence[float]) -> tuple[Part, Part | None]:
@@ -80,7 +115,7 @@ def learn(
     of equals that of the larger alpha. Raises UsageError for samples that all have the same values."""
     flat = data.inputs.reshape(len(data), -1)
     mean, deviation = np.float32(flat.mean(dtype=np.float64)), np.float32(flat.std(dtype=np.float64))
-    if not deviation > 1e-9 * abs(mean):
+    if not deviation > _SAME * abs(mean):
         raise UsageError("all values of all samples are the same: there is nothing to learn from", "Check the data.")
     gain = gain_of(flat.shape[1])
     weights, biases = random.hidden(seed, flat.shape[1], neurons, gain)

@@ -47,8 +47,11 @@ class Elm(Ordinary):
 
         self.check(request)
         classes = classes_of(learner.network)
-        whole = learning.part_of(learner.needed().train)
+        given = learner.needed()
+        whole = learning.part_of(given.train)
+        learning.refuse_beyond(whole, classes, given.source)
         fit, held = learning.parts(whole, request.seed, learning.ALPHAS)
+        learning.refuse_unteachable(fit, given.source)
         neurons = neurons_of(request.target)
         progress = learner.stage(f"solve for {neurons:,} neurons of an extreme learning machine")
         found = learning.learn(fit, held, classes, neurons, request.seed, learning.ALPHAS, progress)

@@ -53,14 +53,22 @@ class NestedFrequency(FrequencyRegularization):
 
     def narrowed(self, network: Network, package: bytes, execution: str, width: Width, sight: Sight) -> Narrowed:
         self.check_width(execution, width)
+        return self._narrowed(package, width)
+
+    def _narrowed(self, package: bytes, width: Width) -> Narrowed:
         whole = self._read(package)
-        part = fraction(width) * whole.capacities if isinstance(width, str) else Fraction(0)
+        part = fraction(width) * whole.capacities if isinstance(width, str) and width != AUTO else Fraction(0)
         if part.denominator != 1 or part < 1:
             raise UsageError(
                 f"this package has {whole.capacities} capacities, and none of them is {shown(width)}",
                 f"Ask for e.g. {self.name}@1/{whole.capacities}.",
             )
         return _narrowed(whole, int(part))
+
+    def by_itself(self, package: bytes, width: Width | None) -> tuple[bytes, str]:
+        """One capacity as a package of FR by itself, and what it is; the largest without a width. Raises UsageError."""
+        found = self._narrowed(package, "1" if width is None else width)
+        return self._capacity(package, found)[0], found.told
 
     def restored(self, network: Network, package: bytes, execution: str, narrowed: Narrowed | None = None) -> nn.Module:
         return FR.restored(network, self._capacity(package, narrowed)[0], execution)

@@ -186,7 +186,8 @@
 //                                                     time that it took meanwhile, -1 where unknown; rss: its most, in bytes
 //   {"event":"phase","i":n,"ns":n,"rss":n,"own_rss":n,"own_cpu":n}   serve: printed when it ends. ns: how long it was; rss: the most
 //                                                     that all networks' processes had together, looked at about 20 times a
-//                                                     second; own: of the process that hands out the shares
+//                                                     second once every change of capacity in place is done; own: of the
+//                                                     process that hands out the shares
 //   {"event":"request","phase":n,"network":n,"ns":n,"answer":"own"|"later"|"none"}     serve: one a request, by network in the order in which
 //                                                     they came, printed at the end; of the phase in which it came. ns: until
 //                                                     it was answered, by an inference of its own or with a later one; none:

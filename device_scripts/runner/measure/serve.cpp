@@ -156,7 +156,7 @@ private:
                 told_->moved.store(session->use_capacity(capacity));
                 session->make_inputs(samples.inputs());
                 read_sample(samples, 0, *session);
-                told_->ready.store(now_ns());
+                if (told_->capacity.load() == capacity) told_->ready.store(now_ns());
             }
             infer_newest(*session);
         }
@@ -289,13 +289,19 @@ private:
                 turn(*networks_[i], std::min({due, kMostBehind * period, ends - now_ns()}), taken[i]);
             }
             if ((now = now_ns()) >= look) {
-                look = now + kLookAtMemory;
-                most = std::max(most, look_at_memory(taken));
-                own = std::max(own, resident(getpid()));
                 for (const auto& network : networks_) network->look_after();
+                if (!is_changing(taken)) {
+                    look = now + kLookAtMemory;
+                    most = std::max(most, look_at_memory(taken));
+                    own = std::max(own, resident(getpid()));
+                }
             }
             sleep_until(std::min(round + period, ends));
             now = now_ns();
+        }
+        if (most == 0) {
+            most = look_at_memory(taken);
+            own = resident(getpid());
         }
         send_phase(number, begin, taken);
         Event("phase")
@@ -316,6 +322,15 @@ private:
         sleep_until(start + ns);
         network.stop();
         taken.granted += now_ns() - start;
+    }
+
+    // Whether a network has still the capacity of the phase before. Memory is looked at once it has gone, like that of a
+    // process that is exchanged for another.
+    bool is_changing(const std::vector<Taken>& taken) const {
+        for (size_t i = 0; i < networks_.size(); i++) {
+            if (taken[i].in_place && networks_[i]->told().ready.load() == 0) return true;
+        }
+        return false;
     }
 
     // What all have now.

@@ -34,7 +34,7 @@ def test_a_whole_training_is_read() -> None:
     found = training.read(["WARNING: linker", *printed(*EVENTS)], 0)
     assert (found.products_s, found.factor_s, found.solve_s, found.seconds) == (1, 2, 0.5, 4)
     assert (found.accuracy, found.condition, found.peak_rss, found.threads) == (0.9, 12345.6, 1000, 2)
-    assert found.tried == (training.Tried(0.5, 3, 4, 5),)
+    assert found.tried == (training.Tried(alpha=0.5, iterations=3, right=4, of=5),)
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,14 @@ def test_files_that_are_something_else_are_named(tmp_path: Path) -> None:
         weights.load(net(), tmp_path)
 
 
+@pytest.mark.parametrize("head", [b"NST1", b"ELM1", b"BCH1", b"BCA1"])
+def test_the_package_of_a_variant_is_told_to_go_into_a_plan(head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "made.package").write_bytes(head + bytes(100))
+    with pytest.raises(UsageError, match="not the network's own weights") as caught:
+        weights.load(net(), tmp_path / "made.package")
+    assert 'weights = "made.package"' in caught.value.fix
+
+
 def test_a_package_gives_its_weights_with_batch_norms_as_before(trained: nn.Module, tmp_path: Path) -> None:
     """Folded norms come back as norms, so that an export folds them into the convolutions."""
     layers.compress(trained, {name: site.weight.numel() for name, site in layers.sites(trained).items()})

@@ -144,6 +144,26 @@ def test_samples_that_are_all_alike_teach_nothing():
         learn(flat, None)
 
 
+def test_samples_that_are_all_alike_or_of_one_class_are_refused_by_the_name_of_their_source():
+    data = clusters(30)
+    learning.refuse_unteachable(data, "some.npz")
+    for value in (0, -3.5, 1e6):
+        flat = learning.Part(np.full((2_000, 2), value, np.float32), np.arange(2_000) % 3)
+        with pytest.raises(CorruptData, match=r"some\.npz: all values of the 2,000 samples .* are the same"):
+            learning.refuse_unteachable(flat, "some.npz")
+    with pytest.raises(UsageError, match=r"some\.npz: the 30 samples to learn from are all of class 2"):
+        learning.refuse_unteachable(learning.Part(data.inputs, np.full(30, 2)), "some.npz")
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_samples_of_classes_that_the_network_has_not_are_refused(label):
+    data = clusters(30)
+    learning.refuse_beyond(data, 3, "some.npz")
+    strange = learning.Part(data.inputs, np.where(np.arange(30) < 4, label, data.labels))
+    with pytest.raises(UsageError, match=rf"some\.npz: 4 samples .* the network's 3, e\.g\. {label}"):
+        learning.refuse_beyond(strange, 3, "some.npz")
+
+
 def test_too_few_samples_to_hold_some_apart_are_refused():
     with pytest.raises(UsageError, match="too few"):
         learning.parts(clusters(6), 1, (0.5, 5.0))
