@@ -167,7 +167,11 @@ def test_a_request_that_nobody_answered_counts_until_the_end(tmp_path: Path, can
 
 def started(folder: Path, candidates: list[Path]) -> subprocess.Popen[str]:
     (folder / "job").write_text(service(candidates, (60_000, [(0, 300), (1, 300)]), rates=(20, 20)))
-    return subprocess.Popen([runner(), folder / "job"], stdout=subprocess.PIPE, text=True)
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, by whatever it starts too
+    try:
+        return subprocess.Popen([runner(), folder / "job"], stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
